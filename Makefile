@@ -1,0 +1,22 @@
+PYTHON := .venv/bin/python
+
+.PHONY: demo test lint bench setup clean
+
+demo: setup  ## fuse the bundled sample with the bundled weights into out/
+	$(PYTHON) scripts/demo.py out
+
+test: setup lint  ## every test
+	$(PYTHON) -m pytest
+
+lint: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+bench: setup  ## speed of the engine on this machine
+	$(PYTHON) -m ssdiff_core bench
+
+setup:  ## all that is missing: system packages (as root), .venv, locked requirements
+	@./scripts/setup
+
+clean:
+	rm -rf .venv out dist

@@ -1,0 +1,100 @@
+"""What goes into an engine: a piece of PAN, the MS over the same ground, and what is known of the whole scene."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from .errors import BlockError
+from .tiles import Window
+
+
+@dataclass(frozen=True)
+class SceneStats:
+    """What belongs to the whole scene and is the same in all its blocks."""
+
+    scale: float | None = None
+    "counts that map to 1, where the weights leave that to the scene"
+    gains: tuple[float, ...] = ()
+    "how much of PAN's detail each band takes (see classical.py)"
+    mtf: tuple[float, ...] = ()
+    "response of each band's sensor at the MS Nyquist frequency"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Counts in, any number type. An engine says how far `window` and `ms` must reach beyond `core` (reach, ms_halo);
+    where they reach less, the scene is taken to end and is mirrored (PAN) or continued (MS)."""
+
+    pan: np.ndarray
+    "(h, w), over window"
+    ms: np.ndarray
+    "(C, hm, wm), over the same ground and a halo"
+    ms_at: tuple[float, float]
+    "where the centre of ms[:, 0, 0] lies: row and column of PAN, absolute; corner-aligned at ratio 4: (1.5, 1.5)"
+    ratio: float
+    "PAN pixels per MS pixel"
+    window: Window
+    core: Window
+    "the part to answer"
+    valid: np.ndarray | None = None
+    "(h, w) bool; NaN and infinity in pan and ms count as masked in any case"
+    stats: SceneStats = field(default_factory=SceneStats)
+
+    def __post_init__(self):
+        if self.pan.shape != self.window.shape:
+            raise BlockError(f"PAN is {self.pan.shape}, its window {self.window.shape}")
+        if self.ms.ndim != 3 or not all(self.ms.shape):
+            raise BlockError(f"MS is an array of shape {self.ms.shape}; (bands, rows, columns) is needed")
+        if self.valid is not None and self.valid.shape != self.pan.shape:
+            raise BlockError(f"the valid mask is {self.valid.shape}, PAN {self.pan.shape}")
+        if self.core not in self.window:
+            raise BlockError(f"{self.core} was asked for, PAN covers only {self.window}")
+
+    def on_ms(self, index: np.ndarray, axis: int) -> np.ndarray:
+        "Absolute PAN rows (axis 0) or columns (axis 1) as fractional indices into ms."
+        return (index - self.ms_at[axis]) / self.ratio
+
+    def masks(self) -> tuple[np.ndarray, np.ndarray]:
+        "Where PAN is valid (h, w), and where all MS bands are (hm, wm)."
+        pan_ok = np.isfinite(self.pan)
+        return pan_ok if self.valid is None else pan_ok & self.valid, np.isfinite(self.ms).all(0)
+
+    def nearest_on_ms(self, field: np.ndarray) -> np.ndarray:
+        "A field on the MS samples (hm, wm), each pixel of window taking its nearest sample's (h, w)."
+        window = self.window
+        rows, cols = np.arange(window.row, window.stop[0]), np.arange(window.col, window.stop[1])
+        r = np.clip(np.rint(self.on_ms(rows, 0)), 0, field.shape[0] - 1).astype(np.intp)
+        c = np.clip(np.rint(self.on_ms(cols, 1)), 0, field.shape[1] - 1).astype(np.intp)
+        return field[np.ix_(r, c)]
+
+    def crop(self, core: Window, reach: int, ms_halo: int) -> Block:
+        "A smaller block around core, with reach PAN and ms_halo MS pixels to spare where this one has them. Views."
+        window = core.grow(reach) & self.window
+        spans = []
+        for axis in (0, 1):
+            first, last = self.on_ms(np.array([(window.row, window.col)[axis], window.stop[axis] - 1]), axis)
+            n = self.ms.shape[1 + axis]
+            start = min(max(math.floor(first) - ms_halo, 0), n - 1)
+            spans.append(slice(start, max(min(math.ceil(last) + ms_halo + 1, n), start + 1)))
+        here = window.within(self.window)
+        return replace(
+            self,
+            pan=self.pan[here],
+            ms=self.ms[:, spans[0], spans[1]],
+            ms_at=tuple(self.ms_at[axis] + spans[axis].start * self.ratio for axis in (0, 1)),
+            window=window,
+            core=core,
+            valid=None if self.valid is None else self.valid[here],
+        )
+
+
+def whole(pan: np.ndarray, ms: np.ndarray, stats: SceneStats, ms_at=None, valid=None, origin=(0, 0)) -> Block:
+    """A whole scene held in arrays as one block; corner-aligned unless ms_at says otherwise."""
+    ratio = round(pan.shape[0] / ms.shape[1])
+    window = Window(*origin, *pan.shape)
+    if ms_at is None:
+        ms_at = (origin[0] + (ratio - 1) / 2, origin[1] + (ratio - 1) / 2)
+    return Block(pan, ms, ms_at, ratio, window, window, valid, stats)

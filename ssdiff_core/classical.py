@@ -1,0 +1,87 @@
+"""Scene-fitted classical fusion, in arrays: what the residual of a network may be taken against.
+
+Everything is linear along rows and columns, so an image passes through the matrices of `resample`. What is fitted to
+the scene (the injection gains) comes in SceneStats, the same for every block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .blocks import Block, SceneStats
+from .resample import blur, interpolation, mtf_sigma
+
+BASES = ("lms", "mtf-glp-fs")
+BLUR_REACH = 5  # of the MTF's Gaussian, in MS pixels; the toolboxes cut at 41 taps for ratio 4
+
+
+def base_reach(base: str, ratio: float, interpolation_reach: int) -> int:
+    """PAN pixels around a pixel that its base depends on."""
+    return 0 if base == "lms" else round((BLUR_REACH + interpolation_reach + 1) * ratio)
+
+
+def base(name: str, block: Block, pan: Tensor, lms: Tensor, kernel: str) -> Tensor:
+    """The base over block.window, from pan (h, w) and lms (C, h, w) -> (C, h, w)."""
+    if name == "lms":
+        return lms
+    return mtf_glp_fs(block, pan, lms, block.stats.gains, kernel)
+
+
+def mtf_glp_fs(block: Block, pan: Tensor, lms: Tensor, gains: tuple[float, ...], kernel: str) -> Tensor:
+    """MTF-GLP-FS: what the MS sensor cannot see of PAN, times a gain fitted at full scale (Vivone et al., TIP 2018)."""
+    answer = lms.clone()
+    for gain in sorted(set(block.stats.mtf)):  # bands of like sensors share a low-pass
+        low = as_ms_sees(block, pan, gain, kernel)
+        for band, (mtf, inject) in enumerate(zip(block.stats.mtf, gains, strict=True)):
+            if mtf == gain:
+                answer[band] += inject * (pan - low)
+    return answer
+
+
+def as_ms_sees(block: Block, pan: Tensor, gain: float, kernel: str) -> Tensor:
+    """PAN through the MS sensor: blurred by its MTF, sampled where MS is, interpolated back (h, w)."""
+    down, across = (torch.from_numpy(_there_and_back(block, axis, gain, kernel)).to(pan) for axis in (0, 1))
+    return down @ pan @ across.T
+
+
+def _there_and_back(block: Block, axis: int, gain: float, kernel: str) -> np.ndarray:
+    start, n = (block.window.row, block.window.height) if axis == 0 else (block.window.col, block.window.width)
+    first, last = block.on_ms(np.array([start, start + n - 1]), axis)
+    samples = np.arange(np.floor(first), np.ceil(last) + 1)  # MS samples on this ground
+    centres = samples * block.ratio + block.ms_at[axis] - start  # in pixels of pan
+    there = blur(centres, n, mtf_sigma(gain, block.ratio), round(BLUR_REACH * block.ratio))
+    back = interpolation(block.on_ms(np.arange(start, start + n), axis) - samples[0], len(samples), kernel)
+    return back @ there
+
+
+def fit_gains(block: Block, mtf: tuple[float, ...], kernel: str = "cubic") -> tuple[float, ...]:
+    """The gains of MTF-GLP-FS over a whole scene in one block: cov(lms, pan) / cov(low-pass pan, pan)."""
+    pan = torch.from_numpy(np.asarray(block.pan, np.float32))
+    lows = {gain: as_ms_sees(block, pan, gain, kernel).double() for gain in set(mtf)}
+    lms = upsample(block, torch.from_numpy(np.asarray(block.ms, np.float32)), kernel).double()
+    detail = pan.double() - pan.double().mean()
+    return tuple(
+        float((lms[band] * detail).sum() / (lows[gain] * detail).sum().clamp(min=1e-9)) for band, gain in enumerate(mtf)
+    )
+
+
+def upsample(block: Block, ms: Tensor, kernel: str, rows: np.ndarray | None = None, cols=None) -> Tensor:
+    """MS (C, hm, wm) read at absolute PAN rows and columns, by default those of block.window -> (C, rows, cols)."""
+    window = block.window
+    rows = np.arange(window.row, window.stop[0]) if rows is None else rows
+    cols = np.arange(window.col, window.stop[1]) if cols is None else cols
+    down = torch.from_numpy(interpolation(block.on_ms(rows, 0), ms.shape[1], kernel)).to(ms)
+    across = torch.from_numpy(interpolation(block.on_ms(cols, 1), ms.shape[2], kernel)).to(ms)
+    return down @ ms @ across.T
+
+
+def fitted(block: Block, mtf: tuple[float, ...], kernel: str = "cubic") -> Block:
+    """The same block, a whole scene, with its statistics filled in."""
+    bright = np.quantile(block.ms[np.isfinite(block.ms)], 0.999)
+    scale = float(bright) / 0.8 if bright > 0 else 1.0
+    with_mtf = replace(block, stats=SceneStats(scale=scale, mtf=tuple(mtf)))
+    return replace(with_mtf, stats=replace(with_mtf.stats, gains=fit_gains(with_mtf, mtf, kernel)))

@@ -1,0 +1,21 @@
+"""What can go wrong for a user, one line each. The message is a sentence that says what to do or what was found."""
+
+
+class SSDiffError(Exception):
+    "Base of all errors about the input or the environment: the command line prints it and exits 1."
+
+
+class WeightsError(SSDiffError):
+    "A weights file is damaged, incomplete or not for these bands."
+
+
+class DeviceError(SSDiffError):
+    "A device that was asked for does not compute."
+
+
+class BlockError(SSDiffError):
+    "Arrays handed to an engine do not fit together."
+
+
+class ConfigError(SSDiffError):
+    "An option has a value that makes no sense."

@@ -1,0 +1,48 @@
+"""Putting something sensible where nothing is known, so that the network has whole tiles to look at."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+NEIGHBOURS = [(0, 1), (1, 0), (1, 2), (2, 1), (0, 0), (0, 2), (2, 0), (2, 2)]  # the nearer four first
+
+
+def spread_valid(image: Tensor, ok: Tensor, rounds: int) -> Tensor:
+    """Grows the valid pixels of image (C, h, w) by a pixel a round, each new one a copy of a neighbour; the rest is 0.
+
+    What a pixel gets depends on its neighbourhood of that many pixels alone, so blocks agree.
+    """
+    image = torch.where(ok, image, 0)
+    for _ in range(rounds):
+        if ok.all():
+            break
+        h, w = ok.shape
+        around, known = F.pad(image, (1, 1, 1, 1)), F.pad(ok, (1, 1, 1, 1))
+        grown = ok
+        for r, c in NEIGHBOURS:
+            there = known[r : r + h, c : c + w] & ~grown
+            image = torch.where(there, around[:, r : r + h, c : c + w], image)
+            grown = grown | there
+        ok = grown
+    return image
+
+
+def nearest_valid(ok: Tensor) -> Tensor:
+    """For each pixel of the masks (B, h, w) the flat index of the nearest valid pixel of its own mask (B, h * w)."""
+    h, w = ok.shape[1:]
+    far = 2 * (h + w)
+    rows, cols = torch.arange(h, device=ok.device), torch.arange(w, device=ok.device)
+    # First along each column, then along each row over what the columns answered: exact Euclidean distance.
+    gap = (rows[:, None] - rows).abs()[None, :, :, None] + far * (~ok)[:, None].long()  # (B, h, h', w)
+    distance, row = gap.min(dim=2)  # (B, h, w)
+    squares = distance[:, :, None, :] ** 2 + ((cols[:, None] - cols) ** 2)[None, None]  # (B, h, w, w')
+    col = squares.argmin(dim=3)  # (B, h, w)
+    return (row.gather(2, col) * w + col).flatten(1)
+
+
+def fill_nearest(tiles: Tensor, ok: Tensor) -> Tensor:
+    """Tiles (B, C, h, w), each pixel outside ok (B, h, w) replaced by the nearest inside, if there is any."""
+    index = nearest_valid(ok)[:, None].expand(-1, tiles.shape[1], -1)  # (B, C, h * w)
+    return tiles.flatten(2).gather(2, index).view_as(tiles)

@@ -1,0 +1,156 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from golden import answers, inputs, published_state, wave
+
+from ssdiff_core import bench, network
+from ssdiff_core.errors import WeightsError
+from ssdiff_core.network import Config, SSNet, from_published, load_state, state_of, train_branch
+
+
+@pytest.mark.parametrize("bands", [4, 8])
+def test_reproduces_the_published_network(bands):
+    net = from_published(published_state(bands))
+    with torch.inference_mode():
+        output = net(**inputs(bands)).numpy()
+    assert np.abs(output - answers(bands)["output"]).max() < 1e-5
+
+
+def test_four_waves_are_the_published_frequency_filter():
+    y = torch.from_numpy(wave("in.y", (1, 32, 64, 64), 1.0))
+    damped = network.damp_lowest(network.to_tokens(y), 0.6, network.lowest_waves(64))
+    filtered = network.to_image(damped, 64).numpy()
+    assert np.abs(filtered - answers(8)["fourier_filter_s06"]).max() < 1e-5
+
+
+@pytest.mark.parametrize("bands", [4, 8])
+def test_reproduces_what_the_published_parts_answered(bands):
+    net, golden, heard = from_published(published_state(bands)), answers(bands), {}
+    parts = {
+        "time_embed": net.embed,
+        "upsample": net.skip,
+        "to_hrms": net.head,
+        "down0": net.down0,
+        "resblock0": net.res[0],
+        **{f"fusformer{i}": part.apfm for i, part in enumerate(net.fusion)},
+    }
+    for name, part in parts.items():
+        part.register_forward_hook(lambda _, __, answer, name=name: heard.__setitem__(name, answer.detach()))
+    with torch.inference_mode():
+        net(**inputs(bands))
+    recorded = {key.removeprefix("cap_").removesuffix("_mean_std_first8") for key in golden.files if "cap_" in key}
+    assert recorded == set(heard)
+    for name in recorded:
+        answer = heard[name]
+        if name.startswith("fusformer"):
+            answer = network.to_image(answer, math.isqrt(answer.shape[1]))
+        mean_std_first8 = [answer.mean(), answer.std(unbiased=False), *answer.flatten()[:8]]
+        np.testing.assert_allclose(mean_std_first8, golden[f"cap_{name}_mean_std_first8"], atol=1e-5)
+
+
+@pytest.mark.parametrize("bands", [1, 3, 7, 16])
+@pytest.mark.parametrize(("ratio", "tile"), [(4, 64), (2, 32)])
+def test_any_band_count_ratio_and_tile(bands, ratio, tile):
+    net = SSNet(Config(bands=bands, ratio=ratio, tile=tile)).eval()
+    image = torch.rand(1, bands, tile, tile)
+    with torch.inference_mode():
+        x0 = net(image, torch.tensor([999]), image, image[:, :1], image[..., ::ratio, ::ratio])
+    assert x0.shape == image.shape
+    assert torch.isfinite(x0).all()
+
+
+@pytest.mark.parametrize("options", [{"bands": 0}, {"bands": 17}, {"ratio": 3}, {"tile": 30}, {"head": 24}])
+def test_refuses_what_it_cannot_be(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        Config(**options)
+
+
+def test_widths_are_nowhere_hard_coded():
+    net = SSNet(Config(bands=3, tile=32, widths=(64, 96, 160), head=32, time_channels=64)).eval()
+    image = torch.rand(2, 3, 32, 32)
+    assert net(image, torch.tensor([5, 7]), image, image[:, :1], image[..., ::4, ::4]).shape == (2, 3, 32, 32)
+
+
+def test_the_plain_path_of_the_bench_answers_the_same():
+    net = from_published(published_state(4))
+    with torch.inference_mode():
+        fast = net(**inputs(4))
+        with bench.replaced(spatial_projection=bench.plain_attention, damp_lowest=bench.plain_damping):
+            plain = net(**inputs(4))
+        assert not torch.equal(fast, plain)  # another way was taken
+    assert (fast - plain).abs().max() < 1e-5
+
+
+def test_import_names_what_is_missing_left_over_or_misshapen():
+    state = published_state(4)
+    without = {name: tensor for name, tensor in state.items() if name != "resblock2.conv1.bias"}
+    with pytest.raises(WeightsError, match=r"res\.2\.conv1\.bias is missing"):
+        from_published(without)
+    with pytest.raises(WeightsError, match=r"extra\.weight is left over"):
+        from_published({**state, "extra.weight": torch.zeros(1)})
+    with pytest.raises(WeightsError, match=r"head\.0\.bias has shape \(7,\), not \(32,\)"):
+        from_published({**state, "to_hrms.0.bias": torch.zeros(7)})
+
+
+def test_import_leaves_out_only_what_the_network_never_used():
+    state = published_state(8)
+    unused = [name for name in state if network.UNUSED.match(name)]
+    kept = {network.rename_published(name) for name in state if name not in unused}
+    assert kept == set(state_of(SSNet(Config(bands=8))))
+    assert sum(state[name].numel() for name in unused if not name.endswith("tracked")) == 126_592
+
+
+def test_a_bad_state_leaves_the_network_untouched():
+    net = SSNet(Config(bands=4))
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    state = {name: tensor + 1 for name, tensor in state_of(net).items()}
+    state["embed.0.bias"][3] = float("nan")
+    with pytest.raises(WeightsError, match=r"embed\.0\.bias holds NaN"):
+        load_state(net, state)
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+
+
+def one_step(net, parameters):
+    batch = inputs(4)
+    loss = (net(**batch) - batch["lms"]).abs().mean()
+    loss.backward()
+    torch.optim.AdamW(parameters, lr=0.1).step()
+
+
+@pytest.mark.parametrize(("branch", "other"), [("spatial", "spectral"), ("spectral", "spatial")])
+def test_fine_tuning_one_branch_leaves_all_else_bit_identical(branch, other):
+    net = from_published(published_state(4)).train()
+    before = {name: tensor.clone() for name, tensor in state_of(net).items()}
+    one_step(net, train_branch(net, branch))
+    moved = {name for name, tensor in state_of(net).items() if not torch.equal(tensor, before[name])}
+    assert moved
+    assert all(name.startswith(tuple(BRANCH_PARTS[branch])) for name in moved)
+    assert not any(name.startswith(f"{other}_stem") for name in moved)
+
+
+BRANCH_PARTS = {
+    "spatial": ["spatial_stem.", "res.", *(f"fusion.{i}.apfm.sa" for i in range(5))],
+    "spectral": [
+        *("spectral_stem.", "skip.", "head."),
+        *(f"fusion.{i}.apfm.{part}" for i in range(5) for part in ("se", "out", "mlp")),
+    ],
+}
+
+
+@pytest.mark.parametrize(("cut", "still", "learns"), [("spatial", "y", "x"), ("spectral", "x", "y")])
+def test_apfm_cuts_the_gradient_of_one_side(cut, still, learns):
+    torch.manual_seed(0)
+    apfm = network.APFM(32, 16)
+    sides = {"x": torch.rand(2, 64, 32, requires_grad=True), "y": torch.rand(2, 64, 32, requires_grad=True)}
+    apfm(**sides, cut=cut).sum().backward()
+    assert sides[still].grad is None
+    assert sides[learns].grad.abs().sum() > 0
+
+
+def test_thawing_lets_everything_learn_again():
+    net = from_published(published_state(4)).train()
+    train_branch(net, "spatial")
+    assert len(train_branch(net, None)) == len(list(net.parameters()))
+    assert net.cut is None
