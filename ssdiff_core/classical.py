@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .blocks import Block, SceneStats
+from .devices import upload
 from .resample import blur, interpolation, mtf_sigma
 
 BASES = ("lms", "mtf-glp-fs")
@@ -44,7 +45,7 @@ def mtf_glp_fs(block: Block, pan: Tensor, lms: Tensor, gains: tuple[float, ...],
 
 def as_ms_sees(block: Block, pan: Tensor, gain: float, kernel: str) -> Tensor:
     """PAN through the MS sensor: blurred by its MTF, sampled where MS is, interpolated back (h, w)."""
-    down, across = (torch.from_numpy(_there_and_back(block, axis, gain, kernel)).to(pan) for axis in (0, 1))
+    down, across = (upload(_there_and_back(block, axis, gain, kernel), pan.device) for axis in (0, 1))
     return down @ pan @ across.T
 
 
@@ -74,8 +75,8 @@ def upsample(block: Block, ms: Tensor, kernel: str, rows: np.ndarray | None = No
     window = block.window
     rows = np.arange(window.row, window.stop[0]) if rows is None else rows
     cols = np.arange(window.col, window.stop[1]) if cols is None else cols
-    down = torch.from_numpy(interpolation(block.on_ms(rows, 0), ms.shape[1], kernel)).to(ms)
-    across = torch.from_numpy(interpolation(block.on_ms(cols, 1), ms.shape[2], kernel)).to(ms)
+    down = upload(interpolation(block.on_ms(rows, 0), ms.shape[1], kernel), ms.device)
+    across = upload(interpolation(block.on_ms(cols, 1), ms.shape[2], kernel), ms.device)
     return down @ ms @ across.T
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from .errors import DeviceError
@@ -47,6 +48,12 @@ def describe(name: str) -> str:
         properties = torch.cuda.get_device_properties(device)
         return f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
     return f"{torch.get_num_threads()} threads" if device.type == "cpu" else "Apple GPU"
+
+
+def upload(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """An array on the device. CUDA fetches it from pinned memory in its own time, so the host does not wait."""
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

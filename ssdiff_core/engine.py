@@ -40,7 +40,7 @@ class Canvas:
 
     cells: Cells
     live: Tensor
-    "(n, 2) rows and columns of the tiles that hold a valid pixel, on the CPU"
+    "(n, 2) rows and columns of the tiles that hold a valid pixel"
     pan: Tensor
     "(1, h, w)"
     base: Tensor
@@ -148,7 +148,9 @@ class Engine:
             self.net = self.net.to(self.dtype)
         if self.batch is None:
             self.batch = BATCH[device.type]
+        self._sigma = torch.tensor(self.card.residual_sigma, device=device)[:, None, None]
         if device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False  # float32 shall be float32
             self._upstream, self._downstream = torch.cuda.Stream(device), torch.cuda.Stream(device)
 
     def _try_piece(self, block: Block, report: Callable[[float], None]) -> Tensor | None:
@@ -179,12 +181,13 @@ class Engine:
             self._said = sentence
             self.say(sentence)
 
-    def _upload(self, array: np.ndarray) -> Tensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(array, np.float32))
+    def _upload(self, image: np.ndarray) -> Tensor:
+        """An image on the device as float32; on CUDA while the piece before is still being computed."""
+        image = np.asarray(image, np.float32)
         if self.device.type != "cuda":
-            return tensor.to(self.device)
+            return devices.upload(image, self.device)
         with torch.cuda.stream(self._upstream):
-            there = tensor.pin_memory().to(self.device, non_blocking=True)
+            there = devices.upload(image, self.device)
         torch.cuda.current_stream(self.device).wait_stream(self._upstream)
         there.record_stream(torch.cuda.current_stream(self.device))
         return there
@@ -214,7 +217,7 @@ class Engine:
             self._sample(canvas, k, lambda share, k=k: report((k + share) / self.samples)) for k in range(self.samples)
         )
         scale = self.card.scale or block.stats.scale
-        sigma = torch.tensor(self.card.residual_sigma, device=self.device)[:, None, None]
+        sigma = self._sigma
         here = (slice(None), *block.core.within(canvas.cells.window))
         answer = torch.stack([canvas.base[here] + sigma * mean[here], sigma * std[here]]) * scale
         return answer if canvas.ok is None else torch.where(canvas.ok[here[1:]], answer, torch.nan)
@@ -224,10 +227,10 @@ class Engine:
         cells = self.grid.touching(core & block.window, block.window)
         pan, ms = self._upload(block.pan), self._upload(block.ms)
         if not ms_ok.all():
-            ms = spread_valid(ms, torch.from_numpy(ms_ok).to(self.device), REACH[self.card.interpolation])
+            ms = spread_valid(ms, devices.upload(ms_ok, self.device), REACH[self.card.interpolation])
         if not pan_ok.all():
             rounds = classical.base_reach(self.card.base, self.card.ratio, REACH[self.card.interpolation])
-            pan = spread_valid(pan[None], torch.from_numpy(pan_ok).to(self.device), rounds)[0]
+            pan = spread_valid(pan[None], devices.upload(pan_ok, self.device), rounds)[0]
         lms = classical.upsample(block, ms, self.card.interpolation)
         base = classical.base(self.card.base, block, pan, lms, self.card.interpolation)
 
@@ -235,16 +238,17 @@ class Engine:
         rows = reflect(np.arange(window.row, window.stop[0]), outer.row, outer.stop[0])
         cols = reflect(np.arange(window.col, window.stop[1]), outer.col, outer.stop[1])
         r, c = (rows - outer.row).astype(np.int64), (cols - outer.col).astype(np.int64)
-        on_device = torch.from_numpy(r).to(self.device)[:, None], torch.from_numpy(c).to(self.device)
-        ok = torch.from_numpy(ok[np.ix_(r, c)])
+        there = devices.upload(r, self.device)[:, None], devices.upload(c, self.device)
+        ok = ok[np.ix_(r, c)]
+        live = split(torch.from_numpy(ok)[None], cells).flatten(2).any(2).nonzero()
         scale = self.card.scale or block.stats.scale
         return Canvas(
             cells=cells,
-            live=split(ok[None], cells).flatten(2).any(2).nonzero(),
-            pan=(pan[on_device] / scale)[None],
-            base=base[:, on_device[0], on_device[1]] / scale,
+            live=devices.upload(live.numpy(), self.device),
+            pan=(pan[there] / scale)[None],
+            base=base[:, there[0], there[1]] / scale,
             ms=classical.upsample(block, ms, self.card.interpolation, *self._ms_grid(window, outer)) / scale,
-            ok=None if ok.all() else ok.to(self.device),
+            ok=None if ok.all() else devices.upload(ok, self.device),
         )
 
     def _ms_grid(self, window: Window, outer: Window) -> Iterator[np.ndarray]:
@@ -278,7 +282,7 @@ class Engine:
         answer = torch.zeros(tiles.shape, device=self.device)
         done = 0
         while done < len(canvas.live):
-            r, c = canvas.live[done : done + self.batch].to(self.device).unbind(1)
+            r, c = canvas.live[done : done + self.batch].unbind(1)
             answer[r, c] = sampler(self._denoiser(canvas, r, c), tiles[r, c])
             done += len(r)
             report(done / len(canvas.live))
@@ -307,11 +311,10 @@ class Engine:
         x_t = normal(self.seed, *(torch.arange(n, device=self.device) for n in lms.shape[2:]), lms.shape[1])
         inputs = [x[:8].contiguous(memory_format=torch.channels_last) for x in (x_t.expand_as(lms), lms, pan, ms)]
         exact = self.net(inputs[0], t, *inputs[1:])
-        sigma = torch.tensor(self.card.residual_sigma, device=self.device)[:, None, None]
         for dtype in (torch.float16, torch.bfloat16):
             half: SSNet = copy.deepcopy(self.net).to(dtype)
             x_t, *cond = (x.to(dtype) for x in inputs)
-            error = (half(x_t, t, *cond).float() - exact).mul(sigma).square().mean().sqrt().item()
+            error = (half(x_t, t, *cond).float() - exact).mul(self._sigma).square().mean().sqrt().item()
             if error < HALF_ERROR:  # never true of NaN
                 self.net, self.dtype = half, dtype
                 return

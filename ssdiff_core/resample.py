@@ -26,7 +26,7 @@ def interpolation(at: np.ndarray, n: int, kernel: str = "cubic") -> np.ndarray:
 
 
 def blur(at: np.ndarray, n: int, sigma: float, reach: int) -> np.ndarray:
-    """Matrix (len(at), n) that reads n samples through a Gaussian of standard deviation sigma (0.85 or more) at each position."""
+    """Matrix (len(at), n) that reads n samples through a Gaussian of standard deviation sigma, 0.85 or more."""
     at = np.asarray(at, np.float64)
     taps = np.round(at)[:, None] + np.arange(-reach, reach + 1)
     weights = np.exp(-0.5 * ((taps - at[:, None]) / sigma) ** 2)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .devices import upload
+
 
 @dataclass(frozen=True)
 class Window:
@@ -114,9 +116,9 @@ def split(image: Tensor, cells: Cells) -> Tensor:
 
 def blend(tiles: Tensor, cells: Cells) -> Tensor:
     """Tiles (rows, cols, C, t, t) -> image (C, h, w) over cells.window, raised-cosine weighted, in one fixed order."""
-    weight = taper(cells.tile, cells.stride).to(tiles)
+    weight = upload(taper(cells.tile, cells.stride).numpy(), tiles.device)
     total = _paste(tiles * (weight[:, None] * weight), cells)
-    down, across = (_total_weight(n, cells).to(tiles) for n in (cells.rows, cells.cols))
+    down, across = (upload(_total_weight(n, cells).numpy(), tiles.device) for n in (cells.rows, cells.cols))
     return total / (down[:, None] * across)
 
 

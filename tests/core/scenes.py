@@ -1,0 +1,79 @@
+"""Scenes and weights for tests of the engine."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from golden import published_state
+
+from ssdiff_core import classical
+from ssdiff_core.blocks import Block, SceneStats
+from ssdiff_core.network import Config, SSNet, from_published
+from ssdiff_core.tiles import Window
+from ssdiff_core.weights import Card, Weights
+
+SAMPLE = Path(__file__).parents[2] / "resources" / "sample" / "eureka.npz"
+
+
+@cache
+def sample_scene() -> Block:
+    """The real scene that ships with the project, whole."""
+    with np.load(SAMPLE) as file:
+        pan, ms = file["pan"].astype(np.float32), file["ms"].astype(np.float32).transpose(2, 0, 1)
+    return scene_of(pan, ms)
+
+
+def scene_of(pan, ms, ms_at=None, origin=(0, 0), valid=None, base_mtf=0.3) -> Block:
+    """A block that is a whole scene, with its statistics."""
+    ratio = round(pan.shape[0] / ms.shape[1])
+    ms_at = ms_at or (origin[0] + (ratio - 1) / 2, origin[1] + (ratio - 1) / 2)
+    window = Window(*origin, *pan.shape)
+    return classical.fitted(Block(pan, ms, ms_at, ratio, window, window, valid), (base_mtf,) * len(ms), "cubic")
+
+
+def smooth_scene(height=150, width=170, bands=4, ratio=4, seed=0, origin=(0, 0)) -> Block:
+    """A made-up scene with detail at all scales, whose sides need be no multiples of anything."""
+    rng = np.random.default_rng(seed)
+    tall, wide = -(-height // ratio) * ratio, -(-width // ratio) * ratio
+    r, c = np.mgrid[:tall, :wide]
+    truth = np.stack(
+        [
+            600
+            + sum(
+                rng.uniform(20, 90) * np.sin(r * rng.uniform(0.02, 1) + c * rng.uniform(0.02, 1) + rng.uniform(0, 6))
+                for _ in range(8)
+            )
+            for _ in range(bands)
+        ]
+    )
+    pan = truth.mean(0)[:height, :width] + rng.normal(0, 5, (height, width))
+    ms = truth.reshape(bands, tall // ratio, ratio, wide // ratio, ratio).mean((2, 4))
+    return scene_of(pan.astype(np.float32), ms.astype(np.float32), origin=origin)
+
+
+@cache
+def stiff_weights(bands=4, base="mtf-glp-fs", ratio=4, tile=64, scale=None, sigma=0.05) -> Weights:
+    """Weights whose network answers something everywhere: the published one on made-up tensors, or a random one."""
+    if (ratio, tile) == (4, 64) and bands in (4, 8):
+        net = from_published(published_state(bands))
+    else:
+        torch.manual_seed(0)
+        net = SSNet(Config(bands=bands, ratio=ratio, tile=tile)).eval()
+    names = tuple(f"b{i}" for i in range(bands))
+    return Weights(
+        Card(
+            *("stiff", "general", names, (sigma,) * bands, net.config),
+            ratio=ratio,
+            base=base,
+            scale=scale,
+            interpolation="cubic",
+            ms_phase=(ratio - 1) / 2,
+        ),
+        net.requires_grad_(False),
+    )
+
+
+__all__ = ["SAMPLE", "SceneStats", "sample_scene", "scene_of", "smooth_scene", "stiff_weights"]

@@ -1,0 +1,38 @@
+import pytest
+import torch
+
+from ssdiff_core import devices
+from ssdiff_core.errors import DeviceError
+
+
+def test_the_cpu_is_proved_by_a_kernel():
+    assert devices.prove("cpu") is None
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_a_device_that_is_not_there_is_an_error_with_the_reason():
+    with pytest.raises(DeviceError, match=r"'cuda' does not work here: .+"):
+        devices.choose("cuda")
+
+
+def test_a_name_that_is_no_device_is_an_error():
+    with pytest.raises(DeviceError, match="'abacus' does not work here"):
+        devices.choose("abacus")
+
+
+def test_auto_always_finds_one_that_works():
+    assert devices.prove(str(devices.choose("auto"))) is None
+
+
+def test_survey_proves_or_gives_a_reason():
+    found = devices.survey()
+    assert found["cpu"]["works"]
+    assert all(entry["works"] != bool(entry["reason"]) for entry in found.values())
+
+
+def test_running_out_of_memory_is_told_from_other_errors():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert devices.is_out_of_memory(caught.value)
+    assert devices.is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert not devices.is_out_of_memory(RuntimeError("shapes do not match"))
