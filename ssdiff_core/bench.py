@@ -26,10 +26,11 @@ PUBLISHED_SIDE, PUBLISHED_TILES = 256, 169 + 53
 "the published evaluation cuts an image of 256 x 256 into this many tiles: stride 16, and the border strips once more"
 
 
-def plain_attention(y1: Tensor, y2: Tensor, x1: Tensor) -> Tensor:
+def plain_attention(y1: Tensor, y2: Tensor, x1: Tensor, head: int) -> Tensor:
     """What network.spatial_projection answers, by way of the N x N matrix."""
-    likeness = y1 @ y2.transpose(-1, -2) / y1.shape[-1] ** 0.5  # (B, heads, N, N)
-    return likeness.softmax(-1) @ x1
+    y1, y2, x1 = (tokens.unflatten(2, (-1, head)).transpose(1, 2) for tokens in (y1, y2, x1))  # (B, heads, N, D)
+    likeness = y1 @ y2.transpose(-1, -2) / head**0.5  # (B, heads, N, N)
+    return (likeness.softmax(-1) @ x1).transpose(1, 2).flatten(2)  # (B, N, W)
 
 
 def plain_damping(y: Tensor, damp: float, waves: Tensor) -> Tensor:
@@ -156,7 +157,7 @@ def attention_share(device: str, bands: int = 8) -> float:
     """Share of a forward pass that goes when the spatial attention is left out."""
     engine, inputs = warm_engine(device, bands)
     whole_pass = seconds_a_tile(engine.net, inputs(engine.dtype), engine.device)
-    with replaced(spatial_projection=lambda y1, y2, x1: x1):
+    with replaced(spatial_projection=lambda y1, y2, x1, head: x1):
         rest = seconds_a_tile(engine.net, inputs(engine.dtype), engine.device)
     return round(1 - rest / whole_pass, 3)
 

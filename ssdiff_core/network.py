@@ -82,20 +82,24 @@ def lowest_waves(side: int) -> Tensor:
 
 def damp_lowest(y: Tensor, damp: float, waves: Tensor) -> Tensor:
     """FMIM on the spatial branch: the four lowest bins of the spectrum times damp, without a transform."""
-    waves = waves.to(y.dtype)
-    return y + (damp - 1) * (waves.T @ (waves @ y))  # (B, N, W)
+    waves = waves.to(y.dtype).expand(len(y), -1, -1)  # (B, 7, N)
+    return torch.baddbmm(y, waves.transpose(1, 2), waves @ y, alpha=damp - 1)  # (B, N, W)
 
 
-def spatial_projection(y1: Tensor, y2: Tensor, x1: Tensor) -> Tensor:
-    """Likeness of every two pixels in PAN's features, applied to the spectral features."""
-    return F.scaled_dot_product_attention(y1, y2, x1)  # (B, heads, N, D)
+def spatial_projection(y1: Tensor, y2: Tensor, x1: Tensor, head: int) -> Tensor:
+    """Likeness of every two pixels in PAN's features, head by head, applied to the spectral features."""
+    y1, y2, x1 = (tokens.unflatten(2, (-1, head)).transpose(1, 2) for tokens in (y1, y2, x1))  # (B, heads, N, D)
+    return F.scaled_dot_product_attention(y1, y2, x1).transpose(1, 2).flatten(2)  # (B, N, W)
 
 
-def spectral_projection(x1: Tensor, x2: Tensor, y1: Tensor) -> Tensor:
-    """Likeness of every two channels in the spectral features, applied to PAN's."""
-    n, d = x1.shape[-2:]
-    likeness = (x1.transpose(-1, -2) @ x2) * (math.sqrt(d) / n)  # (B, heads, D, D)
-    return y1 @ likeness.softmax(-1)  # (B, heads, N, D)
+def spectral_projection(x1: Tensor, x2: Tensor, y1: Tensor, head: int, apart: Tensor) -> Tensor:
+    """Likeness of every two channels of a head in the spectral features, applied to PAN's.
+
+    All channels are compared at once; apart (W, W) is minus infinity where two belong to different heads.
+    """
+    scale = math.sqrt(head) / x1.shape[1]
+    likeness = torch.baddbmm(apart, x1.transpose(1, 2), x2, alpha=scale)  # (B, W, W)
+    return torch.bmm(y1, likeness.softmax(-1))  # (B, N, W)
 
 
 class APFM(nn.Module):
@@ -104,6 +108,9 @@ class APFM(nn.Module):
     def __init__(self, width: int, head: int):
         super().__init__()
         self.head = head
+        of_head = torch.arange(width) // head
+        apart = torch.where(of_head[:, None] == of_head, 0.0, -torch.inf)
+        self.register_buffer("apart", apart, persistent=False)
         self.norm = nn.LayerNorm(width)
         self.sa1 = nn.Linear(width, width, bias=False)
         self.sa2 = nn.Linear(width, width, bias=False)
@@ -119,14 +126,11 @@ class APFM(nn.Module):
         if cut == "spatial":
             y = y.detach()
         nx, ny = self.norm(x), self.norm(y)  # (B, N, W)
-        x1, x2 = self._heads(self.se1(nx)), self._heads(self.se2(nx))  # (B, heads, N, D)
-        y1, y2 = self._heads(self.sa1(ny)), self._heads(self.sa2(ny))  # (B, heads, N, D)
-        fused = spatial_projection(y1, y2, x1) * spectral_projection(x1, x2, y1)
-        z = x + self.out(fused.transpose(1, 2).flatten(2))  # (B, N, W)
+        x1, x2 = self.se1(nx), self.se2(nx)  # (B, N, W)
+        y1, y2 = self.sa1(ny), self.sa2(ny)  # (B, N, W)
+        fused = spatial_projection(y1, y2, x1, self.head) * spectral_projection(x1, x2, y1, self.head, self.apart)
+        z = x + self.out(fused)  # (B, N, W)
         return z + self.mlp(self.mlp_norm(z))
-
-    def _heads(self, tokens: Tensor) -> Tensor:
-        return tokens.unflatten(2, (-1, self.head)).transpose(1, 2)
 
 
 class Fusion(nn.Module):

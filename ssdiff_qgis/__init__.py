@@ -1,0 +1,1 @@
+"""The QGIS side: Processing provider and algorithms. No pixel is computed here."""

@@ -1,0 +1,69 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from golden import published_state
+from scenes import stiff_weights
+
+from ssdiff_core import __version__
+from ssdiff_core.cli import main
+from ssdiff_core.network import state_of
+from ssdiff_core.weights import load, save
+
+
+def ssdiff(*arguments, expect=0):
+    done = subprocess.run(
+        [sys.executable, "-m", "ssdiff_core", *arguments], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == expect, done.stderr
+    return done
+
+
+def test_version():
+    assert ssdiff("--version").stdout.strip() == f"ssdiff {__version__}"
+
+
+def test_doctor_prints_one_json_object():
+    report = json.loads(ssdiff("doctor", "--json").stdout)
+    assert report["packages"]["torch"] == torch.__version__
+    assert report["devices"]["cpu"]["works"]
+
+
+def test_doctor_in_words_names_every_package(capsys):
+    assert main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in ("torch", "numpy", "safetensors", "osgeo.gdal", "cpu"))
+
+
+@pytest.mark.parametrize("arguments", [(), ("nonsense",), ("weights",), ("weights", "import", "x.pt")])
+def test_wrong_usage_exits_with_2(arguments):
+    assert "usage:" in ssdiff(*arguments, expect=2).stderr
+
+
+def test_verify_shows_the_card_of_a_whole_file(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save(path, state_of(stiff_weights(4).net), stiff_weights(4).card)
+    card = json.loads(ssdiff("weights", "verify", str(path), "--json").stdout)
+    assert card["id"] == "stiff"
+    assert card["arch"]["bands"] == 4
+    path.write_bytes(path.read_bytes()[:-1])
+    failed = ssdiff("weights", "verify", str(path), expect=1)
+    assert failed.stderr.startswith("ssdiff: ")
+    assert failed.stderr.count("\n") == 1
+    assert failed.stdout == ""
+
+
+def test_a_published_checkpoint_becomes_a_weights_file(tmp_path):
+    torch.save(published_state(4), tmp_path / "p.pt")
+    out = tmp_path / "w.safetensors"
+    names = ("--id", "qb-published", "--sensor", "qb", "--bands", "blue,green,red,nir")
+    ssdiff("weights", "import", str(tmp_path / "p.pt"), "-o", str(out), *names)
+    card = load(out).card
+    assert (card.id, card.sensor, card.bands) == ("qb-published", "qb", ("blue", "green", "red", "nir"))
+    assert (card.scale, card.base, card.interpolation, card.ms_phase) == (2047, "lms", "23tap", 2.0)
+    three = ("--id", "x", "--bands", "a,b,c")
+    failed = ssdiff("weights", "import", str(tmp_path / "p.pt"), "-o", str(tmp_path / "no"), *three, expect=1)
+    assert "name 3 bands, their network has 4" in failed.stderr
+    assert not (tmp_path / "no").exists()
