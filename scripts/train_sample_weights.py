@@ -50,7 +50,7 @@ def simulate(tile: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, bl
     mtf = tuple(np.round(rng.uniform(0.2, 0.4) + rng.uniform(-0.03, 0.03, 4), 2))
     centres = np.arange(SIDE // RATIO) * RATIO + (RATIO - 1) / 2
     ms = []
-    for band, gain in zip(truth.astype(np.float32), mtf, strict=True):
+    for band, gain in zip(truth.astype(np.float32), mtf):
         across = blur(centres, SIDE, mtf_sigma(gain * rng.uniform(0.9, 1.1), RATIO), classical.BLUR_REACH * RATIO)
         ms.append(across @ band @ across.T)
     pan += rng.normal(0, rng.uniform(0, 0.004), pan.shape)

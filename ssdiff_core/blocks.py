@@ -59,15 +59,16 @@ class Block:
 
     def masks(self) -> tuple[np.ndarray, np.ndarray]:
         "Where PAN is valid (h, w), and where all MS bands are (hm, wm)."
-        pan_ok = np.isfinite(self.pan)
-        return pan_ok if self.valid is None else pan_ok & self.valid, np.isfinite(self.ms).all(0)
+        pan_ok = np.isfinite(np.asarray(self.pan, np.float32))  # what float32 cannot hold is as good as infinite
+        ms_ok = np.isfinite(np.asarray(self.ms, np.float32)).all(0)
+        return pan_ok if self.valid is None else pan_ok & np.asarray(self.valid, bool), ms_ok
 
     def nearest_on_ms(self, field: np.ndarray) -> np.ndarray:
         "A field on the MS samples (hm, wm), each pixel of window taking its nearest sample's (h, w)."
         window = self.window
         rows, cols = np.arange(window.row, window.stop[0]), np.arange(window.col, window.stop[1])
-        r = np.clip(np.rint(self.on_ms(rows, 0)), 0, field.shape[0] - 1).astype(np.intp)
-        c = np.clip(np.rint(self.on_ms(cols, 1)), 0, field.shape[1] - 1).astype(np.intp)
+        nearest = [np.floor(self.on_ms(index, axis) + 0.5 + 1e-6) for axis, index in enumerate((rows, cols))]
+        r, c = (np.clip(i, 0, n - 1).astype(np.intp) for i, n in zip(nearest, field.shape))
         return field[np.ix_(r, c)]
 
     def crop(self, core: Window, reach: int, ms_halo: int) -> Block:

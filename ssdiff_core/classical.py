@@ -14,7 +14,8 @@ from torch import Tensor
 
 from .blocks import Block, SceneStats
 from .devices import upload
-from .resample import blur, interpolation, mtf_sigma
+from .masks import filled
+from .resample import REACH, blur, interpolation, mtf_sigma
 
 BASES = ("lms", "mtf-glp-fs")
 BLUR_REACH = 5  # of the MTF's Gaussian, in MS pixels; the toolboxes cut at 41 taps for ratio 4
@@ -37,7 +38,7 @@ def mtf_glp_fs(block: Block, pan: Tensor, lms: Tensor, gains: tuple[float, ...],
     answer = lms.clone()
     for gain in sorted(set(block.stats.mtf)):  # bands of like sensors share a low-pass
         low = as_ms_sees(block, pan, gain, kernel)
-        for band, (mtf, inject) in enumerate(zip(block.stats.mtf, gains, strict=True)):
+        for band, (mtf, inject) in enumerate(zip(block.stats.mtf, gains)):
             if mtf == gain:
                 answer[band] += inject * (pan - low)
     return answer
@@ -45,28 +46,45 @@ def mtf_glp_fs(block: Block, pan: Tensor, lms: Tensor, gains: tuple[float, ...],
 
 def as_ms_sees(block: Block, pan: Tensor, gain: float, kernel: str) -> Tensor:
     """PAN through the MS sensor: blurred by its MTF, sampled where MS is, interpolated back (h, w)."""
-    down, across = (upload(_there_and_back(block, axis, gain, kernel), pan.device) for axis in (0, 1))
-    return down @ pan @ across.T
+    (down, up), (across, back) = (
+        (upload(matrix, pan.device) for matrix in _there_and_back(block, axis, gain, kernel)) for axis in (0, 1)
+    )
+    return up @ (down @ pan @ across.T) @ back.T
 
 
-def _there_and_back(block: Block, axis: int, gain: float, kernel: str) -> np.ndarray:
+def _there_and_back(block: Block, axis: int, gain: float, kernel: str) -> tuple[np.ndarray, np.ndarray]:
+    """Along one axis, PAN to the MS samples on its ground, and those to PAN again."""
     start, n = (block.window.row, block.window.height) if axis == 0 else (block.window.col, block.window.width)
     first, last = block.on_ms(np.array([start, start + n - 1]), axis)
-    samples = np.arange(np.floor(first), np.ceil(last) + 1)  # MS samples on this ground
+    samples = np.arange(np.floor(first), np.ceil(last) + 1)
     centres = samples * block.ratio + block.ms_at[axis] - start  # in pixels of pan
     there = blur(centres, n, mtf_sigma(gain, block.ratio), round(BLUR_REACH * block.ratio))
     back = interpolation(block.on_ms(np.arange(start, start + n), axis) - samples[0], len(samples), kernel)
-    return back @ there
+    return there, back
 
 
-def fit_gains(block: Block, mtf: tuple[float, ...], kernel: str = "cubic") -> tuple[float, ...]:
-    """The gains of MTF-GLP-FS over a whole scene in one block: cov(lms, pan) / cov(low-pass pan, pan)."""
-    pan = torch.from_numpy(np.asarray(block.pan, np.float32))
-    lows = {gain: as_ms_sees(block, pan, gain, kernel).double() for gain in set(mtf)}
-    lms = upsample(block, torch.from_numpy(np.asarray(block.ms, np.float32)), kernel).double()
-    detail = pan.double() - pan.double().mean()
+def fitted(block: Block, mtf: tuple[float, ...], kernel: str = "cubic") -> Block:
+    """The same block, a whole scene, with its statistics filled in from the pixels that are valid."""
+    pan_ok, ms_ok = block.masks()
+    seen = block.ms[:, ms_ok]
+    bright = float(np.quantile(seen, 0.999)) if seen.size else 0.0
+    stats = SceneStats(scale=bright / 0.8 if bright > 0 else 1.0, mtf=tuple(mtf))
+    return replace(block, stats=replace(stats, gains=_gains(block, stats.mtf, kernel, pan_ok, ms_ok)))
+
+
+def _gains(block: Block, mtf, kernel: str, pan_ok: np.ndarray, ms_ok: np.ndarray) -> tuple[float, ...]:
+    """The gains of MTF-GLP-FS: cov(lms, pan) / cov(low-pass pan, pan), over the valid pixels."""
+    ok = torch.from_numpy(pan_ok & block.nearest_on_ms(ms_ok))
+    if not ok.any():
+        return (0.0,) * len(mtf)
+    around = base_reach("mtf-glp-fs", block.ratio, REACH[kernel])
+    pan = torch.from_numpy(filled(block.pan[None], pan_ok, around))[0]
+    lms = upsample(block, torch.from_numpy(filled(block.ms, ms_ok, REACH[kernel])), kernel)
+    detail = pan[ok].double() - pan[ok].double().mean()
+    lows = {gain: as_ms_sees(block, pan, gain, kernel)[ok].double() @ detail for gain in set(mtf)}
     return tuple(
-        float((lms[band] * detail).sum() / (lows[gain] * detail).sum().clamp(min=1e-9)) for band, gain in enumerate(mtf)
+        float(lms[band][ok].double() @ detail / lows[gain]) if lows[gain] > 1e-6 * (detail @ detail) > 0 else 0.0
+        for band, gain in enumerate(mtf)
     )
 
 
@@ -78,11 +96,3 @@ def upsample(block: Block, ms: Tensor, kernel: str, rows: np.ndarray | None = No
     down = upload(interpolation(block.on_ms(rows, 0), ms.shape[1], kernel), ms.device)
     across = upload(interpolation(block.on_ms(cols, 1), ms.shape[2], kernel), ms.device)
     return down @ ms @ across.T
-
-
-def fitted(block: Block, mtf: tuple[float, ...], kernel: str = "cubic") -> Block:
-    """The same block, a whole scene, with its statistics filled in."""
-    bright = np.quantile(block.ms[np.isfinite(block.ms)], 0.999)
-    scale = float(bright) / 0.8 if bright > 0 else 1.0
-    with_mtf = replace(block, stats=SceneStats(scale=scale, mtf=tuple(mtf)))
-    return replace(with_mtf, stats=replace(with_mtf.stats, gains=fit_gains(with_mtf, mtf, kernel)))

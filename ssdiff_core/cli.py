@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         args.run(args)
-    except SSDiffError as error:
+    except (SSDiffError, OSError) as error:
         print(f"ssdiff: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -35,8 +35,9 @@ def parser() -> argparse.ArgumentParser:
 
     bench = commands.add_parser("bench", help="speed of the engine on this machine")
     bench.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    bench.add_argument("--json", action="store_true")
-    bench.add_argument("--profile", action="store_true", help="only show where a forward pass spends its time")
+    kind = bench.add_mutually_exclusive_group()
+    kind.add_argument("--json", action="store_true")
+    kind.add_argument("--profile", action="store_true", help="only show where a forward pass spends its time")
     bench.set_defaults(run=run_bench)
 
     doctor = commands.add_parser("doctor", help="what is installed, and which devices compute")
@@ -70,7 +71,8 @@ def run_bench(args) -> None:
         print(bench.profile(args.device))
         return
     result = bench.run(args.device)
-    print(json.dumps(result, indent=2) if args.json else "")
+    if args.json:
+        print(json.dumps(result, indent=2))
 
 
 def run_doctor(args) -> None:

@@ -7,13 +7,16 @@ import torch
 
 from .errors import DeviceError
 
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+KINDS = ("cpu", "cuda", "mps")
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
 
 
 def prove(name: str) -> str | None:
     """None if the device computes, else the reason why not."""
     try:
         device = torch.device(name)
+        if device.type not in KINDS:
+            return f"SSDiff computes on {', '.join(KINDS)} only"
         image = torch.arange(36.0, device=device).view(1, 1, 6, 6)
         answer = torch.nn.functional.conv2d(image, torch.ones(1, 1, 3, 3, device=device)).sum().item()
     except Exception as error:  # drivers fail in every possible way
@@ -52,14 +55,13 @@ def describe(name: str) -> str:
 
 def upload(array: np.ndarray, device: torch.device) -> torch.Tensor:
     """An array on the device. CUDA fetches it from pinned memory in its own time, so the host does not wait."""
-    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    tensor = torch.from_numpy(np.require(array, requirements=("C", "W")))
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and any(phrase in str(error).lower() for phrase in OUT_OF_MEMORY)
-    )
+    told = isinstance(error, RuntimeError) and any(phrase in str(error).lower() for phrase in OUT_OF_MEMORY)
+    return told or isinstance(error, MemoryError)
 
 
 def release(device: torch.device) -> None:

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .errors import ConfigError
+
 T = 1000  # training steps
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
@@ -37,7 +39,7 @@ ALPHA_BAR = cosine_schedule()
 def trailing(steps: int) -> list[int]:
     """The true timesteps that sampling visits, noisiest first: trailing(10) is 999, 899, ... 99."""
     if not 1 <= steps <= T:
-        raise ValueError(f"steps is {steps}; sampling takes 1 to {T}")
+        raise ConfigError(f"steps is {steps}; sampling takes 1 to {T}")
     return [round(T * k / steps) - 1 for k in range(steps, 0, -1)]
 
 
@@ -66,7 +68,7 @@ def ddim_sample(
     """Draws x0 from noise. callback(t, x0) hears the prediction of every step."""
     timesteps = trailing(steps)
     x_t = noise
-    for t, t_next in zip(timesteps, [*timesteps[1:], None], strict=True):
+    for t, t_next in zip(timesteps, [*timesteps[1:], None]):
         x0 = denoise(x_t, torch.full((1,), t, device=noise.device))
         if callback:
             callback(t, x0)

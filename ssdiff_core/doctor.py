@@ -6,7 +6,7 @@ import importlib
 import platform
 import sys
 
-from . import __version__, devices
+from . import __version__
 
 OPTIONAL = ("osgeo.gdal", "qgis.core", "requests")
 
@@ -18,15 +18,24 @@ def report() -> dict:
         "executable": sys.executable,
         "system": platform.platform(),
         "packages": {name: version_of(name) for name in ("torch", "numpy", "safetensors", *OPTIONAL)},
-        "devices": devices.survey(),
+        "devices": devices(),
     }
+
+
+def devices() -> dict[str, dict]:
+    """What every device answers, or that torch is not there to ask."""
+    try:
+        from .devices import survey
+    except (ImportError, OSError) as error:
+        return {"cpu": {"works": False, "reason": f"torch cannot be loaded: {error}", "name": None}}
+    return survey()
 
 
 def version_of(name: str) -> str | None:
     """The version of a package that can be imported, or None."""
     try:
         module = importlib.import_module(name)
-    except ImportError:
+    except (ImportError, OSError):  # OSError: a library that the package brings cannot be loaded
         return None
     return getattr(module, "__version__", None) or getattr(getattr(module, "Qgis", None), "QGIS_VERSION", "present")
 

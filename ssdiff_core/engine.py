@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -18,7 +20,7 @@ from torch import Tensor
 from . import classical, devices, diffusion
 from .blocks import Block
 from .errors import BlockError, ConfigError, DeviceError
-from .masks import fill_nearest, spread_valid
+from .masks import fill_nearest, filled
 from .network import SSNet
 from .noise import normal
 from .resample import REACH, reflect
@@ -28,6 +30,10 @@ from .weights import Weights
 BATCH = {"cpu": 4, "cuda": 128, "mps": 16}
 PIECE = {"cpu": 480, "cuda": 2016, "mps": 960}
 "side, in PAN pixels, of what is in work at once"
+RATIO_SLACK = 0.05
+"how far a block's ratio may be from that of the weights; MS is resampled by what lies between"
+PIXEL_BYTES = 40
+"of device memory for each pixel and band of a piece, about"
 HALF_ERROR = 0.5 / 2047
 "the most that half precision may cost, root mean square, where 1 is full scale: half a count at 11 bits"
 
@@ -102,26 +108,58 @@ class Engine:
 
     def fuse(self, block: Block, progress: Callable[[float], None] | None = None) -> np.ndarray:
         """The fused core, in counts (C, h, w) float32; NaN where PAN or MS is masked. progress hears the share done."""
-        return self.fuse_with_spread(block, progress)[0]
+        return self._run(block, 1, progress)[0]
 
     def fuse_with_spread(self, block: Block, progress: Callable[[float], None] | None = None):
         """Mean and standard deviation of the samples, in counts, each (C, h, w). One sample spreads by 0."""
+        mean, std = self._run(block, 2, progress)
+        return mean, std
+
+    def _run(self, block: Block, images: int, progress: Callable[[float], None] | None) -> np.ndarray:
+        """The mean, and the spread if two images are wanted, over block.core (images, C, h, w)."""
         self._check(block)
-        answer = np.full((2, self.card.arch.bands, *block.core.shape), np.nan, np.float32)
-        side = self.piece or PIECE[self.device.type]
-        cores = self.grid.cover(block.core, side)
-        report = progress or (lambda share: None)
-        landings = []
-        for i, core in enumerate(cores):
+        answer = np.full((images, self.card.arch.bands, *block.core.shape), np.nan, np.float32)
+        landing = deque()
+        for core, arrival in self._pieces(block, images, progress or (lambda share: None)):
+            landing.append((answer[(slice(None), slice(None), *core.within(block.core))], arrival))
+            if len(landing) > 1:  # the piece before comes home while this one is computed
+                place, arrival = landing.popleft()
+                place[:] = arrival()
+        for place, arrival in landing:
+            place[:] = arrival()
+        return answer
+
+    def _pieces(
+        self, block: Block, images: int, progress: Callable[[float], None]
+    ) -> Iterator[tuple[Window, Callable]]:
+        """The pieces of block.core that have a valid pixel, each with a way to wait for it; smaller ones if need be."""
+        todo, done = deque(self.grid.cover(block.core, self._side())), 0
+        total = block.core.height * block.core.width
+        while todo:
+            core = todo.popleft()
+            size = core.height * core.width
             piece = block.crop(core, self.reach, self.ms_halo)
-            result = self._try_piece(piece, lambda share, i=i: report((i + share) / len(cores)))
+            fits, result = self._attempt(
+                piece, images, lambda s, done=done, size=size: progress((done + s * size) / total)
+            )
+            if not fits:
+                self._make_do()
+                todo.extendleft(reversed(self.grid.cover(core, self._side())))
+                continue
             if result is not None:
-                landings.append((core, self._download(result)))
-            while len(landings) > 1 or (landings and core is cores[-1]):  # one piece lands while the next is computed
-                done, wait = landings.pop(0)
-                answer[(slice(None), slice(None), *done.within(block.core))] = wait()
-            report((i + 1) / len(cores))
-        return answer[0], answer[1]
+                yield core, self._download(result)
+            done += size
+            progress(done / total)
+
+    def _attempt(self, block: Block, images: int, report: Callable[[float], None]) -> tuple[bool, Tensor | None]:
+        """Whether the piece fits in memory, and what became of it."""
+        try:
+            with torch.inference_mode():
+                return True, self._piece(block, images, report)
+        except Exception as error:
+            if not devices.is_out_of_memory(error):
+                raise
+        return False, None
 
     @property
     def _hops(self) -> int:
@@ -132,54 +170,63 @@ class Engine:
         bands = self.card.arch.bands
         if block.ms.shape[0] != bands:
             raise BlockError(f"MS has {block.ms.shape[0]} bands, weights {self.card.id!r} take {bands}")
-        if self.card.scale is None and not block.stats.scale:
-            raise BlockError(f"weights {self.card.id!r} need the scene's scale, and the block brings none")
-        if self.card.base != "lms" and not len(block.stats.gains) == len(block.stats.mtf) == bands:
-            raise BlockError(f"weights {self.card.id!r} stand on {self.card.base}; the block brings no gains for it")
+        if abs(block.ratio / self.card.ratio - 1) > RATIO_SLACK:
+            raise BlockError(
+                f"PAN is {block.ratio:g} times finer than MS, weights {self.card.id!r} are for {self.card.ratio}"
+            )
+        stats = block.stats
+        if self.card.scale is None and not (stats.scale and 0 < stats.scale < math.inf):
+            raise BlockError(f"weights {self.card.id!r} need the scene's scale; the block brings {stats.scale}")
+        if self.card.base == "lms":
+            return
+        fits = len(stats.gains) == len(stats.mtf) == bands and np.isfinite(stats.gains).all()
+        if not fits or not all(0 < mtf < 1 for mtf in stats.mtf):
+            raise BlockError(
+                f"weights {self.card.id!r} stand on {self.card.base}; the block brings no gains and MTF for it"
+            )
 
     # --- devices -------------------------------------------------------------------------------------------------
 
     def _use(self, device: torch.device) -> None:
         self.device = device
-        self.net = copy.deepcopy(self._weights.net).to(device, memory_format=torch.channels_last).eval()
-        self.dtype = None if self._precision == "auto" and device.type == "cuda" else torch.float32
-        if self._precision not in ("auto", "float32"):
-            self.dtype = getattr(torch, self._precision)
-            self.net = self.net.to(self.dtype)
-        if self.batch is None:
-            self.batch = BATCH[device.type]
-        self._sigma = torch.tensor(self.card.residual_sigma, device=device)[:, None, None]
+        self._cuts, self._short = 0, False  # how often memory ran out, and whether that was said
         if device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # float32 shall be float32
             self._upstream, self._downstream = torch.cuda.Stream(device), torch.cuda.Stream(device)
+        if self.batch is None:
+            self.batch = BATCH[device.type]
+        self._sigma = torch.tensor(self.card.residual_sigma, device=device)[:, None, None]
+        net = copy.deepcopy(self._weights.net).to(device, memory_format=torch.channels_last).eval()
+        if self._precision != "auto":
+            net = net.to(getattr(torch, self._precision))
+        elif device.type == "cuda":
+            with torch.inference_mode():
+                net = half_if_close(net, self._sigma, self.steps)
+        self.net, self.dtype = net, next(net.parameters()).dtype
 
-    def _try_piece(self, block: Block, report: Callable[[float], None]) -> Tensor | None:
-        while True:
-            try:
-                with torch.inference_mode():
-                    return self._piece(block, report)
-            except Exception as error:
-                if not devices.is_out_of_memory(error):
-                    raise
-            self._make_do()
+    def _side(self) -> int:
+        """Side of a piece: the usual, or less where its images would take over an eighth of what a GPU has free."""
+        side = self.piece or PIECE[self.device.type]
+        if self.device.type == "cuda" and not self.piece:
+            free = torch.cuda.mem_get_info(self.device)[0]
+            side = min(side, max(PIECE["cpu"], math.isqrt(free // 8 // (PIXEL_BYTES * self.card.arch.bands))))
+        return side >> self._cuts
 
     def _make_do(self) -> None:
-        """After running out of memory: half the batch, and from one tile at a time to the CPU. It stays so."""
+        """After running out of memory: half the batch and side; after one tile at a time, the CPU. So it stays."""
         devices.release(self.device)
         if self.batch > 1:
             self.batch //= 2
-            self._say_once(f"{self.device} is short of memory: computing fewer tiles at a time")
+            self._cuts += 1
+            if not self._short:
+                self._short = True
+                self.say(f"{self.device} is short of memory: computing fewer tiles at a time")
         elif self.device.type != "cpu":
             self.say(f"{self.device} has too little memory for one tile: computing on the CPU")
             self.batch = None
             self._use(torch.device("cpu"))
         else:
             raise DeviceError("out of memory: not even one tile at a time can be computed on the CPU")
-
-    def _say_once(self, sentence: str) -> None:
-        if sentence != getattr(self, "_said", None):
-            self._said = sentence
-            self.say(sentence)
 
     def _upload(self, image: np.ndarray) -> Tensor:
         """An image on the device as float32; on CUDA while the piece before is still being computed."""
@@ -206,33 +253,34 @@ class Engine:
 
     # --- one piece -----------------------------------------------------------------------------------------------
 
-    def _piece(self, block: Block, report: Callable[[float], None]) -> Tensor | None:
-        """Mean and spread of the samples over block.core, in counts (2, C, h, w); None if all of it is masked."""
+    def _piece(self, block: Block, images: int, report: Callable[[float], None]) -> Tensor | None:
+        """Mean and, if wanted, spread of the samples over block.core, in counts; None if all of it is masked."""
         pan_ok, ms_ok = block.masks()
         ok = pan_ok & block.nearest_on_ms(ms_ok)
         if not ok[block.core.within(block.window)].any():
             return None
         canvas = self._lay_out(block, pan_ok, ms_ok, ok)
-        mean, std = diffusion.mean_and_std(
+        draws = (
             self._sample(canvas, k, lambda share, k=k: report((k + share) / self.samples)) for k in range(self.samples)
         )
-        scale = self.card.scale or block.stats.scale
-        sigma = self._sigma
+        mean, std = diffusion.mean_and_std(draws)
         here = (slice(None), *block.core.within(canvas.cells.window))
-        answer = torch.stack([canvas.base[here] + sigma * mean[here], sigma * std[here]]) * scale
+        answer = torch.stack([canvas.base[here] + self._sigma * mean[here], self._sigma * std[here]][:images])
+        answer = answer * self._scale(block)
         return answer if canvas.ok is None else torch.where(canvas.ok[here[1:]], answer, torch.nan)
+
+    def _scale(self, block: Block) -> float:
+        return self.card.scale or block.stats.scale
 
     def _lay_out(self, block: Block, pan_ok: np.ndarray, ms_ok: np.ndarray, ok: np.ndarray) -> Canvas:
         core = block.core.grow(self.grid.reach(self._hops - 1))
         cells = self.grid.touching(core & block.window, block.window)
-        pan, ms = self._upload(block.pan), self._upload(block.ms)
-        if not ms_ok.all():
-            ms = spread_valid(ms, devices.upload(ms_ok, self.device), REACH[self.card.interpolation])
-        if not pan_ok.all():
-            rounds = classical.base_reach(self.card.base, self.card.ratio, REACH[self.card.interpolation])
-            pan = spread_valid(pan[None], devices.upload(pan_ok, self.device), rounds)[0]
-        lms = classical.upsample(block, ms, self.card.interpolation)
-        base = classical.base(self.card.base, block, pan, lms, self.card.interpolation)
+        kernel, scale = self.card.interpolation, self._scale(block)
+        around = classical.base_reach(self.card.base, self.card.ratio, REACH[kernel])
+        pan = self._upload(filled(block.pan[None], pan_ok, around))[0]
+        ms = self._upload(filled(block.ms, ms_ok, REACH[kernel]))
+        lms = classical.upsample(block, ms, kernel)
+        base = classical.base(self.card.base, block, pan, lms, kernel)
 
         window, outer = cells.window, block.window
         rows = reflect(np.arange(window.row, window.stop[0]), outer.row, outer.stop[0])
@@ -241,13 +289,12 @@ class Engine:
         there = devices.upload(r, self.device)[:, None], devices.upload(c, self.device)
         ok = ok[np.ix_(r, c)]
         live = split(torch.from_numpy(ok)[None], cells).flatten(2).any(2).nonzero()
-        scale = self.card.scale or block.stats.scale
         return Canvas(
             cells=cells,
             live=devices.upload(live.numpy(), self.device),
             pan=(pan[there] / scale)[None],
             base=base[:, there[0], there[1]] / scale,
-            ms=classical.upsample(block, ms, self.card.interpolation, *self._ms_grid(window, outer)) / scale,
+            ms=classical.upsample(block, ms, kernel, *self._ms_grid(window, outer)) / scale,
             ok=None if ok.all() else devices.upload(ok, self.device),
         )
 
@@ -293,11 +340,9 @@ class Engine:
         pan, lms, ms = (split(image, canvas.cells)[r, c] for image in (canvas.pan, canvas.base, canvas.ms))
         if canvas.ok is not None:
             ok = split(canvas.ok[None], canvas.cells)[r, c, 0]
-            pan, lms = fill_nearest(pan, ok), fill_nearest(lms, ok)
-            coarse = ok.unflatten(1, (-1, self.card.ratio)).unflatten(3, (-1, self.card.ratio)).amax((2, 4))
+            pan, lms = fill_nearest(torch.cat([pan, lms], dim=1), ok).split([1, lms.shape[1]], dim=1)
+            coarse = ok.unflatten(1, (-1, self.card.ratio)).unflatten(3, (-1, self.card.ratio)).any(4).any(2)
             ms = fill_nearest(ms, coarse)
-        if self.dtype is None:
-            self._settle_precision(pan, lms, ms)
         cond = [image.to(self.dtype, memory_format=torch.channels_last) for image in (lms, pan, ms)]
 
         def denoise(x_t: Tensor, t: Tensor) -> Tensor:
@@ -305,25 +350,46 @@ class Engine:
 
         return denoise
 
-    def _settle_precision(self, pan: Tensor, lms: Tensor, ms: Tensor) -> None:
-        """Half precision if, on these first tiles, its error stays under half a count at 11 bits; else single."""
-        t = torch.full((1,), diffusion.T - 1, device=self.device)
-        x_t = normal(self.seed, *(torch.arange(n, device=self.device) for n in lms.shape[2:]), lms.shape[1])
-        inputs = [x[:8].contiguous(memory_format=torch.channels_last) for x in (x_t.expand_as(lms), lms, pan, ms)]
-        exact = self.net(inputs[0], t, *inputs[1:])
-        for dtype in (torch.float16, torch.bfloat16):
-            half: SSNet = copy.deepcopy(self.net).to(dtype)
-            x_t, *cond = (x.to(dtype) for x in inputs)
-            error = (half(x_t, t, *cond).float() - exact).mul(self._sigma).square().mean().sqrt().item()
-            if error < HALF_ERROR:  # never true of NaN
-                self.net, self.dtype = half, dtype
-                return
-        self.dtype = torch.float32
+
+def half_if_close(net: SSNet, sigma: Tensor, steps: int) -> SSNet:
+    """The network in half precision if that costs less than half a count at 11 bits, else the network as it is.
+
+    Asked on made-up tiles, so that the answer is the same whatever block comes first.
+    """
+    config, device = net.config, sigma.device
+    lms = made_up_tiles(config.bands, config.tile, device)
+    inputs = [lms, lms.mean(1, keepdim=True), lms[..., :: config.ratio, :: config.ratio]]
+    axis = torch.arange(config.tile, device=device)
+    x_t = normal(0, axis, axis, config.bands).expand_as(lms)
+    for dtype in (torch.float16, torch.bfloat16):
+        half = copy.deepcopy(net).to(dtype)
+        for t in diffusion.trailing(min(steps, 4)):
+            t = torch.full((1,), t, device=device)
+            exact = net(x_t, t, *inputs)
+            close = half(x_t.to(dtype), t, *(image.to(dtype) for image in inputs)).float()
+            if not (close - exact).mul(sigma).square().mean().sqrt().item() < HALF_ERROR:  # NaN is not close either
+                break
+        else:
+            return half
+    return net
+
+
+def made_up_tiles(bands: int, side: int, device: torch.device, tiles: int = 4) -> Tensor:
+    """Tiles (B, C, S, S) with detail at every scale, between 0 and about 1, always the same."""
+    image = torch.zeros(tiles, bands, side, side, device=device)
+    for octave in range(6):
+        n = max(side >> octave, 1)
+        axis = torch.arange(n, device=device)
+        coarse = torch.stack([normal(octave, axis, axis, bands, sample) for sample in range(tiles)])
+        image += torch.nn.functional.interpolate(coarse, (side, side), mode="nearest") * 2.0**octave
+    return (image / image.std() * 0.15 + 0.4).clamp(0, 1.2)
 
 
 def _grid(tile: int, stride: int | None, ratio: int) -> Grid:
-    stride = tile * 3 // 4 if stride is None else stride
-    if not 0 < stride <= tile or (tile - stride) % (2 * ratio) or stride % ratio:
-        fit = [s for s in range(ratio, tile + 1, ratio) if (tile - s) % (2 * ratio) == 0]
+    """The grid whose margins are whole MS pixels; by default its stride is the fitting one next to three quarters."""
+    fit = [s for s in range(ratio, tile + 1, ratio) if (tile - s) % (2 * ratio) == 0]
+    if stride is None:
+        stride = min(fit, key=lambda s: abs(4 * s - 3 * tile))
+    if stride not in fit:
         raise ConfigError(f"stride {stride} does not fit tiles of {tile} at ratio {ratio}; these do: {fit}")
     return Grid(tile, stride)

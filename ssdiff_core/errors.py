@@ -17,5 +17,5 @@ class BlockError(SSDiffError):
     "Arrays handed to an engine do not fit together."
 
 
-class ConfigError(SSDiffError):
+class ConfigError(SSDiffError, ValueError):
     "An option has a value that makes no sense."

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 NEIGHBOURS = [(0, 1), (1, 0), (1, 2), (2, 1), (0, 0), (0, 2), (2, 0), (2, 2)]  # the nearer four first
+
+
+def filled(image: np.ndarray, ok: np.ndarray, rounds: int) -> np.ndarray:
+    """An image (C, h, w) as float32 without a trace of what is masked: neighbours so far, 0 beyond."""
+    image = np.asarray(image, np.float32)
+    return image if ok.all() else spread_valid(torch.from_numpy(image), torch.from_numpy(ok), rounds).numpy()
 
 
 def spread_valid(image: Tensor, ok: Tensor, rounds: int) -> Tensor:
@@ -35,7 +42,7 @@ def nearest_valid(ok: Tensor) -> Tensor:
     far = 2 * (h + w)
     rows, cols = torch.arange(h, device=ok.device), torch.arange(w, device=ok.device)
     # First along each column, then along each row over what the columns answered: exact Euclidean distance.
-    gap = (rows[:, None] - rows).abs()[None, :, :, None] + far * (~ok)[:, None].long()  # (B, h, h', w)
+    gap = (rows[:, None] - rows).abs()[None, :, :, None] + far * (~ok)[:, None].float()  # (B, h, h', w)
     distance, row = gap.min(dim=2)  # (B, h, w)
     squares = distance[:, :, None, :] ** 2 + ((cols[:, None] - cols) ** 2)[None, None]  # (B, h, w, w')
     col = squares.argmin(dim=3)  # (B, h, w)

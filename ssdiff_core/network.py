@@ -18,9 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .errors import WeightsError
+from .errors import ConfigError, WeightsError
 
 SLOPE = 0.01  # of every LeakyReLU
+GROUPS = 32  # of every group norm
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,24 @@ class Config:
     def __post_init__(self):
         for name in ("widths", "boosts", "damps"):  # lists when read from JSON
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        wholes = (self.bands, self.ratio, self.tile, self.head, self.time_channels, *self.widths)
+        if not all(type(n) is int and n > 0 for n in wholes):
+            raise ConfigError(f"{self}: bands, ratio, tile, head, time_channels and widths are positive whole numbers")
         if not 1 <= self.bands <= 16:
-            raise ValueError(f"bands is {self.bands}; the network takes 1 to 16")
+            raise ConfigError(f"bands is {self.bands}; the network takes 1 to 16")
         if self.ratio not in (2, 4):
-            raise ValueError(f"ratio is {self.ratio}; the network takes 2 or 4")
+            raise ConfigError(f"ratio is {self.ratio}; the network takes 2 or 4")
         if self.tile % 4:
-            raise ValueError(f"tile is {self.tile}; two halvings need a multiple of 4")
-        if any(width % self.head for width in self.widths):
-            raise ValueError(f"widths {self.widths} are not all multiples of the head size {self.head}")
+            raise ConfigError(f"tile is {self.tile}; two halvings need a multiple of 4")
+        if len(self.widths) != 3 or any(width % self.head or width % GROUPS for width in self.widths):
+            raise ConfigError(f"widths {self.widths} are not three multiples of {GROUPS} and of head {self.head}")
+        if self.time_channels % 2:
+            raise ConfigError(f"time_channels is {self.time_channels}; sines and cosines need an even number")
+        factors = (*self.boosts, *self.damps, self.dropout)
+        if len(factors) != 7 or not all(isinstance(f, (int, float)) and math.isfinite(f) for f in factors):
+            raise ConfigError(f"{self}: boosts and damps are three numbers each, dropout is one")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout is {self.dropout}; it lies between 0 and 1")
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -121,11 +132,9 @@ class APFM(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, width // 2), nn.LeakyReLU(SLOPE), nn.Linear(width // 2, width))
 
     def forward(self, x: Tensor, y: Tensor, cut: str | None = None) -> Tensor:
-        if cut == "spectral":
-            x = x.detach()
-        if cut == "spatial":
-            y = y.detach()
         nx, ny = self.norm(x), self.norm(y)  # (B, N, W)
+        nx = nx.detach() if cut == "spectral" else nx
+        ny = ny.detach() if cut == "spatial" else ny
         x1, x2 = self.se1(nx), self.se2(nx)  # (B, N, W)
         y1, y2 = self.sa1(ny), self.sa2(ny)  # (B, N, W)
         fused = spatial_projection(y1, y2, x1, self.head) * spectral_projection(x1, x2, y1, self.head, self.apart)
@@ -174,7 +183,7 @@ class Residual(nn.Module):
         self.conv0 = nn.Conv2d(width, width // 2, 3, padding=1)
         self.conv1 = nn.Conv2d(width // 2, width, 3, padding=1)
         self.time = nn.Linear(4 * config.time_channels, width)
-        self.norm = nn.GroupNorm(32, width)
+        self.norm = nn.GroupNorm(GROUPS, width)
         self.drop = nn.Dropout(config.dropout)
         self.conv_out = zeroed(nn.Conv2d(width, width, 3, padding=1))
 
@@ -264,14 +273,13 @@ BRANCHES = {
 def train_branch(net: SSNet, branch: str | None) -> list[nn.Parameter]:
     """Lets one branch learn and freezes all else: cut off in APFM, its parameters without gradient. None thaws all.
 
-    Answers the parameters to give to the optimiser.
+    Call it after net.train(), which would wake the frozen stem's batch norm. Answers the parameters to optimise.
     """
     net.cut = {"spatial": "spectral", "spectral": "spatial", None: None}[branch]
     for name, parameter in net.named_parameters():
         parameter.requires_grad_(branch is None or re.match(BRANCHES[branch], name) is not None)
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):  # running moments are part of a frozen branch too
-            module.momentum = 0.1 if branch is None or module is getattr(net, f"{branch}_stem").norm else 0.0
+    for name in BRANCHES:
+        getattr(net, f"{name}_stem").norm.train(net.training and branch in (None, name))
     return [parameter for parameter in net.parameters() if parameter.requires_grad]
 
 
@@ -312,9 +320,10 @@ def rename_published(name: str) -> str:
 def from_published(published: dict[str, Tensor]) -> SSNet:
     """The network of a published state dict. What its forward pass never used is dropped, any other stray an error."""
     used = {name: tensor for name, tensor in published.items() if not UNUSED.match(name)}
-    if "to_hrms.2.weight" not in used:
-        raise WeightsError("not a published SSDiff checkpoint: it has no tensor to_hrms.2.weight")
-    net = SSNet(Config(bands=used["to_hrms.2.weight"].shape[0]))
+    last = used.get("to_hrms.2.weight")
+    if last is None or last.dim() != 4:
+        raise WeightsError("not a published SSDiff checkpoint: it has no convolution to_hrms.2.weight")
+    net = SSNet(Config(bands=last.shape[0]))
     load_state(net, {rename_published(name): tensor for name, tensor in used.items()})
     return net.eval()
 
@@ -333,7 +342,7 @@ def load_state(net: SSNet, state: dict[str, Tensor]) -> None:
         want, got = tuple(expected[name].shape), tuple(state[name].shape)
         if want != got:
             faults.append(f"tensor {name} has shape {got}, not {want}")
-        elif not torch.isfinite(state[name]).all():
+        elif not torch.isfinite(state[name].float()).all():
             faults.append(f"tensor {name} holds NaN or infinity")
     if faults:
         more = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""

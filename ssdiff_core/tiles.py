@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .devices import upload
+from .errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,13 @@ class Grid:
 
     def __post_init__(self):
         if not 0 < self.stride <= self.tile or (self.tile - self.stride) % 2:
-            raise ValueError(f"stride {self.stride} does not leave equal whole margins in a tile of {self.tile}")
+            raise ConfigError(f"stride {self.stride} does not leave equal whole margins in a tile of {self.tile}")
 
     def touching(self, window: Window, scene: Window) -> Cells:
         """The cells whose tiles touch window and which have a pixel of the scene."""
         margin = (self.tile - self.stride) // 2
         spans = []
-        for lo, hi, first, last in zip(
-            (window.row, window.col), window.stop, (scene.row, scene.col), scene.stop, strict=True
-        ):
+        for lo, hi, first, last in zip((window.row, window.col), window.stop, (scene.row, scene.col), scene.stop):
             start = max((lo - margin) // self.stride, first // self.stride)
             stop = min(-((-hi - margin) // self.stride), -(-last // self.stride))
             spans.append((start, stop - start))

@@ -20,7 +20,8 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from .classical import BASES
-from .errors import WeightsError
+from .diffusion import T
+from .errors import SSDiffError, WeightsError
 from .network import Config, SSNet, from_published, load_state
 from .resample import KERNELS
 
@@ -45,13 +46,17 @@ class Card:
     "what the residual is taken against, and what the network sees as lms"
     interpolation: str = "23tap"
     "kernel that takes MS to PAN"
-    ms_phase: float = 1.5
-    "where the network expects its first MS sample, in PAN pixels from a tile's first; 1.5 is corner-aligned at ratio 4"
+    ms_phase: float | None = None
+    "where the network expects its first MS sample, in PAN pixels from a tile's first; None: corner-aligned"
     steps: int = 1
     wavelengths_nm: tuple[float, ...] = ()
     training: dict = field(default_factory=dict)
     scores: dict = field(default_factory=dict)
     licence: str = ""
+
+    def __post_init__(self):
+        if self.ms_phase is None:
+            object.__setattr__(self, "ms_phase", (self.arch.ratio - 1) / 2)
 
     @property
     def tile(self) -> int:
@@ -68,23 +73,32 @@ class Weights:
 def check(card: Card) -> Card:
     """The card, if it agrees with itself."""
     n, config = len(card.bands), card.arch
-    if config.bands != n:
-        raise WeightsError(f"weights {card.id!r} name {n} bands, their network has {config.bands}")
-    if config.ratio != card.ratio:
-        raise WeightsError(f"weights {card.id!r} say ratio {card.ratio}, their network has {config.ratio}")
-    if len(card.residual_sigma) != n or not all(0 < s < math.inf for s in card.residual_sigma):
-        raise WeightsError(f"weights {card.id!r} need {n} positive numbers as residual_sigma")
-    if card.wavelengths_nm and len(card.wavelengths_nm) != n:
-        raise WeightsError(f"weights {card.id!r} name {n} bands and {len(card.wavelengths_nm)} wavelengths")
-    if card.scale is not None and not 0 < card.scale < math.inf:
-        raise WeightsError(f"weights {card.id!r} have scale {card.scale}; a positive number is needed")
-    if card.base not in BASES:
-        raise WeightsError(f"weights {card.id!r} stand on {card.base!r}; this version knows {', '.join(BASES)}")
-    if card.interpolation not in KERNELS:
-        raise WeightsError(f"weights {card.id!r} want {card.interpolation!r} interpolation, unknown to this version")
-    if card.steps < 1:
-        raise WeightsError(f"weights {card.id!r} ask for {card.steps} steps")
+    faults = {
+        f"name {n} bands, their network has {config.bands}": config.bands != n,
+        "have band names that are not text": not all(isinstance(name, str) for name in card.bands),
+        f"say ratio {card.ratio}, their network has {config.ratio}": config.ratio != card.ratio,
+        f"need {n} positive numbers as residual_sigma": len(card.residual_sigma) != n
+        or not all(_number(s) and s > 0 for s in card.residual_sigma),
+        f"name {n} bands and {len(card.wavelengths_nm)} wavelengths": len(card.wavelengths_nm) not in (0, n),
+        "have wavelengths that are not numbers": not all(_number(w) for w in card.wavelengths_nm),
+        f"have scale {card.scale}; a positive number is needed": card.scale is not None
+        and not (_number(card.scale) and card.scale > 0),
+        f"stand on {card.base!r}; this version knows {', '.join(BASES)}": card.base not in BASES,
+        f"want {card.interpolation!r} interpolation, unknown to this version": card.interpolation not in KERNELS,
+        f"expect MS at phase {card.ms_phase}; that is no place in a pixel of {card.ratio}": not _number(card.ms_phase)
+        or not 0 <= card.ms_phase <= config.ratio,
+        f"ask for {card.steps} steps; 1 to {T} make sense": type(card.steps) is not int or not 1 <= card.steps <= T,
+        "have training or scores that are no JSON objects": not isinstance(card.training, dict)
+        or not isinstance(card.scores, dict),
+    }
+    for fault, present in faults.items():
+        if present:
+            raise WeightsError(f"weights {card.id!r} {fault}")
     return card
+
+
+def _number(value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def save(path: str | os.PathLike, state: dict[str, Tensor], card: Card) -> None:
@@ -133,11 +147,13 @@ def import_published(path: str | os.PathLike, card: Card) -> Weights:
     except Exception as error:  # torch raises many kinds, none documented
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"{path} is not a checkpoint of plain tensors: {first}") from None
-    if not isinstance(published, dict) or not all(isinstance(value, Tensor) for value in published.values()):
+    if not isinstance(published, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in published.items()
+    ):
         raise WeightsError(f"{path} is not a state dict: names with tensors are expected, nothing else")
     try:
         net = from_published(published)
-    except (WeightsError, ValueError) as error:
+    except SSDiffError as error:
         raise WeightsError(f"{path}: {error}") from None
     return Weights(check(replace(card, arch=net.config)), net)
 
@@ -170,21 +186,27 @@ def _read(path: Path, with_tensors: bool) -> tuple[Card, dict[str, Tensor]]:
 def _card(path: Path, header: dict[str, str]) -> Card:
     if header.get("format") != FORMAT:
         raise WeightsError(f"{path} is no SSDiff weights file: its header says format {header.get('format')!r}")
-    values = {}
-    for item in fields(Card):
-        if item.name not in header:
-            raise WeightsError(f"{path}: the header has no {item.name!r}")
-        values[item.name] = header[item.name]
+    names = [item.name for item in fields(Card)]
+    for name in (*names, "tile"):
+        if name not in header:
+            raise WeightsError(f"{path}: the header has no {name!r}")
+    values = {name: header[name] for name in names}
     try:
         values["scale"] = None if values["scale"] == "scene" else float(values["scale"])
         values["arch"] = Config(**json.loads(values["arch"]))
         for name in ("bands", "residual_sigma", "wavelengths_nm"):
-            values[name] = tuple(json.loads(values[name]))
+            values[name] = tuple(_listed(name, json.loads(values[name])))
         for name in ("ratio", "steps", "ms_phase", "training", "scores"):
             values[name] = json.loads(values[name])
-        tile = int(header.get("tile", values["arch"].tile))
-    except (ValueError, TypeError) as error:
+        tile = int(header["tile"])
+    except (ValueError, TypeError, RecursionError) as error:
         raise WeightsError(f"{path}: the header cannot be understood: {error}") from None
     if tile != values["arch"].tile:
         raise WeightsError(f"{path}: the header says tile {tile}, its network {values['arch'].tile}")
     return check(Card(**values))
+
+
+def _listed(name: str, value) -> list:
+    if not isinstance(value, list):
+        raise ValueError(f"{name} is no list")
+    return value

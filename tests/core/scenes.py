@@ -26,12 +26,12 @@ def sample_scene() -> Block:
     return scene_of(pan, ms)
 
 
-def scene_of(pan, ms, ms_at=None, origin=(0, 0), valid=None, base_mtf=0.3) -> Block:
+def scene_of(pan, ms, ms_at=None, origin=(0, 0), valid=None, ratio=None) -> Block:
     """A block that is a whole scene, with its statistics."""
-    ratio = round(pan.shape[0] / ms.shape[1])
+    ratio = ratio or round(pan.shape[0] / ms.shape[1])
     ms_at = ms_at or (origin[0] + (ratio - 1) / 2, origin[1] + (ratio - 1) / 2)
     window = Window(*origin, *pan.shape)
-    return classical.fitted(Block(pan, ms, ms_at, ratio, window, window, valid), (base_mtf,) * len(ms), "cubic")
+    return classical.fitted(Block(pan, ms, ms_at, ratio, window, window, valid), (0.3,) * len(ms), "cubic")
 
 
 def smooth_scene(height=150, width=170, bands=4, ratio=4, seed=0, origin=(0, 0)) -> Block:
@@ -51,11 +51,11 @@ def smooth_scene(height=150, width=170, bands=4, ratio=4, seed=0, origin=(0, 0))
     )
     pan = truth.mean(0)[:height, :width] + rng.normal(0, 5, (height, width))
     ms = truth.reshape(bands, tall // ratio, ratio, wide // ratio, ratio).mean((2, 4))
-    return scene_of(pan.astype(np.float32), ms.astype(np.float32), origin=origin)
+    return scene_of(pan.astype(np.float32), ms.astype(np.float32), origin=origin, ratio=ratio)
 
 
 @cache
-def stiff_weights(bands=4, base="mtf-glp-fs", ratio=4, tile=64, scale=None, sigma=0.05) -> Weights:
+def stiff_weights(bands=4, base="mtf-glp-fs", ratio=4, tile=64, scale=None, sigma=0.5, kernel="cubic") -> Weights:
     """Weights whose network answers something everywhere: the published one on made-up tensors, or a random one."""
     if (ratio, tile) == (4, 64) and bands in (4, 8):
         net = from_published(published_state(bands))
@@ -69,8 +69,7 @@ def stiff_weights(bands=4, base="mtf-glp-fs", ratio=4, tile=64, scale=None, sigm
             ratio=ratio,
             base=base,
             scale=scale,
-            interpolation="cubic",
-            ms_phase=(ratio - 1) / 2,
+            interpolation=kernel,
         ),
         net.requires_grad_(False),
     )

@@ -5,6 +5,7 @@ from scenes import scene_of, smooth_scene
 
 from ssdiff_core import classical
 from ssdiff_core.blocks import SceneStats
+from ssdiff_core.resample import KERNELS, REACH
 from ssdiff_core.tiles import Window
 
 
@@ -50,6 +51,19 @@ def test_a_base_does_not_depend_on_the_block():
     assert torch.allclose(there, fused[(slice(None), *core.within(whole.window))], atol=1e-2)
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_interpolation_needs_its_reach_of_ms_around_a_block(kernel):
+    whole, core = smooth_scene(200, 200), Window(90, 94, 20, 20)
+    expected = classical.upsample(whole, torch.from_numpy(whole.ms), kernel)[:, 90:110, 94:114]
+
+    def error(halo):
+        part = whole.crop(core, 0, halo)
+        return (classical.upsample(part, torch.from_numpy(part.ms), kernel) - expected).abs().max()
+
+    assert error(REACH[kernel]) < 1e-3
+    assert error(0) > 1
+
+
 def test_statistics_of_a_scene_scale_with_its_counts():
     scene = smooth_scene()
     brighter = scene_of(scene.pan * 7, scene.ms * 7)
@@ -63,5 +77,18 @@ def test_a_flat_pan_adds_nothing():
     assert torch.equal(base_of(flat, "lms"), base_of(flat)) or (base_of(flat) - base_of(flat, "lms")).abs().max() < 1e-2
 
 
-def test_no_scene_means_no_statistics():
-    assert SceneStats() == SceneStats(scale=None, gains=(), mtf=())
+def test_masked_pixels_have_no_say_in_the_statistics():
+    whole = smooth_scene(160, 200)
+    wide_pan = np.concatenate([whole.pan, np.zeros((160, 120), np.float32)], axis=1)
+    wide_ms = np.concatenate([whole.ms, np.full((4, 40, 30), np.nan, np.float32)], axis=2)
+    valid = np.ones(wide_pan.shape, bool)
+    valid[:, 200:] = False
+    half_empty = scene_of(wide_pan, wide_ms, valid=valid)
+    assert half_empty.stats.scale == pytest.approx(whole.stats.scale)
+    assert half_empty.stats.gains == pytest.approx(whole.stats.gains, rel=0.02)
+
+
+def test_a_scene_without_a_valid_pixel_has_harmless_statistics():
+    scene = smooth_scene(40, 40)
+    empty = scene_of(scene.pan, np.full_like(scene.ms, np.nan))
+    assert empty.stats == SceneStats(scale=1.0, gains=(0.0,) * 4, mtf=(0.3,) * 4)

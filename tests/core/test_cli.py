@@ -67,3 +67,13 @@ def test_a_published_checkpoint_becomes_a_weights_file(tmp_path):
     failed = ssdiff("weights", "import", str(tmp_path / "p.pt"), "-o", str(tmp_path / "no"), *three, expect=1)
     assert "name 3 bands, their network has 4" in failed.stderr
     assert not (tmp_path / "no").exists()
+
+
+def test_what_cannot_be_imported_or_written_is_one_sentence(tmp_path):
+    torch.save(published_state(4), tmp_path / "p.pt")
+    many = ("--id", "x", "--bands", ",".join("abcdefghijklmnopq"))
+    failed = ssdiff("weights", "import", str(tmp_path / "p.pt"), "-o", str(tmp_path / "w"), *many, expect=1)
+    assert failed.stderr == "ssdiff: bands is 17; the network takes 1 to 16\n"
+    nowhere = ("-o", str(tmp_path / "no" / "w"), "--id", "x", "--bands", "a,b,c,d")
+    failed = ssdiff("weights", "import", str(tmp_path / "p.pt"), *nowhere, expect=1)
+    assert failed.stderr.count("\n") == 1

@@ -20,6 +20,11 @@ def test_a_name_that_is_no_device_is_an_error():
         devices.choose("abacus")
 
 
+def test_a_kind_of_device_nobody_tried_is_refused():
+    with pytest.raises(DeviceError, match="'meta' does not work here: SSDiff computes on cpu, cuda, mps only"):
+        devices.choose("meta")
+
+
 def test_auto_always_finds_one_that_works():
     assert devices.prove(str(devices.choose("auto"))) is None
 
@@ -34,5 +39,5 @@ def test_running_out_of_memory_is_told_from_other_errors():
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60, dtype=torch.uint8)
     assert devices.is_out_of_memory(caught.value)
-    assert devices.is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert devices.is_out_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory"))
     assert not devices.is_out_of_memory(RuntimeError("shapes do not match"))

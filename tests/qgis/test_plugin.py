@@ -58,7 +58,9 @@ def test_diagnostics_without_torch_say_so_and_do_not_fail(qgis_process, tmp_path
     done = qgis_process("run", "ssdiff:diagnostics", "--json", SSDIFF_PYTHON=str(tmp_path / "bare" / "bin" / "python"))
     results = json.loads(done.stdout)["results"]
     assert results["READY"] is False
-    assert "No module named" in results["REPORT"]
+    report = json.loads(results["REPORT"])
+    assert report["packages"]["torch"] is None
+    assert "No module named" in report["devices"]["cpu"]["reason"]
 
 
 def test_an_interpreter_that_is_not_there_is_one_clear_sentence(qgis_process):
