@@ -19,3 +19,11 @@ class BlockError(SSDiffError):
 
 class ConfigError(SSDiffError, ValueError):
     "An option has a value that makes no sense."
+
+
+class GeometryError(SSDiffError):
+    "PAN and MS, or the extent, do not lie so that they can be fused."
+
+
+class RasterError(SSDiffError):
+    "A raster cannot be opened, read or written."

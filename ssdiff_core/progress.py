@@ -1,0 +1,66 @@
+"""Telling how far a run is: to a person, to a program, or not at all."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+
+KINDS = ("auto", "bar", "json", "none")
+INTERVAL = 0.2
+"seconds between two reports"
+
+
+def reporter(kind: str, pixels: int, out=None, clock=time.monotonic) -> Callable[[float], None]:
+    """A function that hears the share of the work that is done, from 0 to 1, as often as it likes.
+
+    auto is a bar on a terminal and nothing elsewhere.
+    """
+    out = out or sys.stderr
+    if kind == "auto":
+        kind = "bar" if out.isatty() else "none"
+    if kind == "none":
+        return lambda share: None
+    return Reporter(line_of if kind == "bar" else json_of, pixels, out, clock)
+
+
+class Reporter:
+    """Reports at most every INTERVAL, and always the end. A resumed run begins with what was done before."""
+
+    def __init__(self, write: Callable, pixels: int, out, clock: Callable[[], float]):
+        self.write, self.pixels, self.out, self.clock = write, pixels, out, clock
+        self.start = self.last = None
+
+    def __call__(self, share: float) -> None:
+        now = self.clock()
+        if self.start is None:
+            self.start = now, share
+        if share < 1 and self.last is not None and now - self.last < INTERVAL:
+            return
+        self.last = now
+        elapsed, gained = now - self.start[0], share - self.start[1]
+        rate = gained * self.pixels / elapsed if elapsed > 0 else 0.0
+        left = (1 - share) * elapsed / gained if gained > 0 else None
+        self.write(self.out, share, rate, left)
+        self.out.flush()
+
+
+def line_of(out, share: float, rate: float, left: float | None) -> None:
+    filled = round(share * 30)
+    bar = "#" * filled + "." * (30 - filled)
+    remaining = "" if left is None else f", {duration(left)} left"
+    out.write(f"\r[{bar}] {share:4.0%}  {rate / 1e6:.3g} Mpx/s{remaining}\x1b[K" + ("\n" if share >= 1 else ""))
+
+
+def json_of(out, share: float, rate: float, left: float | None) -> None:
+    fields = {"progress": round(share, 4), "pixels_per_second": round(rate), "seconds_left": left and round(left, 1)}
+    out.write(json.dumps(fields) + "\n")
+
+
+def duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"

@@ -1,0 +1,186 @@
+import numpy as np
+import pytest
+from files import Interpolate, ramps, utm, write
+from osgeo import gdal
+
+from ssdiff_core.errors import GeometryError, RasterError
+from ssdiff_core.scene import Reader, open_scene
+from ssdiff_core.tiles import Window
+
+
+def pair(folder, pan, ms, pan_at, ms_at, **rest):
+    return write(folder / "pan.tif", pan, pan_at, **rest), write(folder / "ms.tif", ms, ms_at, **rest)
+
+
+def fused(scene, window=None):
+    engine = Interpolate()
+    window = window or scene.window
+    return engine.fuse(Reader(scene).read(window, engine.reach, engine.ms_halo))
+
+
+def assert_ramp(image, window, margin=12, within=0.51):
+    r, c = np.mgrid[window.row : window.stop[0], window.col : window.stop[1]]
+    expected = np.stack([1000 + 4 * r + 8 * c + 500 * k for k in range(len(image))])
+    inner = (slice(None), slice(margin, -margin), slice(margin, -margin))
+    assert np.abs(image - expected)[inner].max() < within
+
+
+@pytest.mark.parametrize("at", [(1.5, 1.5), (2.0, 2.0), (0.3, -2.1)])
+def test_a_ramp_stays_a_ramp_at_the_phase_of_the_geotransforms(tmp_path, at):
+    scene = open_scene(*pair(tmp_path, *ramps(at=at)))
+    assert scene.placement.at == pytest.approx(at, abs=1e-6)
+    assert_ramp(fused(scene), scene.window)
+    assert scene.notes == ()
+
+
+def test_landsats_half_pixel_at_ratio_2(tmp_path):
+    scene = open_scene(*pair(tmp_path, *ramps(ratio=2, at=(0.0, 0.0), pixel=15)))
+    assert_ramp(fused(scene), scene.window)
+
+
+def test_pixel_is_point_files_lie_where_they_say(tmp_path):
+    pan, ms, pan_at, ms_at = ramps()
+    write(tmp_path / "pan.tif", pan, pan_at)
+    write(tmp_path / "ms.tif", ms, ms_at)
+    for name in ("pan", "ms"):
+        source = gdal.Open(str(tmp_path / f"{name}.tif"))
+        source.SetMetadataItem("AREA_OR_POINT", "Point")
+        gdal.Translate(str(tmp_path / f"{name}_point.tif"), source, metadataOptions=["AREA_OR_POINT=Point"])
+    scene = open_scene(tmp_path / "pan_point.tif", tmp_path / "ms_point.tif")
+    assert scene.placement.at == pytest.approx((1.5, 1.5), abs=1e-6)
+    assert_ramp(fused(scene), scene.window)
+
+
+def test_ms_that_covers_a_part_of_pan_gives_that_part(tmp_path):
+    pan, ms, pan_at, ms_at = ramps()
+    x, y = ms_at[0] + 5 * 2.0, ms_at[3] - 10 * 2.0
+    scene = open_scene(*pair(tmp_path, pan, ms[:, 10:30, 5:45], pan_at, (x, 2.0, 0, y, 0, -2.0)))
+    assert scene.window == Window(40, 20, 80, 160)
+    assert_ramp(fused(scene), scene.window)
+
+
+def test_an_extent_is_a_window_of_the_same_image(tmp_path):
+    files = pair(tmp_path, *ramps())
+    whole = open_scene(*files)
+    part = open_scene(*files, extent=(500_010.2, 3_999_940.0, 500_050.0, 3_999_980.1))
+    assert part.window == Window(39, 20, 81, 80)
+    here = (slice(None), *part.window.within(whole.window))
+    assert np.allclose(fused(part), fused(whole)[here], atol=1e-3)
+    x0, y0, x1, y1 = part.grid.footprint()
+    assert (x0, y0, x1, y1) == pytest.approx((500_010, 3_999_940, 500_050, 3_999_980.5))
+
+
+def test_another_crs_is_warped_and_said(tmp_path):
+    pan, ms, pan_at, ms_at = ramps(400, 400)
+    files = pair(tmp_path, pan, ms, pan_at, ms_at)
+    gdal.Warp(str(tmp_path / "geo.tif"), str(files[1]), dstSRS="EPSG:4326", resampleAlg="cubic", xRes=2e-5, yRes=2e-5)
+    scene = open_scene(files[0], tmp_path / "geo.tif")
+    assert "another CRS" in scene.notes[0]
+    assert scene.placement.ratio == 4
+    image = fused(scene)
+    r, c = np.mgrid[scene.window.row : scene.window.stop[0], scene.window.col : scene.window.stop[1]]
+    error = np.abs(image[0] - (1000 + 4 * r + 8 * c))[40:-40, 40:-40]
+    assert np.nanmax(error) < 4  # half a PAN pixel across is 6 counts
+    assert np.isfinite(error).mean() > 0.95
+
+
+def test_a_ratio_that_is_not_whole_is_read_at_its_own_places(tmp_path):
+    pan, _, pan_at, _ = ramps(360, 360)
+    i, j = np.mgrid[:100, :100]
+    ratio = 3.6
+    ms = (1000 + 4 * ((i + 0.5) * ratio - 0.5) + 8 * ((j + 0.5) * ratio - 0.5)).astype(np.float32)[None]
+    ms_at = (500_000.0, 0.5 * ratio, 0, 4_000_000.0, 0, -0.5 * ratio)
+    scene = open_scene(*pair(tmp_path, pan, ms, pan_at, ms_at))
+    assert scene.placement.ratio == pytest.approx(3.6)
+    assert_ramp(fused(scene), scene.window)
+
+
+def test_files_without_georeference_share_their_ground(tmp_path):
+    pan, ms, *_ = ramps()
+    scene = open_scene(*pair(tmp_path, pan, ms, None, None))
+    assert "neither PAN nor MS is georeferenced" in scene.notes[0]
+    assert_ramp(fused(scene), scene.window)
+    assert not scene.grid.placed
+
+
+def test_one_georeferenced_file_of_two_is_an_error_that_names_both(tmp_path):
+    pan, ms, pan_at, _ = ramps()
+    with pytest.raises(GeometryError, match=r"only one.*x 500000 to 500100.*50 x 40 pixels, not georeferenced"):
+        open_scene(*pair(tmp_path, pan, ms, pan_at, None))
+
+
+def test_one_file_a_band_in_any_order(tmp_path):
+    pan, ms, pan_at, ms_at = ramps()
+    pan_file = write(tmp_path / "pan.tif", pan, pan_at)
+    files = [write(tmp_path / f"B{k}.tif", ms[k], ms_at) for k in range(3)]
+    scene = open_scene(pan_file, [files[2], files[0]])
+    image = fused(scene)
+    assert np.allclose(image[0] - image[1], 1000, atol=0.01)
+    picked = fused(open_scene(pan_file, files, bands=(3, 1)))
+    assert np.array_equal(picked, image)
+
+
+def test_bands_of_different_sizes_are_an_error(tmp_path):
+    pan, ms, pan_at, ms_at = ramps()
+    files = [write(tmp_path / "a.tif", ms[0], ms_at), write(tmp_path / "b.tif", ms[0, :-1], ms_at)]
+    with pytest.raises(GeometryError, match=r"lie differently.*a\.tif.*b\.tif"):
+        open_scene(write(tmp_path / "pan.tif", pan, pan_at), files)
+
+
+def test_a_band_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(GeometryError, match="band 4 was asked for; MS has bands 1 to 3"):
+        open_scene(*pair(tmp_path, *ramps()), bands=(1, 4))
+
+
+def test_nodata_of_either_input_masks_what_leans_on_it(tmp_path):
+    pan, ms, pan_at, ms_at = ramps()
+    pan[80, 90], ms[1, 10, 20] = 7, 7
+    scene = open_scene(*pair(tmp_path, pan, ms, pan_at, ms_at, nodata=7))
+    assert scene.masked
+    masked = np.isnan(fused(scene))
+    assert masked[:, 80, 90].all()
+    assert masked[:, 36:48, 76:88].all()  # the sample and its neighbours
+    assert masked[0].sum() == 1 + 12 * 12
+
+
+def test_masks_and_alpha_bands_are_honoured(tmp_path):
+    pan, ms, pan_at, ms_at = ramps()
+    seen = np.ones(pan.shape, bool)
+    seen[:20] = False
+    write(tmp_path / "pan.tif", pan, pan_at, mask=seen)
+    alpha = np.full(ms.shape[1:], 65535, np.uint16)
+    alpha[:, :3] = 0
+    write(tmp_path / "ms.tif", np.concatenate([ms, alpha[None]]), ms_at, options=["PHOTOMETRIC=RGB", "ALPHA=YES"])
+    scene = open_scene(tmp_path / "pan.tif", tmp_path / "ms.tif")
+    assert len(scene.ms) == 3
+    image = fused(scene)
+    assert np.isnan(image[:, :20]).all()
+    assert np.isnan(image[:, :, :16]).all()
+    assert np.isfinite(image[:, 20:, 16:]).all()
+
+
+@pytest.mark.parametrize("content", [b"", b"II*\0garbage", b"nothing at all"])
+def test_what_is_no_raster_is_one_sentence(tmp_path, content):
+    (tmp_path / "x.tif").write_bytes(content)
+    with pytest.raises(RasterError, match=r"x\.tif cannot be opened") as caught:
+        open_scene(tmp_path / "x.tif", tmp_path / "x.tif")
+    assert "\n" not in str(caught.value)
+
+
+def test_vrt_and_zip_are_files_like_others(tmp_path):
+    import zipfile
+
+    pan, ms = pair(tmp_path, *ramps())
+    gdal.BuildVRT(str(tmp_path / "ms.vrt"), [str(ms)]).FlushCache()
+    with zipfile.ZipFile(tmp_path / "pan.zip", "w") as archive:
+        archive.write(pan, "pan.tif")
+    scene = open_scene(f"/vsizip/{tmp_path}/pan.zip/pan.tif", tmp_path / "ms.vrt")
+    assert_ramp(fused(scene), scene.window)
+
+
+def test_another_zone_of_utm_is_another_crs(tmp_path):
+    pan, ms, pan_at, ms_at = ramps()
+    write(tmp_path / "pan.tif", pan, pan_at)
+    write(tmp_path / "ms.tif", ms, ms_at, crs=utm(33))
+    with pytest.raises(GeometryError, match="do not overlap"):
+        open_scene(tmp_path / "pan.tif", tmp_path / "ms.tif")
