@@ -12,6 +12,7 @@ import json
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ from .tiles import Window
 
 BLOCK = 1024
 "side of a block in PAN pixels"
+ON_DISK = 1.0
+"seconds of work that a power cut may cost"
 
 
 @dataclass(frozen=True)
@@ -154,11 +157,17 @@ def _stream(scene, engine, stats, todo, image, output: Output, key: str, done: s
         with open(output.journal, "a" if done else "w", encoding="utf-8") as journal:
             if not done:
                 print(json.dumps({"key": key}), file=journal, flush=True)
-            for _ in todo:
-                i, window, pixels = _get(fused, stop)
-                image[(slice(None), *window.within(scene.window))] = in_counts(pixels, output)
-                image.flush()
-                print(i, file=journal, flush=True)
+            since, last = [], time.monotonic()
+            try:
+                for _ in todo:
+                    i, window, pixels = _get(fused, stop)
+                    image[(slice(None), *window.within(scene.window))] = in_counts(pixels, output)
+                    since.append(i)
+                    if time.monotonic() - last > ON_DISK:
+                        _vouch(image, journal, since)
+                        last = time.monotonic()
+            finally:
+                _vouch(image, journal, since)
 
     def guarded(work) -> None:
         try:
@@ -186,6 +195,15 @@ def _stream(scene, engine, stats, todo, image, output: Output, key: str, done: s
     real = [error for error in failed if not isinstance(error, _Stopped)]
     if real:
         raise real[0]
+
+
+def _vouch(image: np.memmap, journal, blocks: list[int]) -> None:
+    """Brings the image to the disk, and only then says which blocks are there."""
+    image.flush()
+    for i in blocks:
+        print(i, file=journal)
+    journal.flush()
+    blocks.clear()
 
 
 class _Stopped(Exception):
@@ -216,12 +234,13 @@ def in_counts(pixels: np.ndarray, output: Output) -> np.ndarray:
         counts = np.where(counts == nodata, np.nextafter(counts, kind.type(np.inf)), counts)
         return np.where(np.isnan(pixels), kind.type(nodata), counts)
     info = np.iinfo(kind)
-    counts = np.rint(np.nan_to_num(pixels, nan=0.0)).clip(info.min, info.max).astype(kind)
-    if nodata is None:
-        return counts
-    beside = int(nodata) + 1 if nodata < info.max else int(nodata) - 1
-    counts[counts == int(nodata)] = beside
-    counts[np.isnan(pixels)] = int(nodata)
+    whole = np.rint(pixels)
+    np.clip(whole, info.min, info.max, out=whole)
+    with np.errstate(invalid="ignore"):  # NaN has no count; it becomes nodata below
+        counts = whole.astype(kind)
+    if nodata is not None:
+        counts[counts == int(nodata)] = int(nodata) + 1 if nodata < info.max else int(nodata) - 1
+        counts[np.isnan(pixels)] = int(nodata)
     return counts
 
 

@@ -4,8 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
+
+settings.register_profile("any machine", deadline=None)  # speed is measured by the bench, not here
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

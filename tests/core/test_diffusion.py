@@ -52,7 +52,7 @@ def test_impossible_numbers_of_steps_are_refused(steps):
         trailing(steps)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, T), st.integers(0, 2**31))
 def test_a_perfect_denoiser_is_followed_to_the_target(steps, seed):
     generator = torch.Generator().manual_seed(seed)

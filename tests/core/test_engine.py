@@ -67,7 +67,7 @@ def test_with_less_around_it_a_block_would_show(sample_weights, monkeypatch):
     assert differ(worker.fuse(scene.crop(core, worker.reach, worker.ms_halo)), whole, scene) > 2 * SAME
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(st.data())
 def test_blocks_do_not_show_wherever_they_are_cut(data):
     scene = smooth_scene(97, 83)

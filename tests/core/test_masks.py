@@ -1,6 +1,6 @@
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -9,7 +9,6 @@ from ssdiff_core.masks import fill_nearest, nearest_valid, spread_valid
 masks = arrays(bool, st.tuples(st.integers(1, 3), st.integers(1, 12), st.integers(1, 12)))
 
 
-@settings(deadline=None)
 @given(masks)
 def test_nearest_valid_pixel_is_the_nearest(ok):
     index = nearest_valid(torch.from_numpy(ok)).numpy().reshape(ok.shape)
@@ -23,7 +22,6 @@ def test_nearest_valid_pixel_is_the_nearest(ok):
             assert (row - r) ** 2 + (col - c) ** 2 == ((valid - (r, c)) ** 2).sum(1).min()
 
 
-@settings(deadline=None)
 @given(masks)
 def test_filling_touches_only_the_masked_and_takes_only_valid_values(ok):
     ok = torch.from_numpy(ok)
@@ -35,7 +33,6 @@ def test_filling_touches_only_the_masked_and_takes_only_valid_values(ok):
     assert (filled[some] < 99).all()
 
 
-@settings(deadline=None)
 @given(masks, st.integers(0, 5))
 def test_spreading_reaches_so_many_pixels_and_no_further(ok, rounds):
     ok = torch.from_numpy(ok[0])

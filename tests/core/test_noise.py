@@ -40,7 +40,7 @@ def test_neighbours_bands_samples_and_seeds_are_strangers():
         assert abs((a.square() * b.square()).mean() - 1) < 9 * bound, name
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.integers(-(10**6), 10**6),
     st.integers(-(10**6), 10**6),

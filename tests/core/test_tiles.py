@@ -74,7 +74,7 @@ def test_pieces_cover_the_ground_once_along_cell_edges(grid, window, side):
         assert piece.stop[1] % grid.stride == 0 or piece.stop[1] == window.stop[1]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(grids, st.integers(1, 5), st.integers(1, 5), st.integers(-3, 3))
 def test_cut_and_blended_an_image_is_itself(grid, rows, cols, row):
     cells = Cells(grid.tile, grid.stride, row, -row, rows, cols)
@@ -84,7 +84,7 @@ def test_cut_and_blended_an_image_is_itself(grid, rows, cols, row):
     assert (blend(tiles, cells) - image).abs().max() < 1e-6
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(1, 4), st.integers(1, 4))
 def test_ms_is_cut_along_with_pan(rows, cols):
     cells = Cells(64, 48, 0, 0, rows, cols)
