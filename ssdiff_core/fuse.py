@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +27,8 @@ from .grid import Grid
 from .scene import Reader, Scene, one_line, open_raster
 from .tiles import Window
 
-BLOCK = 1024
-"side of a block in PAN pixels"
+MEMORY = 1024
+"MiB that a run may hold, if nobody says otherwise; what an engine needs for itself comes on top"
 ON_DISK = 1.0
 "seconds of work that a power cut may cost"
 
@@ -76,7 +77,14 @@ def _holds(kind: np.dtype, value: float) -> bool:
     return float(value).is_integer() and info.min <= value <= info.max
 
 
-def blocks_of(window: Window, side: int = BLOCK) -> list[Window]:
+def block_side(memory: int, bands: int) -> int:
+    """Side of the blocks, in PAN pixels, that keep a run within memory MiB: some five of them are alive at a time."""
+    pixel = 4 * bands * 5 + 32
+    side = math.isqrt(memory * 2**20 // 4 // pixel) // 256 * 256
+    return min(max(side, 256), 4096)
+
+
+def blocks_of(window: Window, side: int) -> list[Window]:
     """The windows that a scene is computed in, row after row."""
     rows, cols = range(window.row, window.stop[0], side), range(window.col, window.stop[1], side)
     return [Window(r, c, side, side) & window for r in rows for c in cols]
@@ -90,16 +98,21 @@ def fuse(
     provenance: dict[str, str],
     progress: Callable[[float], None] = lambda share: None,
     resume: bool = False,
-    side: int = BLOCK,
+    memory: int = MEMORY,
+    side: int | None = None,
 ) -> None:
     """Fuses the scene into output.path, or raises and leaves nothing under that name."""
+    side = side or block_side(memory, len(scene.ms))
+    gdal.SetCacheMax(max(memory // 4, 64) * 2**20)
     windows = blocks_of(scene.window, side)
     key = _key(scene, output, provenance, side)
     done = _finished(output, key) if resume else set()
     if not done:
         clean_up(output)
     try:
-        with _working_file(output, len(scene.ms), scene.grid, fresh=not done) as image:
+        if not done:
+            _make_working_file(output, len(scene.ms), scene.grid)
+        with open(output.working, "r+b", buffering=0) as image:
             todo = [i for i in range(len(windows)) if i not in done]
             _stream(scene, engine, stats, [(i, windows[i]) for i in todo], image, output, key, done, progress)
         finish(scene, output, provenance)
@@ -127,18 +140,12 @@ def _finished(output: Output, key: str) -> set[int]:
     return {int(line) for line in lines[1:] if line.isdigit()}
 
 
-@contextlib.contextmanager
-def _working_file(output: Output, bands: int, grid: Grid, fresh: bool) -> Iterator[np.ndarray]:
+def _make_working_file(output: Output, bands: int, grid: Grid) -> None:
+    """A flat file, band after band, with the header that lets GDAL read it."""
     kind = gdal_array.NumericTypeCodeToGDALTypeCode(output.dtype.type)
-    if fresh:
-        made = gdal.GetDriverByName("ENVI").Create(str(output.working), grid.width, grid.height, bands, kind)
-        del made
-    image = np.memmap(output.working, output.dtype, "r+", shape=(bands, grid.height, grid.width))
-    try:
-        yield image
-    finally:
-        image.flush()
-        del image
+    gdal.GetDriverByName("ENVI").Create(str(output.working), grid.width, grid.height, bands, kind)
+    with open(output.working, "r+b") as image:
+        image.truncate(bands * grid.height * grid.width * output.dtype.itemsize)
 
 
 def _stream(scene, engine, stats, todo, image, output: Output, key: str, done: set[int], progress) -> None:
@@ -161,7 +168,7 @@ def _stream(scene, engine, stats, todo, image, output: Output, key: str, done: s
             try:
                 for _ in todo:
                     i, window, pixels = _get(fused, stop)
-                    image[(slice(None), *window.within(scene.window))] = in_counts(pixels, output)
+                    _put_block(image, in_counts(pixels, output), window, scene.window)
                     since.append(i)
                     if time.monotonic() - last > ON_DISK:
                         _vouch(image, journal, since)
@@ -197,9 +204,18 @@ def _stream(scene, engine, stats, todo, image, output: Output, key: str, done: s
         raise real[0]
 
 
-def _vouch(image: np.memmap, journal, blocks: list[int]) -> None:
+def _put_block(image, counts: np.ndarray, window: Window, scene: Window) -> None:
+    """Writes a block row by row: mapped into memory, the file would count as memory used."""
+    rows, cols = window.within(scene)
+    for band, rectangle in enumerate(np.ascontiguousarray(counts)):
+        for r, line in enumerate(rectangle, rows.start):
+            image.seek(((band * scene.height + r) * scene.width + cols.start) * counts.itemsize)
+            image.write(line)
+
+
+def _vouch(image, journal, blocks: list[int]) -> None:
     """Brings the image to the disk, and only then says which blocks are there."""
-    image.flush()
+    os.fsync(image.fileno())
     for i in blocks:
         print(i, file=journal)
     journal.flush()

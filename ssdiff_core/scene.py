@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from osgeo import gdal, gdal_array, osr
 
+from .align import Shift, of_scene
 from .blocks import Block, SceneStats
 from .errors import GeometryError, RasterError
 from .grid import RATIOS, Grid, Placement, compose, covered, cut, invert, place, same_ground, snapped
@@ -271,6 +272,21 @@ class Reader:
             outputType=gdal.GDT_Float32,
             dstNodata=float("nan"),
         )
+
+
+def alignment(scene: Scene) -> Shift:
+    """The shift between PAN and MS, from windows all over the scene."""
+    reader = Reader(scene)
+    ground = scene.window
+
+    def read(place):
+        row, col, height, width = place
+        window = Window(ground.row + row, ground.col + col, height, width)
+        block = reader.read(window, 0, 4)
+        at = tuple(start - first for start, first in zip(block.ms_at, (window.row, window.col)))
+        return block.pan, block.ms, at, block.valid
+
+    return of_scene(ground.shape, scene.placement.ratio, read)
 
 
 def _grown(mask: np.ndarray) -> np.ndarray:
