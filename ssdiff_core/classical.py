@@ -1,24 +1,204 @@
-"""Scene-fitted classical fusion, in arrays: what the residual of a network may be taken against.
+"""Classical fusion of blocks: what a user without a GPU gets, and what the residual of a network may be taken against.
 
-Everything is linear along rows and columns, so an image passes through the matrices of `resample`. What is fitted to
-the scene (the injection gains) comes in SceneStats, the same for every block.
+Everything but a division here and there is linear, so it is done on MS samples, a sixteenth of PAN's pixels, and the
+pixels are read from the result. What is fitted to the scene comes in SceneStats, the same for every block.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .blocks import Block, SceneStats
+from .blocks import Block
 from .devices import upload
-from .masks import filled
-from .resample import REACH, blur, interpolation, mtf_sigma
+from .errors import BlockError, ConfigError
+from .ground import BLUR_REACH, Ground, reader
+from .resample import REACH, blur, interpolation, mtf_sigma, take_cols, take_rows
+from .statistics import Survey
 
 BASES = ("lms", "mtf-glp-fs")
-BLUR_REACH = 5  # of the MTF's Gaussian, in MS pixels; the toolboxes cut at 41 taps for ratio 4
+METHODS = ("exp", "brovey", "gsa", "bt-h", "bdsd-pc", "mtf-glp-fs", "mtf-glp-hpm")
+LEAST = 0.02  # of the mean of a pixel's bands: the least that Brovey divides by where some bands have no weight
+TINY = 1e-12
+
+
+# --- engines ---------------------------------------------------------------------------------------------------------
+
+
+class Classical:
+    """A classical method as an engine (see engine.Engine for the protocol)."""
+
+    def __init__(self, method: str, ratio: float = 4.0, kernel: str = "cubic", weights: tuple[float, ...] = ()):
+        """weights: of the bands in Brovey's intensity; by default all the same."""
+        if method not in METHODS:
+            raise ConfigError(f"there is no method {method!r}; these are: {', '.join(METHODS)}")
+        if weights and (method != "brovey" or min(weights) < 0 or not sum(weights) > 0):
+            raise ConfigError(f"the weights {weights} make no sense for {method}")
+        self.method, self.ratio, self.kernel, self.weights = method, ratio, kernel, tuple(weights)
+
+    def __repr__(self) -> str:
+        return f"Classical({self.method}, {self.kernel})"
+
+    @property
+    def reach(self) -> int:
+        """How far, in PAN pixels, block.window must go beyond block.core wherever the scene does."""
+        if not self.method.startswith("mtf-glp"):
+            return 0
+        return base_reach("mtf-glp-fs", self.ratio, REACH[self.kernel]) + round(self.ratio)
+
+    @property
+    def ms_halo(self) -> int:
+        """How far, in MS pixels, block.ms must go beyond the ground of block.window."""
+        return 2 * REACH[self.kernel] + 2
+
+    @property
+    def needs_survey(self) -> bool:
+        """Whether a pass over the scene must come first."""
+        return self.method not in ("exp", "brovey")
+
+    def survey(self, mtf: tuple[float, ...], pan_mtf: float = 0.15) -> Survey:
+        """That pass."""
+        return Survey(self.method, tuple(mtf), self.ratio, self.kernel, pan_mtf)
+
+    def fuse(self, block: Block, progress: Callable[[float], None] | None = None) -> np.ndarray:
+        """The fused core, in counts (C, h, w) float32; NaN where PAN or MS is masked. progress hears the share done."""
+        self._check(block)
+        with torch.inference_mode():
+            ground = Ground(block, self.kernel)
+            ok = ground.ok()
+            if ok is not None and not ok.any():
+                return np.full((len(block.ms), *block.core.shape), np.nan, np.float32)
+            answer = torch.empty(len(block.ms), *block.core.shape)
+            self._fill(answer, ground, progress or (lambda share: None))
+            if ok is not None:
+                answer.masked_fill_(torch.from_numpy(~ok), torch.nan)
+        return answer.numpy()
+
+    def _fill(self, answer: Tensor, ground: Ground, report: Callable[[float], None]) -> None:
+        """Strip by strip, so that what is in work stays in the processor's cache."""
+        coarse, finish = RECIPES[self.method](self, ground)
+        rows, cols = ground.up
+        across, pan, done = take_cols(cols, coarse), ground.pan(), 0
+        for strip in rows:
+            here = slice(done, done + len(strip.matrix))
+            fine = strip.matrix.expand(len(across), -1, -1) @ across[:, strip.start : strip.stop]
+            answer[:, here] = finish(fine, pan[here])
+            done = here.stop
+            report(done / answer.shape[1])
+
+    def _check(self, block: Block) -> None:
+        bands, stats = len(block.ms), block.stats
+        if self.weights and len(self.weights) != bands:
+            raise BlockError(f"MS has {bands} bands, Brovey was given {len(self.weights)} weights")
+        wanted = {
+            "gsa": (stats.gains, stats.weights, stats.offsets),
+            "bdsd-pc": (stats.gains, stats.weights, stats.offsets),
+            "bt-h": (stats.haze, stats.caps, *stats.weights[:1]) if stats.weights and stats.match else ((),),
+            "mtf-glp-fs": (stats.gains, stats.mtf),
+            "mtf-glp-hpm": (stats.match, stats.mtf, stats.caps),
+        }.get(self.method, ())
+        if any(len(values) != bands for values in wanted):
+            raise BlockError(f"{self.method} needs statistics of the scene; the block brings none for {bands} bands")
+
+
+# A recipe answers what is to be read at the core's pixels (n, samples, samples), and what to make of it and of PAN.
+
+
+def _exp(engine: Classical, ground: Ground):
+    return ground.ms, lambda lms, pan: lms
+
+
+def _brovey(engine: Classical, ground: Ground):
+    """MS times PAN over the weighted sum of MS: what gdal_pansharpen does, below 0 nothing, 0 over 0 is 0."""
+    bands = len(ground.ms)
+    weights = torch.tensor(engine.weights or (1 / bands,) * bands, dtype=torch.float32)
+
+    def finish(lms: Tensor, pan: Tensor) -> Tensor:
+        lms.clamp_(min=0)
+        pseudo = (weights @ lms.flatten(1)).view_as(pan)
+        if not weights.all():
+            pseudo = torch.maximum(pseudo, LEAST * lms.mean(0))
+        return lms.mul_(pan / pseudo.clamp_(min=TINY))
+
+    return ground.ms, finish
+
+
+def _component_substitution(engine: Classical, ground: Ground):
+    """GSA and BDSD-PC: each band gets its gain of PAN, and loses its own mixture of all bands."""
+    stats, shape = ground.block.stats, ground.ms.shape
+    gains, offsets = _column(stats.gains), _column(stats.offsets)
+    lost = (torch.tensor(stats.weights, dtype=torch.float32) @ ground.ms.flatten(1)).view(shape) + offsets
+    return ground.ms - lost, lambda fine, pan: fine.addcmul_(gains, pan[None])
+
+
+def _mtf_glp_fs(engine: Classical, ground: Ground):
+    gains = _column(ground.block.stats.gains)
+    return ground.ms - gains * _seen(ground), lambda fine, pan: fine.addcmul_(gains, pan[None])
+
+
+def _mtf_glp_hpm(engine: Classical, ground: Ground):
+    """MS times PAN over what the MS sensor sees of it, PAN being made alike to each band."""
+    stats, bands = ground.block.stats, len(ground.ms)
+    factors, summands = (_column(values) for values in zip(*stats.match))
+    low = _seen(ground).mul(factors).add(summands)
+    caps = _column(stats.caps)
+
+    def finish(fine: Tensor, pan: Tensor) -> Tensor:
+        return _modulated(fine[:bands], fine[bands:], pan * factors + summands, caps)
+
+    return torch.cat([ground.ms, low]), finish
+
+
+def _bt_h(engine: Classical, ground: Ground):
+    """Brovey's ratio, of what is left of MS and intensity without haze."""
+    stats, (factor, summand) = ground.block.stats, ground.block.stats.match[0]
+    haze, caps = _column(stats.haze), _column(stats.caps)
+    clear = ground.ms - haze
+    intensity = (torch.tensor(stats.weights[0], dtype=torch.float32) @ clear.flatten(1)).view(1, *clear.shape[1:])
+
+    def finish(fine: Tensor, pan: Tensor) -> Tensor:
+        return _modulated(fine[:-1], fine[-1:], pan[None] * factor + summand, caps).add_(haze)
+
+    return torch.cat([clear, intensity]), finish
+
+
+def _modulated(band: Tensor, low: Tensor, pan: Tensor, caps: Tensor) -> Tensor:
+    """band * pan / low, as the band and what it takes of the detail pan - low: so dark places cannot explode.
+
+    Made alike to a band, PAN may fall below 0 in the dark; less than no light is no light.
+    """
+    pan, low = pan.clamp(min=0), low.clamp(min=TINY)
+    gain = (band / low).clamp_(min=0).minimum(caps)
+    return gain.mul_(pan - low).add_(band)
+
+
+def _seen(ground: Ground) -> Tensor:
+    """PAN as the sensor of each band sees it, at the samples."""
+    mtf = ground.block.stats.mtf
+    lows = {gain: ground.seen(gain) for gain in set(mtf)}  # bands of like sensors share a low-pass
+    return torch.stack([lows[gain] for gain in mtf])
+
+
+def _column(values) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32)[:, None, None]
+
+
+RECIPES = {
+    "exp": _exp,
+    "brovey": _brovey,
+    "gsa": _component_substitution,
+    "bt-h": _bt_h,
+    "bdsd-pc": _component_substitution,
+    "mtf-glp-fs": _mtf_glp_fs,
+    "mtf-glp-hpm": _mtf_glp_hpm,
+}
+
+
+# --- bases of a network ----------------------------------------------------------------------------------------------
 
 
 def base_reach(base: str, ratio: float, interpolation_reach: int) -> int:
@@ -65,32 +245,20 @@ def _there_and_back(block: Block, axis: int, gain: float, kernel: str) -> tuple[
 
 def fitted(block: Block, mtf: tuple[float, ...], kernel: str = "cubic") -> Block:
     """The same block, a whole scene, with its statistics filled in from the pixels that are valid."""
-    pan_ok, ms_ok = block.masks()
-    seen = block.ms[:, ms_ok]
+    survey = Survey("mtf-glp-fs", tuple(mtf), block.ratio, kernel)
+    stats = survey.stats(survey.gather(block))
+    seen = block.ms[:, block.masks()[1]]  # a scene in memory has its quantile exactly
     bright = float(np.quantile(seen, 0.999)) if seen.size else 0.0
-    stats = SceneStats(scale=bright / 0.8 if bright > 0 else 1.0, mtf=tuple(mtf))
-    return replace(block, stats=replace(stats, gains=_gains(block, stats.mtf, kernel, pan_ok, ms_ok)))
-
-
-def _gains(block: Block, mtf, kernel: str, pan_ok: np.ndarray, ms_ok: np.ndarray) -> tuple[float, ...]:
-    """The gains of MTF-GLP-FS: cov(lms, pan) / cov(low-pass pan, pan), over the valid pixels."""
-    ok = torch.from_numpy(pan_ok & block.nearest_on_ms(ms_ok))
-    if not ok.any():
-        return (0.0,) * len(mtf)
-    around = base_reach("mtf-glp-fs", block.ratio, REACH[kernel])
-    pan = torch.from_numpy(filled(block.pan[None], pan_ok, around))[0]
-    lms = upsample(block, torch.from_numpy(filled(block.ms, ms_ok, REACH[kernel])), kernel)
-    detail = pan[ok].double() - pan[ok].double().mean()
-    lows = {gain: as_ms_sees(block, pan, gain, kernel)[ok].double() @ detail for gain in set(mtf)}
-    return tuple(
-        float(lms[band][ok].double() @ detail / lows[gain]) if lows[gain] > 1e-6 * (detail @ detail) > 0 else 0.0
-        for band, gain in enumerate(mtf)
-    )
+    return replace(block, stats=replace(stats, scale=bright / 0.8 if bright > 0 else 1.0))
 
 
 def upsample(block: Block, ms: Tensor, kernel: str, rows: np.ndarray | None = None, cols=None) -> Tensor:
     """MS (C, hm, wm) read at absolute PAN rows and columns, by default those of block.window -> (C, rows, cols)."""
     window = block.window
+    if rows is None and cols is None and ms.device.type == "cpu":
+        at = np.arange(window.row, window.stop[0]), np.arange(window.col, window.stop[1])
+        down, across = (reader(block.on_ms(index, axis), block.ratio, kernel) for axis, index in enumerate(at))
+        return take_rows(down, take_cols(across, ms))
     rows = np.arange(window.row, window.stop[0]) if rows is None else rows
     cols = np.arange(window.col, window.stop[1]) if cols is None else cols
     down = upload(interpolation(block.on_ms(rows, 0), ms.shape[1], kernel), ms.device)

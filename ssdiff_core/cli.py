@@ -9,10 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 from . import __version__
-from .errors import SSDiffError
+from .errors import ConfigError, SSDiffError
+
+METHOD_HELP = "exp, brovey, gsa, bt-h, bdsd-pc, mtf-glp-fs, mtf-glp-hpm"
+DTYPES = ("uint8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -32,6 +35,38 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="ssdiff", description="Pansharpening with the diffusion network SSDiff.")
     top.add_argument("--version", action="version", version=f"ssdiff {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    pansharpen = commands.add_parser("pansharpen", help="fuse a PAN and an MS raster into one")
+    pansharpen.add_argument("pan")
+    pansharpen.add_argument("ms", nargs="?", help="one file; or give each band's file with --ms")
+    pansharpen.add_argument("out")
+    pansharpen.add_argument(
+        "--ms", dest="ms_files", action="append", metavar="FILE", help="an MS file; may be repeated"
+    )
+    pansharpen.add_argument("--method", default="ssdiff", help="ssdiff (default) or a classical one: " + METHOD_HELP)
+    pansharpen.add_argument("--sensor", default="auto", help="auto (default) or an id such as wv3, gf2, landsat89")
+    pansharpen.add_argument("--weights", default="auto", help="auto (default), an id or a file")
+    pansharpen.add_argument("--steps", type=int, help="sampling steps (default: what the weights were made for)")
+    pansharpen.add_argument("--samples", type=int, default=1, help="samples to average (default 1)")
+    pansharpen.add_argument("--seed", type=int, default=0)
+    pansharpen.add_argument("--extent", type=extent, metavar="XMIN,YMIN,XMAX,YMAX", help="in the CRS of PAN")
+    pansharpen.add_argument("--bands", type=numbers, default=(), metavar="1,2,3", help="MS bands to fuse, in order")
+    pansharpen.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    pansharpen.add_argument("--align", default="warn", choices=("auto", "warn", "none"), help="auto corrects the shift")
+    pansharpen.add_argument("--nodata", type=float, help="value of masked pixels (default: as in the inputs)")
+    pansharpen.add_argument("--dtype", choices=DTYPES, help="type of the output (default: that of MS)")
+    pansharpen.add_argument("--co", dest="options", action="append", default=[], type=option, metavar="KEY=VALUE")
+    pansharpen.add_argument("--format", default="cog", choices=("cog", "gtiff"))
+    pansharpen.add_argument("--memory", type=int, default=1024, metavar="MB", help="to hold at most (default 1024)")
+    pansharpen.add_argument("--progress", default="auto", choices=("auto", "bar", "json", "none"))
+    pansharpen.add_argument("--resume", action="store_true", help="go on from what an interrupted run has left")
+    pansharpen.set_defaults(run=run_pansharpen)
+
+    align = commands.add_parser("align", help="the shift between PAN and MS, in PAN pixels")
+    align.add_argument("pan")
+    align.add_argument("ms", nargs="+", help="one file, or one for each band")
+    align.add_argument("--json", action="store_true")
+    align.set_defaults(run=run_align)
 
     bench = commands.add_parser("bench", help="speed of the engine on this machine")
     bench.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
@@ -62,6 +97,54 @@ def parser() -> argparse.ArgumentParser:
     bring.add_argument("--licence", default="unknown")
     bring.set_defaults(run=run_import)
     return top
+
+
+def extent(text: str) -> tuple[float, ...]:
+    values = tuple(float(part) for part in text.split(","))
+    if len(values) != 4:
+        raise argparse.ArgumentTypeError("four numbers are needed: XMIN,YMIN,XMAX,YMAX")
+    return values
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+def option(text: str) -> str:
+    if "=" not in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return text
+
+
+def tell(sentence: str) -> None:
+    print(f"ssdiff: {sentence}", file=sys.stderr)
+
+
+def run_pansharpen(args) -> None:
+    from . import pansharpen, progress
+
+    wishes = pansharpen.Wishes(
+        **{item.name: getattr(args, item.name) for item in fields(pansharpen.Wishes) if item.name != "options"},
+        options=tuple(args.options),
+    )
+    files = args.ms_files or args.ms
+    if not files or (args.ms_files and args.ms):
+        raise ConfigError("name MS once: as one file after PAN, or its files with --ms")
+    pansharpen.pansharpen(
+        args.pan, files, args.out, wishes, tell, lambda pixels: progress.reporter(args.progress, pixels)
+    )
+
+
+def run_align(args) -> None:
+    from . import scene
+
+    shift = scene.alignment(scene.open_scene(args.pan, args.ms))
+    if args.json:
+        print(json.dumps(asdict(shift), indent=2))
+        return
+    print(f"overall: {shift.rows:+.2f} rows, {shift.cols:+.2f} columns, confidence {shift.confidence:.2f}")
+    for number, band in enumerate(shift.bands, 1):
+        print(f"band {number}: {band.rows:+.2f} rows, {band.cols:+.2f} columns, confidence {band.confidence:.2f}")
 
 
 def run_bench(args) -> None:

@@ -3,14 +3,20 @@
 A raster axis is a set of samples at the integers 0 .. n-1. `interpolation(at, n)` answers the matrix that reads it at
 the positions `at`; beyond its ends the last sample goes on. Rows and columns are separate, so an image becomes
 L @ image @ R.T, on any device. Whole positions give back the samples themselves.
+
+Those matrices are nearly all zeros: `strips` cuts one into the small full matrices along its diagonal.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
 KERNELS = ("cubic", "23tap")
 REACH = {"cubic": 2, "23tap": 11}  # samples on each side that a value depends on
@@ -43,6 +49,86 @@ def reflect(index: np.ndarray, lo: float, hi: float) -> np.ndarray:
     span = hi - lo
     folded = np.mod(np.asarray(index) - lo + 0.5, 2 * span)
     return np.where(folded < span, folded, 2 * span - folded) - 0.5 + lo
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Neighbouring answers along an axis, and the run of samples that they are made of."""
+
+    start: int
+    "the first of the samples; may lie beyond the end of the axis, where the last sample goes on"
+    matrix: Tensor
+    "(answers, samples)"
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.matrix.shape[1]
+
+
+def strips(at: np.ndarray, reach: int, weigh: Callable[[np.ndarray, int], np.ndarray], side: int) -> list[Strip]:
+    """The matrix weigh(at, n) for an axis without ends, `side` answers at a time; at rises.
+
+    At a whole ratio every strip is the first one over again, and that is made but once.
+    """
+    made, places, answer = None, None, []
+    for first in range(0, len(at), side):
+        part = at[first : first + side]
+        start = math.floor(part[0] + 1e-9) - reach
+        here = part - start
+        width = math.ceil(here[-1] - 1e-9) + reach + 1
+        if made is None or not np.allclose(here, places[: len(here)], rtol=0, atol=1e-9):
+            made, places = torch.from_numpy(weigh(here, width)), here
+        answer.append(Strip(start, made[: len(here), :width]))
+    return answer
+
+
+def take_rows(along: list[Strip], image: Tensor) -> Tensor:
+    """Image (..., n, w) read along its rows' axis -> (..., m, w)."""
+    image, first = _continued(along, image, -2)
+    answer = image.new_empty(*image.shape[:-2], _answers(along), image.shape[-1])
+    done = 0
+    for strip in along:
+        part = image[..., strip.start - first : strip.stop - first, :]
+        torch.matmul(
+            strip.matrix.expand(*part.shape[:-2], -1, -1), part, out=answer[..., done : done + len(strip.matrix), :]
+        )
+        done += len(strip.matrix)
+    return answer
+
+
+def take_cols(along: list[Strip], image: Tensor) -> Tensor:
+    """Image (..., h, n) read along its columns' axis -> (..., h, m)."""
+    image, first = _continued(along, image, -1)
+    return torch.cat([image[..., s.start - first : s.stop - first] @ s.matrix.T for s in along], dim=-1)
+
+
+def give_back(rows: list[Strip], cols: list[Strip], image: Tensor, shape: tuple[int, int]) -> Tensor:
+    """The other way round: what each sample gives to the answers, weighed with image (h, w) -> shape.
+
+    sum(give_back(image) * samples) is sum(image * answers): so a sum over PAN's pixels costs no more than one over MS.
+    """
+    half, done = image.new_zeros(shape[0], image.shape[1]), 0
+    for strip in rows:
+        half[strip.start : strip.stop] += strip.matrix.T @ image[done : done + len(strip.matrix)]
+        done += len(strip.matrix)
+    answer, done = image.new_zeros(shape), 0
+    for strip in cols:
+        answer[:, strip.start : strip.stop] += half[:, done : done + len(strip.matrix)] @ strip.matrix
+        done += len(strip.matrix)
+    return answer
+
+
+def _answers(along: list[Strip]) -> int:
+    return sum(len(strip.matrix) for strip in along)
+
+
+def _continued(along: list[Strip], image: Tensor, axis: int) -> tuple[Tensor, int]:
+    """The image with its ends gone on as far as the strips want, and which sample is now its first."""
+    n, first, stop = image.shape[axis], along[0].start, max(strip.stop for strip in along)
+    if first >= 0 and stop <= n:
+        return image, 0
+    index = torch.arange(first, max(stop, first + 1), device=image.device).clamp(0, n - 1)
+    return image.index_select(axis, index), first
 
 
 def _scatter(weights: np.ndarray, taps: np.ndarray, n: int) -> np.ndarray:

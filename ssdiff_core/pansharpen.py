@@ -1,0 +1,160 @@
+"""The main job: from two rasters and some wishes to one fused raster, and what there is to say on the way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from . import __version__, sensors, weights
+from .blocks import SceneStats
+from .classical import METHODS, Classical
+from .errors import ConfigError
+from .fuse import MEMORY, block_side, blocks_of, fuse, output_for
+from .progress import duration
+from .scene import Reader, Scene, alignment, open_raster, open_scene
+from .statistics import Survey
+
+RESOURCES = Path(__file__).parents[1] / "resources"
+FAR = 0.75
+"PAN pixels between PAN and MS that a user should know of"
+SURE = 0.5
+"confidence from which a measured shift is believed"
+SLOW = 60.0
+"seconds that a run may take without a word on how long it will be"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a user may ask for. The defaults are what most want."""
+
+    method: str = "ssdiff"
+    sensor: str = "auto"
+    weights: str = "auto"
+    steps: int | None = None
+    samples: int = 1
+    seed: int = 0
+    bands: tuple[int, ...] = ()
+    extent: tuple[float, float, float, float] | None = None
+    device: str = "auto"
+    nodata: float | None = None
+    dtype: str | None = None
+    format: str = "cog"
+    options: tuple[str, ...] = ()
+    align: str = "warn"
+    "auto corrects the shift between PAN and MS, warn only tells of it, none does not look"
+    memory: int = MEMORY
+    resume: bool = False
+
+
+def pansharpen(pan, ms, out, wishes: Wishes, say: Callable[[str], None], reporter) -> None:
+    """Fuses PAN and MS files into out. say hears sentences; reporter(pixels) answers what hears the share done."""
+    out = Path(out)
+    scene = open_scene(pan, ms, wishes.bands, wishes.extent)
+    if any(out.resolve() == Path(path).resolve() for path in (scene.pan.path, *(band.path for band in scene.ms))):
+        raise ConfigError(f"{out} is one of the inputs")
+    for note in scene.notes:
+        say(note)
+    scene = aligned(scene, wishes.align, say)
+    sensor = sensor_of(scene, wishes.sensor, say)
+    engine, survey, provenance = prepare(scene, sensor, wishes, say)
+    output = output_for(
+        scene, out, dtype=wishes.dtype, nodata=wishes.nodata, format=wishes.format, options=wishes.options
+    )
+    stats = scene_stats(scene, survey, wishes.memory) if survey else SceneStats(mtf=sensor.mtf)
+    pixels = scene.window.height * scene.window.width
+    progress = forewarning(reporter(pixels), say, wishes.method)
+    fuse(scene, engine, output, stats, provenance, progress, wishes.resume, wishes.memory)
+
+
+def aligned(scene: Scene, wish: str, say: Callable[[str], None]) -> Scene:
+    """The scene with MS where it is seen to lie, if that is wished; else a word on how far off it is."""
+    if wish == "none":
+        return scene
+    shift = alignment(scene)
+    if shift.confidence < SURE:
+        return scene
+    told = f"MS lies {shift.rows:+.2f} rows, {shift.cols:+.2f} columns of PAN off (confidence {shift.confidence:.2f})"
+    if wish == "auto":
+        say(f"{told}: corrected")
+        row, col = scene.placement.at
+        return replace(scene, placement=replace(scene.placement, at=(row - shift.rows, col - shift.cols)))
+    say(f"{told}: colours will bleed at edges; --align auto corrects it" if shift.length > FAR else told)
+    return scene
+
+
+def sensor_of(scene: Scene, wish: str, say: Callable[[str], None]) -> sensors.Sensor:
+    """The sensor that was named, or the one that the files tell, and why."""
+    n = len(scene.ms)
+    if wish != "auto":
+        return sensors.get(wish, n)
+    source = open_raster(scene.ms[0].path)
+    metadata = {domain: source.GetMetadata(domain) for domain in ("IMD", "IMAGERY", "")}
+    names = [band.name for band in scene.ms]
+    files = sorted({Path(band.path).name for band in scene.ms})
+    found = sensors.recognise(n, scene.placement.ratio, names if all(names) else (), metadata, files=files)
+    say(f"sensor {found.sensor.id}: {found.why}")
+    return found.sensor
+
+
+def prepare(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, say) -> tuple[object, Survey | None, dict[str, str]]:
+    """The engine for the method, the pass over the scene that it needs, and what the file shall say of it all."""
+    ratio = scene.placement.ratio
+    inputs = {"pan": scene.pan.path, "ms": ", ".join(dict.fromkeys(band.path for band in scene.ms))}
+    said = {"version": __version__, "method": wishes.method, "sensor": sensor.id, **inputs}
+    if wishes.method == "ssdiff":
+        from .engine import Engine
+
+        used = weights.load(find_weights(wishes.weights, len(scene.ms), ratio))
+        engine = Engine(used, wishes.device, steps=wishes.steps, samples=wishes.samples, seed=wishes.seed, say=say)
+        survey = Survey(used.card.base, sensor.mtf, ratio, used.card.interpolation, sensor.pan_mtf)
+        told = {"weights": used.card.id, "weights_sha256": used.sha256, "steps": engine.steps, "seed": wishes.seed}
+        return engine, survey, {**said, **told, "samples": wishes.samples}
+    if wishes.method not in METHODS:
+        raise ConfigError(f"there is no method {wishes.method!r}; these are: ssdiff, {', '.join(METHODS)}")
+    engine = Classical(wishes.method, ratio)
+    return engine, engine.survey(sensor.mtf, sensor.pan_mtf) if engine.needs_survey else None, said
+
+
+def find_weights(name: str, bands: int, ratio: float) -> Path:
+    """A weights file by path or by the id of a bundled one; auto: a bundled one for these bands and this ratio."""
+    if name != "auto":
+        bundled = RESOURCES / "weights" / f"{name}.safetensors"
+        return bundled if bundled.exists() else Path(name)
+    for path in sorted((RESOURCES / "weights").glob("*.safetensors")):
+        card = weights.read_card(path)
+        if len(card.bands) == bands and abs(ratio / card.ratio - 1) < 0.05:
+            return path
+    raise ConfigError(
+        f"there are no weights for {bands} bands at ratio {ratio:.3g}; name a file with --weights, "
+        "or choose a classical method, such as --method mtf-glp-fs"
+    )
+
+
+def scene_stats(scene: Scene, survey: Survey, memory: int = MEMORY) -> SceneStats:
+    """One pass over the scene, block by block."""
+    reader, total = Reader(scene), None
+    for window in blocks_of(scene.window, block_side(memory, len(scene.ms))):
+        sums = survey.gather(reader.read(window, survey.reach, survey.ms_halo))
+        total = sums if total is None else total + sums
+    return survey.stats(total)
+
+
+def forewarning(report: Callable[[float], None], say: Callable[[str], None], method: str) -> Callable[[float], None]:
+    """The same report; once enough is done to tell, a word on how long all will take if that is long."""
+    start: list[float] = []
+    told = [False]
+
+    def heard(share: float) -> None:
+        start.append(time.monotonic()) if not start else None
+        elapsed = time.monotonic() - start[0]
+        if not told[0] and elapsed > 5 and 0 < share < 1:
+            told[0] = True
+            whole = elapsed / share
+            if whole > SLOW:
+                faster = "; a GPU or a classical method would be faster" if method == "ssdiff" else ""
+                say(f"this will take about {duration(whole)} in all{faster}")
+        report(share)
+
+    return heard

@@ -1,0 +1,182 @@
+"""The main job as its users run it: the command, on real files."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from files import ramps, read, write
+from osgeo import gdal
+from scenes import SAMPLE
+
+PAN_AT = (400_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6)
+MS_AT = (400_000.0, 2.4, 0.0, 4_500_000.0, 0.0, -2.4)
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    """The bundled sample as GeoTIFFs: PAN, MS and the truth."""
+    folder = tmp_path_factory.mktemp("sample")
+    with np.load(SAMPLE) as file:
+        images = {name: file[name] for name in ("pan", "ms", "truth")}
+    names = ("blue", "green", "red", "nir")
+    pan = write(folder / "pan.tif", images["pan"], PAN_AT)
+    ms = write(folder / "ms.tif", images["ms"].transpose(2, 0, 1), MS_AT, names=names)
+    return pan, ms, images["truth"].transpose(2, 0, 1)
+
+
+def ssdiff(*arguments, expect=0):
+    command = [sys.executable, "-m", "ssdiff_core", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == expect, done.stderr
+    return done
+
+
+def ergas(fused, truth):
+    fused, truth = fused.astype(float), truth.astype(float)
+    return 25 * np.sqrt((((fused - truth) ** 2).mean((1, 2)) / truth.mean((1, 2)) ** 2).mean())
+
+
+def test_the_sample_comes_out_better_than_by_any_classical_method(sample, tmp_path):
+    pan, ms, truth = sample
+    scores = {}
+    for method in ("ssdiff", "exp", "brovey", "gsa", "bt-h", "bdsd-pc", "mtf-glp-fs", "mtf-glp-hpm"):
+        out = tmp_path / f"{method}.tif"
+        ssdiff("pansharpen", pan, ms, out, "--method", method, "--progress", "none")
+        fused = read(out)
+        assert fused.shape == truth.shape
+        assert fused.dtype == np.uint16
+        scores[method] = ergas(fused, truth)
+    print({method: round(score, 3) for method, score in scores.items()})
+    assert min(scores, key=scores.get) == "ssdiff"
+    assert max(scores, key=scores.get) == "exp"
+
+
+def test_the_file_says_how_it_was_made(sample, tmp_path):
+    ssdiff("pansharpen", *sample[:2], tmp_path / "o.tif", "--seed", "5", "--steps", "2", "--extent", EXTENT)
+    said = gdal.Open(str(tmp_path / "o.tif")).GetMetadata()
+    told = {key: said[f"SSDIFF_{key}"] for key in ("METHOD", "WEIGHTS", "SEED", "STEPS", "SENSOR", "PAN")}
+    assert told == {
+        **{"METHOD": "ssdiff", "WEIGHTS": "sample-4", "SEED": "5", "STEPS": "2"},
+        **{"SENSOR": "general", "PAN": str(sample[0])},
+    }
+    assert len(said["SSDIFF_WEIGHTS_SHA256"]) == 64
+
+
+EXTENT = "400030,4499940,400070,4499980"
+
+
+def test_an_extent_gives_the_pixels_of_the_whole(sample, tmp_path):
+    """Statistics come from the ground that is asked for, so a method without them must agree exactly."""
+    pan, ms, _ = sample
+    ssdiff("pansharpen", pan, ms, tmp_path / "whole.tif", "--method", "exp")
+    ssdiff("pansharpen", pan, ms, tmp_path / "part.tif", "--method", "exp", "--extent", EXTENT)
+    assert np.array_equal(read(tmp_path / "part.tif"), read(tmp_path / "whole.tif")[:, 33:100, 50:117])
+
+
+def test_progress_for_programs_is_json_lines_that_end_at_one(sample, tmp_path):
+    done = ssdiff("pansharpen", *sample[:2], tmp_path / "o.tif", "--method", "gsa", "--progress", "json")
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert lines[-1]["progress"] == 1
+    assert done.stdout == ""
+
+
+def test_bands_and_types_as_asked(sample, tmp_path):
+    asked = ("--bands", "4,1", "--dtype", "float32", "--format", "gtiff", "--co", "COMPRESS=LZW")
+    ssdiff("pansharpen", *sample[:2], tmp_path / "o.tif", "--method", "brovey", *asked)
+    out = gdal.Open(str(tmp_path / "o.tif"))
+    assert [out.GetRasterBand(i).GetDescription() for i in (1, 2)] == ["nir", "blue"]
+    assert out.ReadAsArray().dtype == np.float32
+    assert out.GetMetadata("IMAGE_STRUCTURE")["COMPRESSION"] == "LZW"
+
+
+def test_one_file_a_band(sample, tmp_path):
+    pan, ms, _ = sample
+    files = []
+    for k in (1, 2, 3, 4):
+        gdal.Translate(str(tmp_path / f"b{k}.tif"), str(ms), bandList=[k])
+        files += ["--ms", tmp_path / f"b{k}.tif"]
+    ssdiff("pansharpen", pan, tmp_path / "a.tif", *files, "--method", "exp")
+    ssdiff("pansharpen", pan, ms, tmp_path / "b.tif", "--method", "exp")
+    assert np.array_equal(read(tmp_path / "a.tif"), read(tmp_path / "b.tif"))
+
+
+def test_the_sensor_is_recognised_and_said(sample, tmp_path):
+    said = ssdiff("pansharpen", *sample[:2], tmp_path / "o.tif", "--method", "exp").stderr
+    assert "sensor general: " in said
+    named = ("--method", "mtf-glp-fs", "--sensor", "qb")
+    ssdiff("pansharpen", *sample[:2], tmp_path / "q.tif", *named)
+    assert gdal.Open(str(tmp_path / "q.tif")).GetMetadataItem("SSDIFF_SENSOR") == "qb"
+
+
+FAILURES = {
+    "there is no method 'ihs'": ["--method", "ihs"],
+    "there is no sensor 'hubble'": ["--sensor", "hubble"],
+    "the extent .* does not touch PAN": ["--extent", "0,0,1,1"],
+    "band 9 was asked for": ["--bands", "9"],
+    "there are no weights for 3 bands at ratio 4": ["--bands", "1,2,3"],
+    r"nowhere\.safetensors": ["--weights", "nowhere.safetensors"],
+    "nodata -5 does not fit in uint16": ["--method", "exp", "--nodata", "-5"],
+    "0 steps were asked for": ["--steps", "0"],
+}
+
+
+@pytest.mark.parametrize("sentence", FAILURES)
+def test_what_cannot_be_done_is_one_sentence_and_leaves_nothing(sample, tmp_path, sentence):
+    out = tmp_path / "o.tif"
+    said = ssdiff("pansharpen", *sample[:2], out, *FAILURES[sentence], expect=1).stderr
+    errors = [line for line in said.splitlines() if not line.startswith("ssdiff: sensor")]
+    assert len(errors) == 1
+    import re
+
+    assert re.search(sentence, errors[0])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_input_is_never_overwritten(sample):
+    before = sample[1].read_bytes()
+    assert "is one of the inputs" in ssdiff("pansharpen", *sample[:2], sample[1], expect=1).stderr
+    assert sample[1].read_bytes() == before
+
+
+def test_wrong_usage_exits_with_2(sample, tmp_path):
+    for arguments in (["--extent", "1,2,3"], ["--co", "COMPRESS"], ["--dtype", "complex"], ["--steps", "few"]):
+        assert "usage:" in ssdiff("pansharpen", *sample[:2], tmp_path / "o.tif", *arguments, expect=2).stderr
+
+
+def test_align_tells_the_shift_of_files(sample, tmp_path):
+    still = json.loads(ssdiff("align", *sample[:2], "--json").stdout)
+    moved = write(tmp_path / "pan.tif", read(sample[0]), (400_001.8, 0.6, 0.0, 4_499_998.8, 0.0, -0.6))
+    shifted = json.loads(ssdiff("align", moved, sample[1], "--json").stdout)
+    assert abs(still["rows"]) < 0.15
+    assert abs(still["cols"]) < 0.15
+    assert abs(abs(shifted["rows"] - still["rows"]) - 2) < 0.1
+    assert abs(abs(shifted["cols"] - still["cols"]) - 3) < 0.1
+    assert len(shifted["bands"]) == 4
+    assert "overall:" in ssdiff("align", *sample[:2]).stdout
+
+
+def test_a_shift_is_told_and_corrected(sample, tmp_path):
+    pan, ms, truth = sample
+    off = write(tmp_path / "ms.tif", read(ms), (400_001.2, 2.4, 0.0, 4_499_998.2, 0.0, -2.4))  # by 3 rows, 2 columns
+    said = ssdiff("pansharpen", pan, off, tmp_path / "off.tif", "--method", "mtf-glp-fs").stderr
+    assert "colours will bleed" in said
+    said = ssdiff("pansharpen", pan, off, tmp_path / "on.tif", "--method", "mtf-glp-fs", "--align", "auto").stderr
+    assert "corrected" in said
+    on, wrong = read(tmp_path / "on.tif"), read(tmp_path / "off.tif")
+    inner = (slice(None), slice(8, -8), slice(8, -8))
+    truth = truth[:, 3:, 2:][(slice(None), slice(0, on.shape[1]), slice(0, on.shape[2]))]
+    assert ergas(on[inner], truth[inner]) < 0.75 * ergas(wrong[inner], truth[inner])
+    straight = ssdiff("pansharpen", pan, ms, tmp_path / "straight.tif", "--method", "exp").stderr
+    assert "bleed" not in straight
+
+
+def test_a_pair_without_ground_in_common_names_both(tmp_path):
+    pan, ms, pan_at, ms_at = ramps()
+    far = (ms_at[0] + 1e5, *ms_at[1:])
+    files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, far)
+    said = ssdiff("pansharpen", *files, tmp_path / "o.tif", "--method", "exp", expect=1).stderr
+    assert "do not overlap" in said
+    assert "x 500000" in said
+    assert "x 600000" in said
