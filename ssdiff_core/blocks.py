@@ -84,12 +84,7 @@ class Block:
     def crop(self, core: Window, reach: int, ms_halo: int) -> Block:
         "A smaller block around core, with reach PAN and ms_halo MS pixels to spare where this one has them. Views."
         window = core.grow(reach) & self.window
-        spans = []
-        for axis in (0, 1):
-            first, last = self.on_ms(np.array([(window.row, window.col)[axis], window.stop[axis] - 1]), axis)
-            n = self.ms.shape[1 + axis]
-            start = min(max(math.floor(first) - ms_halo, 0), n - 1)
-            spans.append(slice(start, max(min(math.ceil(last) + ms_halo + 1, n), start + 1)))
+        spans = ms_under(window, self.ms_at, self.ratio, self.ms.shape[1:], ms_halo)
         here = window.within(self.window)
         return replace(
             self,
@@ -100,6 +95,15 @@ class Block:
             core=core,
             valid=None if self.valid is None else self.valid[here],
         )
+
+
+def ms_under(window: Window, at: tuple[float, float], ratio: float, size: tuple[int, int], halo: int) -> list[slice]:
+    """Rows and columns of an MS of that size which lie under a window of PAN, with a halo as far as there are any."""
+    spans = []
+    for first, stop, centre, n in zip((window.row, window.col), window.stop, at, size):
+        start = min(max(math.floor((first - centre) / ratio) - halo, 0), n - 1)
+        spans.append(slice(start, max(min(math.ceil((stop - 1 - centre) / ratio) + halo + 1, n), start + 1)))
+    return spans
 
 
 def whole(pan: np.ndarray, ms: np.ndarray, stats: SceneStats, ms_at=None, valid=None, origin=(0, 0)) -> Block:

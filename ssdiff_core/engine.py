@@ -30,8 +30,6 @@ from .weights import Weights
 BATCH = {"cpu": 4, "cuda": 128, "mps": 16}
 PIECE = {"cpu": 480, "cuda": 2016, "mps": 960}
 "side, in PAN pixels, of what is in work at once"
-RATIO_SLACK = 0.05
-"how far a block's ratio may be from that of the weights; MS is resampled by what lies between"
 PIXEL_BYTES = 40
 "of device memory for each pixel and band of a piece, about"
 HALF_ERROR = 0.5 / 2047
@@ -170,7 +168,7 @@ class Engine:
         bands = self.card.arch.bands
         if block.ms.shape[0] != bands:
             raise BlockError(f"MS has {block.ms.shape[0]} bands, weights {self.card.id!r} take {bands}")
-        if abs(block.ratio / self.card.ratio - 1) > RATIO_SLACK:
+        if not self.card.suits(block.ratio):
             raise BlockError(
                 f"PAN is {block.ratio:g} times finer than MS, weights {self.card.id!r} are for {self.card.ratio}"
             )

@@ -52,10 +52,13 @@ class Output:
         return self.path.with_name(self.path.name + ".part.json")
 
     @property
+    def finished(self) -> Path:
+        return self.path.with_name(self.path.name + ".whole.tif")
+
+    @property
     def leftovers(self) -> list[Path]:
-        finished = self.path.with_name(self.path.name + ".whole.tif")
         header = self.working.with_suffix(".hdr")
-        return [self.working, self.journal, finished, header, Path(f"{self.working}.aux.xml")]
+        return [self.working, self.journal, self.finished, header, Path(f"{self.working}.aux.xml")]
 
 
 def output_for(scene: Scene, path: str | Path, dtype: str | None = None, nodata: float | None = None, **rest) -> Output:
@@ -267,10 +270,9 @@ def finish(scene: Scene, output: Output, provenance: dict[str, str]) -> None:
     """From the working file to the output, with all that belongs to it, moved to its name at the end."""
     plain = gdal.Translate("", str(output.working), format="VRT")
     _describe(plain, scene, output, provenance)
-    finished = output.path.with_name(output.path.name + ".whole.tif")
     driver = "COG" if output.format == "cog" else "GTiff"
-    gdal.Translate(str(finished), plain, format=driver, creationOptions=creation_options(output))
-    os.replace(finished, output.path)
+    gdal.Translate(str(output.finished), plain, format=driver, creationOptions=creation_options(output))
+    os.replace(output.finished, output.path)
 
 
 def creation_options(output: Output) -> list[str]:
@@ -281,10 +283,10 @@ def creation_options(output: Output) -> list[str]:
         usual |= {"PREDICTOR": "YES", "OVERVIEW_RESAMPLING": "AVERAGE"}
     else:
         usual |= {"TILED": "YES", "PREDICTOR": "3" if output.dtype.kind == "f" else "2"}
-    asked = dict(option.split("=", 1) for option in output.options)
+    asked = {key.upper(): value for key, value in (option.split("=", 1) for option in output.options)}
     if asked.get("COMPRESS", "").upper() in ("NONE", "JPEG", "WEBP", "LERC"):
         usual.pop("PREDICTOR")
-    return [f"{key}={value}" for key, value in {**usual, **{k.upper(): v for k, v in asked.items()}}.items()]
+    return [f"{key}={value}" for key, value in {**usual, **asked}.items()]
 
 
 def _describe(image: gdal.Dataset, scene: Scene, output: Output, provenance: dict[str, str]) -> None:

@@ -109,6 +109,8 @@ def prepare(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, say) -> tuple[
         used = weights.load(find_weights(wishes.weights, len(scene.ms), ratio))
         engine = Engine(used, wishes.device, steps=wishes.steps, samples=wishes.samples, seed=wishes.seed, say=say)
         survey = Survey(used.card.base, sensor.mtf, ratio, used.card.interpolation, sensor.pan_mtf)
+        if used.card.base == "lms" and used.card.scale:
+            survey = None  # such weights ask nothing of the scene
         told = {"weights": used.card.id, "weights_sha256": used.sha256, "steps": engine.steps, "seed": wishes.seed}
         return engine, survey, {**said, **told, "samples": wishes.samples}
     if wishes.method not in METHODS:
@@ -124,7 +126,7 @@ def find_weights(name: str, bands: int, ratio: float) -> Path:
         return bundled if bundled.exists() else Path(name)
     for path in sorted((RESOURCES / "weights").glob("*.safetensors")):
         card = weights.read_card(path)
-        if len(card.bands) == bands and abs(ratio / card.ratio - 1) < 0.05:
+        if len(card.bands) == bands and card.suits(ratio):
             return path
     raise ConfigError(
         f"there are no weights for {bands} bands at ratio {ratio:.3g}; name a file with --weights, "
@@ -147,7 +149,8 @@ def forewarning(report: Callable[[float], None], say: Callable[[str], None], met
     told = [False]
 
     def heard(share: float) -> None:
-        start.append(time.monotonic()) if not start else None
+        if not start:
+            start.append(time.monotonic())
         elapsed = time.monotonic() - start[0]
         if not told[0] and elapsed > 5 and 0 < share < 1:
             told[0] = True

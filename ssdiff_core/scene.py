@@ -15,7 +15,7 @@ import numpy as np
 from osgeo import gdal, gdal_array, osr
 
 from .align import Shift, of_scene
-from .blocks import Block, SceneStats
+from .blocks import Block, SceneStats, ms_under
 from .errors import GeometryError, RasterError
 from .grid import RATIOS, Grid, Placement, compose, covered, cut, invert, place, same_ground, snapped
 from .tiles import Window
@@ -196,8 +196,8 @@ class Reader:
     def __init__(self, scene: Scene, stats: SceneStats | None = None):
         self.scene, self.stats = scene, stats or SceneStats()
         self._open: dict[tuple[str, bool], gdal.Dataset] = {}
-        self._ms_size = self._dataset(scene.ms[0].path, warped=True)
-        self._ms_size = self._ms_size.RasterYSize, self._ms_size.RasterXSize
+        ms = self._dataset(scene.ms[0].path, warped=True)
+        self._ms_size = ms.RasterYSize, ms.RasterXSize
 
     def read(self, core: Window, reach: int = 0, ms_halo: int = 0) -> Block:
         """A block around core (in PAN pixels, inside the scene) with what an engine wants to see around it.
@@ -206,13 +206,9 @@ class Reader:
         """
         scene, at, ratio = self.scene, self.scene.placement.at, self.scene.placement.ratio
         window = core.grow(reach) & self.ground
-        spans = []
-        for axis, start in enumerate((window.row, window.col)):
-            first, last = ((index - at[axis]) / ratio for index in (start, window.stop[axis] - 1))
-            lo = min(max(math.floor(first) - ms_halo, 0), self._ms_size[axis] - 1)
-            spans.append((lo, max(min(math.ceil(last) + ms_halo + 1, self._ms_size[axis]), lo + 1)))
-        (top, bottom), (left, right) = spans
-        ms_window = Window(top, left, bottom - top, right - left)
+        rows, cols = ms_under(window, at, ratio, self._ms_size, ms_halo)
+        top, left = rows.start, cols.start
+        ms_window = Window(top, left, rows.stop - top, cols.stop - left)
         pan, valid = self._values(scene.pan, window, warped=False)
         ms, seen = self._multispectral(ms_window)
         if seen is not None:

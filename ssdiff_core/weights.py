@@ -26,6 +26,8 @@ from .network import Config, SSNet, from_published, load_state
 from .resample import KERNELS
 
 FORMAT = "ssdiff-1"
+RATIO_SLACK = 0.05
+"how far a scene's ratio may be from that of the weights; MS is resampled by what lies between"
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,9 @@ class Card:
     @property
     def tile(self) -> int:
         return self.arch.tile
+
+    def suits(self, ratio: float) -> bool:
+        return abs(ratio / self.ratio - 1) <= RATIO_SLACK
 
 
 @dataclass(frozen=True)
