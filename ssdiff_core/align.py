@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .errors import BlockError
-from .resample import blur, mtf_sigma
+from .resample import blur, interpolation, mtf_sigma
 
 SEARCH = 9
 "PAN pixels that a shift may be long, along each axis"
@@ -26,6 +26,8 @@ GAIN = 0.3
 "taken for every sensor: another width of the blur moves the peak nowhere, it only flattens it"
 VAGUE = 0.5
 "PAN pixels of standard error from which on a window is said to have no texture"
+REACH = 2
+"samples around one that it is made of when a band is put where it belongs"
 AGREES = 0.5
 "PAN pixels that a window may lie off the answer and still agree with it"
 
@@ -96,6 +98,22 @@ def windows(shape: tuple[int, int], ratio: float, most: int = 36) -> list[tuple[
         for n, side, k in zip(shape, sides, counts)
     )
     return [(r, c, *sides) for r in rows for c in cols]
+
+
+def moved(image: np.ndarray, here: tuple[slice, slice], off: Sequence[float]) -> np.ndarray:
+    """A part of an image (h, w) read so many samples further down and right; NaN where that leans on a NaN.
+
+    Beyond the image its last sample goes on. What lies further than REACH from where a sample is read has no say in it.
+    """
+    for axis, (span, step) in enumerate(zip(here, off)):
+        if not step:
+            image = image.take(range(span.start, span.stop), axis)
+            continue
+        whole = math.floor(step)
+        weights = interpolation(np.array([REACH - 1 + step - whole]), 2 * REACH)[0]
+        taps = np.arange(span.start, span.stop) + whole + 1 - REACH
+        image = sum(w * image.take(taps + k, axis, mode="clip") for k, w in enumerate(weights))
+    return image
 
 
 @dataclass(frozen=True)

@@ -27,3 +27,8 @@ class GeometryError(SSDiffError):
 
 class RasterError(SSDiffError):
     "A raster cannot be opened, read or written."
+
+
+def one_line(error: BaseException) -> str:
+    "What an error says first, whatever it is."
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

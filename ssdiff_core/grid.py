@@ -106,6 +106,25 @@ def covered(ms_to_pan: Transform, ms: Grid) -> Window:
     return Window(first[0], first[1], max(stop[0] - first[0], 0), max(stop[1] - first[1], 0))
 
 
+def ground(pan: Grid, ms: Grid, placement: Placement) -> Window:
+    """The PAN pixels whose centres lie on MS, where it is placed so."""
+    at, ratio = placement.at, placement.ratio
+    first = [math.ceil(start - ratio / 2 - 1e-6) for start in at]
+    stop = [math.ceil(start + (n - 0.5) * ratio - 1e-6) for start, n in zip(at, (ms.height, ms.width))]
+    return Window(*first, *(max(b - a, 0) for a, b in zip(first, stop))) & pan.window
+
+
+def lattice(here: Window, through: tuple[float, float], step: int) -> tuple[Transform, int, int]:
+    """Cells of step PAN pixels that cover a window, a cell's centre lying at the point (column, row, at pixel corners).
+
+    Answers the transform from cells to PAN pixels, and how many rows and columns of them there are.
+    """
+    start = [middle - step / 2 for middle in through]
+    start = [a - math.ceil((a - edge) / step - 1e-6) * step for a, edge in zip(start, (here.col, here.row))]
+    columns, rows = (math.ceil((stop - a) / step - 1e-6) for a, stop in zip(start, here.stop[::-1]))
+    return (start[0], step, 0.0, start[1], 0.0, step), rows, columns
+
+
 def same_ground(pan: Grid, ms: Grid) -> Placement:
     """Neither raster says where it lies: both are taken to cover the same ground, if that gives one whole ratio."""
     ratio = round(pan.width / ms.width)

@@ -7,17 +7,18 @@ belongs to one thread.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from osgeo import gdal, gdal_array, osr
 
-from .align import Shift, of_scene
+from . import warp
+from .align import REACH, Shift, moved, of_scene
 from .blocks import Block, SceneStats, ms_under
-from .errors import GeometryError, RasterError
-from .grid import RATIOS, Grid, Placement, compose, covered, cut, invert, place, same_ground, snapped
+from .errors import GeometryError, RasterError, one_line
+from .grid import Grid, Placement, cut, ground, place, same_ground, snapped
 from .tiles import Window
 
 gdal.UseExceptions()
@@ -35,6 +36,10 @@ class Band:
     nodata: float | None = None
     masked: bool = False
     "whether there may be pixels without a value: by a nodata value, an alpha band or a mask"
+    wavelength: float | None = None
+    "its centre, nm"
+    off: tuple[float, float] = (0.0, 0.0)
+    "PAN rows and columns that this band lies off where the placement says; it is put right as it is read"
 
 
 @dataclass(frozen=True)
@@ -42,13 +47,15 @@ class Scene:
     pan: Band
     ms: tuple[Band, ...]
     pan_grid: Grid
+    ms_grid: Grid
+    "of the MS files, or what they are warped onto"
     window: Window
     "the output, in PAN pixels"
     placement: Placement
     notes: tuple[str, ...] = ()
     "what the user should hear, once"
-    warp: Window | None = None
-    "where MS has to be warped first: the PAN pixels that the warped MS covers"
+    warped: bool = False
+    "whether MS has to be warped as it is read"
 
     @property
     def grid(self) -> Grid:
@@ -62,7 +69,19 @@ class Scene:
 
     @property
     def masked(self) -> bool:
-        return self.pan.masked or any(band.masked for band in self.ms) or self.warp is not None
+        return self.pan.masked or any(band.masked for band in self.ms) or self.warped
+
+    @property
+    def ground(self) -> Window:
+        "The PAN pixels that both rasters cover, also beyond the extent asked for."
+        return ground(self.pan_grid, self.ms_grid, self.placement)
+
+    def shifted(self, rows: float, cols: float, bands: Sequence[tuple[float, float]] = ()) -> Scene:
+        """The scene with MS taken to lie so many PAN pixels too far down and right, and its bands so many more."""
+        row, col = self.placement.at
+        put_right = replace(self, placement=replace(self.placement, at=(row - rows, col - cols)))
+        ms = tuple(replace(band, off=tuple(off)) for band, off in zip(self.ms, bands)) or self.ms
+        return replace(put_right, ms=ms, window=self.window & put_right.ground)
 
 
 def open_scene(
@@ -72,17 +91,18 @@ def open_scene(
     extent: tuple[float, float, float, float] | None = None,
 ) -> Scene:
     """PAN and MS as one scene. ms is one file or one file a band; bands picks and orders its bands, counted from 1."""
-    files = [str(path) for path in ([ms] if isinstance(ms, (str, Path)) else ms)]
     pan_bands, pan_grid = look(str(pan))
-    looked = [look(path) for path in files]
-    ms_grid = looked[0][1]
-    for path, (_, grid) in zip(files, looked):
-        if grid != ms_grid:
-            raise GeometryError(f"the MS files lie differently. {files[0]}: {ms_grid}. {path}: {grid}.")
-    chosen = _pick([band for found, _ in looked for band in found], bands)
+    found = bands_of(ms)
+    chosen = _pick(list(found), bands)
+    ms_grid = found[chosen[0]]
+    for band in chosen:
+        if found[band] != ms_grid:
+            raise GeometryError(
+                f"the MS files lie differently. {chosen[0].path}: {ms_grid}. {band.path}: {found[band]}."
+            )
     notes = (f"PAN has {len(pan_bands)} bands; the first is used",) if len(pan_bands) > 1 else ()
-    start = Scene(pan_bands[0], chosen, pan_grid, pan_grid.window, Placement((0.0, 0.0), 1.0), notes)
-    scene = _meet(start, ms_grid)
+    start = Scene(pan_bands[0], chosen, pan_grid, ms_grid, pan_grid.window, Placement((0.0, 0.0), 1.0), notes)
+    scene = _meet(start)
     if extent is None:
         return scene
     window = scene.window & snapped(pan_grid, extent)
@@ -91,15 +111,18 @@ def open_scene(
     return replace(scene, window=window)
 
 
+def bands_of(ms: str | Path | Sequence[str | Path]) -> dict[Band, Grid]:
+    """All MS bands of one or more files in their order, and how they lie."""
+    files = [str(path) for path in ([ms] if isinstance(ms, (str, Path)) else ms)]
+    looked = [look(path) for path in files]
+    return {band: grid for bands, grid in looked for band in bands}
+
+
 def open_raster(path: str) -> gdal.Dataset:
     try:
         return gdal.OpenEx(path, gdal.OF_RASTER | gdal.OF_VERBOSE_ERROR)
     except RuntimeError as error:
         raise RasterError(f"{path} cannot be opened: {one_line(error)}") from None
-
-
-def one_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def look(path: str) -> tuple[list[Band], Grid]:
@@ -116,10 +139,22 @@ def look(path: str) -> tuple[list[Band], Grid]:
                 f"{path}: band {index} is of type {gdal.GetDataTypeName(band.DataType)}, no plain numbers"
             )
         masked = not band.GetMaskFlags() & gdal.GMF_ALL_VALID
-        bands.append(Band(path, index, np.dtype(kind).name, band.GetDescription(), band.GetNoDataValue(), masked))
+        told = band.GetDescription(), band.GetNoDataValue(), masked, wavelength(band)
+        bands.append(Band(path, index, np.dtype(kind).name, *told))
     if not bands:
         raise RasterError(f"{path} holds no band with an image")
     return bands, grid_of(source)
+
+
+def wavelength(band: gdal.Band) -> float | None:
+    """The centre wavelength of a band in nm, as GDAL or ENVI write it."""
+    told = band.GetMetadataItem("CENTRAL_WAVELENGTH_UM", "IMAGERY")
+    value, unit = (told, "um") if told else (band.GetMetadataItem(key) for key in ("wavelength", "wavelength_units"))
+    try:
+        number = float(value or "")
+    except ValueError:
+        return None
+    return number * 1000 if (unit or "").lower().startswith(("um", "mic")) or number < 100 else number
 
 
 def grid_of(source: gdal.Dataset) -> Grid:
@@ -138,9 +173,13 @@ def _pick(bands: list[Band], order: Sequence[int]) -> tuple[Band, ...]:
 # --- where MS lies on PAN --------------------------------------------------------------------------------------------
 
 
-def _meet(scene: Scene, ms: Grid) -> Scene:
+def _meet(scene: Scene) -> Scene:
     """The scene with MS placed on PAN, to be warped if need be."""
-    pan = scene.pan_grid
+    placed = _placed(scene, scene.pan_grid, scene.ms_grid)
+    return replace(placed, window=placed.ground)
+
+
+def _placed(scene: Scene, pan: Grid, ms: Grid) -> Scene:
     if pan.placed != ms.placed:
         raise GeometryError(f"only one of the two is georeferenced. PAN: {pan}. MS: {ms}.")
     if not pan.placed:
@@ -151,8 +190,7 @@ def _meet(scene: Scene, ms: Grid) -> Scene:
     placement = place(pan, ms)
     if placement is None:
         return _to_warp(scene, "MS does not run along PAN's rows and columns at one ratio")
-    here = covered(compose(invert(pan.transform), ms.transform), ms)
-    return replace(scene, placement=placement, window=here & pan.window)
+    return replace(scene, placement=placement)
 
 
 def _same(a: str, b: str) -> bool:
@@ -162,29 +200,9 @@ def _same(a: str, b: str) -> bool:
 
 def _to_warp(scene: Scene, why: str) -> Scene:
     """The scene with MS to be warped, when it is read, onto PAN's rows and columns at the nearest whole ratio."""
-    pan = scene.pan_grid
-    if pan.transform[2] or pan.transform[4]:
-        raise GeometryError(f"{why}, and PAN is rotated: warp PAN to a north-up grid first. PAN: {pan}.")
-    try:
-        rough = grid_of(gdal.Warp("", open_raster(scene.ms[0].path), format="VRT", dstSRS=pan.crs or None))
-    except RuntimeError as error:
-        raise GeometryError(f"{why}, and it cannot be warped: {one_line(error)}") from None
-    to_pan = compose(invert(pan.transform), rough.transform)
-    ratio = round(math.sqrt(abs(to_pan[1] * to_pan[5])))
-    if not RATIOS[0] <= ratio <= RATIOS[1]:
-        raise GeometryError(f"MS pixels are about {ratio} times PAN's; no pair to pansharpen. PAN: {pan}. MS: {rough}.")
-    here = covered(to_pan, rough) & pan.window
-    if not here:
-        raise GeometryError(f"PAN and MS do not overlap. PAN: {pan}. MS: {rough}.")
-    row, col = here.row // ratio * ratio, here.col // ratio * ratio
-    height, width = (-(-(stop - start) // ratio) * ratio for stop, start in zip(here.stop, (row, col)))
-    return replace(
-        scene,
-        window=here,
-        placement=Placement((row + (ratio - 1) / 2, col + (ratio - 1) / 2), float(ratio)),
-        warp=Window(row, col, height, width),
-        notes=(*scene.notes, f"{why}: it is warped onto PAN's grid, at a ratio of {ratio}"),
-    )
+    onto, placement = warp.target(scene.pan_grid, open_raster(scene.ms[0].path))
+    note = f"{why}: it is warped onto PAN's grid, at a ratio of {placement.ratio:g}"
+    return replace(scene, ms_grid=onto, placement=placement, warped=True, notes=(*scene.notes, note))
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -195,9 +213,7 @@ class Reader:
 
     def __init__(self, scene: Scene, stats: SceneStats | None = None):
         self.scene, self.stats = scene, stats or SceneStats()
-        self._open: dict[tuple[str, bool], gdal.Dataset] = {}
-        ms = self._dataset(scene.ms[0].path, warped=True)
-        self._ms_size = ms.RasterYSize, ms.RasterXSize
+        self._open: dict[str, gdal.Dataset] = {}
 
     def read(self, core: Window, reach: int = 0, ms_halo: int = 0) -> Block:
         """A block around core (in PAN pixels, inside the scene) with what an engine wants to see around it.
@@ -205,39 +221,44 @@ class Reader:
         PAN is read beyond the scene's window where it and MS go on, so that an extent has no rim.
         """
         scene, at, ratio = self.scene, self.scene.placement.at, self.scene.placement.ratio
-        window = core.grow(reach) & self.ground
-        rows, cols = ms_under(window, at, ratio, self._ms_size, ms_halo)
+        window = core.grow(reach) & scene.ground
+        rows, cols = ms_under(window, at, ratio, scene.ms_grid.window.shape, ms_halo)
         top, left = rows.start, cols.start
-        ms_window = Window(top, left, rows.stop - top, cols.stop - left)
-        pan, valid = self._values(scene.pan, window, warped=False)
-        ms, seen = self._multispectral(ms_window)
+        pan, valid = self._values(scene.pan, window)
+        ms, seen = self._multispectral(Window(top, left, rows.stop - top, cols.stop - left))
         if seen is not None:
             ms = np.where(_grown(~seen), np.float32(np.nan), ms)
         return Block(pan, ms, (at[0] + top * ratio, at[1] + left * ratio), ratio, window, core, valid, self.stats)
 
-    @property
-    def ground(self) -> Window:
-        """The PAN pixels that both rasters cover, also beyond the extent asked for."""
-        scene = self.scene
-        if scene.warp:
-            return scene.warp & scene.pan_grid.window
-        at, ratio = scene.placement.at, scene.placement.ratio
-        first = [math.ceil(start - ratio / 2 - 1e-6) for start in at]
-        stop = [math.ceil(start + (n - 0.5) * ratio - 1e-6) for start, n in zip(at, self._ms_size)]
-        return Window(first[0], first[1], stop[0] - first[0], stop[1] - first[1]) & scene.pan_grid.window
-
     def _multispectral(self, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
         """All MS bands over a window of MS pixels, and where all are valid (None: everywhere)."""
+        ms, ratio = self.scene.ms, self.scene.placement.ratio
+        furthest = max(abs(step) for band in ms for step in band.off)
+        wide = window.grow(math.ceil(furthest / ratio) + REACH) & self.scene.ms_grid.window if furthest else window
         images, valid = [], None
-        for band in self.scene.ms:
-            image, ok = self._values(band, window, warped=True)
+        for band, (image, ok) in zip(ms, self._samples(wide)):
+            if furthest:
+                image, ok = _put_right(image, ok, wide, window, [step / ratio for step in band.off])
             images.append(image)
             if ok is not None:
                 valid = ok if valid is None else valid & ok
         return np.stack(images), valid
 
-    def _values(self, band: Band, window: Window, warped: bool) -> tuple[np.ndarray, np.ndarray | None]:
-        source = self._dataset(band.path, warped).GetRasterBand(band.index)
+    def _samples(self, window: Window) -> Iterable[tuple[np.ndarray, np.ndarray | None]]:
+        """Each MS band over a window of MS pixels, and where it is valid."""
+        if not self.scene.warped:
+            return (self._values(band, window) for band in self.scene.ms)
+        files = {band.path: self._warped(band.path, window) for band in self.scene.ms}
+        return ((image, np.isfinite(image)) for image in (files[band.path][band.index - 1] for band in self.scene.ms))
+
+    def _warped(self, path: str, window: Window) -> np.ndarray:
+        try:
+            return warp.samples(self._dataset(path), self.scene.ms_grid, window)
+        except RuntimeError as error:
+            raise RasterError(f"{path} cannot be warped onto PAN: {one_line(error)}") from None
+
+    def _values(self, band: Band, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
+        source = self._dataset(band.path).GetRasterBand(band.index)
         place = window.col, window.row, window.width, window.height
         try:
             image = source.ReadAsArray(*place)
@@ -247,27 +268,18 @@ class Reader:
         except RuntimeError as error:
             raise RasterError(f"{band.path} cannot be read: {one_line(error)}") from None
 
-    def _dataset(self, path: str, warped: bool) -> gdal.Dataset:
-        if (path, warped) not in self._open:
-            source = open_raster(path)
-            self._open[path, warped] = self._warped(source) if warped and self.scene.warp else source
-        return self._open[path, warped]
+    def _dataset(self, path: str) -> gdal.Dataset:
+        if path not in self._open:
+            self._open[path] = open_raster(path)
+        return self._open[path]
 
-    def _warped(self, source: gdal.Dataset) -> gdal.Dataset:
-        grid = cut(self.scene.pan_grid, self.scene.warp)
-        step = self.scene.placement.ratio
-        return gdal.Warp(
-            "",
-            source,
-            format="VRT",
-            dstSRS=grid.crs or None,
-            outputBounds=grid.footprint(),
-            xRes=abs(grid.transform[1]) * step,
-            yRes=abs(grid.transform[5]) * step,
-            resampleAlg="cubic",
-            outputType=gdal.GDT_Float32,
-            dstNodata=float("nan"),
-        )
+
+def _put_right(image: np.ndarray, ok, wide: Window, window: Window, off: Sequence[float]):
+    """A band over wide, as it should be over window within it; off is in MS samples."""
+    image = np.asarray(image, np.float32)
+    image = image if ok is None else np.where(ok, image, np.float32(np.nan))
+    image = moved(image, window.within(wide), off)
+    return image, None if ok is None else np.isfinite(image)
 
 
 def alignment(scene: Scene) -> Shift:

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 from files import Interpolate, ramps, utm, write
-from osgeo import gdal
+from osgeo import gdal, osr
 
 from ssdiff_core.errors import GeometryError, RasterError
+from ssdiff_core.grid import apply
 from ssdiff_core.scene import Reader, open_scene
 from ssdiff_core.tiles import Window
 
@@ -70,18 +71,124 @@ def test_an_extent_is_a_window_of_the_same_image(tmp_path):
     assert (x0, y0, x1, y1) == pytest.approx((500_010, 3_999_940, 500_050, 3_999_980.5))
 
 
-def test_another_crs_is_warped_and_said(tmp_path):
-    pan, ms, pan_at, ms_at = ramps(400, 400)
-    files = pair(tmp_path, pan, ms, pan_at, ms_at)
-    gdal.Warp(str(tmp_path / "geo.tif"), str(files[1]), dstSRS="EPSG:4326", resampleAlg="cubic", xRes=2e-5, yRes=2e-5)
-    scene = open_scene(files[0], tmp_path / "geo.tif")
-    assert "another CRS" in scene.notes[0]
-    assert scene.placement.ratio == 4
-    image = fused(scene)
-    r, c = np.mgrid[scene.window.row : scene.window.stop[0], scene.window.col : scene.window.stop[1]]
-    error = np.abs(image[0] - (1000 + 4 * r + 8 * c))[40:-40, 40:-40]
-    assert np.nanmax(error) < 4  # half a PAN pixel across is 6 counts
-    assert np.isfinite(error).mean() > 0.95
+def on_ground(transform, height, width, slope=(0.02, -0.03), crs=None, bands=1):
+    """An image of ground that rises evenly in PAN's CRS, on any grid of any CRS: any error of place shows in counts."""
+    r, c = np.mgrid[:height, :width]
+    x, y = apply(transform, c + 0.5, r + 0.5)
+    if crs:
+        to = osr.CoordinateTransformation(axes_x_y(crs), axes_x_y(utm()))
+        x, y = np.array(to.TransformPoints(np.stack([x.ravel(), y.ravel()], 1)))[:, :2].T.reshape(2, height, width)
+    level = 3000 + slope[0] * 100 * (x - 500_000) + slope[1] * 100 * (y - 4_000_000)
+    return np.stack([level + 500 * k for k in range(bands)]).astype(np.float32)
+
+
+def axes_x_y(wkt):
+    crs = osr.SpatialReference(wkt=wkt)
+    crs.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    return crs
+
+
+def geographic():
+    crs = osr.SpatialReference()
+    crs.ImportFromEPSG(4326)
+    return crs.ExportToWkt()
+
+
+def turned(degrees, pixel, x=500_100.0, y=3_999_900.0, height=0, width=0):
+    """A grid that leans, with (x, y) in its middle."""
+    cos, sin = pixel * np.cos(np.radians(degrees)), pixel * np.sin(np.radians(degrees))
+    t = (0.0, cos, sin, 0.0, sin, -cos)
+    dx, dy = apply(t, width / 2, height / 2)
+    return (x - dx, *t[1:3], y - dy, *t[4:])
+
+
+NORTH_UP = (500_000.0, 0.5, 0.0, 4_000_000.0, 0.0, -0.5)
+MS_NORTH_UP = (500_000.0, 2.0, 0.0, 4_000_000.0, 0.0, -2.0)
+GEOGRAPHIC = (8.9999, 2e-5, 0.0, 36.1444, 0.0, -2e-5)
+"about 2 m, over the same ground: 9 degrees east is the middle of the zone"
+WARPED = {
+    "MS in degrees": (NORTH_UP, GEOGRAPHIC, geographic()),
+    "MS at an angle": (NORTH_UP, turned(20, 2.0, height=150, width=150), None),
+    "PAN at an angle": (turned(-33, 0.5, height=400, width=400), MS_NORTH_UP, None),
+    "both, at different angles": (turned(12, 0.5, height=400, width=400), turned(50, 2.0, height=150, width=150), None),
+    "PAN at an angle, MS in degrees": (turned(7, 0.5, height=400, width=400), GEOGRAPHIC, geographic()),
+}
+
+
+@pytest.mark.parametrize("case", WARPED)
+def test_ms_that_lies_otherwise_is_warped_onto_pan_and_that_is_said(tmp_path, case):
+    pan_at, ms_at, crs = WARPED[case]
+    pan = write(tmp_path / "pan.tif", on_ground(pan_at, 400, 400), pan_at)
+    ms = write(tmp_path / "ms.tif", on_ground(ms_at, 150, 150, crs=crs), ms_at, crs=crs)
+    scene = open_scene(pan, ms)
+    assert len(scene.notes) == 1
+    assert "it is warped onto PAN's grid, at a ratio of 4" in scene.notes[0]
+    assert scene.grid.transform[1:3] == pan_at[1:3]
+    image = fused(scene)[0]
+    error = np.abs(image - on_ground(scene.grid.transform, *image.shape)[0])
+    seen = np.isfinite(error)
+    assert seen.mean() > 0.5
+    assert np.nanquantile(error, 0.95) < 0.01  # a tenth of a PAN pixel is 0.1 to 0.15 counts
+    assert np.nanmax(error) < 6  # at the rim of MS its last sample goes on
+
+
+@pytest.mark.parametrize("case", ["MS in degrees", "both, at different angles"])
+def test_what_is_warped_does_not_depend_on_blocks(tmp_path, case):
+    pan_at, ms_at, crs = WARPED[case]
+    pan = write(tmp_path / "pan.tif", on_ground(pan_at, 400, 400), pan_at)
+    rough = np.random.default_rng(0).uniform(0, 1000, (2, 150, 150)).astype(np.float32)
+    scene = open_scene(pan, write(tmp_path / "ms.tif", rough, ms_at, crs=crs))
+    whole = fused(scene)
+    for window in (Window(150, 130, 77, 90), Window(200, 200, 16, 16)):
+        part = fused(scene, window)
+        assert np.isfinite(part).any()
+        assert np.allclose(part, whole[(slice(None), *window.within(scene.window))], atol=1e-2, equal_nan=True)
+
+
+def test_warped_bands_of_several_files_keep_their_order_and_their_holes(tmp_path):
+    pan_at, ms_at, _ = WARPED["MS at an angle"]
+    pan = write(tmp_path / "pan.tif", on_ground(pan_at, 400, 400), pan_at)
+    two = on_ground(ms_at, 150, 150, bands=2)
+    two[1, 70:80, 70:80] = -1
+    files = [write(tmp_path / f"{k}.tif", two[k], ms_at, nodata=-1) for k in (1, 0)]
+    image = fused(open_scene(pan, files))
+    middle = image[:, 196:204, 196:204]
+    assert np.isnan(middle).all()
+    assert np.allclose((image[0] - image[1])[np.isfinite(image[0])], 500, atol=0.1)
+
+
+def test_ms_that_runs_from_south_to_north_keeps_its_samples(tmp_path):
+    pan, ms, pan_at, ms_at = ramps()
+    upside_down = (ms_at[0], 2.0, 0.0, ms_at[3] - 2.0 * ms.shape[1], 0.0, 2.0)
+    scene = open_scene(*pair(tmp_path, pan, ms[:, ::-1], pan_at, upside_down))
+    assert_ramp(fused(scene), scene.window)
+    block = Reader(scene).read(scene.window)
+    assert np.allclose(block.ms[:, 1:-1, 1:-1], ms[:, 1:-1, 1:-1], atol=1e-2)
+
+
+def test_a_pair_that_runs_from_south_to_north_stays_so(tmp_path):
+    pan, ms, pan_at, ms_at = ramps()
+    files = pair(tmp_path, pan, ms, *((*t[:3], 4_000_000.0, 0.0, abs(t[5])) for t in (pan_at, ms_at)))
+    scene = open_scene(*files)
+    assert scene.notes == ()
+    assert_ramp(fused(scene), scene.window)
+    assert scene.grid.transform[5] == 0.5
+
+
+def test_another_crs_without_common_ground_is_one_sentence(tmp_path):
+    pan, ms, pan_at, _ = ramps()
+    write(tmp_path / "pan.tif", pan, pan_at)
+    write(tmp_path / "ms.tif", ms, (150.0, 2e-5, 0, -20.0, 0, -2e-5), crs=geographic())
+    with pytest.raises(GeometryError, match=r"do not overlap|no ground in common") as caught:
+        open_scene(tmp_path / "pan.tif", tmp_path / "ms.tif")
+    assert "\n" not in str(caught.value)
+
+
+def test_warped_ms_of_a_ratio_that_is_none_is_an_error(tmp_path):
+    pan_at, ms_at = NORTH_UP, turned(20, 20.0, height=150, width=150)
+    pan = write(tmp_path / "pan.tif", on_ground(pan_at, 400, 400), pan_at)
+    with pytest.raises(GeometryError, match="PAN pixels are 40 times finer"):
+        open_scene(pan, write(tmp_path / "ms.tif", on_ground(ms_at, 150, 150), ms_at))
 
 
 def test_a_ratio_that_is_not_whole_is_read_at_its_own_places(tmp_path):
