@@ -12,8 +12,9 @@ from .blocks import SceneStats
 from .classical import METHODS, Classical
 from .errors import ConfigError
 from .fuse import MEMORY, block_side, blocks_of, fuse, output_for
+from .origin import in_order, multispectral, sensor_of
 from .progress import duration
-from .scene import Reader, Scene, alignment, open_raster, open_scene
+from .scene import Reader, Scene, alignment, open_scene
 from .statistics import Survey
 
 RESOURCES = Path(__file__).parents[1] / "resources"
@@ -51,13 +52,15 @@ class Wishes:
 def pansharpen(pan, ms, out, wishes: Wishes, say: Callable[[str], None], reporter) -> None:
     """Fuses PAN and MS files into out. say hears sentences; reporter(pixels) answers what hears the share done."""
     out = Path(out)
-    scene = open_scene(pan, ms, wishes.bands, wishes.extent)
+    scene = open_scene(pan, ms, wishes.bands or multispectral(ms, wishes.sensor, say), wishes.extent)
     if any(out.resolve() == Path(path).resolve() for path in (scene.pan.path, *(band.path for band in scene.ms))):
         raise ConfigError(f"{out} is one of the inputs")
     for note in scene.notes:
         say(note)
-    scene = aligned(scene, wishes.align, say)
     sensor = sensor_of(scene, wishes.sensor, say)
+    if not wishes.bands:
+        scene, sensor = in_order(scene, sensor, say)
+    scene = aligned(scene, wishes.align, say)
     engine, survey, provenance = prepare(scene, sensor, wishes, say)
     output = output_for(
         scene, out, dtype=wishes.dtype, nodata=wishes.nodata, format=wishes.format, options=wishes.options
@@ -82,20 +85,6 @@ def aligned(scene: Scene, wish: str, say: Callable[[str], None]) -> Scene:
         return replace(scene, placement=replace(scene.placement, at=(row - shift.rows, col - shift.cols)))
     say(f"{told}: colours will bleed at edges; --align auto corrects it" if shift.length > FAR else told)
     return scene
-
-
-def sensor_of(scene: Scene, wish: str, say: Callable[[str], None]) -> sensors.Sensor:
-    """The sensor that was named, or the one that the files tell, and why."""
-    n = len(scene.ms)
-    if wish != "auto":
-        return sensors.get(wish, n)
-    source = open_raster(scene.ms[0].path)
-    metadata = {domain: source.GetMetadata(domain) for domain in ("IMD", "IMAGERY", "")}
-    names = [band.name for band in scene.ms]
-    files = sorted({Path(band.path).name for band in scene.ms})
-    found = sensors.recognise(n, scene.placement.ratio, names if all(names) else (), metadata, files=files)
-    say(f"sensor {found.sensor.id}: {found.why}")
-    return found.sensor
 
 
 def prepare(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, say) -> tuple[object, Survey | None, dict[str, str]]:

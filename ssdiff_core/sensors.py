@@ -64,6 +64,8 @@ class Sensor:
     "other names of each band"
     products: tuple[tuple[str, ...], ...] = ()
     "what else files of this sensor hold, in their order"
+    others: tuple[str, ...] = ()
+    "names of what comes with its bands and is none of them"
 
     @property
     def scale(self) -> int | None:
@@ -90,13 +92,18 @@ def ids() -> tuple[str, ...]:
     return tuple(_profiles())
 
 
-def get(name: str, bands: int | None = None) -> Sensor:
-    """A sensor by its id. bands, if it is not the full number, picks the usual product with so many."""
+def get(
+    name: str, bands: int | None = None, descriptions: Sequence[str] = (), wavelengths: Sequence[float] = ()
+) -> Sensor:
+    """A sensor by its id, for so many bands: those that are told, else those of the usual product with so many."""
     if name not in _profiles():
         raise ConfigError(f"there is no sensor '{name}'; there are {', '.join(ids())}")
     sensor = _sensor(name)
     if name == GENERAL:
-        return _general(bands or 0)
+        return _general(bands or 0, descriptions, wavelengths)
+    told = order_bands(descriptions, wavelengths, sensor)
+    if told and len(told) == bands:
+        return sensor.only(told)
     if bands in (None, len(sensor.bands)):
         return sensor
     for product in sensor.products:
@@ -119,18 +126,26 @@ def recognise(
 
     metadata is what GDAL hands over, flat or a dictionary for each domain; wavelengths are in nm.
     """
+    name, why = satellite(metadata or {}, files)
+    if not name and not why:
+        name = _by_bands(ratio, descriptions, wavelengths, bit_depth)
+        why = f"the bands are those of {_profiles()[name]['label']}" if name else ""
+    if name:
+        return _confirm(name, why, bands, descriptions, wavelengths)
+    why = why or f"nothing tells the sensor of {bands} bands at ratio {ratio:g}"
+    return Recognition(_general(bands, descriptions, wavelengths), f"{why}: the general profile is used.")
+
+
+def satellite(metadata: Mapping, files: Sequence[str] = ()) -> tuple[str | None, str]:
+    """The sensor whose satellite is named, and where. None with words: metadata name one that no profile is for."""
     unknown = ""
-    for told, text in _evidence(metadata or {}, files):
+    for told, text in _evidence(metadata, files):
         name = _named(text)
         if name:
-            return _confirm(name, f"{told} names {_profiles()[name]['label']}", bands, descriptions, wavelengths)
+            return name, f"{told} names {_profiles()[name]['label']}"
         if told.startswith("the metadata") and not unknown:
             unknown = f"{told} is '{text}', which no profile is for"
-    name = _by_bands(ratio, descriptions, wavelengths, bit_depth) if not unknown else None
-    if name:
-        return _confirm(name, f"the bands are those of {_profiles()[name]['label']}", bands, descriptions, wavelengths)
-    unknown = unknown or f"nothing tells the sensor of {bands} bands at ratio {ratio:g}"
-    return Recognition(_general(bands, descriptions, wavelengths), f"{unknown}: the general profile is used.")
+    return None, unknown
 
 
 def order_bands(descriptions: Sequence[str], wavelengths: Sequence[float], sensor: Sensor) -> tuple[str, ...] | None:
@@ -143,19 +158,33 @@ def order_bands(descriptions: Sequence[str], wavelengths: Sequence[float], senso
     return None
 
 
+def usual_order(descriptions: Sequence[str], wavelengths: Sequence[float], sensor: Sensor) -> list[int]:
+    """The bands of a file in the order of the sensor's product with these bands; as they are where nothing is told."""
+    full = _sensor(sensor.id)
+    told = order_bands(descriptions, wavelengths, full)
+    if not told or len(told) != len(sensor.bands):
+        return list(range(len(sensor.bands)))
+    product = next((product for product in full.products if set(product) == set(told)), full.bands)
+    return sorted(range(len(told)), key=lambda i: product.index(told[i]))
+
+
+def others(names: Sequence[str], sensor: Sensor) -> list[int]:
+    """Which of the bands with these names are none of the sensor's, but what is delivered with them."""
+    return [i for i, name in enumerate(names) if any(_is_called(name, other) for other in sensor.others)]
+
+
 def _confirm(name: str, why: str, bands: int, descriptions, wavelengths) -> Recognition:
     """The sensor with the bands that the file has, if they can be told."""
-    told = order_bands(descriptions, wavelengths, _sensor(name))
-    if told and len(told) == bands:
-        return Recognition(_sensor(name).only(told), f"{why}.")
     try:
-        sensor = get(name, bands)
-        return Recognition(sensor, f"{why}; nothing names its bands, so they are taken as {', '.join(sensor.bands)}.")
+        sensor = get(name, bands, descriptions, wavelengths)
     except ConfigError:
         general = _general(bands, descriptions, wavelengths)
         return Recognition(
             general, f"{why}, but nothing tells which its {bands} bands are: the general profile is used."
         )
+    if len(order_bands(descriptions, wavelengths, sensor) or ()) == bands:
+        return Recognition(sensor, f"{why}.")
+    return Recognition(sensor, f"{why}; nothing names its bands, so they are taken as {', '.join(sensor.bands)}.")
 
 
 def _evidence(metadata: Mapping, files: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -216,12 +245,17 @@ def _distance(wavelengths, sensor: Sensor) -> float:
 def _band_named(text: str, sensor: Sensor) -> str | None:
     """The band a description names: 'Blue', 'Red Edge', 'Band 8 - NIR2', '..._B4.TIF'."""
     for band, others in zip(sensor.bands, sensor.aliases):
-        if any(re.search(f"(?i)(?<![a-z0-9]){other}(?:\\.[a-z0-9]+)?$", text.strip()) for other in others):
+        if any(_is_called(text, other) for other in others):
             return band
     name = _name_in(text)
     if name not in sensor.bands:
         name = {"nir": "nir1", "nir1": "nir"}.get(name, "")
     return name if name in sensor.bands else None
+
+
+def _is_called(text: str, pattern: str) -> bool:
+    "Whether a description or a file's name ends so, as a word of its own."
+    return bool(re.search(f"(?i)(?<![a-z0-9])(?:{pattern})(?:\\.[a-z0-9]+)?$", text.strip()))
 
 
 def _name_in(text: str) -> str | None:
@@ -273,6 +307,7 @@ def _sensor(name: str) -> Sensor:
         source=profile["source"],
         aliases=tuple(tuple(band.get("aliases", ())) for band in bands),
         products=tuple(tuple(product) for product in profile["products"]),
+        others=tuple(profile.get("others", ())),
     )
 
 

@@ -1,0 +1,83 @@
+"""From which sensor a scene comes, and which of its bands is which: by names, wavelengths and the files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from . import sensors
+from .scene import Band, Scene, bands_of, open_raster
+from .sidecars import Told, told
+
+Say = Callable[[str], None]
+
+
+def multispectral(ms: str | Path | Sequence[str | Path], wish: str, say: Say) -> tuple[int, ...]:
+    """The numbers of the bands that are the sensor's; of a product's files some may hold PAN, heat or quality."""
+    bands = list(bands_of(ms))
+    known = known_of(bands)
+    name = wish if wish != "auto" else sensors.satellite(metadata_of(known), files_of(bands))[0]
+    other = sensors.others(names_of(bands, known), sensors.get(name)) if name else []
+    if not other or len(other) == len(bands):
+        return ()
+    say(f"left out, as no MS bands: {', '.join(_called(bands[i]) for i in other)}")
+    return tuple(i + 1 for i in range(len(bands)) if i not in other)
+
+
+def sensor_of(scene: Scene, wish: str, say: Say) -> sensors.Sensor:
+    """The sensor that was named, or the one that the files tell, and why; for the bands as the scene has them."""
+    known = known_of(scene.ms)
+    names, n = names_of(scene.ms, known), len(scene.ms)
+    if wish != "auto":
+        return sensors.get(wish, n, names, wavelengths_of(scene.ms))
+    metadata, files = metadata_of(known), files_of(scene.ms)
+    found = sensors.recognise(n, scene.placement.ratio, names, metadata, None, wavelengths_of(scene.ms), files)
+    say(f"sensor {found.sensor.id}: {found.why}")
+    return found.sensor
+
+
+def in_order(scene: Scene, sensor: sensors.Sensor, say: Say) -> tuple[Scene, sensors.Sensor]:
+    """The scene with its bands in the sensor's order, where names or wavelengths tell which they are."""
+    names = names_of(scene.ms, known_of(scene.ms))
+    order = sensors.usual_order(names, wavelengths_of(scene.ms), sensor)
+    if order == list(range(len(scene.ms))):
+        return scene, sensor
+    ordered = sensor.only([sensor.bands[i] for i in order])
+    say(f"the bands are put in the order {', '.join(ordered.bands)}")
+    return replace(scene, ms=tuple(scene.ms[i] for i in order)), ordered
+
+
+def known_of(bands: Sequence[Band]) -> dict[str, Told]:
+    """What is said of each of the files."""
+    return {path: told(open_raster(path)) for path in dict.fromkeys(band.path for band in bands)}
+
+
+def metadata_of(known: dict[str, Told]) -> dict:
+    return {path: said.metadata for path, said in known.items()}
+
+
+def names_of(bands: Sequence[Band], known: dict[str, Told]) -> tuple[str, ...]:
+    """What each band is called: by its description, a file beside it, or its own file; empty where one has no name."""
+    alone = len({band.path for band in bands}) == len(bands) > 1
+    names = [_name(band, known[band.path].bands, alone) for band in bands]
+    return tuple(names) if all(names) else ()
+
+
+def _name(band: Band, told_bands: Sequence[str], alone: bool) -> str:
+    if band.name:
+        return band.name
+    return told_bands[band.index - 1] if told_bands else Path(band.path).name if alone else ""
+
+
+def wavelengths_of(bands: Sequence[Band]) -> tuple[float, ...]:
+    nm = [band.wavelength for band in bands]
+    return () if None in nm else tuple(nm)
+
+
+def files_of(bands: Sequence[Band]) -> list[str]:
+    return sorted({Path(band.path).name for band in bands})
+
+
+def _called(band: Band) -> str:
+    return band.name or Path(band.path).name
