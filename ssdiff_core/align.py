@@ -30,6 +30,10 @@ REACH = 2
 "samples around one that it is made of when a band is put where it belongs"
 AGREES = 0.5
 "PAN pixels that a window may lie off the answer and still agree with it"
+APART = 0.3
+"PAN pixels that a band must lie off the overall shift to have one of its own"
+SURE = 0.6
+"confidence from which a band's own shift is believed"
 
 Read = Callable[[tuple], tuple]
 "(row, col, height, width) of PAN -> pan, ms, ms_at, valid, as shift() takes them"
@@ -100,6 +104,13 @@ def windows(shape: tuple[int, int], ratio: float, most: int = 36) -> list[tuple[
     return [(r, c, *sides) for r in rows for c in cols]
 
 
+def apart(found: Shift) -> tuple[tuple[float, float], ...]:
+    """How far each band lies off the overall shift, where that is sure and worth a resampling; else (0, 0)."""
+    off = [(band.rows - found.rows, band.cols - found.cols) for band in found.bands]
+    own = [band.confidence >= SURE and math.hypot(*by) > APART for band, by in zip(found.bands, off)]
+    return tuple(by if is_own else (0.0, 0.0) for by, is_own in zip(off, own))
+
+
 def moved(image: np.ndarray, here: tuple[slice, slice], off: Sequence[float]) -> np.ndarray:
     """A part of an image (h, w) read so many samples further down and right; NaN where that leans on a NaN.
 
@@ -112,7 +123,7 @@ def moved(image: np.ndarray, here: tuple[slice, slice], off: Sequence[float]) ->
         whole = math.floor(step)
         weights = interpolation(np.array([REACH - 1 + step - whole]), 2 * REACH)[0]
         taps = np.arange(span.start, span.stop) + whole + 1 - REACH
-        image = sum(w * image.take(taps + k, axis, mode="clip") for k, w in enumerate(weights))
+        image = sum(w * image.take(taps + k, axis, mode="clip") for k, w in enumerate(weights) if w)
     return image
 
 

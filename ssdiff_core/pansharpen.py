@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import __version__, sensors, weights
+from .align import apart
 from .blocks import SceneStats
 from .classical import METHODS, Classical
 from .errors import ConfigError
@@ -72,18 +74,23 @@ def pansharpen(pan, ms, out, wishes: Wishes, say: Callable[[str], None], reporte
 
 
 def aligned(scene: Scene, wish: str, say: Callable[[str], None]) -> Scene:
-    """The scene with MS where it is seen to lie, if that is wished; else a word on how far off it is."""
+    """The scene with MS and its bands where they are seen to lie, if that is wished; else a word on how far off."""
     if wish == "none":
         return scene
     shift = alignment(scene)
     if shift.confidence < SURE:
         return scene
+    bands = apart(shift)
+    further = {number: math.hypot(*off) for number, off in enumerate(bands, 1) if any(off)}
     told = f"MS lies {shift.rows:+.2f} rows, {shift.cols:+.2f} columns of PAN off (confidence {shift.confidence:.2f})"
+    if further:
+        which = f"bands {', '.join(map(str, further))} lie" if len(further) > 1 else f"band {next(iter(further))} lies"
+        told += f", and {which} up to {max(further.values()):.2f} PAN pixels from that"
     if wish == "auto":
         say(f"{told}: corrected")
-        row, col = scene.placement.at
-        return replace(scene, placement=replace(scene.placement, at=(row - shift.rows, col - shift.cols)))
-    say(f"{told}: colours will bleed at edges; --align auto corrects it" if shift.length > FAR else told)
+        return scene.shifted(shift.rows, shift.cols, bands)
+    far = max(shift.length, *further.values(), 0) > FAR
+    say(f"{told}: colours will bleed at edges; --align auto corrects it" if far else told)
     return scene
 
 

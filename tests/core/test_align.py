@@ -1,5 +1,6 @@
 """What the measured shift promises: its sign, its accuracy on real scenes, silence where nothing can be seen."""
 
+import math
 from functools import cache
 
 import numpy as np
@@ -101,6 +102,25 @@ def test_each_band_has_a_shift_of_its_own():
     own = [(0, 0), (2, -1), (-3, 4)]
     found = align.shift(ground, np.concatenate([means(np.roll(ground, by, (0, 1)), 4) for by in own]), CORNER, 4)
     assert max(off(band, *by) for band, by in zip(found.bands, own)) < 0.1
+
+
+def test_only_bands_that_are_surely_apart_have_a_shift_of_their_own():
+    here, there = align.Shift(1, 1, confidence=0.9), align.Shift(1, 2, confidence=0.9)
+    near, doubtful = align.Shift(1.1, 0.8, confidence=0.9), align.Shift(5, 5, confidence=0.4)
+    found = align.Shift(1, 1, 0.9, bands=(here, there, near, doubtful))
+    assert align.apart(found) == ((0, 0), (0, 1), (0, 0), (0, 0))
+
+
+@given(st.floats(-3, 3), st.floats(-3, 3), st.integers(6, 10), st.integers(6, 10))
+def test_moving_an_even_slope_is_exact_and_knows_only_its_neighbourhood(down, across, top, left):
+    r, c = np.mgrid[:24, :24]
+    image = (10 * r + 3 * c).astype(np.float32)
+    here = slice(top, top + 6), slice(left, left + 7)
+    assert np.allclose(align.moved(image, here, (down, across)), image[here] + 10 * down + 3 * across, atol=1e-3)
+    reach = math.ceil(max(abs(down), abs(across))) + align.REACH
+    small = image[top - reach : top + 6 + reach, left - reach : left + 7 + reach]
+    again = align.moved(small, (slice(reach, reach + 6), slice(reach, reach + 7)), (down, across))
+    assert np.array_equal(again, align.moved(image, here, (down, across)))
 
 
 @pytest.mark.parametrize("hole", [np.nan, 0, 60000])

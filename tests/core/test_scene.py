@@ -2,10 +2,16 @@ import numpy as np
 import pytest
 from files import Interpolate, ramps, utm, write
 from osgeo import gdal, osr
+from scenes import SAMPLE
 
+from ssdiff_core.align import apart
+from ssdiff_core.classical import Classical
 from ssdiff_core.errors import GeometryError, RasterError
+from ssdiff_core.fuse import blocks_of
 from ssdiff_core.grid import apply
-from ssdiff_core.scene import Reader, open_scene
+from ssdiff_core.pansharpen import scene_stats
+from ssdiff_core.resample import blur, mtf_sigma
+from ssdiff_core.scene import Reader, alignment, open_scene
 from ssdiff_core.tiles import Window
 
 
@@ -291,3 +297,66 @@ def test_another_zone_of_utm_is_another_crs(tmp_path):
     write(tmp_path / "ms.tif", ms, ms_at, crs=utm(33))
     with pytest.raises(GeometryError, match="do not overlap"):
         open_scene(tmp_path / "pan.tif", tmp_path / "ms.tif")
+
+
+@pytest.fixture
+def split(tmp_path):
+    """The bundled sample with its second band a PAN pixel further down and half a one to the left, and the truth."""
+    with np.load(SAMPLE) as file:
+        pan, ms, truth = file["pan"], file["ms"].transpose(2, 0, 1).astype(np.float32), file["truth"].transpose(2, 0, 1)
+    off = np.array([1.0, -0.5])
+    down, across = (blur(1.5 + 4 * np.arange(64) - step, 256, mtf_sigma(0.3, 4), 14) for step in off)
+    ms[1] = down @ truth[1].astype(np.float32) @ across.T
+    return open_scene(*pair(tmp_path, pan, ms, (0, 0.5, 0, 0, 0, -0.5), (0, 2.0, 0, 0, 0, -2.0))), off, truth
+
+
+def test_a_band_that_lies_apart_is_put_where_it_belongs(split):
+    scene, off, truth = split
+    before = alignment(scene)
+    bands = apart(before)
+    assert np.abs(np.array([before.rows, before.cols]) + bands[1] - off).max() < 0.15
+    right = scene.shifted(before.rows, before.cols, bands)
+    after = alignment(right)
+    assert max(abs(after.rows), abs(after.cols)) < 0.15
+    assert max(abs(after.bands[1].rows), abs(after.bands[1].cols)) < 0.15
+    together = scene.shifted(before.rows, before.cols)
+    once, each = (
+        np.abs(sharpened(s) - truth[(slice(None), *s.window.within(scene.window))]) for s in (together, right)
+    )
+    inner = (slice(None), slice(16, -16), slice(16, -16))
+    gain = each[inner].mean((1, 2)) / once[inner].mean((1, 2))
+    print(f"error of each band, put right alone against together: {gain.round(3)}")
+    assert max(gain) < 1
+    assert gain[1] < 0.9
+
+
+def sharpened(scene):
+    engine = Classical("mtf-glp-fs", scene.placement.ratio)
+    stats = scene_stats(scene, engine.survey((0.3,) * len(scene.ms), 0.15))
+    return engine.fuse(Reader(scene, stats).read(scene.window, engine.reach, engine.ms_halo))
+
+
+def test_a_band_put_right_does_not_depend_on_blocks(split):
+    scene = split[0].shifted(0.1, 0.2, ((0, 0), (0.7, 0), (0, 0), (5.3, -0.5)))
+    whole = fused(scene)
+    for window in blocks_of(scene.window, 60):
+        assert np.allclose(fused(scene, window), whole[(slice(None), *window.within(scene.window))], atol=1e-2)
+
+
+def test_holes_of_a_band_put_right_go_with_it(tmp_path):
+    pan, ms, pan_at, ms_at = ramps()
+    ms[1, 20, 30] = 7
+    scene = open_scene(*pair(tmp_path, pan, ms, pan_at, ms_at, nodata=7)).shifted(0, 0, ((0, 0), (8.0, 0), (0, 0)))
+    block = Reader(scene).read(scene.window)
+    rows, cols = np.nonzero(np.isnan(block.ms).any(0))
+    assert (rows.min(), rows.max(), cols.min(), cols.max()) == (17, 19, 29, 31)  # at 18: two samples further up
+    assert np.isnan(block.ms).all(0)[17:20, 29:32].all()
+
+
+def test_ms_that_lies_off_covers_only_what_it_covers(tmp_path):
+    """A shift moves the ground that MS covers; nothing beyond it is made up, and every block can still be read."""
+    scene = open_scene(*pair(tmp_path, *ramps()))
+    moved = scene.shifted(3.0, -2.0)
+    assert moved.window == Window(0, 2, 157, 198)
+    assert moved.window == moved.ground
+    assert fused(moved).shape[1:] == moved.window.shape
