@@ -320,9 +320,8 @@ def test_a_band_that_lies_apart_is_put_where_it_belongs(split):
     assert max(abs(after.rows), abs(after.cols)) < 0.15
     assert max(abs(after.bands[1].rows), abs(after.bands[1].cols)) < 0.15
     together = scene.shifted(before.rows, before.cols)
-    once, each = (
-        np.abs(sharpened(s) - truth[(slice(None), *s.window.within(scene.window))]) for s in (together, right)
-    )
+    ground = [(slice(None), *one.window.within(scene.window)) for one in (together, right)]
+    once, each = (np.abs(sharpened(one) - truth[here]) for one, here in zip((together, right), ground))
     inner = (slice(None), slice(16, -16), slice(16, -16))
     gain = each[inner].mean((1, 2)) / once[inner].mean((1, 2))
     print(f"error of each band, put right alone against together: {gain.round(3)}")
