@@ -50,9 +50,13 @@ def parser() -> argparse.ArgumentParser:
     pansharpen.add_argument("--samples", type=int, default=1, help="samples to average (default 1)")
     pansharpen.add_argument("--seed", type=int, default=0)
     pansharpen.add_argument("--extent", type=extent, metavar="XMIN,YMIN,XMAX,YMAX", help="in the CRS of PAN")
-    pansharpen.add_argument("--bands", type=numbers, default=(), metavar="1,2,3", help="MS bands to fuse, in order")
+    pansharpen.add_argument(
+        "--bands", type=numbers, default=(), metavar="1,2,3", help="MS bands, as they shall come out"
+    )
     pansharpen.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    pansharpen.add_argument("--align", default="warn", choices=("auto", "warn", "none"), help="auto corrects the shift")
+    pansharpen.add_argument(
+        "--align", default="warn", choices=("auto", "warn", "none"), help="auto corrects the shift, of each band"
+    )
     pansharpen.add_argument("--nodata", type=float, help="value of masked pixels (default: as in the inputs)")
     pansharpen.add_argument("--dtype", choices=DTYPES, help="type of the output (default: that of MS)")
     pansharpen.add_argument("--co", dest="options", action="append", default=[], type=option, metavar="KEY=VALUE")

@@ -14,14 +14,19 @@ Say = Callable[[str], None]
 
 
 def multispectral(ms: str | Path | Sequence[str | Path], wish: str, say: Say) -> tuple[int, ...]:
-    """The numbers of the bands that are the sensor's; of a product's files some may hold PAN, heat or quality."""
+    """The numbers of the bands that are the sensor's: of a product's files some may hold PAN, heat or quality.
+
+    None where there is nothing to leave out.
+    """
     bands = list(bands_of(ms))
     known = known_of(bands)
     name = wish if wish != "auto" else sensors.satellite(metadata_of(known), files_of(bands))[0]
-    other = sensors.others(names_of(bands, known), sensors.get(name)) if name else []
+    sensor = sensors.get(name or sensors.GENERAL)
+    other = sensors.others(names_of(bands, known), sensor)
     if not other or len(other) == len(bands):
         return ()
-    say(f"left out, as no MS bands: {', '.join(_called(bands[i]) for i in other)}")
+    left = ", ".join(bands[i].name or Path(bands[i].path).name for i in other)
+    say(f"left out (--bands would keep them), as {sensor.label} is sharpened in {', '.join(sensor.bands)}: {left}")
     return tuple(i + 1 for i in range(len(bands)) if i not in other)
 
 
@@ -77,7 +82,3 @@ def wavelengths_of(bands: Sequence[Band]) -> tuple[float, ...]:
 
 def files_of(bands: Sequence[Band]) -> list[str]:
     return sorted({Path(band.path).name for band in bands})
-
-
-def _called(band: Band) -> str:
-    return band.name or Path(band.path).name

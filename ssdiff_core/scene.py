@@ -248,8 +248,9 @@ class Reader:
         """Each MS band over a window of MS pixels, and where it is valid."""
         if not self.scene.warped:
             return (self._values(band, window) for band in self.scene.ms)
-        files = {band.path: self._warped(band.path, window) for band in self.scene.ms}
-        return ((image, np.isfinite(image)) for image in (files[band.path][band.index - 1] for band in self.scene.ms))
+        files = {path: self._warped(path, window) for path in {band.path for band in self.scene.ms}}
+        images = (files[band.path][band.index - 1] for band in self.scene.ms)
+        return ((image, np.isfinite(image)) for image in images)
 
     def _warped(self, path: str, window: Window) -> np.ndarray:
         try:

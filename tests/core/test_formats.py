@@ -137,7 +137,7 @@ def served(folder):
 
 def test_files_over_http_are_read_about_once(tmp_path, fuse):
     """Survey, alignment and fusion each open the files; what has come once is not fetched for each of them."""
-    pan, ms, pan_at, ms_at = ramps(1024, 1280)
+    pan, ms, pan_at, ms_at = ramps(768, 768)
     rng = np.random.default_rng(0)
     (tmp_path / "web").mkdir()
     for name, image, at in (("pan", pan, pan_at), ("ms", ms, ms_at)):
@@ -299,3 +299,27 @@ def test_files_of_different_sizes_are_one_sentence(tmp_path, plain, fuse, capsys
     assert said.count("\n") == 1
     assert not out.exists()
     assert read(plain[1]).shape == (3, 64, 80)
+
+
+def test_bands_of_different_types_come_out_in_one_that_holds_all(tmp_path, plain, capsys):
+    parts = []
+    for index, kind in ((1, gdal.GDT_Byte), (2, gdal.GDT_Int16), (3, gdal.GDT_UInt16)):
+        gdal.Translate(
+            str(tmp_path / f"{index}.tif"),
+            str(plain[1]),
+            bandList=[index],
+            outputType=kind,
+            scaleParams=[[0, 2**16, 0, 200]],
+        )
+        parts += ["--ms", str(tmp_path / f"{index}.tif")]
+    out = tmp_path / "fused.tif"
+    assert main(["pansharpen", str(plain[0]), str(out), *parts, "--method", "exp", "--progress", "none"]) == 0
+    assert read(out).dtype == np.int32
+
+
+def test_a_vrt_whose_file_is_gone_is_one_sentence(tmp_path, plain, fuse):
+    gdal.BuildVRT(str(tmp_path / "ms.vrt"), [str(plain[1])]).FlushCache()
+    plain[1].unlink()
+    _, said = fuse(plain[0], tmp_path / "ms.vrt", expect=1)
+    assert "ms.vrt cannot be read" in said.splitlines()[-1]
+    assert not (tmp_path / "fused.tif").exists()

@@ -3,7 +3,20 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ssdiff_core.errors import GeometryError
-from ssdiff_core.grid import Grid, Placement, apply, compose, covered, cut, invert, place, same_ground, snapped
+from ssdiff_core.grid import (
+    Grid,
+    Placement,
+    apply,
+    compose,
+    covered,
+    cut,
+    ground,
+    invert,
+    lattice,
+    place,
+    same_ground,
+    snapped,
+)
 from ssdiff_core.tiles import Window
 
 number = st.floats(-1e6, 1e6)
@@ -128,3 +141,30 @@ def test_extents_that_are_empty_or_elsewhere_are_errors(extent):
 @given(sides, sides, st.sampled_from([2, 4]))
 def test_corner_aligned_ms_covers_exactly_its_pixels(height, width, ratio):
     assert covered((0, ratio, 0, 0, 0, ratio), Grid(height, width)) == Window(0, 0, height * ratio, width * ratio)
+
+
+@given(st.floats(1.6, 7.9), st.floats(-60, 60), st.floats(-60, 60), st.integers(30, 80), st.integers(30, 80))
+def test_the_ground_is_the_pan_pixels_whose_centres_lie_on_ms(ratio, row, column, height, width):
+    pan, ms = Grid(200, 220), Grid(height, width)
+    here = ground(pan, ms, Placement((row, column), ratio))
+    for axis, (start, n, side) in enumerate(((row, height, 200), (column, width, 220))):
+        centres = [p for p in range(side) if start - ratio / 2 < p + 1e-6 < start + (n - 0.5) * ratio]
+        assert (here.row, here.col)[axis] == centres[0]
+        assert here.stop[axis] == centres[-1] + 1
+
+
+@given(
+    st.builds(Window, st.integers(0, 300), st.integers(0, 300), st.integers(1, 300), st.integers(1, 300)),
+    st.tuples(st.floats(-400, 900), st.floats(-400, 900)),
+    st.integers(2, 8),
+)
+def test_a_lattice_covers_its_window_and_no_more_and_passes_through_its_point(window, through, step):
+    t, rows, columns = lattice(window, through, step)
+    for start, n, first, stop, point in (
+        (t[3], rows, window.row, window.stop[0], through[1]),
+        (t[0], columns, window.col, window.stop[1], through[0]),
+    ):
+        assert start <= first + 1e-5 < start + step + 1e-4
+        assert start + (n - 1) * step < stop + 1e-5 <= start + n * step + 1e-4
+        cells = (point - start) / step - 0.5
+        assert abs(cells - round(cells)) < 1e-6

@@ -172,6 +172,24 @@ def test_a_shift_is_told_and_corrected(sample, tmp_path):
     assert "bleed" not in straight
 
 
+def test_a_band_that_lies_apart_is_told_and_put_right(sample, tmp_path):
+    pan, ms, truth = sample
+    image = read(ms)
+    image[1, 1:] = image[1, :-1]  # by 4 PAN pixels
+    off = write(tmp_path / "ms.tif", image, MS_AT)
+    method = ("--method", "mtf-glp-fs", "--progress", "none")
+    said = ssdiff("pansharpen", pan, off, tmp_path / "off.tif", *method).stderr
+    assert "2" in said.split("and band")[1].split("up to")[0]
+    assert "colours will bleed" in said
+    ssdiff("pansharpen", pan, off, tmp_path / "on.tif", *method, "--align", "auto")
+    on, wrong = read(tmp_path / "on.tif"), read(tmp_path / "off.tif")
+    grid = gdal.Open(str(tmp_path / "on.tif")).GetGeoTransform()
+    row, col = round((PAN_AT[3] - grid[3]) / 0.6), round((grid[0] - PAN_AT[0]) / 0.6)
+    here = slice(None), slice(row, row + on.shape[1]), slice(col, col + on.shape[2])
+    inner = slice(None), slice(8, -8), slice(8, -8)
+    assert ergas(on[inner], truth[here][inner]) < 0.75 * ergas(wrong[here][inner], truth[here][inner])
+
+
 def test_a_pair_without_ground_in_common_names_both(tmp_path):
     pan, ms, pan_at, ms_at = ramps()
     far = (ms_at[0] + 1e5, *ms_at[1:])
