@@ -18,7 +18,7 @@ import torch
 
 from ssdiff_core import blocks, classical, diffusion, weights
 from ssdiff_core.network import Config, SSNet, state_of
-from ssdiff_core.resample import blur, interpolation, mtf_sigma
+from ssdiff_core.resample import BLUR_REACH, blur, interpolation, mtf_sigma
 
 TRAIN = ("palm_springs", "chico", "long_beach", "claremont", "riverside", "bishop")
 ORDER = (2, 1, 0, 3)  # NAIP is red, green, blue, near infrared
@@ -51,7 +51,7 @@ def simulate(tile: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, bl
     centres = np.arange(SIDE // RATIO) * RATIO + (RATIO - 1) / 2
     ms = []
     for band, gain in zip(truth.astype(np.float32), mtf):
-        across = blur(centres, SIDE, mtf_sigma(gain * rng.uniform(0.9, 1.1), RATIO), classical.BLUR_REACH * RATIO)
+        across = blur(centres, SIDE, mtf_sigma(gain * rng.uniform(0.9, 1.1), RATIO), BLUR_REACH * RATIO)
         ms.append(across @ band @ across.T)
     pan += rng.normal(0, rng.uniform(0, 0.004), pan.shape)
     ms = np.stack(ms) + rng.normal(0, rng.uniform(0, 0.002), (4, SIDE // RATIO, SIDE // RATIO))

@@ -6,6 +6,7 @@ pixels are read from the result. What is fitted to the scene comes in SceneStats
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,8 +17,8 @@ from torch import Tensor
 from .blocks import Block
 from .devices import upload
 from .errors import BlockError, ConfigError
-from .ground import BLUR_REACH, Ground, reader
-from .resample import REACH, blur, interpolation, mtf_sigma, take_cols, take_rows
+from .ground import Ground
+from .resample import BLUR_REACH, REACH, blurrer, interpolation, read, reader, take_cols, take_rows
 from .statistics import Survey
 
 BASES = ("lms", "mtf-glp-fs")
@@ -72,7 +73,8 @@ class Classical:
             ok = ground.ok()
             if ok is not None and not ok.any():
                 return np.full((len(block.ms), *block.core.shape), np.nan, np.float32)
-            answer = torch.empty(len(block.ms), *block.core.shape)
+            # NumPy's memory, not torch's: it asks for large pages, and small ones cost more than all that is computed.
+            answer = torch.from_numpy(np.empty((len(block.ms), *block.core.shape), np.float32))
             self._fill(answer, ground, progress or (lambda share: None))
             if ok is not None:
                 answer.masked_fill_(torch.from_numpy(~ok), torch.nan)
@@ -84,9 +86,8 @@ class Classical:
         rows, cols = ground.up
         across, pan, done = take_cols(cols, coarse), ground.pan(), 0
         for strip in rows:
-            here = slice(done, done + len(strip.matrix))
-            fine = strip.matrix.expand(len(across), -1, -1) @ across[:, strip.start : strip.stop]
-            answer[:, here] = finish(fine, pan[here])
+            here = slice(done, done + strip.answers)
+            answer[:, here] = finish(read(strip.matrix, across[:, strip.start : strip.stop]), pan[here])
             done = here.stop
             report(done / answer.shape[1])
 
@@ -178,9 +179,14 @@ def _modulated(band: Tensor, low: Tensor, pan: Tensor, caps: Tensor) -> Tensor:
 
 def _seen(ground: Ground) -> Tensor:
     """PAN as the sensor of each band sees it, at the samples."""
-    mtf = ground.block.stats.mtf
-    lows = {gain: ground.seen(gain) for gain in set(mtf)}  # bands of like sensors share a low-pass
-    return torch.stack([lows[gain] for gain in mtf])
+    gains, which = distinct(ground.block.stats.mtf)
+    return ground.seen(gains)[which]
+
+
+def distinct(mtf: tuple[float, ...]) -> tuple[tuple[float, ...], list[int]]:
+    """Bands of like sensors share a low-pass: the gains that there are, and which of them is each band's."""
+    gains = tuple(sorted(set(mtf)))
+    return gains, [gains.index(gain) for gain in mtf]
 
 
 def _column(values) -> Tensor:
@@ -215,52 +221,42 @@ def base(name: str, block: Block, pan: Tensor, lms: Tensor, kernel: str) -> Tens
 
 def mtf_glp_fs(block: Block, pan: Tensor, lms: Tensor, gains: tuple[float, ...], kernel: str) -> Tensor:
     """MTF-GLP-FS: what the MS sensor cannot see of PAN, times a gain fitted at full scale (Vivone et al., TIP 2018)."""
-    answer = lms.clone()
-    for gain in sorted(set(block.stats.mtf)):  # bands of like sensors share a low-pass
-        low = as_ms_sees(block, pan, gain, kernel)
-        for band, (mtf, inject) in enumerate(zip(block.stats.mtf, gains)):
-            if mtf == gain:
-                answer[band] += inject * (pan - low)
+    sensors, which = distinct(block.stats.mtf)
+    answer, lows = lms.clone(), as_ms_sees(block, pan, sensors, kernel)
+    for band, low, gain in zip(answer, which, gains):
+        band.add_(pan - lows[low], alpha=gain)
     return answer
 
 
-def as_ms_sees(block: Block, pan: Tensor, gain: float, kernel: str) -> Tensor:
-    """PAN through the MS sensor: blurred by its MTF, sampled where MS is, interpolated back (h, w)."""
-    (down, up), (across, back) = (
-        (upload(matrix, pan.device) for matrix in _there_and_back(block, axis, gain, kernel)) for axis in (0, 1)
-    )
-    return up @ (down @ pan @ across.T) @ back.T
+def as_ms_sees(block: Block, pan: Tensor, mtf: tuple[float, ...], kernel: str) -> Tensor:
+    """PAN through MS sensors: blurred by their MTF, sampled where MS is, interpolated back (sensors, h, w)."""
+    (down, up), (across, back) = (_there_and_back(block, axis, mtf, kernel, pan.device) for axis in (0, 1))
+    return take_rows(up, take_cols(back, take_cols(across, take_rows(down, pan))))
 
 
-def _there_and_back(block: Block, axis: int, gain: float, kernel: str) -> tuple[np.ndarray, np.ndarray]:
+def _there_and_back(block: Block, axis: int, mtf: tuple[float, ...], kernel: str, device):
     """Along one axis, PAN to the MS samples on its ground, and those to PAN again."""
-    start, n = (block.window.row, block.window.height) if axis == 0 else (block.window.col, block.window.width)
+    start, n = ((block.window.row, block.window.height), (block.window.col, block.window.width))[axis]
     first, last = block.on_ms(np.array([start, start + n - 1]), axis)
-    samples = np.arange(np.floor(first), np.ceil(last) + 1)
-    centres = samples * block.ratio + block.ms_at[axis] - start  # in pixels of pan
-    there = blur(centres, n, mtf_sigma(gain, block.ratio), round(BLUR_REACH * block.ratio))
-    back = interpolation(block.on_ms(np.arange(start, start + n), axis) - samples[0], len(samples), kernel)
-    return there, back
+    sample, samples = math.floor(first), math.ceil(last) - math.floor(first) + 1
+    centre = sample * block.ratio + block.ms_at[axis] - start  # in pixels of pan
+    there = blurrer(centre, samples, mtf, block.ratio, device)
+    return there, reader(first - sample, n, block.ratio, kernel, device)
 
 
 def fitted(block: Block, mtf: tuple[float, ...], kernel: str = "cubic") -> Block:
     """The same block, a whole scene, with its statistics filled in from the pixels that are valid."""
     survey = Survey("mtf-glp-fs", tuple(mtf), block.ratio, kernel)
-    stats = survey.stats(survey.gather(block))
-    seen = block.ms[:, block.masks()[1]]  # a scene in memory has its quantile exactly
-    bright = float(np.quantile(seen, 0.999)) if seen.size else 0.0
-    return replace(block, stats=replace(stats, scale=bright / 0.8 if bright > 0 else 1.0))
+    return replace(block, stats=survey.stats(survey.gather(block)))
 
 
 def upsample(block: Block, ms: Tensor, kernel: str, rows: np.ndarray | None = None, cols=None) -> Tensor:
     """MS (C, hm, wm) read at absolute PAN rows and columns, by default those of block.window -> (C, rows, cols)."""
-    window = block.window
-    if rows is None and cols is None and ms.device.type == "cpu":
-        at = np.arange(window.row, window.stop[0]), np.arange(window.col, window.stop[1])
-        down, across = (reader(block.on_ms(index, axis), block.ratio, kernel) for axis, index in enumerate(at))
+    window, ratio = block.window, block.ratio
+    if rows is None:
+        down = reader(block.on_ms(window.row, 0), window.height, ratio, kernel, ms.device)
+        across = reader(block.on_ms(window.col, 1), window.width, ratio, kernel, ms.device)
         return take_rows(down, take_cols(across, ms))
-    rows = np.arange(window.row, window.stop[0]) if rows is None else rows
-    cols = np.arange(window.col, window.stop[1]) if cols is None else cols
     down = upload(interpolation(block.on_ms(rows, 0), ms.shape[1], kernel), ms.device)
     across = upload(interpolation(block.on_ms(cols, 1), ms.shape[2], kernel), ms.device)
     return down @ ms @ across.T

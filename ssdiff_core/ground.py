@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,9 +12,7 @@ from torch import Tensor
 
 from .blocks import Block
 from .masks import filled
-from .resample import REACH, Strip, blur, give_back, interpolation, mtf_sigma, strips, take_cols, take_rows
-
-BLUR_REACH = 5  # of the MTF's Gaussian, in MS pixels; the toolboxes cut at 41 taps for ratio 4
+from .resample import REACH, Strip, blurrer, give_back, reader, take_cols, take_rows
 
 
 def masks(block: Block) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -64,9 +63,9 @@ class Ground:
     @functools.cached_property
     def up(self) -> tuple[list[Strip], list[Strip]]:
         """How the core's rows and columns are read from the samples."""
-        core = self.block.core
+        block, core = self.block, self.block.core
         return tuple(
-            reader(self.block.on_ms(np.arange(start, start + n), axis) - samples[0], self.block.ratio, self.kernel)
+            reader(block.on_ms(start, axis) - samples[0], n, block.ratio, self.kernel)
             for axis, (start, n, samples) in enumerate(
                 ((core.row, core.height, self.rows), (core.col, core.width, self.cols))
             )
@@ -77,20 +76,20 @@ class Ground:
         pan = np.asarray(self.block.pan, np.float32)
         return torch.from_numpy(pan if self.pan_ok is None else np.where(self.pan_ok, pan, np.float32(0)))
 
-    def seen(self, gain: float) -> Tensor:
-        """PAN at the samples through an MS sensor of that MTF, from its valid pixels."""
-        low, share = self._blurred(self._whole_pan, gain), self.share(gain)
+    def seen(self, gains: Sequence[float]) -> Tensor:
+        """PAN at the samples through MS sensors of those MTF (gains, h, w), from its valid pixels."""
+        low, share = self._blurred(self._whole_pan, gains), self.share(gains)
         if share is None:
             return low
-        known = share > 0
-        low = torch.where(known, low / share, 0)
-        return torch.from_numpy(filled(low[None].numpy(), known.numpy(), REACH[self.kernel]))[0]
+        known, reach = (share > 0).numpy(), REACH[self.kernel]
+        low = torch.where(share > 0, low / share, 0).numpy()
+        return torch.from_numpy(np.concatenate([filled(image[None], ok, reach) for image, ok in zip(low, known)]))
 
-    def share(self, gain: float) -> Tensor | None:
-        """How much of what such a sensor sees of PAN is valid; None for all."""
-        return None if self.pan_ok is None else self._blurred(torch.from_numpy(self.pan_ok).float(), gain)
+    def share(self, gains: Sequence[float]) -> Tensor | None:
+        """How much of what such sensors see of PAN is valid; None for all."""
+        return None if self.pan_ok is None else self._blurred(torch.from_numpy(self.pan_ok).float(), gains)
 
-    def _blurred(self, image: Tensor, gain: float) -> Tensor:
+    def _blurred(self, image: Tensor, gains: Sequence[float]) -> Tensor:
         block = self.block
         there, index = [], []
         for axis, samples in enumerate((self.rows, self.cols)):
@@ -98,14 +97,14 @@ class Ground:
             first, last = block.on_ms(np.array([start, stop - 1]), axis)
             # PAN ends with its window: the last samples that still see it go on.
             used = np.arange(max(samples[0], math.floor(first)), min(samples[-1], math.ceil(last)) + 1)
-            centres = used * block.ratio + block.ms_at[axis] - start
-            there.append(blurrer(centres, gain, block.ratio))
+            centre = used[0] * block.ratio + block.ms_at[axis] - start
+            there.append(blurrer(centre, len(used), gains, block.ratio))
             index.append(torch.from_numpy(np.clip(samples, used[0], used[-1]) - used[0]))
         low = take_cols(there[1], take_rows(there[0], image))
-        return low[index[0][:, None], index[1]]
+        return low[:, index[0][:, None], index[1]]
 
     def given(self, image: Tensor) -> Tensor:
-        """What each sample gives to the core's pixels, weighed with image (h, w)."""
+        """What each sample gives to the core's pixels, weighed with image (..., h, w)."""
         return give_back(*self.up, image, (len(self.rows), len(self.cols)))
 
     def own(self) -> tuple[slice, slice]:
@@ -117,15 +116,3 @@ class Ground:
             inside = np.flatnonzero(there & (pixel >= (core.row, core.col)[axis]) & (pixel < core.stop[axis]))
             spans.append(slice(inside[0], inside[-1] + 1) if len(inside) else slice(0, 0))
         return tuple(spans)
-
-
-def reader(at: np.ndarray, ratio: float, kernel: str) -> list[Strip]:
-    """The interpolation at positions `at`, which lie 1 / ratio apart, in strips of 32 samples."""
-    weigh = functools.partial(interpolation, kernel=kernel)
-    return strips(at, REACH[kernel], weigh, max(round(32 * ratio), 1))
-
-
-def blurrer(centres: np.ndarray, gain: float, ratio: float) -> list[Strip]:
-    """The sensor's blur at centres."""
-    reach = round(BLUR_REACH * ratio)
-    return strips(centres, reach + 1, lambda at, n: blur(at, n, mtf_sigma(gain, ratio), reach), 32)

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from .blocks import Block, SceneStats
 from .errors import ConfigError
-from .ground import BLUR_REACH, Ground, blurrer
-from .resample import REACH, take_cols, take_rows
+from .ground import Ground
+from .resample import BLUR_REACH, REACH, blurrer, take_cols, take_rows
 
 TRUSTED = 0.99  # share of what an MS sample sees of PAN that must be valid for it to count
 FLAT = 1e-9  # variance, as a share of the squared mean, that is rounding and no detail
-CAP = 4  # how much more of PAN's detail than the scene at large a pixel may take where that is found by division
+CAP = 2  # how much more of PAN's detail than the scene at large a pixel may take where that is found by division
 
 
 # --- what can be added -----------------------------------------------------------------------------------------------
@@ -160,13 +160,13 @@ class Survey:
         """The sums over block.core."""
         with torch.inference_mode():
             ground = Ground(block, self.kernel)
-            seen = [ground.seen(gain) for gain in self._lows]
+            seen = ground.seen(self._lows) if self._lows else ground.ms[:0]
             known = None if ground.ms_ok is None else ground._cut(ground.ms_ok)[ground.own()]
             here = ground.ms[(slice(None), *ground.own())].numpy()
             values = tuple(Histogram.of(band if known is None else band[known]) for band in here)
             return SceneSums(self._fine(ground, seen), self._coarse(ground, seen, here, known), values)
 
-    def _fine(self, ground: Ground, seen: list[Tensor]) -> Moments:
+    def _fine(self, ground: Ground, seen: Tensor) -> Moments:
         v = len(self.mtf) + len(seen) + 1
         nothing = Moments(0, np.zeros(v), np.zeros(1), np.zeros((v, 1)))
         if self.method != "mtf-glp-fs":
@@ -179,42 +179,42 @@ class Survey:
         mean = float((pan if ok is None else pan[ok]).double().mean())
         detail = pan - mean if ok is None else torch.where(ok, pan - mean, 0)
         where = torch.ones_like(pan) if ok is None else ok.float()
-        given = torch.stack([ground.given(where), ground.given(detail)]).flatten(1).double().numpy()
-        coarse = torch.cat([ground.ms, *(low[None] for low in seen)]).flatten(1).double().numpy()
+        given = ground.given(torch.stack([where, detail])).flatten(1).double().numpy()
+        coarse = torch.cat([ground.ms, seen]).flatten(1).double().numpy()
         means = coarse @ given[0] / count
         co = (coarse - means[:, None]) @ given[1]
         square = float(torch.linalg.vector_norm(detail, dtype=torch.float64)) ** 2
         return Moments(count, np.append(means, mean), np.array([mean]), np.append(co, square)[:, None])
 
-    def _coarse(self, ground: Ground, seen: list[Tensor], here: np.ndarray, known: np.ndarray | None) -> Moments:
+    def _coarse(self, ground: Ground, seen: Tensor, here: np.ndarray, known: np.ndarray | None) -> Moments:
         own = ground.own()
-        images = [*here, *(low[own].numpy() for low in seen)]
+        images = [*here, *seen[(slice(None), *own)].numpy()]
         trust = [] if known is None else [known]
         if self.method == "bdsd-pc":
             again, share = self._once_more(ground)
-            images += again
+            images += [*again]
             trust += [] if share is None else [share > TRUSTED]
-        if seen and ground.pan_ok is not None:
-            trust += [(ground.share(gain)[own] > TRUSTED).numpy() for gain in self._lows]
+        if len(seen) and ground.pan_ok is not None:
+            trust += [*(ground.share(self._lows)[(slice(None), *own)] > TRUSTED).numpy()]
         images = np.stack(images).reshape(len(images), -1).astype(np.float64)
         return Moments.of(images[:, np.logical_and.reduce(trust).ravel()] if trust else images)
 
-    def _once_more(self, ground: Ground) -> tuple[list[np.ndarray], np.ndarray | None]:
+    def _once_more(self, ground: Ground) -> tuple[np.ndarray, np.ndarray | None]:
         """The own samples of each band, blurred as if its sensor were once more as coarse; the share that is valid."""
-        block, ok = ground.block, ground.ms_ok
-        r, c = ground.own()
-        image = np.asarray(block.ms, np.float32)
-        image = torch.from_numpy(image if ok is None else np.where(ok, image, np.float32(0)))
+        ok, own = ground.ms_ok, ground.own()
+        image = np.asarray(ground.block.ms, np.float32)
+        rows, cols = (samples[span] for samples, span in zip((ground.rows, ground.cols), own))
+        if not (len(rows) and len(cols)):
+            return np.zeros((len(self.mtf), len(rows), len(cols)), np.float32), None
 
-        def low(field: Tensor, gain: float) -> np.ndarray:
-            rows, cols = (blurrer(i.astype(float), gain, self.ratio) for i in (ground.rows[r], ground.cols[c]))
-            return take_cols(cols, take_rows(rows, field)).numpy()
+        def low(field: np.ndarray) -> np.ndarray:
+            down, across = (blurrer(i[0], len(i), self.mtf, self.ratio, step=1) for i in (rows, cols))
+            return take_cols(across, take_rows(down, torch.from_numpy(field))).numpy()
 
-        if not (len(ground.rows[r]) and len(ground.cols[c])):
-            return [np.zeros((len(ground.rows[r]), len(ground.cols[c])), np.float32)] * len(self.mtf), None
-        shares = {} if ok is None else {g: low(torch.from_numpy(ok).float(), g).clip(1e-12) for g in set(self.mtf)}
-        bands = [low(band, gain) / shares.get(gain, 1) for band, gain in zip(image, self.mtf)]
-        return bands, np.minimum.reduce(list(shares.values())) if shares else None
+        if ok is None:
+            return low(image), None
+        shares = low(ok.astype(np.float32)).clip(1e-12)
+        return low(np.where(ok, image, np.float32(0))) / shares, shares.min(0)
 
     # --- what follows from the sums ----------------------------------------------------------------------------------
 
@@ -274,8 +274,11 @@ class Survey:
 
         The intensity is PAN's regression on MS; PAN is given its mean and spread, so PAN's own haze goes too.
         """
-        moments, bands = sums.coarse, len(self.mtf)
-        haze = np.array([values.quantile(0.0) for values in sums.values])
+        return self.without_haze(sums.coarse, np.array([values.quantile(0.0) for values in sums.values]))
+
+    def without_haze(self, moments: Moments, haze: np.ndarray) -> dict:
+        """What BT-H needs to know, given the haze."""
+        bands = len(self.mtf)
         weights = regression(moments.co[:bands, :bands], moments.co[:bands, bands])
         clear = moments.left[:bands] - haze
         intensity, spread = float(weights @ clear), float(weights @ moments.co[:bands, :bands] @ weights)

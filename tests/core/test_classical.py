@@ -43,8 +43,8 @@ def test_gains_follow_how_strongly_a_band_shows_what_pan_shows():
     rng = np.random.default_rng(0)
     sharp = 500 + 100 * rng.standard_normal((200, 200)).astype(np.float32)
     low = classical.as_ms_sees(
-        scene_of(sharp, np.zeros((1, 50, 50), np.float32)), torch.from_numpy(sharp), 0.3, "cubic"
-    )
+        scene_of(sharp, np.zeros((1, 50, 50), np.float32)), torch.from_numpy(sharp), (0.3,), "cubic"
+    )[0]
     factors = np.array([0.5, 2.0], np.float32)
     ms = np.stack([f * low.numpy()[2::4, 2::4] for f in factors])  # sampled well enough for gains
     gains = scene_of(sharp, ms, ms_at=(2.0, 2.0)).stats.gains
@@ -78,7 +78,7 @@ def test_interpolation_needs_its_reach_of_ms_around_a_block(kernel):
 def test_statistics_of_a_scene_scale_with_its_counts():
     scene = smooth_scene()
     brighter = scene_of(scene.pan * 7, scene.ms * 7)
-    assert brighter.stats.scale == pytest.approx(7 * scene.stats.scale, rel=1e-5)
+    assert brighter.stats.scale == pytest.approx(7 * scene.stats.scale, rel=3e-4)  # 13 binary digits
     assert brighter.stats.gains == pytest.approx(scene.stats.gains, rel=1e-4)
 
 
