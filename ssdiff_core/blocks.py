@@ -31,6 +31,8 @@ class SceneStats:
     "factor and summand that make PAN alike to each band, or to the intensity"
     caps: tuple[float, ...] = ()
     "the most that a band may take of PAN's detail, where that is found by division"
+    limits: tuple[tuple[float, float], ...] = ()
+    "values of each band below and above which a fusion has gone wrong, whatever PAN shows"
 
 
 @dataclass(frozen=True)

@@ -85,9 +85,11 @@ class Classical:
         coarse, finish = RECIPES[self.method](self, ground)
         rows, cols = ground.up
         across, pan, done = take_cols(cols, coarse), ground.pan(), 0
+        limits = [_column(values) for values in zip(*ground.block.stats.limits)]
         for strip in rows:
             here = slice(done, done + strip.answers)
-            answer[:, here] = finish(read(strip.matrix, across[:, strip.start : strip.stop]), pan[here])
+            fused = finish(read(strip.matrix, across[:, strip.start : strip.stop]), pan[here])
+            answer[:, here] = fused.clamp_(*limits) if limits else fused
             done = here.stop
             report(done / answer.shape[1])
 

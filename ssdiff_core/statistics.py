@@ -23,6 +23,7 @@ from .resample import BLUR_REACH, REACH, blurrer, take_cols, take_rows
 TRUSTED = 0.99  # share of what an MS sample sees of PAN that must be valid for it to count
 FLAT = 1e-9  # variance, as a share of the squared mean, that is rounding and no detail
 CAP = 2  # how much more of PAN's detail than the scene at large a pixel may take where that is found by division
+ROOM = 1  # how far beyond what MS shows a fused value may go, as a share of the width of what it shows
 
 
 # --- what can be added -----------------------------------------------------------------------------------------------
@@ -221,7 +222,8 @@ class Survey:
     def stats(self, sums: SceneSums) -> SceneStats:
         """What the method, or an engine with that base, needs to know of the scene."""
         bright = functools.reduce(Histogram.__add__, sums.values).quantile(0.999)
-        known = {"scale": bright / 0.8 if bright > 0 else 1.0, "mtf": tuple(self.mtf)}
+        limits = tuple(map(_limits, sums.values))
+        known = {"scale": bright / 0.8 if bright > 0 else 1.0, "mtf": tuple(self.mtf), "limits": limits}
         solve = {
             "gsa": self._gsa,
             "bt-h": self._bt_h,
@@ -298,6 +300,12 @@ def _alike(moments: Moments, one: int, other: int) -> tuple[float, float]:
 
 def _ratio_of_spreads(above: float, below: float, level: float) -> float:
     return math.sqrt(max(above, 0.0) / below) if below > FLAT * level else 0.0
+
+
+def _limits(values: Histogram) -> tuple[float, float]:
+    low, high = values.quantile(0.0), values.quantile(1.0)
+    room = ROOM * (high - low) + max(abs(low), abs(high)) / 4096  # a histogram knows 13 binary digits
+    return low - room, high + room
 
 
 def _plain(values: np.ndarray) -> tuple:
