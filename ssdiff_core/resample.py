@@ -76,7 +76,9 @@ class Strip:
 
 def reader(first: float, n: int, ratio: float, kernel: str, device=CPU) -> list[Strip]:
     """The interpolation at n positions 1 / ratio apart."""
-    return _strips(first, 1 / ratio, n, round(STRIP * ratio), REACH[kernel], functools.partial(_reading, kernel), device)
+    return _strips(
+        first, 1 / ratio, n, round(STRIP * ratio), REACH[kernel], functools.partial(_reading, kernel), device
+    )
 
 
 def blurrer(first: float, n: int, gains: Sequence[float], ratio: float, device=CPU, step: float = 0) -> list[Strip]:

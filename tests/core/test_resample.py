@@ -1,9 +1,22 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ssdiff_core.resample import KERNELS, REACH, blur, interpolation, mtf_sigma, reflect
+from ssdiff_core import resample
+from ssdiff_core.resample import (
+    KERNELS,
+    REACH,
+    blur,
+    blurrer,
+    interpolation,
+    mtf_sigma,
+    reader,
+    reflect,
+    take_cols,
+    take_rows,
+)
 
 kernels = st.sampled_from(KERNELS)
 
@@ -72,3 +85,18 @@ def test_reflection_mirrors_at_the_pixel_edge(lo, span, share):
     depth = share * (span - 1)
     assert reflect(np.array([lo - 1 - depth]), lo, lo + span)[0] == pytest.approx(lo + depth)
     assert reflect(np.array([lo + span + depth]), lo, lo + span)[0] == pytest.approx(lo + span - 1 - depth)
+
+
+@pytest.mark.parametrize("ratio", [2, 4, 2.7])
+def test_one_strip_for_all_answers_what_many_small_ones_do(monkeypatch, ratio):
+    """GPUs take a whole axis at once."""
+    image, n = torch.randn(3, 70, 50, dtype=torch.float32), round(60 * ratio)
+
+    def answers():
+        sharp = take_rows(reader(1.3, n, ratio, "cubic"), image)
+        return sharp, take_cols(blurrer(1.3, 20, (0.3, 0.2, 0.3), ratio), sharp.mT)
+
+    small = answers()
+    monkeypatch.setattr(resample, "STRIP", 10_000)
+    for one, other in zip(small, answers()):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
