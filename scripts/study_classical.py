@@ -3,8 +3,9 @@
     python scripts/study_classical.py FOLDER_OF_NPZ
 
 Scenes with a known truth are of two kinds. NAIP tiles are what PAN's pixels would be for every band: MS is made from
-them by a sensor's blur, PAN as a mixture of the bands that is no exact one and softer, as PAN sensors are. Landsat's real PAN and MS are both made
-coarser once more, so that the real MS is the truth (Wald). A city, or a Landsat scene, is one scene for the statistics.
+them by a sensor's blur, PAN as a mixture of the bands that is no exact one and softer, as PAN sensors are. Landsat's
+real PAN and MS are both made coarser once more, so that the real MS is the truth (Wald). A city, or a Landsat scene, is
+one scene for the statistics.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ssdiff_core.classical import Classical
 from ssdiff_core.resample import BLUR_REACH, blur, mtf_sigma
 
 MTF, PAN_MTF = 0.3, 0.15
-LOOKS = {  # counts of a white surface, haze of blue, green, red and near infrared; None: corrected by the first percentile
+LOOKS = {  # counts of a white surface; haze of blue, green, red and near infrared, None: the first percentile taken off
     "plain": (1600, (40, 30, 20, 10)),
     "hazy": (1200, (320, 220, 130, 40)),
     "dark": (150, (12, 8, 5, 2)),
@@ -45,7 +46,7 @@ class Scene:
 
 
 def coarser(image: np.ndarray, gain: float, ratio: int, at: tuple[float, float] | None = None) -> np.ndarray:
-    """An image (..., h, w) through a sensor of that MTF: samples ratio pixels apart, the first at `at` or in a corner."""
+    """An image (..., h, w) through a sensor of that MTF: a sample every ratio pixels, the first at `at`."""
     at = at or ((ratio - 1) / 2,) * 2
     rows, cols = (
         blur(first + np.arange(n // ratio) * ratio, n, mtf_sigma(gain, ratio), BLUR_REACH * ratio)
@@ -91,7 +92,7 @@ def softer(image: np.ndarray) -> np.ndarray:
 
 
 def landsat(folder: Path, pattern: str, bands: list[int]) -> list[Scene]:
-    """Real pairs; whether MS lies half a PAN pixel off the corner, as Landsat 8 does in one way or another, is measured."""
+    """Real pairs. Whether MS lies half a PAN pixel off the corner, as with Landsat 8, is measured."""
     scenes = []
     for path in sorted(folder.glob(pattern)):
         file = np.load(path)
@@ -108,7 +109,7 @@ def landsat(folder: Path, pattern: str, bands: list[int]) -> list[Scene]:
 
 
 def fitted(scene: Scene, method: str, low: float = MTF, pan_low: float = PAN_MTF):
-    """Sums over the scene and what follows; low: response at MS's Nyquist frequency of what PAN is looked at through."""
+    """Sums over the scene and what follows; low: response at MS's Nyquist frequency that PAN is looked at through."""
     survey = Classical(method, scene.blocks[0].ratio).survey((low,) * scene.bands, pan_low)
     sums = functools.reduce(operator.add, map(survey.gather, scene.blocks))
     return survey, sums, replace(survey.stats(sums), mtf=(MTF,) * scene.bands)
