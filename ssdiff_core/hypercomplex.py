@@ -1,0 +1,148 @@
+"""Likeness of two images in squares of 32 by 32 pixels: the universal quality index, and Q2n of any band count.
+
+Q2n takes a pixel's bands for the parts of one hypercomplex number (Garzelli & Nencini, GRSL 2009). A product of two
+of them is bilinear, so the hypercomplex covariance of a square follows from the plain covariances of its bands: no
+hypercomplex number is ever formed.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SIDE = 32
+TINY = np.finfo(np.float64).eps
+FLAT = 1e-12  # variance, as a share of the squared mean, that is rounding and no detail
+
+
+# --- squares ---------------------------------------------------------------------------------------------------------
+
+
+def squares(image: Tensor) -> Tensor:
+    """(n, h, w) -> (squares, n, pixels), cut from the first pixel on; what is short at the end is mirrored."""
+    rows, cols = (_mirrored(size) for size in image.shape[-2:])
+    if rows is not None or cols is not None:
+        every = slice(None)
+        image = image[:, every if rows is None else rows][..., every if cols is None else cols]
+    n, (high, wide) = len(image), (size // SIDE for size in image.shape[-2:])
+    cut = image.reshape(n, high, SIDE, wide, SIDE).permute(1, 3, 0, 2, 4)
+    return cut.reshape(high * wide, n, SIDE * SIDE)
+
+
+def whole_squares(ok: Tensor) -> Tensor:
+    """Which squares have nothing masked (squares,)."""
+    return squares(ok[None]).all(-1)[:, 0]
+
+
+def _mirrored(size: int) -> Tensor | None:
+    """Indices that go on to the next multiple of 32, back from the end; None where there is nothing to add."""
+    if size % SIDE == 0:
+        return None
+    index = torch.arange(-(-size // SIDE) * SIDE) % (2 * size)
+    return torch.minimum(index, 2 * size - 1 - index)
+
+
+@dataclass(frozen=True)
+class SquareMoments:
+    """Means (squares, n) and covariances (squares, n, n) of the pixels of each square; divided by their number."""
+
+    mean: Tensor
+    cov: Tensor
+
+    @staticmethod
+    def of(image: Tensor, ok: Tensor | None = None) -> SquareMoments:
+        """Of an image (n, h, w), without the squares that ok (h, w) masks anything of."""
+        pixels = squares(image).double()
+        if ok is not None:
+            pixels = pixels[whole_squares(ok)]
+        mean = pixels.mean(-1)
+        pixels = pixels - mean[..., None]
+        return SquareMoments(mean, pixels @ pixels.mT / pixels.shape[-1])
+
+
+# --- the universal quality index -------------------------------------------------------------------------------------
+
+
+def uqi(mean_x: Tensor, mean_y: Tensor, var_x: Tensor, var_y: Tensor, cov: Tensor) -> Tensor:
+    """Wang & Bovik's index (SPL 2002). Where both are flat only the means are compared, and 0 is like 0."""
+    level, spread = mean_x**2 + mean_y**2, var_x + var_y
+    means = torch.where(level > 0, 2 * mean_x * mean_y / level.clamp(min=1e-300), 1.0)
+    return torch.where(spread > FLAT * level, means * 2 * cov / spread.clamp(min=1e-300), means)
+
+
+def uqi_matrix(moments: SquareMoments) -> Tensor:
+    """All with all (squares, n, n)."""
+    mean, var = moments.mean, moments.cov.diagonal(dim1=1, dim2=2)
+    return uqi(mean[:, :, None], mean[:, None], var[:, :, None], var[:, None], moments.cov)
+
+
+# --- Q2n -------------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def table(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cayley-Dickson numbers of n parts: unit i times unit j is sign[i, j] times unit part[i, j].
+
+    With pairs of halves, (a, b) (c, d) = (a c - d b*, a* d + c b): the order in which the toolboxes have it, and other
+    orders give other values.
+    """
+    if n == 1:
+        return np.ones((1, 1)), np.zeros((1, 1), int)
+    half = n // 2
+    sign, part = table(half)
+    conjugate = np.append(1.0, -np.ones(half - 1))
+    # The toolboxes hand in b* and d* and leave the second half of the answer as it comes; its length is the same.
+    upper = np.hstack([sign, conjugate[:, None] * sign * conjugate])
+    lower = np.hstack([sign.T * conjugate[:, None], -sign.T * conjugate])
+    parts = np.vstack([np.hstack([part, part + half]), np.hstack([part.T + half, part.T])])
+    return np.vstack([upper, lower]), parts
+
+
+def q2n(reference: Tensor, image: Tensor, ok: Tensor | None = None) -> Tensor:
+    """Q2n of each square of two images (bands, h, w); 1 is the best. The reference sets the scale of each band."""
+    bands = len(reference)
+    parts = 1 << (bands - 1).bit_length()
+    moments = SquareMoments.of(torch.cat([reference, image]), ok)
+    var = moments.cov.diagonal(dim1=1, dim2=2)
+    mean, spread = _scale(moments.mean[:, :bands], var[:, :bands])
+    cross = _padded(moments.cov[:, :bands, bands:] / spread[:, :, None] / spread[:, None], parts)
+    level = F.pad((moments.mean[:, bands:] - mean) / spread + 1, (0, parts - bands), value=1.0)
+    variation = ((var[:, :bands] + var[:, bands:]) / spread**2).sum(1)
+    return _compare(cross, level, variation)
+
+
+def _scale(mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean and deviation that bring each band of the reference to 1 and 1; a band of mean 0 stays as it is."""
+    deviation = (var * (SIDE**2 / (SIDE**2 - 1))).sqrt().clamp(min=TINY)
+    return mean, torch.where(mean == 0, 1.0, deviation)
+
+
+def _padded(cross: Tensor, parts: int) -> Tensor:
+    more = parts - cross.shape[-1]
+    return F.pad(cross, (0, more, 0, more))
+
+
+def _compare(cross: Tensor, level: Tensor, variation: Tensor) -> Tensor:
+    """The modulus from covariances (squares, parts, parts), the image's means where the reference's are 1, and the
+    sum of both variances: likeness of means, times covariance over mean variance."""
+    parts = level.shape[1]
+    square, norm = (level**2).sum(1), parts
+    means = 2 * (square * norm).sqrt() / (square + norm)
+    units, sign = _units(parts)
+    product = cross.flatten(1) @ (sign * units)
+    size = product.norm(dim=1)
+    return torch.where(variation > 0, means * 2 * size / variation.clamp(min=1e-300), means)
+
+
+@functools.cache
+def _units(parts: int) -> tuple[Tensor, Tensor]:
+    """Which part each product of a part of the reference and one of the image's conjugate goes to, and its sign."""
+    sign, part = table(parts)
+    conjugate = np.append(1.0, -np.ones(parts - 1))
+    units = np.eye(parts)[part.ravel()]
+    return torch.from_numpy(units), torch.from_numpy((sign * conjugate).reshape(-1, 1))
