@@ -80,7 +80,7 @@ class FullScale:
                 Mean.of(rho[:, known].T),
             )
 
-    def correlation(self, block: Block, fused) -> np.ndarray:
+    def correlation_map(self, block: Block, fused) -> np.ndarray:
         """The map behind D_rho: local correlation of each band with PAN over block.core; NaN where masked."""
         with torch.inference_mode():
             rho, known = View(self, block, fused).correlation()

@@ -88,19 +88,15 @@ def uqi_matrix(moments: SquareMoments) -> Tensor:
 def table(n: int) -> tuple[np.ndarray, np.ndarray]:
     """Cayley-Dickson numbers of n parts: unit i times unit j is sign[i, j] times unit part[i, j].
 
-    With pairs of halves, (a, b) (c, d) = (a c - d b*, a* d + c b): the order in which the toolboxes have it, and other
-    orders give other values.
+    Pairs of halves multiply as (a, b) (c, d) = (a c - d* b, d a + b c*): complex numbers, quaternions, octonions ...
     """
     if n == 1:
         return np.ones((1, 1)), np.zeros((1, 1), int)
     half = n // 2
     sign, part = table(half)
-    conjugate = np.append(1.0, -np.ones(half - 1))
-    # The toolboxes hand in b* and d* and leave the second half of the answer as it comes; its length is the same.
-    upper = np.hstack([sign, conjugate[:, None] * sign * conjugate])
-    lower = np.hstack([sign.T * conjugate[:, None], -sign.T * conjugate])
-    parts = np.vstack([np.hstack([part, part + half]), np.hstack([part.T + half, part.T])])
-    return np.vstack([upper, lower]), parts
+    conjugate = np.append(1, -np.ones(half - 1))
+    sign = np.block([[sign, sign.T], [sign * conjugate, -(sign * conjugate[:, None]).T]])
+    return sign, np.block([[part, part.T + half], [part + half, part.T]])
 
 
 def q2n(reference: Tensor, image: Tensor, ok: Tensor | None = None) -> Tensor:

@@ -106,6 +106,13 @@ class Referenced:
             uqi, sums = self._uqi(image, reference, ok, here, core), self._edges(image, reference, ok, here, core)
             return ReferencedSums(likeness, Structure(uqi, sums))
 
+    def maps(self, image, reference, window: Window, core: Window, ok=None) -> tuple[np.ndarray, np.ndarray]:
+        """Of each pixel of a core: the angle in degrees, and the error of its bands (rms); NaN where masked."""
+        with torch.inference_mode():
+            image, reference, ok = finite(core, window, image, reference, ok)
+            error = ((image - reference) ** 2).mean(0).sqrt()
+            return tuple(torch.where(ok, of, torch.nan).float().numpy() for of in (angles(image, reference), error))
+
     def _uqi(self, image: Tensor, reference: Tensor, ok: Tensor, here: Window, core: Window) -> Mean:
         """Of the windows that begin in the core and end in the scene."""
         begin = Window(core.row, core.col, core.height + SIDE - 1, core.width + SIDE - 1) & here

@@ -16,7 +16,7 @@ from torch import Tensor
 from .blocks import Block
 from .conventions import Geometric
 from .full_scale import View
-from .likeness import local_correlation, unmasked
+from .likeness import angles, local_correlation, unmasked
 from .masks import filled
 from .referenced import Likeness, pieces, taken
 from .tally import Mean
@@ -94,7 +94,7 @@ class Reprojected:
             ms, ok = self._ms(block, there)
             steps = self.convention.shifts(self.ratio)
             if not view.image_ok.all():
-                ok = ok & self._trusted(view, there, steps[len(steps) // 2], steps[len(steps) // 2], self.mtf[0])
+                ok = ok & self._trusted(view, there, self.mtf[0], (0, 0))
             known = unmasked(taken(ok, there, wanted, self.samples, self.convention.rim), back + on + 1)
             ms, inside = (taken(field, there, wanted, self.samples).double() for field in (ms, torch.ones(there.shape)))
             found = [
@@ -120,13 +120,23 @@ class Reprojected:
     def gather(self, block: Block, fused, shifts: Shifts) -> Likeness:
         """The sums over the samples in block.core; fused (bands, h, w) over block.window."""
         with torch.inference_mode():
-            view, part = View(self, block, fused), self._under(block.core)
-            ms, ok = self._ms(block, part)
-            seen = [self._seen(view, *of, part, by) for *of, by in zip(view.fused, self.mtf, shifts)]
-            if not view.image_ok.all():
-                for gain, (down, across) in set(zip(self.mtf, shifts)):
-                    ok = ok & self._trusted(view, part, down, across, gain)
-            return Likeness.of(torch.stack(seen).double(), ms.double(), ok, self.rounded)
+            return Likeness.of(*self._pair(block, fused, shifts), self.rounded)
+
+    def angle_map(self, block: Block, fused, shifts: Shifts) -> np.ndarray:
+        """The map behind R-SAM: degrees at each sample in block.core; NaN where masked."""
+        with torch.inference_mode():
+            seen, ms, ok = self._pair(block, fused, shifts)
+            return torch.where(ok, angles(seen, ms), torch.nan).float().numpy()
+
+    def _pair(self, block: Block, fused, shifts: Shifts) -> tuple[Tensor, Tensor, Tensor]:
+        """The fused image as MS sees it, MS, and where both are valid."""
+        view, part = View(self, block, fused), self._under(block.core)
+        ms, ok = self._ms(block, part)
+        seen = [self._seen(view, *of, part, by) for *of, by in zip(view.fused, self.mtf, shifts)]
+        if not view.image_ok.all():
+            for gain, by in set(zip(self.mtf, shifts)):
+                ok = ok & self._trusted(view, part, gain, by)
+        return torch.stack(seen).double(), ms.double(), ok
 
     def _ms(self, block: Block, part: Window) -> tuple[Tensor, Tensor]:
         """The samples themselves, and which are valid."""
@@ -144,11 +154,10 @@ class Reprojected:
         )
         return view.blurred(image, gain, *at)
 
-    def _trusted(self, view: View, part: Window, down: float, across: float, gain: float) -> Tensor:
+    def _trusted(self, view: View, part: Window, gain: float, by: tuple[float, float]) -> Tensor:
+        """Which samples see hardly anything that is masked."""
         known = torch.from_numpy(view.image_ok).float()
-        share, whole = (
-            self._seen(view, field, gain, part, (down, across)) for field in (known, torch.ones_like(known))
-        )
+        share, whole = (self._seen(view, field, gain, part, by) for field in (known, torch.ones_like(known)))
         return share > TRUSTED * whole
 
     def values(self, sums: Likeness, shifts: Shifts) -> dict:
