@@ -16,7 +16,11 @@ from .ground import BLUR_REACH
 from .resample import Strip, _cubic, blur, mtf_sigma, strips
 
 TAPS = 41  # of the toolboxes' MTF filter
+NEARLY = 1e-3  # what files may be off a whole ratio or pixel
 SIDE = 64  # answers that one strip of a filter makes
+
+
+Point = tuple[float, float]  # row and column of PAN
 
 
 class Geometric:
@@ -26,9 +30,9 @@ class Geometric:
     rim = False
     "whether local correlation goes on with zeros beyond the scene"
 
-    def ms_at(self, at: tuple[float, float], ratio: float) -> tuple[float, float]:
-        """Where the first MS sample is taken to lie."""
-        return at
+    def place(self, at: Point, ratio: float) -> tuple[Point, float]:
+        """Where the first MS sample is taken to lie, and how many PAN pixels a sample is."""
+        return at, ratio
 
     def pan_at(self, centres: np.ndarray) -> np.ndarray:
         """Where PAN is read for what it holds at MS samples."""
@@ -36,7 +40,7 @@ class Geometric:
 
     def shifts(self, ratio: float) -> np.ndarray:
         """PAN pixels along an axis by which MS may lie beside its place, to be tried."""
-        return np.arange(-round(ratio / 2), round(ratio / 2) + 1)
+        return np.arange(-round(ratio / 2), round(ratio / 2) + 1.0)
 
     def reach(self, ratio: float) -> int:
         """PAN pixels that the blur sees on each side."""
@@ -52,12 +56,13 @@ class Toolbox(Geometric):
     name = "toolbox"
     rim = True
 
-    def ms_at(self, at: tuple[float, float], ratio: float) -> tuple[float, float]:
+    def place(self, at: Point, ratio: float) -> tuple[Point, float]:
         """Each sample lies over the r by r pixels whose middle is nearest to it."""
-        if ratio not in (2, 4, 8, 16):
+        whole = round(ratio)
+        if whole not in (2, 4, 8, 16) or abs(ratio - whole) > NEARLY * whole:
             raise ConfigError(f"the toolboxes know no ratio of {ratio:g}: take the geometric convention")
-        first = (math.floor(a - (ratio - 1) / 2 + 0.5 - 1e-6) for a in at)
-        return tuple(i + ratio / 2 for i in first)
+        row, col = (math.floor(a - (whole - 1) / 2 + 0.5 - NEARLY) + whole / 2 for a in at)
+        return (row, col), float(whole)
 
     def pan_at(self, centres: np.ndarray) -> np.ndarray:
         "In the middle of those pixels: MS is read half a pixel off, PAN is not."

@@ -18,8 +18,9 @@ from .full_scale import FullScale
 from .referenced import Referenced
 from .reprojected import Reprojected
 from .tiles import Window
+from .view import Setting
 
-__all__ = ["FullScale", "Referenced", "Reprojected", "with_reference", "without_reference"]
+__all__ = ["FullScale", "Referenced", "Reprojected", "Setting", "with_reference", "without_reference"]
 
 CROP = (20, 21)  # pixels that the toolboxes leave out on request, at the beginning and at the end of each axis
 
@@ -42,6 +43,8 @@ def with_reference(
         raise BlockError(f"the fused image is {fused.shape}, its reference {reference.shape}: they must be alike")
     whole = Window(0, 0, *reference.shape[1:])
     scene = Window(CROP[0], CROP[0], *(n - sum(CROP) for n in whole.shape)) & whole if crop else whole
+    if not scene:
+        raise BlockError(f"an image of {whole.width} by {whole.height} pixels has no inside left to measure")
     measure = Referenced(scene, ratio, _whole_numbers(reference) if rounded is None else rounded, peak)
     sums = (measure.gather(fused, reference, whole, core, mask) for core in measure.cores())
     return {**measure.values(functools.reduce(operator.add, sums)), "cropped": crop}
@@ -67,10 +70,9 @@ def without_reference(
     if fused.shape != (len(ms), *pan.shape) or len(mtf) != len(ms):
         raise BlockError(f"a fused image {fused.shape} of PAN {pan.shape}, MS {ms.shape} and {len(mtf)} MTF gains")
     scene = Block(pan, ms, ms_at, ratio, window, window, mask)
-    common = (window, ratio, tuple(mtf), named(convention))
     rounded = _whole_numbers(ms) if rounded is None else rounded
-    full = FullScale(*common, rounded)
-    low = Reprojected(*common, ms_at, ms.shape[1:], rounded)
+    setting = Setting(window, ms_at, ms.shape[1:], ratio, tuple(mtf), named(convention), rounded)
+    full, low = FullScale(setting), Reprojected(setting)
     shifts = low.shifts(_over(low, low.look, scene))
     return {
         **full.values(_over(full, full.gather, scene, fused)),

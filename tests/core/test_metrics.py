@@ -16,13 +16,14 @@ from ssdiff_core.blocks import Block
 from ssdiff_core.classical import Classical
 from ssdiff_core.conventions import CONVENTIONS, toolbox_taps
 from ssdiff_core.errors import BlockError, ConfigError
-from ssdiff_core.full_scale import FullScale, View
+from ssdiff_core.full_scale import FullScale
 from ssdiff_core.hypercomplex import q2n, table
 from ssdiff_core.metrics import with_reference, without_reference
 from ssdiff_core.referenced import Referenced, pieces
 from ssdiff_core.reprojected import Reprojected
 from ssdiff_core.resample import take_rows
 from ssdiff_core.tiles import Window
+from ssdiff_core.view import Setting, View
 
 conventions = st.sampled_from(sorted(CONVENTIONS))
 seeds = st.integers(0, 2**32 - 1)
@@ -464,6 +465,11 @@ def scene(height=96, width=128, ratio=4, bands=4, seed=0):
     return spoiled(truth, noise=10), truth.mean(0) + textured(1, height, width, 9, 3)[0] / 9, ms
 
 
+def setting(pan, ms, name="toolbox", ratio=4.0, ms_at=(1.5, 1.5), window=None, rounded=True):
+    window = window or Window(0, 0, *pan.shape)
+    return Setting(window, ms_at, ms.shape[1:], ratio, MTF[: len(ms)], CONVENTIONS[name], rounded)
+
+
 def measured(fused, pan, ms, convention="toolbox", ratio=4, ms_at=None, **how):
     at = ms_at or ((ratio - 1) / 2,) * 2
     return without_reference(fused, pan, ms, at, ratio, MTF[: len(ms)], convention, **how)
@@ -511,7 +517,7 @@ def test_the_map_behind_d_rho_is_nan_where_masked():
     mask = holes(pan.shape)
     whole = Window(0, 0, *pan.shape)
     block = Block(pan, ms, (1.5, 1.5), 4, whole, whole, mask)
-    found = FullScale(whole, 4, MTF, CONVENTIONS["toolbox"]).correlation_map(block, fused)
+    found = FullScale(setting(pan, ms)).correlation_map(block, fused)
     assert found.shape == fused.shape
     assert np.isnan(found[:, ~mask]).all()
     expected = measured(fused, pan, ms, mask=mask)["D_rho"]
@@ -535,7 +541,7 @@ def test_the_map_behind_r_sam_has_one_angle_for_each_sample_of_ms():
     fused, pan, ms = scene()
     whole = Window(0, 0, *pan.shape)
     block = Block(pan, ms, (1.5, 1.5), 4, whole, whole, holes(pan.shape))
-    measure = Reprojected(whole, 4, MTF, CONVENTIONS["toolbox"], (1.5, 1.5), ms.shape[1:])
+    measure = Reprojected(setting(pan, ms))
     shifts = measure.shifts(measure.look(block))
     found = measure.angle_map(block, fused, shifts)
     assert found.shape == ms.shape[1:]
@@ -582,8 +588,11 @@ def test_a_sample_of_ms_peaks_where_its_convention_puts_it(name, at, peak):
     ms[0, 5, 5] = 1
     whole = Window(0, 0, 48, 48)
     block = Block(np.zeros((48, 48), np.float32), ms, (at, at), 4, whole, whole)
-    measure = FullScale(whole, 4, (0.3,), CONVENTIONS[name])
-    lms = View(measure, block, np.zeros((1, 48, 48), np.float32)).interpolated()[0][0].numpy()
+    lms = (
+        View(setting(block.pan, ms, name, ms_at=(at, at)), block, np.zeros((1, 48, 48), np.float32))
+        .interpolated()[0][0]
+        .numpy()
+    )
     tops = np.argwhere(lms > lms.max() - 1e-6)
     assert sorted({int(r) for r, _ in tops}) == sorted({int(c) for _, c in tops}) == peak
 
@@ -621,8 +630,8 @@ def test_how_a_scene_is_cut_does_not_matter_without_a_reference(name, ratio, mas
     window = Window(3, 5, pan.shape[0] - 3, pan.shape[1] - 5)
     whole = Window(0, 0, *pan.shape)
     block = Block(pan, ms, at, ratio, whole, whole, holes(pan.shape) if masked else None)
-    full = FullScale(window, ratio, MTF, CONVENTIONS[name], False)
-    low = Reprojected(window, ratio, MTF, CONVENTIONS[name], at, ms.shape[1:], False)
+    common = setting(pan, ms, name, ratio, at, window, rounded=False)
+    full, low = FullScale(common), Reprojected(common)
 
     def values(side):
         shifts = low.shifts(over(low, side, low.look))
@@ -703,6 +712,23 @@ def test_the_toolboxes_know_no_ratio_of_2_5_and_say_so():
         without_reference(fused, pan, ms, at, 2.5, MTF)
     with pytest.raises(ConfigError, match="there are toolbox and geometric"):
         without_reference(fused, pan, ms, at, 2.5, MTF, "galactic")
+
+
+@pytest.mark.parametrize("name", CONVENTIONS)
+@pytest.mark.parametrize("at", [1.5, 2.0])
+@pytest.mark.parametrize("off", [-1e-9, 1e-9])
+def test_the_last_digits_of_a_geotransform_do_not_matter(name, at, off):
+    fused, pan, ms = scene()
+    exact = measured(fused, pan, ms, name, ms_at=(at, at))
+    nearly = without_reference(fused, pan, ms, (at + off, at - off), 4 + off, MTF, name)
+    assert exact.pop("shifts") == nearly.pop("shifts")
+    assert exact.pop("convention") == nearly.pop("convention")
+    assert nearly == pytest.approx(exact, abs=1e-6)
+
+
+def test_an_image_smaller_than_the_crop_is_refused():
+    with pytest.raises(BlockError, match="no inside left"):
+        with_reference(np.ones((3, 41, 60)), np.ones((3, 41, 60)), 4, crop=True)
 
 
 def test_images_that_do_not_fit_are_refused():
