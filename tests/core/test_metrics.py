@@ -634,12 +634,12 @@ def test_how_a_scene_is_cut_does_not_matter_without_a_reference(name, ratio, mas
     full, low = FullScale(common), Reprojected(common)
 
     def values(side):
-        shifts = low.shifts(over(low, side, low.look))
+        seen = over(low, side, low.look)
+        shifts = low.shifts(seen)
         again = functools.partial(low.gather, shifts=shifts)
-        return {
-            **full.values(over(full, side, full.gather, fused)),
-            **low.values(over(low, side, again, fused), shifts),
-        }
+        alike = {f"alike at {at}": value for at, value in np.ndenumerate(seen.value)}
+        found = full.values(over(full, side, full.gather, fused))
+        return {**found, **low.values(over(low, side, again, fused), shifts), **alike}
 
     def over(measure, side, gather, *images):
         parts = [block.crop(core, measure.reach, measure.ms_halo) for core in measure.cores(side)]
@@ -652,6 +652,32 @@ def test_how_a_scene_is_cut_does_not_matter_without_a_reference(name, ratio, mas
     assert once.pop("convention") == often.pop("convention") == name
     assert often == pytest.approx(once, rel=1e-5, abs=1e-6)
     assert all(np.isfinite(value) for value in once.values())
+
+
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_within_its_reach_a_block_sees_all_that_its_core_depends_on(name):
+    fused, pan, ms = scene(320, 320)
+    common = setting(pan, ms, name)
+    whole = Block(pan, ms, (1.5, 1.5), 4, common.scene, common.scene)
+    core = Window(128, 128, 64, 64)
+    whole = replace(whole, core=core)
+    part = whole.crop(core, FullScale(common).reach, FullScale.ms_halo)
+    assert part.window in common.scene.grow(-1)
+    views = [View(common, block, fused[(slice(None), *block.window.within(common.scene))]) for block in (whole, part)]
+    for one, other in zip(*((*view.interpolated(), view.as_ms_sees(), *view.correlation()) for view in views)):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=2e-6, atol=1e-6)
+
+
+def test_where_ms_is_nodata_nothing_is_measured():
+    fused, pan, ms = scene(160, 160)
+    mask = np.ones(pan.shape, bool)
+    mask[20:32, 120:144] = False
+    empty = ms.copy()
+    empty[1, 5:8, 30:36] = np.nan
+    by_mask, by_ms = measured(fused, pan, ms, mask=mask), measured(fused, pan, empty)
+    assert by_ms["D_rho"] == by_mask["D_rho"]
+    assert by_ms["D_s"] == pytest.approx(by_mask["D_s"], abs=5e-4)
+    assert by_ms["D_s"] != measured(fused, pan, ms)["D_s"]
 
 
 @pytest.mark.parametrize("name", CONVENTIONS)
