@@ -142,7 +142,7 @@ def main():
         bands=("blue", "green", "red", "nir"),
         wavelengths_nm=(470, 560, 650, 830),
         ratio=RATIO,
-        scale=None,
+        scale="scene",
         residual_sigma=(sigma,) * 4,
         base="mtf-glp-fs",
         interpolation=KERNEL,

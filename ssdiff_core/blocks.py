@@ -17,6 +17,10 @@ class SceneStats:
 
     scale: float | None = None
     "counts that map to 1, where the weights leave that to the scene"
+    means: tuple[float, ...] = ()
+    "of each band, and at last of PAN, in counts"
+    spreads: tuple[float, ...] = ()
+    "standard deviations of the same"
     gains: tuple[float, ...] = ()
     "how much of PAN's detail each band takes (see classical.py)"
     mtf: tuple[float, ...] = ()

@@ -230,6 +230,12 @@ def mtf_glp_fs(block: Block, pan: Tensor, lms: Tensor, gains: tuple[float, ...],
     return answer
 
 
+def guides(n: int, block: Block, pan: Tensor, kernel: str) -> Tensor:
+    """What a network may look at besides the base: PAN, and PAN as MS sees it at large -> (n, h, w)."""
+    mean = sum(block.stats.mtf) / max(len(block.stats.mtf), 1)
+    return torch.cat([pan[None], as_ms_sees(block, pan, (mean,), kernel)]) if n == 2 else pan[None]
+
+
 def as_ms_sees(block: Block, pan: Tensor, mtf: tuple[float, ...], kernel: str) -> Tensor:
     """PAN through MS sensors: blurred by their MTF, sampled where MS is, interpolated back (sensors, h, w)."""
     (down, up), (across, back) = (_there_and_back(block, axis, mtf, kernel, pan.device) for axis in (0, 1))

@@ -25,6 +25,7 @@ from .network import SSNet
 from .noise import normal
 from .resample import REACH, reflect
 from .tiles import Cells, Grid, Window, blend, split
+from .units import Units, units
 from .weights import Weights
 
 BATCH = {"cpu": 4, "cuda": 128, "mps": 16}
@@ -40,13 +41,13 @@ log = logging.getLogger("ssdiff")
 
 @dataclass(frozen=True)
 class Canvas:
-    """A piece on the device, laid out over the tiles that touch it. Image units: counts / scale."""
+    """A piece on the device, laid out over the tiles that touch it. Image units: those of the weights (units.py)."""
 
     cells: Cells
     live: Tensor
     "(n, 2) rows and columns of the tiles that hold a valid pixel"
     pan: Tensor
-    "(1, h, w)"
+    "(guides, h, w): PAN, and if the network wants it PAN as the MS sensor sees it"
     base: Tensor
     "(C, h, w)"
     ms: Tensor
@@ -96,8 +97,12 @@ class Engine:
     @property
     def reach(self) -> int:
         """How far, in PAN pixels, block.window must go beyond block.core wherever the scene does."""
-        kernel = REACH[self.card.interpolation]
-        return self.grid.reach(self._hops) + classical.base_reach(self.card.base, self.card.ratio, kernel)
+        return self.grid.reach(self._hops) + self._base_reach
+
+    @property
+    def _base_reach(self) -> int:
+        name = "mtf-glp-fs" if self.card.arch.guides > 1 else self.card.base  # both look at PAN as the MS sensor does
+        return classical.base_reach(name, self.card.ratio, REACH[self.card.interpolation])
 
     @property
     def ms_halo(self) -> int:
@@ -173,8 +178,7 @@ class Engine:
                 f"PAN is {block.ratio:g} times finer than MS, weights {self.card.id!r} are for {self.card.ratio}"
             )
         stats = block.stats
-        if self.card.scale is None and not (stats.scale and 0 < stats.scale < math.inf):
-            raise BlockError(f"weights {self.card.id!r} need the scene's scale; the block brings {stats.scale}")
+        units(self.card.scale, stats, bands)  # complains if it cannot be had
         if self.card.base == "lms":
             return
         fits = len(stats.gains) == len(stats.mtf) == bands and np.isfinite(stats.gains).all()
@@ -264,21 +268,24 @@ class Engine:
         mean, std = diffusion.mean_and_std(draws)
         here = (slice(None), *block.core.within(canvas.cells.window))
         answer = torch.stack([canvas.base[here] + self._sigma * mean[here], self._sigma * std[here]][:images])
-        answer = answer * self._scale(block)
+        own = self._units(block)
+        answer = answer * own.ones
+        answer[0] += own.zeros
         return answer if canvas.ok is None else torch.where(canvas.ok[here[1:]], answer, torch.nan)
 
-    def _scale(self, block: Block) -> float:
-        return self.card.scale or block.stats.scale
+    def _units(self, block: Block) -> Units:
+        return units(self.card.scale, block.stats, self.card.arch.bands, self.device)
 
     def _lay_out(self, block: Block, pan_ok: np.ndarray, ms_ok: np.ndarray, ok: np.ndarray) -> Canvas:
         core = block.core.grow(self.grid.reach(self._hops - 1))
         cells = self.grid.touching(core & block.window, block.window)
-        kernel, scale = self.card.interpolation, self._scale(block)
-        around = classical.base_reach(self.card.base, self.card.ratio, REACH[kernel])
+        kernel, own = self.card.interpolation, self._units(block)
+        around = self._base_reach
         pan = self._upload(filled(block.pan[None], pan_ok, around))[0]
         ms = self._upload(filled(block.ms, ms_ok, REACH[kernel]))
         lms = classical.upsample(block, ms, kernel)
         base = classical.base(self.card.base, block, pan, lms, kernel)
+        guides = classical.guides(self.card.arch.guides, block, pan, kernel)
 
         window, outer = cells.window, block.window
         rows = reflect(np.arange(window.row, window.stop[0]), outer.row, outer.stop[0])
@@ -290,9 +297,9 @@ class Engine:
         return Canvas(
             cells=cells,
             live=devices.upload(live.numpy(), self.device),
-            pan=(pan[there] / scale)[None],
-            base=base[:, there[0], there[1]] / scale,
-            ms=classical.upsample(block, ms, kernel, *self._ms_grid(window, outer)) / scale,
+            pan=own.of_pan(guides[:, there[0], there[1]]),
+            base=own.of_ms(base[:, there[0], there[1]]),
+            ms=own.of_ms(classical.upsample(block, ms, kernel, *self._ms_grid(window, outer))),
             ok=None if ok.all() else devices.upload(ok, self.device),
         )
 
@@ -338,7 +345,7 @@ class Engine:
         pan, lms, ms = (split(image, canvas.cells)[r, c] for image in (canvas.pan, canvas.base, canvas.ms))
         if canvas.ok is not None:
             ok = split(canvas.ok[None], canvas.cells)[r, c, 0]
-            pan, lms = fill_nearest(torch.cat([pan, lms], dim=1), ok).split([1, lms.shape[1]], dim=1)
+            pan, lms = fill_nearest(torch.cat([pan, lms], dim=1), ok).split([pan.shape[1], lms.shape[1]], dim=1)
             coarse = ok.unflatten(1, (-1, self.card.ratio)).unflatten(3, (-1, self.card.ratio)).any(4).any(2)
             ms = fill_nearest(ms, coarse)
         cond = [image.to(self.dtype, memory_format=torch.channels_last) for image in (lms, pan, ms)]
@@ -356,7 +363,11 @@ def half_if_close(net: SSNet, sigma: Tensor, steps: int) -> SSNet:
     """
     config, device = net.config, sigma.device
     lms = made_up_tiles(config.bands, config.tile, device)
-    inputs = [lms, lms.mean(1, keepdim=True), lms[..., :: config.ratio, :: config.ratio]]
+    inputs = [
+        lms,
+        lms.mean(1, keepdim=True).expand(-1, config.guides, -1, -1),
+        lms[..., :: config.ratio, :: config.ratio],
+    ]
     axis = torch.arange(config.tile, device=device)
     x_t = normal(0, axis, axis, config.bands).expand_as(lms)
     for dtype in (torch.float16, torch.bfloat16):

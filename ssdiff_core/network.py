@@ -39,13 +39,23 @@ class Config:
     damps: tuple[float, float, float] = (0.9, 0.6, 0.3)
     "FMIM: what the lowest frequencies of y are multiplied by, for each width"
     dropout: float = 0.0
+    keys: int = 0
+    "side of the grid of means that a pixel is compared with; 0, as published: with every pixel"
+    guides: int = 1
+    "what the spatial branch sees besides the noisy residual: PAN, and as a second PAN as the MS sensor sees it"
 
     def __post_init__(self):
         for name in ("widths", "boosts", "damps"):  # lists when read from JSON
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        wholes = (self.bands, self.ratio, self.tile, self.head, self.time_channels, *self.widths)
+        wholes = (self.bands, self.ratio, self.tile, self.head, self.time_channels, self.guides, *self.widths)
         if not all(type(n) is int and n > 0 for n in wholes):
-            raise ConfigError(f"{self}: bands, ratio, tile, head, time_channels and widths are positive whole numbers")
+            raise ConfigError(
+                f"{self}: bands, ratio, tile, head, time_channels, guides and widths are positive whole numbers"
+            )
+        if not (type(self.keys) is int and (self.keys == 0 or self.keys > 0 and self.tile // 4 % self.keys == 0)):
+            raise ConfigError(f"keys is {self.keys}; 0 or a divisor of a quarter of the tile is needed")
+        if self.guides > 2:
+            raise ConfigError(f"guides is {self.guides}; there are 2")
         if not 1 <= self.bands <= 16:
             raise ConfigError(f"bands is {self.bands}; the network takes 1 to 16")
         if self.ratio not in (2, 4):
@@ -97,8 +107,16 @@ def damp_lowest(y: Tensor, damp: float, waves: Tensor) -> Tensor:
     return torch.baddbmm(y, waves.transpose(1, 2), waves @ y, alpha=damp - 1)  # (B, N, W)
 
 
+def averaged(tokens: Tensor, side: int, keys: int) -> Tensor:
+    """Means of pixels (B, side * side, W) over a grid of keys x keys squares."""
+    return to_tokens(F.avg_pool2d(to_image(tokens, side), side // keys)) if 0 < keys < side else tokens
+
+
 def spatial_projection(y1: Tensor, y2: Tensor, x1: Tensor, head: int) -> Tensor:
-    """Likeness of every two pixels in PAN's features, head by head, applied to the spectral features."""
+    """Likeness of every two pixels in PAN's features, head by head, applied to the spectral features.
+
+    y2 and x1 may be means over squares of pixels: (B, keys * keys, W).
+    """
     y1, y2, x1 = (tokens.unflatten(2, (-1, head)).transpose(1, 2) for tokens in (y1, y2, x1))  # (B, heads, N, D)
     return F.scaled_dot_product_attention(y1, y2, x1).transpose(1, 2).flatten(2)  # (B, N, W)
 
@@ -116,10 +134,10 @@ def spectral_projection(x1: Tensor, x2: Tensor, y1: Tensor, head: int, apart: Te
 class APFM(nn.Module):
     """Alternating projection fusion: each branch seen through the other's likeness, multiplied, then a small MLP."""
 
-    def __init__(self, width: int, head: int):
+    def __init__(self, width: int, config: Config, side: int):
         super().__init__()
-        self.head = head
-        of_head = torch.arange(width) // head
+        self.head, self.side, self.keys = config.head, side, config.keys
+        of_head = torch.arange(width) // config.head
         apart = torch.where(of_head[:, None] == of_head, 0.0, -torch.inf)
         self.register_buffer("apart", apart, persistent=False)
         self.norm = nn.LayerNorm(width)
@@ -137,7 +155,9 @@ class APFM(nn.Module):
         ny = ny.detach() if cut == "spatial" else ny
         x1, x2 = self.se1(nx), self.se2(nx)  # (B, N, W)
         y1, y2 = self.sa1(ny), self.sa2(ny)  # (B, N, W)
-        fused = spatial_projection(y1, y2, x1, self.head) * spectral_projection(x1, x2, y1, self.head, self.apart)
+        fused = spatial_projection(
+            y1, averaged(y2, self.side, self.keys), averaged(x1, self.side, self.keys), self.head
+        ) * spectral_projection(x1, x2, y1, self.head, self.apart)
         z = x + self.out(fused)  # (B, N, W)
         return z + self.mlp(self.mlp_norm(z))
 
@@ -151,7 +171,7 @@ class Fusion(nn.Module):
         lifted = torch.arange(width) < width // 2
         self.register_buffer("boost", torch.where(lifted, config.boosts[depth], 1.0), persistent=False)
         self.register_buffer("waves", lowest_waves(self.side), persistent=False)
-        self.apfm = APFM(width, config.head)
+        self.apfm = APFM(width, config, self.side)
 
     def forward(self, x: Tensor, y: Tensor, cut: str | None = None) -> Tensor:
         y = damp_lowest(to_tokens(y), self.damp, self.waves)  # (B, N, W)
@@ -224,7 +244,7 @@ class SSNet(nn.Module):
         self.skip = nn.Sequential(
             nn.Conv2d(c, c * config.ratio**2, 3, padding=1, bias=False), nn.PixelShuffle(config.ratio)
         )
-        self.spatial_stem = Stem(1 + c, config)
+        self.spatial_stem = Stem(config.guides + c, config)
         self.spectral_stem = Stem(2 * c, config)
         self.fusion = nn.ModuleList(Fusion(config, depth) for depth in config.levels)
         self.res = nn.ModuleList(Residual(config.widths[depth], config) for depth in config.levels[:4])
@@ -235,7 +255,7 @@ class SSNet(nn.Module):
         self.cut: str | None = None
 
     def forward(self, x_t: Tensor, t: Tensor, lms: Tensor, pan: Tensor, ms: Tensor) -> Tensor:
-        """x0 from x_t (B, C, S, S), t (B,) or (1,), lms (B, C, S, S), pan (B, 1, S, S) and ms (B, C, S/r, S/r)."""
+        """x0 from x_t (B, C, S, S), t (B,) or (1,), lms (B, C, S, S), pan (B, guides, S, S) and ms (B, C, S/r, S/r)."""
         emb = F.silu(self.embed(time_signal(t, self.config.time_channels).to(lms.dtype)))  # (B, 4 * time_channels)
         y = self.spatial_stem(pan, x_t, emb)  # (B, 32, S, S)
         x = self.spectral_stem(lms, x_t, emb)  # (B, 32, S, S)

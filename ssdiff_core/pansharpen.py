@@ -18,6 +18,7 @@ from .origin import in_order, multispectral, sensor_of
 from .progress import duration
 from .scene import Reader, Scene, alignment, open_scene
 from .statistics import Survey
+from .units import MOMENTS, SCENE
 
 RESOURCES = Path(__file__).parents[1] / "resources"
 FAR = 0.75
@@ -105,7 +106,7 @@ def prepare(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, say) -> tuple[
         used = weights.load(find_weights(wishes.weights, len(scene.ms), ratio))
         engine = Engine(used, wishes.device, steps=wishes.steps, samples=wishes.samples, seed=wishes.seed, say=say)
         survey = Survey(used.card.base, sensor.mtf, ratio, used.card.interpolation, sensor.pan_mtf)
-        if used.card.base == "lms" and used.card.scale:
+        if used.card.base == "lms" and used.card.scale not in (SCENE, MOMENTS):
             survey = None  # such weights ask nothing of the scene
         told = {"weights": used.card.id, "weights_sha256": used.sha256, "steps": engine.steps, "seed": wishes.seed}
         return engine, survey, {**said, **told, "samples": wishes.samples}

@@ -170,7 +170,7 @@ class Survey:
     def _fine(self, ground: Ground, seen: Tensor) -> Moments:
         v = len(self.mtf) + len(seen) + 1
         nothing = Moments(0, np.zeros(v), np.zeros(1), np.zeros((v, 1)))
-        if self.method != "mtf-glp-fs":
+        if self.method not in ("lms", "mtf-glp-fs"):
             return nothing
         pan, ok = ground.pan(), ground.ok()
         count = pan.numel() if ok is None else int(ok.sum())
@@ -222,8 +222,8 @@ class Survey:
     def stats(self, sums: SceneSums) -> SceneStats:
         """What the method, or an engine with that base, needs to know of the scene."""
         bright = functools.reduce(Histogram.__add__, sums.values).quantile(0.999)
-        limits = tuple(map(_limits, sums.values))
-        known = {"scale": bright / 0.8 if bright > 0 else 1.0, "mtf": tuple(self.mtf), "limits": limits}
+        known = {"scale": bright / 0.8 if bright > 0 else 1.0, "mtf": tuple(self.mtf), **self._moments(sums)}
+        known["limits"] = tuple(map(_limits, sums.values))
         solve = {
             "gsa": self._gsa,
             "bt-h": self._bt_h,
@@ -232,6 +232,12 @@ class Survey:
             "mtf-glp-hpm": self._mtf_glp_hpm,
         }.get(self.method, lambda sums: {})
         return SceneStats(**known, **solve(sums))
+
+    def _moments(self, sums: SceneSums) -> dict:
+        """Mean and spread of each band over its samples, and of PAN over its pixels."""
+        bands, coarse, fine = len(self.mtf), sums.coarse, sums.fine
+        variances = np.append(np.diag(coarse.co)[:bands] / max(coarse.count, 1), fine.co[-1] / max(fine.count, 1))
+        return {"means": _plain(np.append(coarse.left[:bands], fine.right)), "spreads": _plain(np.sqrt(variances))}
 
     def _mtf_glp_fs(self, sums: SceneSums) -> dict:
         """cov(lms, PAN) / cov(PAN as MS sees it, PAN) at full scale (Vivone et al., TIP 2018)."""

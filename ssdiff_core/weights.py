@@ -24,6 +24,7 @@ from .diffusion import T
 from .errors import SSDiffError, WeightsError
 from .network import Config, SSNet, from_published, load_state
 from .resample import KERNELS
+from .units import MOMENTS, SCENE
 
 FORMAT = "ssdiff-1"
 RATIO_SLACK = 0.05
@@ -42,8 +43,8 @@ class Card:
     "what the network's answer is multiplied by, for each band, in units of scale"
     arch: Config
     ratio: int = 4
-    scale: float | None = None
-    "counts that map to 1; None: the scene says"
+    scale: float | str = SCENE
+    "counts that map to 1, or how the scene says (see units.py)"
     base: str = "lms"
     "what the residual is taken against, and what the network sees as lms"
     interpolation: str = "23tap"
@@ -86,7 +87,7 @@ def check(card: Card) -> Card:
         or not all(_number(s) and s > 0 for s in card.residual_sigma),
         f"name {n} bands and {len(card.wavelengths_nm)} wavelengths": len(card.wavelengths_nm) not in (0, n),
         "have wavelengths that are not numbers": not all(_number(w) for w in card.wavelengths_nm),
-        f"have scale {card.scale}; a positive number is needed": card.scale is not None
+        f"have scale {card.scale}; a positive number, scene or moments is needed": card.scale not in (SCENE, MOMENTS)
         and not (_number(card.scale) and card.scale > 0),
         f"stand on {card.base!r}; this version knows {', '.join(BASES)}": card.base not in BASES,
         f"want {card.interpolation!r} interpolation, unknown to this version": card.interpolation not in KERNELS,
@@ -174,7 +175,7 @@ def _header(card: Card) -> dict[str, str]:
     header = {"format": FORMAT, "tile": str(card.tile)}
     for name, value in asdict(card).items():
         header[name] = value if isinstance(value, str) else json.dumps(value)
-    return header | {"scale": "scene" if card.scale is None else repr(float(card.scale))}
+    return header
 
 
 def _read(path: Path, with_tensors: bool) -> tuple[Card, dict[str, Tensor]]:
@@ -197,7 +198,7 @@ def _card(path: Path, header: dict[str, str]) -> Card:
             raise WeightsError(f"{path}: the header has no {name!r}")
     values = {name: header[name] for name in names}
     try:
-        values["scale"] = None if values["scale"] == "scene" else float(values["scale"])
+        values["scale"] = header["scale"] if header["scale"] in (SCENE, MOMENTS) else float(header["scale"])
         values["arch"] = Config(**json.loads(values["arch"]))
         for name in ("bands", "residual_sigma", "wavelengths_nm"):
             values[name] = tuple(_listed(name, json.loads(values[name])))

@@ -55,7 +55,7 @@ def smooth_scene(height=150, width=170, bands=4, ratio=4, seed=0, origin=(0, 0))
 
 
 @cache
-def stiff_weights(bands=4, base="mtf-glp-fs", ratio=4, tile=64, scale=None, sigma=0.5, kernel="cubic") -> Weights:
+def stiff_weights(bands=4, base="mtf-glp-fs", ratio=4, tile=64, scale="scene", sigma=0.5, kernel="cubic") -> Weights:
     """Weights whose network answers something everywhere: the published one on made-up tensors, or a random one."""
     if (ratio, tile) == (4, 64) and bands in (4, 8):
         net = from_published(published_state(bands))

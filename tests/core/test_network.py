@@ -6,7 +6,7 @@ import torch
 from golden import answers, inputs, published_state, wave
 
 from ssdiff_core import bench, network
-from ssdiff_core.errors import WeightsError
+from ssdiff_core.errors import ConfigError, WeightsError
 from ssdiff_core.network import Config, SSNet, from_published, load_state, state_of, train_branch
 
 
@@ -148,7 +148,7 @@ BRANCH_PARTS = {
 def test_apfm_cuts_the_gradient_of_one_side(cut):
     """With its MLP silenced APFM is x + fused: what x gets beyond 1, and all that y gets, came through the fusion."""
     torch.manual_seed(0)
-    apfm = network.APFM(32, 16)
+    apfm = network.APFM(32, Config(tile=8), 8)
     network.zeroed(apfm.mlp)
     x, y = torch.rand(2, 64, 32, requires_grad=True), torch.rand(2, 64, 32, requires_grad=True)
     apfm(x, y, cut=cut).sum().backward()
@@ -161,3 +161,35 @@ def test_thawing_lets_everything_learn_again():
     train_branch(net, "spatial")
     assert len(train_branch(net, None)) == len(list(net.parameters()))
     assert net.cut is None
+
+
+@pytest.mark.parametrize("tile", [32, 64])
+def test_as_many_keys_as_pixels_is_the_published_attention(tile):
+    torch.manual_seed(0)
+    published, asked = SSNet(Config(tile=tile)).eval(), SSNet(Config(tile=tile, keys=tile // 4)).eval()
+    asked.load_state_dict(published.state_dict())
+    y1, y2, x1 = torch.rand(3, 2, tile**2, 32)
+    assert torch.equal(network.averaged(y2, tile, tile), y2)
+    assert torch.equal(network.averaged(y2, tile, 0), y2)
+    flat = y2.mean(1, keepdim=True).expand(-1, tile**2, -1)
+    few = network.spatial_projection(y1, network.averaged(flat, tile, 4), network.averaged(flat, tile, 4), 16)
+    assert torch.allclose(few, flat, atol=1e-6)  # what is the same everywhere stays so, however few are asked
+    assert network.averaged(x1, tile, 4).shape == (2, 16, 32)
+    first = x1.view(2, 4, tile // 4, 4, tile // 4, 32)[:, 1, :, 2].mean((1, 2))
+    assert torch.allclose(network.averaged(x1, tile, 4)[:, 4 + 2], first, atol=1e-6)
+
+
+def test_keys_must_divide_the_coarsest_level():
+    with pytest.raises(ConfigError, match="keys is 5"):
+        Config(tile=64, keys=5)
+    assert Config(tile=64, keys=16).keys == 16
+
+
+def test_a_second_guide_reaches_the_spatial_branch():
+    torch.manual_seed(0)
+    net = SSNet(Config(tile=32, guides=2)).eval()
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.1)
+    t, lms, pan, ms = torch.tensor([999]), torch.rand(1, 4, 32, 32), torch.rand(1, 2, 32, 32), torch.rand(1, 4, 8, 8)
+    other = torch.stack([pan[:, 0], torch.rand(1, 32, 32)], dim=1)
+    assert not torch.allclose(net(lms, t, lms, pan, ms), net(lms, t, lms, other, ms), atol=1e-3)

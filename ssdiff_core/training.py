@@ -1,0 +1,365 @@
+"""Training a network on made-up scenes: from a recipe to a weights file, to be stopped and gone on with at any time.
+
+All that is random follows from the recipe's seed and from how far training is, so a run that was stopped and resumed
+ends with the same weights as one that was not.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import itertools
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import classical, diffusion, sensors, simulate, weights
+from .blocks import Block
+from .classical import upsample
+from .errors import ConfigError
+from .network import Config, SSNet, state_of, train_branch
+from .statistics import Survey
+from .units import units
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training at one tile side."""
+
+    tile: int = 32
+    steps: int = 10000
+    batch: int = 32
+    rate: float = 1e-3
+    "learning rate at its highest"
+    warmup: int = 300
+    branch: str | None = None
+    "spatial or spectral: that branch alone learns (L-BAF)"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    id: str
+    sensors: tuple[str, ...]
+    "scenes are drawn of these in turn"
+    bands: tuple[str, ...]
+    wavelengths_nm: tuple[float, ...] = ()
+    ratio: int = 4
+    stages: tuple[Stage, ...] = (Stage(),)
+    seed: int = 1
+    base: str = "mtf-glp-fs"
+    scale: float | str = "moments"
+    interpolation: str = "cubic"
+    guides: int = 2
+    residual_sigma: float | None = None
+    "None: measured on the first scenes"
+    noisiest: float = 0.7
+    "share of the samples that are taken at the noisiest step, where few-step sampling starts"
+    held_out: tuple[str, ...] = ("santa_monica", "eureka", "liverpool", "landsat7_37", "landsat7_39")
+    "places that are never trained on"
+    pool: int = 24
+    "scenes whose tiles are shuffled together"
+    most: int = 24
+    "tiles taken of one picture"
+    net: dict = field(default_factory=dict)
+    "what else the network's Config shall say"
+
+    def config(self, tile: int) -> Config:
+        return Config(bands=len(self.bands), ratio=self.ratio, tile=tile, guides=self.guides, **self.net)
+
+
+def read_recipe(text: str) -> Recipe:
+    """A recipe from TOML."""
+    try:
+        import tomllib
+    except ImportError:  # Python before 3.11
+        import tomli as tomllib
+    try:
+        values = tomllib.loads(text)
+        stages = tuple(Stage(**stage) for stage in values.pop("stages", [{}]))
+        listed = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        return Recipe(stages=stages, **listed)
+    except (tomllib.TOMLDecodeError, TypeError) as error:
+        raise ConfigError(f"the recipe cannot be understood: {error}") from None
+
+
+# --- samples ---------------------------------------------------------------------------------------------------------
+
+
+def samples(scenes: list[simulate.Scene], believed_mtf, recipe: Recipe, tile: int, most: int, rng) -> dict[str, Tensor]:
+    """Tiles of one scene's pictures as a network is shown them, and the residual that it shall answer."""
+    mtf = tuple(map(float, believed_mtf))
+    survey = Survey(recipe.base, mtf, recipe.ratio, recipe.interpolation)
+    sums = None
+    for scene in scenes:
+        gathered = survey.gather(scene.block)
+        sums = gathered if sums is None else sums + gathered
+    stats = survey.stats(sums)
+    cut = [_tiles(scene, stats, recipe, tile, most, rng) for scene in scenes]
+    return {key: torch.cat([part[key] for part in cut]) for key in cut[0]}
+
+
+def _tiles(scene: simulate.Scene, stats, recipe: Recipe, tile: int, most: int, rng) -> dict[str, Tensor]:
+    block = dataclasses.replace(scene.block, stats=stats)
+    seen = conditions(block, recipe)
+    own = units(recipe.scale, stats, len(block.ms))
+    seen["residual"] = own.of_ms(torch.from_numpy(scene.truth)) - seen["lms"]
+    places = [(r, c) for r in range(block.pan.shape[0] // tile) for c in range(block.pan.shape[1] // tile)]
+    if not places:
+        raise ConfigError(f"a picture of {block.pan.shape} holds no tile of {tile}")
+    chosen = [places[i] for i in rng.permutation(len(places))[:most]]
+
+    def part(image: Tensor, side: int) -> Tensor:
+        return torch.stack([image[:, r * side : (r + 1) * side, c * side : (c + 1) * side] for r, c in chosen])
+
+    return {key: part(image, tile // recipe.ratio if key == "ms" else tile) for key, image in seen.items()}
+
+
+def conditions(block: Block, recipe: Recipe) -> dict[str, Tensor]:
+    """What the network sees of a whole scene, in the weights' units: as engine lays it out."""
+    own = units(recipe.scale, block.stats, len(block.ms))
+    pan = torch.from_numpy(np.asarray(block.pan, np.float32))
+    ms = torch.from_numpy(np.asarray(block.ms, np.float32))
+    lms = upsample(block, ms, recipe.interpolation)
+    base = classical.base(recipe.base, block, pan, lms, recipe.interpolation)
+    guides = classical.guides(recipe.guides, block, pan, recipe.interpolation)
+    return {"pan": own.of_pan(guides), "lms": own.of_ms(base), "ms": own.of_ms(ms)}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Pictures that may be one scene together, and whether they are fine enough to be made coarser."""
+
+    name: str
+    pictures: tuple[simulate.Picture, ...]
+
+    @property
+    def soft(self) -> bool:
+        return self.pictures[0].soft
+
+
+def made_up(places: list[Place], recipe: Recipe, tile: int, rng: np.random.Generator) -> dict[str, Tensor]:
+    """Samples of one scene, all of it drawn."""
+    share = np.sqrt([sum(p.image[0].size for p in place.pictures) for place in places])
+    place = places[rng.choice(len(places), p=share / share.sum())]
+    names = recipe.sensors
+    sensor = sensors.get(names[rng.integers(len(names))], len(recipe.bands))
+    smallest = min(min(picture.image.shape[1:]) for picture in place.pictures)
+    drawn = simulate.draw(sensor, place.pictures[0].wavelengths, place.soft, smallest / tile, rng)
+    n = min(int(rng.choice([1, 2, 4, 8])), len(place.pictures))
+    chosen = [place.pictures[i] for i in rng.permutation(len(place.pictures))[:n]]
+    scenes = simulate.make(chosen, drawn, recipe.ratio, rng, max(tile, 16))
+    most = max(1, recipe.most // n)
+    return samples(scenes, drawn.believed_mtf, recipe, tile, most, rng)
+
+
+def pools(places: list[Place], recipe: Recipe, stage: int, first: int = 0) -> Iterator[dict[str, Tensor]]:
+    """Shuffled samples of many scenes, without end. Pool k is the same whenever it is made."""
+    tile = recipe.stages[stage].tile
+    for k in itertools.count(first):
+        rng = np.random.default_rng([recipe.seed, stage, k])
+        made = [made_up(places, recipe, tile, rng) for _ in range(recipe.pool)]
+        order = torch.from_numpy(rng.permutation(sum(len(part["pan"]) for part in made)))
+        yield {key: torch.cat([part[key] for part in made])[order] for key in made[0]}
+
+
+def ahead(items: Iterator, size: int = 2) -> Iterator:
+    """The same items, made in a thread of their own."""
+    line: queue.Queue = queue.Queue(size)
+
+    def work() -> None:
+        try:
+            for item in items:
+                line.put((item, None))
+        except BaseException as error:
+            line.put((None, error))
+
+    threading.Thread(target=work, daemon=True).start()
+    while True:
+        item, error = line.get()
+        if error:
+            raise error
+        yield item
+
+
+# --- training --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class State:
+    """Where training is."""
+
+    stage: int = 0
+    step: int = 0
+    pool: int = 0
+    "the pool in use"
+    used: int = 0
+    "samples of it that are used up"
+    seconds: float = 0.0
+    samples: int = 0
+
+
+def draw_t(n: int, noisiest: float, generator: torch.Generator) -> Tensor:
+    anywhere = torch.randint(0, diffusion.T, (n,), generator=generator)
+    return torch.where(torch.rand(n, generator=generator) < noisiest, torch.tensor(diffusion.T - 1), anywhere)
+
+
+def rate_at(step: int, stage: Stage) -> float:
+    """Warm-up, then a cosine down to a hundredth."""
+    done = step / max(stage.steps, 1)
+    return stage.rate * min(1.0, (step + 1) / stage.warmup) * (0.01 + 0.99 * (0.5 + 0.5 * float(np.cos(np.pi * done))))
+
+
+class Trainer:
+    def __init__(self, recipe: Recipe, places: list[Place], device: str = "cpu", say: Callable[[str], None] = print):
+        self.recipe, self.say, self.device = recipe, say, torch.device(device)
+        self.train = [p for p in places if not _held(p.name, recipe)]
+        self.held = [p for p in places if _held(p.name, recipe)]
+        if not self.train:
+            raise ConfigError("there is no imagery to train on")
+        self.state, self.net, self.ema, self.optimiser = State(), None, {}, None
+        self.sigma = recipe.residual_sigma or self._measured_sigma()
+        self._begin_stage(None)
+
+    def _measured_sigma(self) -> float:
+        rng = np.random.default_rng([self.recipe.seed, 10**6])
+        tile = self.recipe.stages[0].tile
+        seen = [made_up(self.train, self.recipe, tile, rng)["residual"].flatten() for _ in range(32)]
+        return float(torch.cat(seen).std())
+
+    def _begin_stage(self, state: dict | None) -> None:
+        """A network for the stage's tile, with what was learnt so far."""
+        stage = self.recipe.stages[self.state.stage]
+        torch.manual_seed(self.recipe.seed + self.state.stage)
+        self.net = SSNet(self.recipe.config(stage.tile)).to(self.device, memory_format=torch.channels_last).train()
+        if state:
+            self.net.load_state_dict(state, strict=False)
+        self.ema = {name: tensor.clone() for name, tensor in state_of(self.net).items()}
+        learns = train_branch(self.net, stage.branch)
+        self.optimiser = torch.optim.AdamW(learns, lr=stage.rate, weight_decay=1e-4)
+
+    def run(self, checkpoint: Path | None = None, minutes: float = float("inf"), every: float = 120.0) -> bool:
+        """Trains until the recipe ends (True) or the minutes are over. Saves to checkpoint now and then, and at the end."""
+        start, saved = time.monotonic(), time.monotonic()
+        before = self.state.seconds
+        while self.state.stage < len(self.recipe.stages):
+            for batch in self._batches():
+                loss = self._step(batch)
+                now = time.monotonic()
+                self.state.seconds = before + now - start
+                if self.state.step % 100 == 0:
+                    self._tell(loss, batch)
+                over = now - start > 60 * minutes
+                if checkpoint and (over or now - saved > every):
+                    self.save(checkpoint)
+                    saved = now
+                if over:
+                    return False
+            self._next_stage()
+        if checkpoint:
+            self.save(checkpoint)
+        return True
+
+    def _batches(self) -> Iterator[dict[str, Tensor]]:
+        stage = self.recipe.stages[self.state.stage]
+        for pool in ahead(pools(self.train, self.recipe, self.state.stage, self.state.pool)):
+            while self.state.used + stage.batch <= len(pool["pan"]):
+                if self.state.step >= stage.steps:
+                    return
+                here = slice(self.state.used, self.state.used + stage.batch)
+                self.state.used += stage.batch
+                yield {
+                    key: value[here].to(self.device, memory_format=torch.channels_last) for key, value in pool.items()
+                }
+            self.state.pool += 1
+            self.state.used = 0
+
+    def _step(self, batch: dict[str, Tensor]) -> float:
+        stage, state = self.recipe.stages[self.state.stage], self.state
+        generator = torch.Generator().manual_seed((self.recipe.seed * 1000 + state.stage) * 10**8 + state.step)
+        x0 = batch["residual"] / self.sigma
+        t = draw_t(len(x0), self.recipe.noisiest, generator)
+        noise = torch.randn(x0.shape, generator=generator).to(x0)
+        cond = [batch[key] for key in ("lms", "pan", "ms")]
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate_at(state.step, stage)
+        loss = diffusion.loss(lambda x_t, t: self.net(x_t, t.to(self.device), *cond), x0, t, noise)
+        self.optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimiser.step()
+        state.step += 1
+        state.samples += len(x0)
+        keep = min(0.9995, (state.step + 1) / (state.step + 20))
+        with torch.no_grad():
+            for name, tensor in state_of(self.net).items():
+                self.ema[name].lerp_(tensor, 1 - keep)
+        return loss.item()
+
+    def _tell(self, loss: float, batch: dict[str, Tensor]) -> None:
+        zero = (batch["residual"] / self.sigma).abs().mean().item()
+        stage = self.recipe.stages[self.state.stage]
+        self.say(
+            f"stage {self.state.stage} tile {stage.tile} step {self.state.step}/{stage.steps} loss {loss:.4f} "
+            f"of {zero:.4f}, {self.state.samples / max(self.state.seconds, 1e-9):.1f} samples/s"
+        )
+
+    def _next_stage(self) -> None:
+        self.state = dataclasses.replace(self.state, stage=self.state.stage + 1, step=0, pool=0, used=0)
+        if self.state.stage < len(self.recipe.stages):
+            self._begin_stage(self.ema)
+
+    # --- files ---------------------------------------------------------------------------------------------------
+
+    def save(self, path: Path) -> None:
+        partial = path.with_name(path.name + ".part")
+        torch.save(
+            {
+                "state": dataclasses.asdict(self.state),
+                "net": self.net.state_dict(),
+                "ema": self.ema,
+                "optimiser": self.optimiser.state_dict(),
+                "sigma": self.sigma,
+            },
+            partial,
+        )
+        partial.replace(path)
+
+    def load(self, path: Path) -> None:
+        saved = torch.load(path, map_location=self.device, weights_only=True)
+        self.state, self.sigma = State(**saved["state"]), saved["sigma"]
+        if self.state.stage < len(self.recipe.stages):
+            self._begin_stage(saved["net"])
+            self.optimiser.load_state_dict(saved["optimiser"])
+        self.ema = saved["ema"]
+
+    def card(self, training: dict) -> weights.Card:
+        recipe = self.recipe
+        return weights.Card(
+            id=recipe.id,
+            sensor=recipe.sensors[0] if len(recipe.sensors) == 1 else "general",
+            bands=recipe.bands,
+            wavelengths_nm=recipe.wavelengths_nm,
+            ratio=recipe.ratio,
+            scale=recipe.scale,
+            residual_sigma=(self.sigma,) * len(recipe.bands),
+            base=recipe.base,
+            interpolation=recipe.interpolation,
+            steps=1,
+            arch=recipe.config(recipe.stages[min(self.state.stage, len(recipe.stages) - 1)].tile),
+            training=training,
+        )
+
+
+def _held(name: str, recipe: Recipe) -> bool:
+    return any(part in name for part in recipe.held_out)
+
+
+__all__ = ["Recipe", "Stage", "Trainer", "csv", "json", "read_recipe"]
