@@ -52,7 +52,7 @@ class Config:
             raise ConfigError(
                 f"{self}: bands, ratio, tile, head, time_channels, guides and widths are positive whole numbers"
             )
-        if not (type(self.keys) is int and (self.keys == 0 or self.keys > 0 and self.tile // 4 % self.keys == 0)):
+        if not (type(self.keys) is int and (self.keys == 0 or (self.keys > 0 and self.tile // 4 % self.keys == 0))):
             raise ConfigError(f"keys is {self.keys}; 0 or a divisor of a quarter of the tile is needed")
         if self.guides > 2:
             raise ConfigError(f"guides is {self.guides}; there are 2")

@@ -6,10 +6,8 @@ ends with the same weights as one that was not.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import itertools
-import json
 import queue
 import threading
 import time
@@ -25,7 +23,7 @@ from . import classical, diffusion, sensors, simulate, weights
 from .blocks import Block
 from .classical import upsample
 from .errors import ConfigError
-from .network import Config, SSNet, state_of, train_branch
+from .network import Config, SSNet, load_state, state_of, train_branch, zeroed
 from .statistics import Survey
 from .units import units
 
@@ -68,6 +66,8 @@ class Recipe:
     "scenes whose tiles are shuffled together"
     most: int = 24
     "tiles taken of one picture"
+    validate: int = 500
+    "steps between two looks at the places that are held out"
     net: dict = field(default_factory=dict)
     "what else the network's Config shall say"
 
@@ -204,6 +204,8 @@ class State:
     "samples of it that are used up"
     seconds: float = 0.0
     samples: int = 0
+    taken: int = 0
+    "steps of all stages"
 
 
 def draw_t(n: int, noisiest: float, generator: torch.Generator) -> Tensor:
@@ -225,6 +227,7 @@ class Trainer:
         if not self.train:
             raise ConfigError("there is no imagery to train on")
         self.state, self.net, self.ema, self.optimiser = State(), None, {}, None
+        self.log: list[dict] = []
         self.sigma = recipe.residual_sigma or self._measured_sigma()
         self._begin_stage(None)
 
@@ -241,12 +244,14 @@ class Trainer:
         self.net = SSNet(self.recipe.config(stage.tile)).to(self.device, memory_format=torch.channels_last).train()
         if state:
             self.net.load_state_dict(state, strict=False)
+        else:  # it begins by answering the base
+            zeroed(self.net.head[2]), zeroed(self.net.skip[0])
         self.ema = {name: tensor.clone() for name, tensor in state_of(self.net).items()}
         learns = train_branch(self.net, stage.branch)
         self.optimiser = torch.optim.AdamW(learns, lr=stage.rate, weight_decay=1e-4)
 
     def run(self, checkpoint: Path | None = None, minutes: float = float("inf"), every: float = 120.0) -> bool:
-        """Trains until the recipe ends (True) or the minutes are over. Saves to checkpoint now and then, and at the end."""
+        """Trains until the recipe ends (True) or the minutes are over; saves to checkpoint now and then."""
         start, saved = time.monotonic(), time.monotonic()
         before = self.state.seconds
         while self.state.stage < len(self.recipe.stages):
@@ -256,6 +261,8 @@ class Trainer:
                 self.state.seconds = before + now - start
                 if self.state.step % 100 == 0:
                     self._tell(loss, batch)
+                if self.state.step % self.recipe.validate == 0 and self.held:
+                    self._tell_held()
                 over = now - start > 60 * minutes
                 if checkpoint and (over or now - saved > every):
                     self.save(checkpoint)
@@ -296,6 +303,7 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
         state.step += 1
+        state.taken += 1
         state.samples += len(x0)
         keep = min(0.9995, (state.step + 1) / (state.step + 20))
         with torch.no_grad():
@@ -310,6 +318,29 @@ class Trainer:
             f"stage {self.state.stage} tile {stage.tile} step {self.state.step}/{stage.steps} loss {loss:.4f} "
             f"of {zero:.4f}, {self.state.samples / max(self.state.seconds, 1e-9):.1f} samples/s"
         )
+
+    def held_error(self, scenes: int = 12) -> float:
+        """Root mean square error on made-up scenes of held-out places, one step, over that of the base; their mean."""
+        net = SSNet(self.net.config).to(self.device).eval()
+        load_state(net, self.ema)
+        shares = []
+        for k in range(scenes):
+            rng = np.random.default_rng([self.recipe.seed, 2 * 10**6, k])
+            seen = made_up(self.held, self.recipe, net.config.tile, rng)
+            seen = {key: value[:8].to(self.device) for key, value in seen.items()}
+            noise = torch.randn(seen["residual"].shape, generator=torch.Generator().manual_seed(k)).to(self.device)
+            with torch.inference_mode():
+                t = torch.full((1,), diffusion.T - 1, device=self.device)
+                x0 = net(noise, t, *(seen[key] for key in ("lms", "pan", "ms")))
+            error = (x0 * self.sigma - seen["residual"]).square().mean() / seen["residual"].square().mean()
+            shares.append(float(error.sqrt()))
+        return float(np.mean(shares))
+
+    def _tell_held(self) -> None:
+        state = self.state
+        share = self.held_error()
+        self.log.append({"stage": state.stage, "step": state.step, "samples": state.samples, "error": share})
+        self.say(f"stage {state.stage} step {state.step}: held-out error {share:.4f} of the base's")
 
     def _next_stage(self) -> None:
         self.state = dataclasses.replace(self.state, stage=self.state.stage + 1, step=0, pool=0, used=0)
@@ -327,6 +358,7 @@ class Trainer:
                 "ema": self.ema,
                 "optimiser": self.optimiser.state_dict(),
                 "sigma": self.sigma,
+                "log": self.log,
             },
             partial,
         )
@@ -334,13 +366,13 @@ class Trainer:
 
     def load(self, path: Path) -> None:
         saved = torch.load(path, map_location=self.device, weights_only=True)
-        self.state, self.sigma = State(**saved["state"]), saved["sigma"]
+        self.state, self.sigma, self.log = State(**saved["state"]), saved["sigma"], saved.get("log", [])
         if self.state.stage < len(self.recipe.stages):
             self._begin_stage(saved["net"])
             self.optimiser.load_state_dict(saved["optimiser"])
         self.ema = saved["ema"]
 
-    def card(self, training: dict) -> weights.Card:
+    def card(self, training: dict, licence: str = "") -> weights.Card:
         recipe = self.recipe
         return weights.Card(
             id=recipe.id,
@@ -355,11 +387,9 @@ class Trainer:
             steps=1,
             arch=recipe.config(recipe.stages[min(self.state.stage, len(recipe.stages) - 1)].tile),
             training=training,
+            licence=licence,
         )
 
 
 def _held(name: str, recipe: Recipe) -> bool:
     return any(part in name for part in recipe.held_out)
-
-
-__all__ = ["Recipe", "Stage", "Trainer", "csv", "json", "read_recipe"]

@@ -1,0 +1,77 @@
+"""The train command: a recipe and imagery in; a weights file, a log and a checkpoint out."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from . import __version__, devices, imagery, weights
+from .errors import ConfigError
+from .training import Trainer, read_recipe
+
+
+def train(
+    recipe: str | Path,
+    paths: Sequence[str | Path],
+    out: str | Path,
+    say: Callable[[str], None],
+    device: str = "auto",
+    minutes: float = math.inf,
+    licence: str = "",
+) -> bool:
+    """Trains until the recipe ends (True), or the minutes do. Called again, it goes on.
+
+    What was learnt so far is in out; beside it lie a log (.csv) and, until the end, a checkpoint (.ckpt).
+    """
+    recipe, out = Path(recipe), Path(out)
+    checkpoint = out.with_suffix(".ckpt")
+    text = _read(recipe)
+    trainer = Trainer(read_recipe(text), imagery.load(paths), devices.choose(device), say)
+    if checkpoint.exists():
+        trainer.load(checkpoint)
+        say(f"going on from {checkpoint}: stage {trainer.state.stage}, step {trainer.state.step}")
+    ended = trainer.run(checkpoint, minutes)
+    half = {name: tensor.half() for name, tensor in trainer.ema.items()}
+    weights.save(out, half, trainer.card(_told(trainer, text), licence))
+    _write_log(out.with_suffix(".csv"), trainer.log)
+    if ended:
+        checkpoint.unlink()
+    return ended
+
+
+def _read(recipe: Path) -> str:
+    try:
+        return recipe.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"the recipe {recipe} cannot be read: {error.strerror or error}") from None
+
+
+def _told(trainer: Trainer, recipe: str) -> dict:
+    """What the weights' card says of how they were made."""
+    state = trainer.state
+    cuda = trainer.device.type == "cuda"
+    return {
+        "places": [place.name for place in trainer.train],
+        "samples": state.samples,
+        "steps": state.taken,
+        "seconds": round(state.seconds),
+        "hardware": torch.cuda.get_device_name(trainer.device)
+        if cuda
+        else f"{os.cpu_count()} cores, {platform.machine()}",
+        "held_out_error": trainer.log[-1]["error"] if trainer.log else None,
+        "version": __version__,
+        "recipe": recipe,
+    }
+
+
+def _write_log(path: Path, rows: list[dict]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["stage", "step", "samples", "error"])
+        writer.writeheader()
+        writer.writerows(rows)

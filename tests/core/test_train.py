@@ -1,0 +1,110 @@
+"""The train command: imagery in, weights out that the engine runs, and a run that goes on where it stopped."""
+
+import csv
+
+import numpy as np
+import pytest
+from osgeo import gdal
+from scenes import smooth_scene
+
+from ssdiff_core import cli, imagery, weights
+from ssdiff_core.engine import Engine
+from ssdiff_core.errors import ConfigError
+from ssdiff_core.simulate import Picture
+from ssdiff_core.training import Place
+
+RECIPE = """
+id = "tiny"
+sensors = ["qb"]
+bands = ["blue", "green", "red", "nir"]
+held_out = ["elsewhere"]
+pool = 2
+validate = 4
+net = { keys = 4 }
+[[stages]]
+tile = 16
+steps = 4
+batch = 2
+warmup = 1
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def place(name: str, seed: int, n=2) -> Place:
+    images = np.random.default_rng(seed).integers(20, 220, (n, 4, 64, 64)).astype(np.uint8)
+    return Place(name, tuple(Picture(image, (650.0, 560.0, 470.0, 830.0)) for image in images))
+
+
+def raster(path, names=("Red", "green", "BLUE", "NIR"), side=300, hole=True):
+    image = np.random.default_rng(0).integers(1, 2000, (4, side, side)).astype(np.uint16)
+    if hole:
+        image[:, 10:12, 280:] = 0
+    file = gdal.GetDriverByName("GTiff").Create(str(path), side, side, 4, gdal.GDT_UInt16)
+    for index, name in enumerate(names, 1):
+        band = file.GetRasterBand(index)
+        band.SetDescription(name)
+        band.SetNoDataValue(0)
+        band.WriteArray(image[index - 1])
+    return image
+
+
+def test_a_pack_keeps_everything(tmp_path):
+    places = [place("here", 1), place("elsewhere", 2, 3)]
+    imagery.write_pack(tmp_path / "pack.npz", places)
+    read = imagery.load([tmp_path / "pack.npz"])
+    assert [(p.name, len(p.pictures), p.pictures[0].wavelengths) for p in read] == [
+        (p.name, len(p.pictures), p.pictures[0].wavelengths) for p in places
+    ]
+    assert np.array_equal(read[1].pictures[2].image, places[1].pictures[2].image)
+
+
+def test_a_raster_is_cut_into_pictures_without_holes_by_the_names_of_its_bands(tmp_path):
+    image = raster(tmp_path / "city.tif")
+    (found,) = imagery.load([tmp_path])
+    assert found.name == "city"
+    assert found.pictures[0].wavelengths == (660.0, 555.0, 480.0, 835.0)
+    assert np.array_equal(found.pictures[0].image, image[:, :256, :256])
+    assert found.pictures[0].full == pytest.approx(np.quantile(image[:, :256, :256], 0.999))
+    raster(tmp_path / "other.tif", names=("a", "b", "c", "d"))
+    with pytest.raises(ConfigError, match="has a band 'a'"):
+        imagery.load([tmp_path / "other.tif"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match="there is no imagery"):
+        imagery.load([tmp_path / "empty"])
+    np.savez(tmp_path / "no.npz", a=np.zeros(3))
+    with pytest.raises(ConfigError, match="no pack"):
+        imagery.load([tmp_path / "no.npz"])
+
+
+def test_training_from_the_command_line_gives_weights_that_fuse(tmp_path, recipe, capsys):
+    imagery.write_pack(tmp_path / "pack.npz", [place("here", 1), place("elsewhere", 2)])
+    out = tmp_path / "tiny.safetensors"
+    command = ["train", str(recipe), str(tmp_path / "pack.npz"), "-o", str(out), "--device", "cpu", "--licence", "CC0"]
+    assert cli.main([*command, "--minutes", "0"]) == 0
+    assert "not yet done" in capsys.readouterr().err
+    assert out.with_suffix(".ckpt").exists()
+    assert cli.main(command) == 0
+    assert "going on" in capsys.readouterr().err
+    assert not out.with_suffix(".ckpt").exists()
+    made = weights.load(out)
+    assert made.card.training["places"] == ["here"]
+    assert made.card.training["samples"] == 8
+    assert made.card.licence == "CC0"
+    assert made.card.training["recipe"] == RECIPE
+    with open(out.with_suffix(".csv")) as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["4"]
+    assert 0.5 < float(rows[0]["error"]) < 2
+    scene = smooth_scene(48, 48)
+    assert np.isfinite(Engine(made, "cpu").fuse(scene)).all()
+
+
+def test_a_recipe_that_is_not_there_is_one_sentence(tmp_path, capsys):
+    assert cli.main(["train", str(tmp_path / "no.toml"), str(tmp_path), "-o", str(tmp_path / "o")]) == 1
+    assert "the recipe" in capsys.readouterr().err

@@ -1,0 +1,142 @@
+"""Training: stopped and resumed it gives the same weights, it learns, and it never sees what is held out."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ssdiff_core import training, weights
+from ssdiff_core.engine import Engine
+from ssdiff_core.errors import ConfigError
+from ssdiff_core.network import BRANCHES, SSNet, load_state
+from ssdiff_core.simulate import Picture
+from ssdiff_core.training import Place, Recipe, Stage, Trainer
+
+NAIP = (650.0, 560.0, 470.0, 830.0)
+TINY = Recipe(
+    id="tiny",
+    sensors=("qb", "gf2"),
+    bands=("blue", "green", "red", "nir"),
+    stages=(Stage(tile=16, steps=6, batch=4, rate=1e-3, warmup=2),),
+    held_out=("elsewhere",),
+    pool=2,
+    most=4,
+    net={"keys": 4},
+)
+
+
+def place(name: str, seed: int) -> Place:
+    """Patches of six materials, each with a texture that all bands share."""
+    rng, pictures = np.random.default_rng(seed), []
+    for _ in range(2):
+        materials = rng.uniform(30, 160, (6, 4))[rng.integers(0, 6, (16, 16))].transpose(2, 0, 1)
+        image = np.kron(materials, np.ones((4, 4))) * np.exp(rng.normal(0, 0.2, (64, 64)))
+        pictures += [Picture(image.clip(0, 255).astype(np.uint8), NAIP)]
+    return Place(name, tuple(pictures))
+
+
+PLACES = [place("here", 1), place("there", 2), place("elsewhere", 3)]
+
+
+def trainer(recipe=TINY, **kwargs) -> Trainer:
+    torch.manual_seed(123)  # training must not care
+    return Trainer(recipe, PLACES, say=lambda text: None, **kwargs)
+
+
+def same(a: dict, b: dict) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path):
+    recipe = replace(TINY, stages=(TINY.stages[0], Stage(tile=32, steps=3, batch=2, rate=1e-4, warmup=1)))
+    whole = trainer(recipe)
+    assert whole.run()
+    stops = 0
+    while True:
+        part = trainer(recipe)
+        if stops:
+            part.load(tmp_path / "checkpoint")
+        if part.run(tmp_path / "checkpoint", minutes=1e-9):  # one step at a time
+            break
+        stops += 1
+    assert stops >= 9
+    assert same(part.ema, whole.ema)
+    assert part.state.samples == whole.state.samples == 6 * 4 + 3 * 2
+
+
+def test_held_out_places_are_never_trained_on():
+    started = trainer()
+    assert [p.name for p in started.train] == ["here", "there"]
+    assert [p.name for p in started.held] == ["elsewhere"]
+    with pytest.raises(ConfigError, match="no imagery to train on"):
+        trainer(replace(TINY, held_out=("here", "there", "elsewhere")))
+
+
+@pytest.mark.parametrize("branch", ["spatial", "spectral"])
+def test_in_branch_wise_fine_tuning_what_is_frozen_stays_bit_identical(branch):
+    import re
+
+    recipe = replace(TINY, stages=(TINY.stages[0], replace(TINY.stages[0], branch=branch)))
+    run = trainer(recipe)
+    run.recipe = replace(recipe, stages=recipe.stages[:1])
+    run.run()
+    run.recipe, run.state.stage = recipe, 1
+    run._begin_stage(run.ema)
+    before = {name: tensor.clone() for name, tensor in run.net.state_dict().items()}
+    run.run()
+    after = run.net.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    stem = tuple(f"{branch}_stem.norm.{part}" for part in ("running_mean", "running_var", "num_batches_tracked"))
+    learnt = {name for name in before if re.match(BRANCHES[branch], name)}
+    assert moved <= learnt | set(stem)
+    assert len(moved & learnt) > 0.9 * len(learnt - set(stem))
+
+
+def test_training_comes_to_better_the_base_on_what_it_has_not_seen():
+    recipe = replace(TINY, stages=(replace(TINY.stages[0], steps=200, batch=8, warmup=20, rate=2e-3),), pool=8)
+    run = trainer(recipe)
+    rng = np.random.default_rng(99)
+    unseen = training.made_up(run.held, recipe, 16, rng)
+
+    def error() -> float:
+        net = SSNet(recipe.config(16))
+        load_state(net, run.ema)
+        with torch.inference_mode():
+            x_t = torch.randn(unseen["residual"].shape, generator=torch.Generator().manual_seed(0))
+            cond = [unseen[key] for key in ("lms", "pan", "ms")]
+            x0 = net.eval()(x_t, torch.tensor([999]), *cond)
+        return float((x0 * run.sigma - unseen["residual"]).abs().mean())
+
+    base = float(unseen["residual"].abs().mean())
+    assert error() == pytest.approx(base, rel=1e-5)
+    run.run()
+    assert error() < 0.98 * base
+
+
+def test_what_training_shows_the_network_is_what_the_engine_shows_it(tmp_path):
+    """A network that answers its base unchanged must give, through the engine, the scene's own base."""
+    run = trainer(replace(TINY, stages=(replace(TINY.stages[0], tile=32),), net={"keys": 8}))
+    rng = np.random.default_rng(5)
+    from ssdiff_core import sensors, simulate
+    from ssdiff_core.statistics import Survey
+
+    drawn = simulate.draw(sensors.get("gf2"), NAIP, False, 2.0, rng)
+    scene = simulate.make([PLACES[0].pictures[0]], drawn, 4, rng, 32)[0]
+    survey = Survey("mtf-glp-fs", tuple(map(float, drawn.believed_mtf)), 4, "cubic")
+    block = replace(scene.block, stats=survey.stats(survey.gather(scene.block)))
+    seen = training.conditions(block, run.recipe)
+    engine = Engine(weights.Weights(run.card({}), run.net.eval()), "cpu")
+    canvas = engine._lay_out(block, *block.masks(), np.ones(block.pan.shape, bool))
+    here = (slice(None), *block.core.within(canvas.cells.window))
+    assert torch.allclose(canvas.pan[here], seen["pan"], atol=1e-4)
+    assert torch.allclose(canvas.base[here], seen["lms"], atol=1e-4)
+
+
+def test_a_recipe_is_read_from_toml():
+    text = 'id = "x"\nsensors = ["qb"]\nbands = ["r"]\nnet = { keys = 16 }\n[[stages]]\ntile = 64\nsteps = 5\n'
+    recipe = training.read_recipe(text)
+    assert (recipe.id, recipe.sensors, recipe.stages, recipe.net) == ("x", ("qb",), (Stage(64, 5),), {"keys": 16})
+    for wrong in ("id = ", 'id = "x"\ncolour = 3'):
+        with pytest.raises(ConfigError, match="cannot be understood"):
+            training.read_recipe(wrong)
