@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
+import torch
 
 from .errors import ConfigError
-from .ground import BLUR_REACH
-from .resample import Strip, _cubic, blur, mtf_sigma, strips
+from .resample import BLUR_REACH, Strip, blur, cubic, mtf_sigma
 
 TAPS = 41  # of the toolboxes' MTF filter
 NEARLY = 1e-3  # what files may be off a whole ratio or pixel
@@ -117,7 +118,18 @@ def shrinker(at: np.ndarray, ratio: float) -> list[Strip]:
     reach = math.ceil(2 * ratio)
 
     def weigh(at: np.ndarray, n: int) -> np.ndarray:
-        weights = _cubic(np.abs(np.arange(n) - at[:, None]) / ratio)
+        weights = cubic(np.abs(np.arange(n) - at[:, None]) / ratio)
         return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
     return strips(at, reach, weigh, SIDE)
+
+
+def strips(at: np.ndarray, reach: int, weigh: Callable[[np.ndarray, int], np.ndarray], side: int) -> list[Strip]:
+    """The matrix weigh(at, n) for any rising positions on an axis without ends, `side` answers at a time."""
+    answer = []
+    for first in range(0, len(at), side):
+        part = at[first : first + side]
+        start = math.floor(part[0] + 1e-9) - reach
+        here = part - start
+        answer.append(Strip(start, torch.from_numpy(weigh(here, math.ceil(here[-1] - 1e-9) + reach + 1))))
+    return answer

@@ -166,13 +166,13 @@ def _scatter(weights: np.ndarray, taps: np.ndarray, n: int) -> np.ndarray:
 
 def _weight(d: np.ndarray, kernel: str) -> np.ndarray:
     if kernel == "cubic":
-        return _cubic(np.abs(d))
+        return cubic(np.abs(d))
     table = _twenty_three_tap()
     place = (np.abs(d) * _TABLE_STEPS).clip(max=len(table) - 1)
     return np.interp(place, np.arange(len(table)), table)
 
 
-def _cubic(d: np.ndarray) -> np.ndarray:
+def cubic(d: np.ndarray) -> np.ndarray:
     """Keys' cubic convolution, a = -1/2: what GDAL calls cubic."""
     near = 1 + d * d * (1.5 * d - 2.5)
     far = 2 + d * (-4 + d * (2.5 - 0.5 * d))

