@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from dataclasses import asdict, fields
 
@@ -20,13 +21,16 @@ DTYPES = ("uint8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
+    for name in ("SIGTERM", "SIGBREAK"):  # a polite end is one, whoever asks for it
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         args.run(args)
     except (SSDiffError, OSError) as error:
         print(f"ssdiff: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("ssdiff: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"ssdiff: {interrupt if interrupt.args else 'interrupted'}", file=sys.stderr)
         return 130
     return 0
 

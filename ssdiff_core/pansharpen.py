@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,7 +72,8 @@ def pansharpen(pan, ms, out, wishes: Wishes, say: Callable[[str], None], reporte
     stats = scene_stats(scene, survey, wishes.memory) if survey else SceneStats(mtf=sensor.mtf)
     pixels = scene.window.height * scene.window.width
     progress = forewarning(reporter(pixels), say, wishes.method)
-    fuse(scene, engine, output, stats, provenance, progress, wishes.resume, wishes.memory)
+    hands = 1 if wishes.method == "ssdiff" else os.cpu_count() or 1  # a network wants all processors for itself
+    fuse(scene, engine, output, stats, provenance, progress, wishes.resume, wishes.memory, hands=hands, say=say)
 
 
 def aligned(scene: Scene, wish: str, say: Callable[[str], None]) -> Scene:

@@ -1,0 +1,78 @@
+"""Threads that hand things on to each other, and that all end when one of them fails or a person has had enough."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+TICK = 0.1
+"seconds until a thread that waits looks whether all is to stop"
+
+
+class Stopped(Exception):
+    "Another thread has failed, or the work was interrupted."
+
+
+class Line:
+    """A queue of one between threads."""
+
+    def __init__(self, stop: threading.Event):
+        self._queue, self._stop = queue.Queue(maxsize=1), stop
+
+    def put(self, item) -> None:
+        while not self._stop.is_set():
+            with contextlib.suppress(queue.Full):
+                return self._queue.put(item, timeout=TICK)
+        raise Stopped
+
+    def get(self):
+        while not self._stop.is_set():
+            with contextlib.suppress(queue.Empty):
+                return self._queue.get(timeout=TICK)
+        raise Stopped
+
+    def end(self, getters: int = 1) -> None:
+        """Tells that many threads that nothing more will come from this one."""
+        for _ in range(getters):
+            self.put(None)
+
+    def items(self, putters: int = 1) -> Iterator:
+        """What comes until that many threads have nothing more."""
+        while putters:
+            item = self.get()
+            if item is None:
+                putters -= 1
+            else:
+                yield item
+
+
+def together(works: Sequence[Callable[[], None]], stop: threading.Event, meanwhile=lambda: None) -> None:
+    """Does all works, each in a thread of its own, and raises the first error that one of them met.
+
+    The calling thread only waits and calls `meanwhile` from time to time: so it hears an interrupt at once.
+    """
+    failed: list[BaseException] = []
+
+    def guarded(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            failed.append(error)
+            stop.set()
+
+    threads = [threading.Thread(target=guarded, args=(work,), daemon=True) for work in works]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(TICK)
+                meanwhile()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    if failed:
+        raise next((error for error in failed if not isinstance(error, Stopped)), failed[0])
