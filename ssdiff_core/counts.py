@@ -1,4 +1,8 @@
-"""From what an engine answers to what a file holds, and the exact statistics of it, at the speed of memory."""
+"""From what an engine answers to what a file holds, with exact statistics, at the speed of memory.
+
+Torch does the sweeps, because numpy's take several times as long; all that is done to some rows is done while they are
+in the processor's cache.
+"""
 
 from __future__ import annotations
 
@@ -8,58 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
-CACHED = 1 << 15
-"pixels that stay in the processor's cache while something is done to them again and again"
-
-
-def in_counts(pixels: np.ndarray, kind: np.dtype, nodata: float | None) -> np.ndarray:
-    """Fused values (bands, h, w) as a file of that type holds them: rounded and within the type, nodata where NaN and
-    nowhere else."""
-    counts = np.empty(pixels.shape, kind)
-    for band, answer in zip(pixels, counts):
-        for rows in _strips(band.shape):
-            (_as_floats if kind.kind == "f" else _as_integers)(band[rows], answer[rows], nodata)
-    return counts
-
-
-def _strips(shape: tuple[int, int]) -> Iterator[slice]:
-    """An image's rows, as many at a time as stay in the cache."""
-    step = max(CACHED // max(shape[1], 1), 1)
-    return (slice(row, row + step) for row in range(0, shape[0], step))
-
-
-def _as_integers(values: np.ndarray, counts: np.ndarray, nodata: float | None) -> None:
-    info = np.iinfo(counts.dtype)
-    least, most = info.min + (nodata == info.min), info.max - (nodata == info.max)
-    exact = torch.float64 if counts.itemsize > 2 else torch.float32  # holds every count of the type
-    # Torch, because numpy's clip and maximum take several times as long.
-    whole = torch.from_numpy(values).to(exact).clamp(int(least), int(most)).round_().numpy()
-    with np.errstate(invalid="ignore"):  # NaN has no count; it becomes nodata below
-        np.copyto(counts, whole, casting="unsafe")
-    if nodata is not None:
-        if least <= nodata <= most:
-            counts += counts == int(nodata)
-        _mask(values, counts, nodata)
-
-
-def _as_floats(values: np.ndarray, counts: np.ndarray, nodata: float | None) -> None:
-    np.copyto(counts, values, casting="same_kind")
-    if nodata is not None and not math.isnan(nodata):
-        clash = counts == counts.dtype.type(nodata)
-        counts[clash] = np.nextafter(counts[clash], counts.dtype.type(np.inf))
-        _mask(values, counts, nodata)
-
-
-def _mask(values: np.ndarray, counts: np.ndarray, nodata: float) -> None:
-    masked = np.isnan(values)
-    if masked.any():
-        counts[masked] = nodata
+CACHED = 1 << 17
+"pixels that stay in the processor's cache with what is made of them"
 
 
 @dataclass(frozen=True)
 class Sums:
-    """What one band's statistics are made of. Of blocks they add up; of integers up to 16 bits, exactly."""
+    """What the statistics of a band are made of. Those of blocks add up; of integers up to 16 bits, exactly."""
 
     count: int = 0
     least: float = math.inf
@@ -76,32 +37,67 @@ class Sums:
             self.squares + other.squares,
         )
 
-    @staticmethod
-    def of(band: np.ndarray, nodata: float | None) -> Sums:
-        """Of the valid pixels of a band (h, w)."""
-        answer, number = Sums(), int if band.dtype.kind in "iu" else float  # Python's integers have no end
-        for rows in _strips(band.shape):
-            valid = _valid(band[rows], nodata)
-            if valid.size:
-                values = valid.astype(np.float64).ravel()
-                sums = number(values.sum()), number(np.einsum("i,i", values, values))
-                answer += Sums(valid.size, number(valid.min()), number(valid.max()), *sums)
-        return answer
-
     @property
     def mean(self) -> float:
         return self.total / self.count
 
     @property
     def deviation(self) -> float:
-        """From the mean, as all statistics of GDAL: of the pixels as they are, not as a sample of more."""
+        """As GDAL has it: of these pixels, not of more that they were a sample of."""
         if isinstance(self.total, int):  # no digit is lost where the mean is large and the deviation small
-            return math.sqrt(self.count * self.squares - self.total**2) / self.count
+            return math.sqrt(max(self.count * self.squares - self.total**2, 0)) / self.count
         return math.sqrt(max(self.squares / self.count - self.mean**2, 0.0))
 
 
-def _valid(values: np.ndarray, nodata: float | None) -> np.ndarray:
-    if nodata is None and values.dtype.kind != "f":
-        return values
-    masked = np.isnan(values) if nodata is None or math.isnan(nodata) else values == values.dtype.type(nodata)
-    return values[~masked] if masked.any() else values
+def counted(pixels: np.ndarray, kind: np.dtype, nodata: float | None) -> tuple[np.ndarray, tuple[Sums, ...]]:
+    """Fused values (bands, h, w) as a file of that type holds them: rounded and within the type, nodata where NaN and
+    nowhere else. And the sums of each band's valid pixels."""
+    counts = np.empty(pixels.shape, kind)
+    sums = []
+    for band, answer in zip(pixels, counts):
+        here = Sums()
+        for rows in _strips(band.shape):
+            held = _held(torch.from_numpy(band[rows]), kind, nodata)
+            strip = _sums(held, int if kind.kind in "iu" else float)
+            if strip.count < held.numel():
+                held = held.masked_fill(held.isnan(), _filler(kind, nodata))
+            np.copyto(answer[rows], held.numpy(), casting="unsafe")
+            here += strip
+        sums.append(here)
+    return counts, tuple(sums)
+
+
+def _strips(shape: tuple[int, int]) -> Iterator[slice]:
+    step = max(CACHED // max(shape[1], 1), 1)
+    return (slice(row, row + step) for row in range(0, shape[0], step))
+
+
+def _held(values: Tensor, kind: np.dtype, nodata: float | None) -> Tensor:
+    """The values as the type holds them, clear of nodata; NaN stays."""
+    if kind.kind == "f":
+        values = values.to(torch.float64 if kind.itemsize > 4 else torch.float32)
+        clash = None if nodata is None or math.isnan(nodata) else values == nodata
+        if clash is None or not clash.any():
+            return values
+        return torch.where(clash, values.nextafter(values.new_tensor(math.inf)), values)
+    info = np.iinfo(kind)
+    least, most = int(info.min) + (nodata == info.min), int(info.max) - (nodata == info.max)
+    exact = torch.float64 if kind.itemsize > 2 else torch.float32  # knows every count of the type
+    whole = values.to(exact).clamp(least, most).round_()
+    return whole if nodata is None or not least <= nodata <= most else whole.add_(whole == nodata)
+
+
+def _filler(kind: np.dtype, nodata: float | None) -> float:
+    return nodata if nodata is not None else math.nan if kind.kind == "f" else 0
+
+
+def _sums(held: Tensor, number: type) -> Sums:
+    least, most = held.aminmax()
+    if least.isnan():
+        held = held[~held.isnan()]
+        if not held.numel():
+            return Sums()
+        least, most = held.aminmax()
+    values = held.double().flatten()
+    each = least.item(), most.item(), values.sum().item(), values.dot(values).item()
+    return Sums(held.numel(), *map(number, each))

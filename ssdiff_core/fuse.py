@@ -6,13 +6,14 @@ the output. So a run that was killed can be resumed, and a half image never bear
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
 import math
+import operator
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass
 from functools import reduce
@@ -20,8 +21,8 @@ from functools import reduce
 import torch
 from osgeo import gdal
 
-from .blocks import SceneStats
-from .counts import Sums, in_counts
+from .blocks import Block, SceneStats
+from .counts import Sums, counted
 from .errors import RasterError, SSDiffError
 from .output import Output, check_room, clean_up, finish, make_working_file, output_for
 from .pipeline import Line, Stopped, together
@@ -29,12 +30,10 @@ from .scene import Reader, Scene, one_line
 from .tiled import Layout, head, layout_of, put
 from .tiles import Window
 
-__all__ = ["MEMORY", "Output", "block_side", "blocks_of", "fuse", "output_for"]
+__all__ = ["MEMORY", "Output", "block_side", "blocks_of", "fuse", "output_for", "scene_stats"]
 
 MEMORY = 1024
 "MiB that a run may hold, if nobody says otherwise; what an engine needs for itself comes on top"
-ON_DISK = 1.0
-"seconds of work that a power cut may cost"
 CACHED = 768
 "side of the blocks from which on larger ones win nothing, if an engine looks at nothing around them"
 FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -81,7 +80,7 @@ def fuse(
         work = _begin(scene, output, provenance, side, resume, len(blocks), say)
         todo = {i: window for i, window in blocks.items() if i not in work.done}
         _stream(scene, engine, stats, todo, output, work, hands, progress)
-        sums = [reduce(Sums.__add__, band) for band in zip(*(work.done[i] for i in blocks))]
+        sums = [reduce(operator.add, band) for band in zip(*(work.done[i] for i in blocks))]
         stop = threading.Event()
         together([lambda: finish(output, sums, work.final, stop)], stop)
     except KeyboardInterrupt:
@@ -187,37 +186,70 @@ def _entries(lines: Iterable[str]) -> dict[int, tuple[Sums, ...]]:
     return done
 
 
-def _vouch(image, journal, entries: dict[int, tuple[Sums, ...]]) -> None:
+def _vouch(image, journal, done: dict[int, tuple[Sums, ...]], written: list) -> None:
     """Brings the image to the disk, and only then says which blocks are there."""
-    os.fsync(image.fileno())
-    for number, bands in entries.items():
-        print(json.dumps([number, [astuple(band) for band in bands]]), file=journal)
-    journal.flush()
+    if written:
+        os.fsync(image.fileno())
+    for number, bands in written:
+        print(json.dumps([number, [astuple(band) for band in bands]]), file=journal, flush=True)
+        done[number] = bands
 
 
 # --- block by block --------------------------------------------------------------------------------------------------
 
 
-def _stream(scene, engine, stats, todo: dict[int, Window], output: Output, work: Work, hands: int, progress) -> None:
-    """Reads in one thread, computes in as many as there are hands and writes in one; adds to work.done."""
-    stop = threading.Event()
-    read, fused = Line(stop), Line(stop)
-    total, shares = len(todo) + len(work.done), dict.fromkeys(work.done, 1.0)
+def scene_stats(scene: Scene, survey, memory: int = MEMORY, hands: int = 1) -> SceneStats:
+    """One pass over the scene, block by block; what it answers does not depend on which block is ready first."""
+    stop, sums = threading.Event(), {}
+    side = block_side(memory, len(scene.ms), survey.reach, hands)
+    blocks = dict(enumerate(blocks_of(scene.window, side)))
+
+    def gather(number: int, window: Window, block: Block) -> None:
+        sums[number] = survey.gather(block)
+
+    with processors(hands):
+        together(_read_and_use(scene, SceneStats(), blocks, survey, hands, gather, stop), stop)
+    return survey.stats(reduce(operator.add, (sums[number] for number in blocks)))
+
+
+def _read_and_use(scene, stats, blocks: dict[int, Window], what, hands: int, use, stop) -> list[Callable[[], None]]:
+    """One work that reads blocks as an engine or a survey wants to see them, and as many as there are hands that use
+    them."""
+    read = Line(stop)
 
     def reading() -> None:
         reader = Reader(scene, stats)
-        for number, window in todo.items():
-            read.put((number, window, reader.read(window, engine.reach, engine.ms_halo)))
+        for number, window in blocks.items():
+            read.put((number, window, reader.read(window, what.reach, what.ms_halo)))
         read.end(hands)
 
-    def computing() -> None:
-        if hands > 1:
-            torch.set_num_threads(1)
-        for number, window, block in read.items():
-            counts = in_counts(engine.fuse(block, lambda share, n=number: heard(n, share)), output.dtype, output.nodata)
-            sums = tuple(Sums.of(band, output.nodata) for band in counts)
-            fused.put((number, window, counts, sums))
-        fused.end()
+    def using() -> None:
+        for item in read.items():
+            use(*item)
+
+    return [reading, *[using] * hands]
+
+
+@contextlib.contextmanager
+def processors(hands: int):
+    """Several hands get a processor each: to share all of them they would have to wait for each other at every step."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if hands > 1 else before)
+    yield
+    torch.set_num_threads(before)
+
+
+def _stream(scene, engine, stats, todo: dict[int, Window], output: Output, work: Work, hands: int, progress) -> None:
+    """Reads in one thread, computes in as many as there are hands, writes in one, and vouches in one; adds to
+    work.done."""
+    stop = threading.Event()
+    fused, written = Line(stop), Line(stop, room=0)
+    total, shares = len(todo) + len(work.done), dict.fromkeys(work.done, 1.0)
+    image = open(output.working, "r+b", buffering=0)  # noqa: SIM115 (of two threads)
+
+    def compute(number: int, window: Window, block: Block) -> None:
+        pixels = engine.fuse(block, lambda share: heard(number, share))
+        fused.put((number, window, *counted(pixels, output.dtype, output.nodata)))
 
     def heard(number: int, share: float) -> None:
         if stop.is_set():  # no need to compute a block to its end that nobody waits for
@@ -225,27 +257,22 @@ def _stream(scene, engine, stats, todo: dict[int, Window], output: Output, work:
         shares[number] = min(share, 0.99)
 
     def writing() -> None:
-        with open(output.working, "r+b", buffering=0) as image, open(output.journal, "a", encoding="utf-8") as journal:
-            since, last = {}, time.monotonic()
+        for _ in todo:
+            number, window, counts, sums = fused.get()
+            at = Window(window.row - scene.window.row, window.col - scene.window.col, *window.shape)
+            put(image, work.layout, counts, at)
+            shares[number] = 1.0
+            written.put((number, sums))
+
+    def vouching() -> None:
+        with open(output.journal, "a", encoding="utf-8") as journal:
             try:
-                for number, window, counts, sums in fused.items(hands):
-                    at = Window(window.row - scene.window.row, window.col - scene.window.col, *window.shape)
-                    put(image, work.layout, counts, at)
-                    since[number], shares[number] = sums, 1.0
-                    if time.monotonic() - last > ON_DISK:
-                        _vouch(image, journal, since)
-                        work.done.update(since)
-                        since, last = {}, time.monotonic()
+                while len(work.done) < total:
+                    _vouch(image, journal, work.done, [written.get(), *written.rest()])
             finally:
-                _vouch(image, journal, since)
-                work.done.update(since)
+                _vouch(image, journal, work.done, written.rest())
 
-    def told() -> None:
-        progress(sum(list(shares.values())) / total)
-
-    threads = torch.get_num_threads()
-    try:
-        together([reading, *[computing] * hands, writing], stop, told)
-    finally:
-        torch.set_num_threads(threads)
+    works = _read_and_use(scene, stats, todo, engine, hands, compute, stop)
+    with image, processors(hands):
+        together([*works, writing, vouching], stop, lambda: progress(sum(list(shares.values())) / total))
     progress(1.0)

@@ -16,10 +16,10 @@ class Stopped(Exception):
 
 
 class Line:
-    """A queue of one between threads."""
+    """A queue between threads; room for one thing, if nothing else is said, for any number if 0."""
 
-    def __init__(self, stop: threading.Event):
-        self._queue, self._stop = queue.Queue(maxsize=1), stop
+    def __init__(self, stop: threading.Event, room: int = 1):
+        self._queue, self._stop = queue.Queue(room), stop
 
     def put(self, item) -> None:
         while not self._stop.is_set():
@@ -33,19 +33,22 @@ class Line:
                 return self._queue.get(timeout=TICK)
         raise Stopped
 
-    def end(self, getters: int = 1) -> None:
-        """Tells that many threads that nothing more will come from this one."""
+    def rest(self) -> list:
+        """What is there now, without waiting."""
+        there = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                there.append(self._queue.get_nowait())
+        return there
+
+    def end(self, getters: int) -> None:
+        """Tells that many threads that nothing more will come."""
         for _ in range(getters):
             self.put(None)
 
-    def items(self, putters: int = 1) -> Iterator:
-        """What comes until that many threads have nothing more."""
-        while putters:
-            item = self.get()
-            if item is None:
-                putters -= 1
-            else:
-                yield item
+    def items(self) -> Iterator:
+        """What comes until the end."""
+        return iter(self.get, None)
 
 
 def together(works: Sequence[Callable[[], None]], stop: threading.Event, meanwhile=lambda: None) -> None:
