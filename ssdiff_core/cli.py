@@ -21,9 +21,6 @@ DTYPES = ("uint8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
-    for name in ("SIGTERM", "SIGBREAK"):  # a polite end is one, whoever asks for it
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         args.run(args)
     except (SSDiffError, OSError) as error:
@@ -140,6 +137,9 @@ def tell(sentence: str) -> None:
 def run_pansharpen(args) -> None:
     from . import pansharpen, progress
 
+    for name in ("SIGTERM", "SIGBREAK"):  # as if a person had interrupted
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     wishes = pansharpen.Wishes(
         **{item.name: getattr(args, item.name) for item in fields(pansharpen.Wishes) if item.name != "options"},
         options=tuple(args.options),

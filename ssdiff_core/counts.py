@@ -16,6 +16,8 @@ from torch import Tensor
 
 CACHED = 1 << 17
 "pixels that stay in the processor's cache with what is made of them"
+ALONE = 30_000
+"pixels up to which torch does not share a sweep out to several threads, which take longer to meet than to sweep"
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def counted(pixels: np.ndarray, kind: np.dtype, nodata: float | None) -> tuple[n
 
 
 def _strips(shape: tuple[int, int]) -> Iterator[slice]:
-    step = max(CACHED // max(shape[1], 1), 1)
+    step = max((CACHED if torch.get_num_threads() == 1 else ALONE) // max(shape[1], 1), 1)
     return (slice(row, row + step) for row in range(0, shape[0], step))
 
 
@@ -83,7 +85,8 @@ def _held(values: Tensor, kind: np.dtype, nodata: float | None) -> Tensor:
     info = np.iinfo(kind)
     least, most = int(info.min) + (nodata == info.min), int(info.max) - (nodata == info.max)
     exact = torch.float64 if kind.itemsize > 2 else torch.float32  # knows every count of the type
-    whole = values.to(exact).clamp(least, most).round_()
+    whole = values.to(exact).clamp(least, most)
+    np.rint(whole.numpy(), out=whole.numpy())  # torch would share even this out to its threads
     return whole if nodata is None or not least <= nodata <= most else whole.add_(whole == nodata)
 
 
@@ -99,5 +102,5 @@ def _sums(held: Tensor, number: type) -> Sums:
             return Sums()
         least, most = held.aminmax()
     values = held.double().flatten()
-    each = least.item(), most.item(), values.sum().item(), values.dot(values).item()
+    each = least.item(), most.item(), values.sum().item(), values.square().sum().item()
     return Sums(held.numel(), *map(number, each))

@@ -124,19 +124,20 @@ def make_working_file(output: Output, scene: Scene, provenance: dict[str, str]) 
 def _create(output: Output, scene: Scene, provenance: dict[str, str], options: list[str]) -> None:
     kind = gdal_array.NumericTypeCodeToGDALTypeCode(output.dtype.type)
     size = scene.window.width, scene.window.height
-    with _closing_well():
-        image = gdal.GetDriverByName("GTiff").Create(str(output.working), *size, len(scene.ms), kind, options)
+    with _closed(
+        gdal.GetDriverByName("GTiff").Create(str(output.working), *size, len(scene.ms), kind, options)
+    ) as image:
         _describe(image, scene, provenance)
-        del image
 
 
 @contextlib.contextmanager
-def _closing_well():
-    """GDAL writes much of a file when it is closed, and what goes wrong then raises nothing by itself."""
-    gdal.ErrorReset()
-    yield
-    if gdal.GetLastErrorType() >= gdal.CE_Failure:
-        raise RuntimeError(gdal.GetLastErrorMsg())
+def _closed(image: gdal.Dataset):
+    """GDAL writes much of a file when it closes it. What goes wrong then is raised here; a destructor prints it."""
+    yield image
+    if hasattr(image, "Close"):  # GDAL 3.8
+        image.Close()
+    else:
+        gdal.Dataset.__swig_destroy__(image)
 
 
 def _describe(image: gdal.Dataset, scene: Scene, provenance: dict[str, str]) -> None:
@@ -171,19 +172,17 @@ def _say(what: gdal.MajorObject, said: dict[str, str], imagery: dict[str, str]) 
 
 def finish(output: Output, sums: Sequence[Sums], final: bool, stop: threading.Event) -> None:
     """Statistics into the working file, and the whole image to its name."""
-    with _closing_well():
-        _seal(output, sums)
+    with _closed(gdal.OpenEx(str(output.working), gdal.OF_RASTER | gdal.OF_UPDATE)) as image:
+        _seal(image, output, sums)
     if not final:
-        with _closing_well():
-            _copy(output, stop)
+        _copy(output, stop)
     ready = output.working if final else output.finished
     with open(ready, "r+b") as file:
         os.fsync(file.fileno())
     os.replace(ready, output.path)
 
 
-def _seal(output: Output, sums: Sequence[Sums]) -> None:
-    image = gdal.OpenEx(str(output.working), gdal.OF_RASTER | gdal.OF_UPDATE)
+def _seal(image: gdal.Dataset, output: Output, sums: Sequence[Sums]) -> None:
     pixels = image.RasterXSize * image.RasterYSize
     for index, band_sums in enumerate(sums, 1):
         band = image.GetRasterBand(index)
@@ -204,7 +203,12 @@ def _copy(output: Output, stop: threading.Event) -> None:
         return int(not stop.is_set())
 
     listed = [f"{key}={value}" for key, value in options.items()]
-    _driver(output).CreateCopy(str(output.finished), image, options=listed, callback=going_on)
+    gdal.PushErrorHandler("CPLQuietErrorHandler")  # errors are raised; warnings are none of the user's
+    try:
+        with _closed(_driver(output).CreateCopy(str(output.finished), image, options=listed, callback=going_on)):
+            pass
+    finally:
+        gdal.PopErrorHandler()
 
 
 def clean_up(output: Output) -> None:

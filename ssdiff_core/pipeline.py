@@ -57,6 +57,8 @@ def together(works: Sequence[Callable[[], None]], stop: threading.Event, meanwhi
     The calling thread only waits and calls `meanwhile` from time to time: so it hears an interrupt at once.
     """
     failed: list[BaseException] = []
+    ended = threading.Semaphore(0)  # Python's own join takes a thread for ended when it is interrupted
+    running = len(works)
 
     def guarded(work: Callable[[], None]) -> None:
         try:
@@ -64,18 +66,19 @@ def together(works: Sequence[Callable[[], None]], stop: threading.Event, meanwhi
         except BaseException as error:
             failed.append(error)
             stop.set()
+        finally:
+            ended.release()
 
-    threads = [threading.Thread(target=guarded, args=(work,), daemon=True) for work in works]
-    for thread in threads:
-        thread.start()
+    for work in works:
+        threading.Thread(target=guarded, args=(work,), daemon=True).start()
     try:
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(TICK)
-                meanwhile()
+        while running:
+            running -= ended.acquire(timeout=TICK)
+            meanwhile()
     finally:
         stop.set()
-        for thread in threads:
-            thread.join()
+        while running:
+            with contextlib.suppress(KeyboardInterrupt):  # the second one changes nothing: all is ending already
+                running -= ended.acquire()
     if failed:
         raise next((error for error in failed if not isinstance(error, Stopped)), failed[0])
