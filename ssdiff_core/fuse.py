@@ -23,10 +23,10 @@ from osgeo import gdal
 
 from .blocks import Block, SceneStats
 from .counts import Sums, counted
-from .errors import RasterError, SSDiffError
+from .errors import RasterError, SSDiffError, one_line
 from .output import Output, check_room, clean_up, finish, make_working_file, output_for
 from .pipeline import Line, Stopped, together
-from .scene import Reader, Scene, one_line
+from .scene import Reader, Scene
 from .tiled import Layout, head, layout_of, put
 from .tiles import Window
 
