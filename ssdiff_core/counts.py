@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-CACHED = 1 << 17
+CACHED = 1 << 18
 "pixels that stay in the processor's cache with what is made of them"
 ALONE = 30_000
 "pixels up to which torch does not share a sweep out to several threads, which take longer to meet than to sweep"
