@@ -235,8 +235,10 @@ def processors(hands: int):
     """Several hands get a processor each: to share all of them they would have to wait for each other at every step."""
     before = torch.get_num_threads()
     torch.set_num_threads(1 if hands > 1 else before)
-    yield
-    torch.set_num_threads(before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _stream(scene, engine, stats, todo: dict[int, Window], output: Output, work: Work, hands: int, progress) -> None:
