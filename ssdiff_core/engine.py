@@ -25,7 +25,7 @@ from .network import SSNet
 from .noise import normal
 from .resample import REACH, reflect
 from .tiles import Cells, Grid, Window, blend, split
-from .units import Units, units
+from .units import Units, full_scale, units
 from .weights import Weights
 
 BATCH = {"cpu": 4, "cuda": 128, "mps": 16}
@@ -203,7 +203,7 @@ class Engine:
             net = net.to(getattr(torch, self._precision))
         elif device.type == "cuda":
             with torch.inference_mode():
-                net = half_if_close(net, self._sigma, self.steps)
+                net = half_if_close(net, self._sigma / full_scale(self.card.scale), self.steps)
         self.net, self.dtype = net, next(net.parameters()).dtype
 
     def _side(self) -> int:

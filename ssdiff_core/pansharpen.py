@@ -15,6 +15,7 @@ from .blocks import SceneStats
 from .classical import METHODS, Classical
 from .errors import ConfigError
 from .fuse import MEMORY, fuse, output_for, scene_stats
+from .groups import Grouped, groups
 from .origin import in_order, multispectral, sensor_of
 from .progress import duration
 from .scene import Scene, alignment, open_scene
@@ -105,32 +106,52 @@ def prepare(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, say) -> tuple[
     if wishes.method == "ssdiff":
         from .engine import Engine
 
-        used = weights.load(find_weights(wishes.weights, len(scene.ms), ratio))
+        used = weights.load(find_weights(wishes.weights, sensor.id, len(scene.ms), ratio))
         engine = Engine(used, wishes.device, steps=wishes.steps, samples=wishes.samples, seed=wishes.seed, say=say)
         survey = Survey(used.card.base, sensor.mtf, ratio, used.card.interpolation, sensor.pan_mtf)
         if used.card.base == "lms" and used.card.scale not in (SCENE, MOMENTS):
             survey = None  # such weights ask nothing of the scene
         told = {"weights": used.card.id, "weights_sha256": used.sha256, "steps": engine.steps, "seed": wishes.seed}
-        return engine, survey, {**said, **told, "samples": wishes.samples}
+        return for_bands(engine, sensor, len(scene.ms), say), survey, {**said, **told, "samples": wishes.samples}
     if wishes.method not in METHODS:
         raise ConfigError(f"there is no method {wishes.method!r}; these are: ssdiff, {', '.join(METHODS)}")
     engine = Classical(wishes.method, ratio)
     return engine, engine.survey(sensor.mtf, sensor.pan_mtf) if engine.needs_survey else None, said
 
 
-def find_weights(name: str, bands: int, ratio: float) -> Path:
-    """A weights file by path or by the id of a bundled one; auto: a bundled one for these bands and this ratio."""
+def find_weights(name: str, sensor: str, bands: int, ratio: float) -> Path:
+    """A weights file by path or by the id of a bundled one; auto: the bundled one that suits best.
+
+    That is one for the sensor, else a general one for so many bands, else a general one for groups of them.
+    """
     if name != "auto":
         bundled = RESOURCES / "weights" / f"{name}.safetensors"
         return bundled if bundled.exists() else Path(name)
-    for path in sorted((RESOURCES / "weights").glob("*.safetensors")):
-        card = weights.read_card(path)
-        if len(card.bands) == bands and card.suits(ratio):
-            return path
+    found = {path: weights.read_card(path) for path in sorted((RESOURCES / "weights").glob("*.safetensors"))}
+    suits = {path: card for path, card in found.items() if card.suits(ratio)}
+    for wanted in (
+        lambda card: card.sensor == sensor != sensors.GENERAL and len(card.bands) == bands,
+        lambda card: card.sensor == sensors.GENERAL and len(card.bands) == bands,
+        lambda card: card.sensor == sensors.GENERAL,
+    ):
+        fitting = [path for path, card in suits.items() if wanted(card)]
+        if fitting:
+            return fitting[0]
     raise ConfigError(
         f"there are no weights for {bands} bands at ratio {ratio:.3g}; name a file with --weights, "
         "or choose a classical method, such as --method mtf-glp-fs"
     )
+
+
+def for_bands(engine, sensor: sensors.Sensor, bands: int, say: Callable[[str], None]):
+    """The engine; with general weights for another number of bands, group by group."""
+    card = engine.card
+    size = len(card.bands)
+    if bands == size or card.sensor != sensors.GENERAL:
+        return engine
+    of_bands = groups(bands, size, sensor.wavelengths)
+    say(f"weights {card.id} take {size} bands; the {bands} of MS are fused in {len(of_bands)} group(s) of {size}")
+    return Grouped(engine, of_bands)
 
 
 def forewarning(report: Callable[[float], None], say: Callable[[str], None], method: str) -> Callable[[float], None]:

@@ -19,6 +19,15 @@ LEAST = 1e-3
 "of its mean: what a spread is at least, so that a scene of one colour is not all noise"
 
 
+SPREADS = 8.0
+"from dark to bright in an image, about"
+
+
+def full_scale(scale: float | str) -> float:
+    """What the brightest pixels are in such units, about."""
+    return SPREADS if scale == MOMENTS else 1.0
+
+
 @dataclass(frozen=True)
 class Units:
     zeros: Tensor

@@ -1,0 +1,73 @@
+"""A network for a few bands on a scene of any number of bands: band groups that each span the spectrum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from .blocks import Block, SceneStats
+
+OF_BANDS = ("gains", "mtf", "limits", "haze", "match", "caps", "offsets")
+
+
+def groups(bands: int, size: int, wavelengths: Sequence[float] = ()) -> list[tuple[int, ...]]:
+    """Bands in groups of `size`, each from short waves to long ones; bands that are left over are taken twice.
+
+    Every second, third ... band in order of wavelength: so each group looks like blue, green, red, near infrared.
+    """
+    order = sorted(range(bands), key=lambda band: wavelengths[band]) if len(wavelengths) == bands else range(bands)
+    order, count = list(order), -(-bands // size)
+    return [tuple(_filled(order[k::count], size)) for k in range(count)]
+
+
+def _filled(bands: list[int], size: int) -> list[int]:
+    """As many bands as a network wants: some stand for two neighbours."""
+    return [bands[i * len(bands) // size] for i in range(size)]
+
+
+class Grouped:
+    """An engine for `size` bands as one for any number: each group is fused by itself."""
+
+    def __init__(self, engine, of_bands: list[tuple[int, ...]]):
+        self.engine, self.groups = engine, of_bands
+
+    def __repr__(self) -> str:
+        return f"Grouped({self.engine}, {self.groups})"
+
+    @property
+    def reach(self) -> int:
+        return self.engine.reach
+
+    @property
+    def ms_halo(self) -> int:
+        return self.engine.ms_halo
+
+    def fuse(self, block: Block, progress: Callable[[float], None] | None = None) -> np.ndarray:
+        report = progress or (lambda share: None)
+        answer = np.empty((len(block.ms), *block.core.shape), np.float32)
+        missing = set(range(len(block.ms)))
+        for k, bands in enumerate(self.groups):
+            fused = self.engine.fuse(only(block, bands), lambda share, k=k: report((k + share) / len(self.groups)))
+            for band, image in zip(bands, fused):
+                if band in missing:
+                    answer[band] = image
+                    missing.discard(band)
+        return answer
+
+
+def only(block: Block, bands: Sequence[int]) -> Block:
+    """The block with these of its bands, and what is known of them. A hole in any band stays a hole in all."""
+    ms = block.ms[list(bands)]
+    if block.ms.dtype.kind == "f":
+        ms = np.where(np.isfinite(block.ms).all(0), ms, np.float32(np.nan))
+    return replace(block, ms=ms, stats=_stats_of(block.stats, bands))
+
+
+def _stats_of(stats: SceneStats, bands: Sequence[int]) -> SceneStats:
+    """Of these bands; of means and spreads, PAN's come last."""
+    picked = {name: tuple(getattr(stats, name)[band] for band in bands) for name in OF_BANDS if getattr(stats, name)}
+    if stats.means:
+        picked |= {name: tuple(getattr(stats, name)[i] for i in (*bands, -1)) for name in ("means", "spreads")}
+    return replace(stats, **picked)

@@ -1,0 +1,62 @@
+"""Networks for four bands on scenes of any number of bands."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scenes import smooth_scene, stiff_weights
+
+from ssdiff_core.engine import Engine
+from ssdiff_core.groups import Grouped, groups, only
+
+
+@given(st.integers(1, 16), st.integers(1, 8))
+def test_every_band_is_in_a_group_and_groups_are_full(bands, size):
+    found = groups(bands, size)
+    assert {band for group in found for band in group} == set(range(bands))
+    assert all(len(group) == size for group in found)
+    assert all(list(group) == sorted(group) for group in found)
+    assert len(found) == -(-bands // size)
+
+
+def test_groups_span_the_spectrum_whatever_the_order_of_bands():
+    assert groups(8, 4) == [(0, 2, 4, 6), (1, 3, 5, 7)]
+    assert groups(4, 4, (830, 660, 550, 480)) == [(3, 2, 1, 0)]
+    assert groups(3, 4) == [(0, 0, 1, 2)]
+    assert groups(1, 4) == [(0, 0, 0, 0)]
+    assert groups(6, 4) == [(0, 0, 2, 4), (1, 1, 3, 5)]
+
+
+@pytest.mark.parametrize("bands", [1, 3, 6])
+def test_each_band_is_what_its_group_gives(bands):
+    scene = smooth_scene(56, 60, bands=bands)
+    engine = Engine(stiff_weights(tile=32, scale="moments"), "cpu")
+    of_bands = groups(bands, 4)
+    fused = Grouped(engine, of_bands).fuse(scene)
+    assert fused.shape == (bands, 56, 60)
+    for group in of_bands:
+        alone = engine.fuse(only(scene, group))
+        for place, band in enumerate(group):
+            if group.index(band) == place and not any(band in g for g in of_bands[: of_bands.index(group)]):
+                assert np.array_equal(fused[band], alone[place])
+
+
+def test_a_hole_in_one_band_is_a_hole_in_all():
+    scene = smooth_scene(48, 48, bands=6)
+    ms = scene.ms.copy()
+    ms[1, 4, 5] = np.nan
+    scene = replace(scene, ms=ms)
+    fused = Grouped(Engine(stiff_weights(tile=32), "cpu"), groups(6, 4)).fuse(scene)
+    assert np.array_equal(np.isnan(fused).any(0), np.isnan(fused).all(0))
+    assert np.isnan(fused[0, 18, 22])
+    assert not np.isnan(fused).all()
+
+
+def test_progress_rises_to_one():
+    heard = []
+    scene = smooth_scene(48, 48, bands=6)
+    Grouped(Engine(stiff_weights(tile=32), "cpu"), groups(6, 4)).fuse(scene, heard.append)
+    assert heard == sorted(heard)
+    assert heard[-1] == 1
