@@ -1,0 +1,298 @@
+"""How good fused files are: measured on their scene, of any size, beside interpolation and a classical fusion.
+
+A `Study` is a scene, images of it and perhaps a reference; `measure` goes over it block by block and keeps the sums of
+each block, so what is true of the whole is known of every part as well. Scenes beyond a stated size are measured in
+blocks drawn from a seed.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial, reduce
+from pathlib import Path
+
+import numpy as np
+
+from . import measures
+from .conventions import convention as named
+from .errors import ConfigError, GeometryError
+from .fuse import MEMORY
+from .images import Computed, Raster
+from .metrics import FullScale, Referenced, Reprojected, Setting
+from .origin import in_order, multispectral, sensor_of
+from .pansharpen import aligned
+from .scene import Reader, Scene, bands_of, look, open_scene
+from .sensors import Sensor
+from .tiles import Window
+
+BESIDE = ("exp", "mtf-glp-fs")
+"what every image is compared with"
+SAMPLE = 40.0
+"megapixels that are measured at most, if nobody says otherwise"
+SIDES = (512, 256, 128)
+"of the blocks: the largest that the memory holds"
+PIXEL = 140
+"bytes that measuring takes for each pixel of a block and each of its bands"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a user may ask for."""
+
+    sensor: str = "auto"
+    bands: tuple[int, ...] = ()
+    extent: tuple[float, float, float, float] | None = None
+    convention: str = "geometric"
+    align: str = "warn"
+    memory: int = MEMORY
+    sample: float = SAMPLE
+    "megapixels above which so many are measured, in blocks drawn by the seed; 0: all, whatever the size"
+    seed: int = 0
+    beside: tuple[str, ...] = BESIDE
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is assessed."""
+
+    scene: Scene
+    "its window is what is measured"
+    sensor: Sensor
+    images: tuple
+    "files first, then those computed beside them"
+    rounded: bool
+    "whether Q2n is that of whole counts"
+    convention: str = "geometric"
+    reference: Raster | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def setting(self) -> Setting:
+        placement, shape = self.scene.placement, self.scene.ms_grid.window.shape
+        how = named(self.convention)
+        return Setting(self.scene.window, placement.at, shape, placement.ratio, self.sensor.mtf, how, self.rounded)
+
+    @property
+    def files(self) -> tuple:
+        return tuple(image for image in self.images if image.path)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was measured of one image."""
+
+    name: str
+    path: str | None
+    "None: it was computed to stand beside"
+    values: dict[str, float]
+    parts: dict[str, np.ndarray]
+    "the same of each block"
+    valid: float
+    "share of the pixels that were measured"
+    extra: dict = field(default_factory=dict)
+
+    @property
+    def measures(self) -> list[measures.Measure]:
+        return measures.of(self.values)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Which blocks are measured."""
+
+    blocks: int
+    of: int
+    megapixels: float
+    seed: int
+
+    @property
+    def whole(self) -> bool:
+        return self.blocks == self.of
+
+    def __str__(self) -> str:
+        if self.whole:
+            return f"all of its {self.megapixels:.4g} megapixels"
+        return f"{self.blocks} of {self.of} blocks, drawn with seed {self.seed}: {self.megapixels:.4g} megapixels"
+
+
+# --- opening ---------------------------------------------------------------------------------------------------------
+
+
+def files_in(paths: Sequence[str | Path]) -> list[Path]:
+    """The files that are named, and the rasters in folders that are."""
+    found = []
+    for path in map(Path, paths):
+        found += sorted(p for p in path.iterdir() if p.suffix.lower() in (".tif", ".tiff")) if path.is_dir() else [path]
+    if not found:
+        raise ConfigError(f"there is no .tif file in {', '.join(map(str, paths))}")
+    return found
+
+
+def open_studies(files: Sequence[Path], pan, ms, reference, asked: Asked, say: Say) -> list[Study]:
+    """Files of one scene and extent make a study; PAN and MS that are not named are those a file says it is made of."""
+    groups: dict[tuple, list[Raster]] = {}
+    for file, name in zip(files, distinct([path.stem for path in files])):
+        pan_of, ms_of = (_source(file, key, given) for key, given in (("pan", pan), ("ms", ms)))
+        raster = Raster(file, look(pan_of[0])[1], name)
+        groups.setdefault((pan_of[0], ms_of, raster.window), []).append(raster)
+    return [open_study(rasters, *key[:2], reference, asked, say) for key, rasters in groups.items()]
+
+
+def distinct(names: list[str]) -> list[str]:
+    """Names, those that occur again with a number."""
+    return [f"{name} ({names[:i].count(name) + 1})" if names[:i].count(name) else name for i, name in enumerate(names)]
+
+
+def _source(file: Path, key: str, given) -> tuple[str, ...]:
+    if given:
+        return tuple(map(str, [given] if isinstance(given, (str, Path)) else given))
+    said = look_said(file).get(key)
+    if not said:
+        raise ConfigError(f"{file} does not say which {key.upper()} it is made of: name it with --{key}")
+    return tuple(said.split(", "))
+
+
+def look_said(file: str | Path) -> dict[str, str]:
+    grid = look(str(file))[1]
+    return Raster(file, grid).said
+
+
+def open_study(rasters: list[Raster], pan: str, ms: Sequence[str], reference, asked: Asked, say: Say) -> Study:
+    """Rasters of one window of PAN, and what they are to be measured against."""
+    warnings: list[str] = []
+    scene, sensor = _scene(rasters[0], pan, ms, asked, say)
+    scene = aligned(scene, asked.align, warnings.append)
+    for raster in rasters:
+        if len(raster.numbers) != len(scene.ms):
+            raise GeometryError(
+                f"{raster.path} has {len(raster.numbers)} bands and MS {len(scene.ms)}: "
+                "name the MS bands that it is made of with --bands"
+            )
+    truth = Raster(reference, scene.pan_grid, "reference") if reference else None
+    window = scene.window & rasters[0].window
+    window = window & truth.window if truth else window
+    if not window:
+        raise GeometryError("the images, MS and the reference have no ground in common")
+    scene = replace(scene, window=window)
+    beside = [Computed.of(method, scene, sensor, asked.memory) for method in asked.beside]
+    whole = truth.whole if truth else all(np.dtype(band.dtype).kind in "iub" for band in scene.ms)
+    warnings += scene.notes
+    return Study(scene, sensor, (*rasters, *beside), whole, asked.convention, truth, tuple(warnings))
+
+
+def _scene(raster: Raster, pan: str, ms: Sequence[str], asked: Asked, say: Say) -> tuple[Scene, Sensor]:
+    """The scene with its bands as the image has them: as SSDiff orders them if it made it, else as in the files."""
+    ours = "version" in raster.said
+    quiet = not ours and len(bands_of(ms)) == len(raster.numbers)
+    bands = asked.bands or (() if quiet else multispectral(ms, asked.sensor, say))
+    scene = open_scene(pan, ms, bands, asked.extent)
+    told = raster.said.get("sensor", "auto")
+    sensor = sensor_of(scene, told if asked.sensor == "auto" else asked.sensor, say)
+    return in_order(scene, sensor, say) if ours and not asked.bands else (scene, sensor)
+
+
+# --- measuring -------------------------------------------------------------------------------------------------------
+
+
+def side_for(memory: int, bands: int) -> int:
+    """Side of the blocks: those, and what they need around them, that measuring holds at once."""
+    return next((side for side in SIDES if (side + 100) ** 2 * bands * PIXEL < memory * 2**20), SIDES[-1])
+
+
+def chosen(cores: list[Window], asked: Asked) -> list[Window]:
+    """All blocks, or of a large scene some, drawn from the seed; in their order."""
+    total = sum(core.height * core.width for core in cores) / 1e6
+    if not asked.sample or total <= asked.sample:
+        return cores
+    count = max(round(len(cores) * asked.sample / total), 1)
+    drawn = np.random.default_rng(asked.seed).choice(len(cores), count, replace=False)
+    return [cores[i] for i in sorted(drawn)]
+
+
+def sample_of(study: Study, asked: Asked) -> Sample:
+    cores = FullScale(study.setting).cores(side_for(asked.memory, len(study.scene.ms)))
+    picked = chosen(cores, asked)
+    return Sample(len(picked), len(cores), sum(core.height * core.width for core in picked) / 1e6, asked.seed)
+
+
+def measure(study: Study, asked: Asked, progress: Callable[[float], None] = lambda share: None) -> list[Result]:
+    """Of each image of the study; files first."""
+    side = side_for(asked.memory, len(study.scene.ms))
+    if study.reference:
+        return _referenced(study, asked, side, progress)
+    full, share = _full_scale(study, asked, side, lambda done: progress(done / 2))
+    low = _reprojected(study, asked, side, lambda done: progress(0.5 + done / 2))
+    return [_result(image, [*both], valid) for image, *both, valid in zip(study.images, full, low, share)]
+
+
+def _referenced(study: Study, asked: Asked, side: int, progress) -> list[Result]:
+    scene = study.scene.window
+    of = Referenced(scene, study.scene.placement.ratio, study.rounded)
+
+    def gather(core: Window):
+        here = core.grow(of.reach) & scene
+        truth = study.reference.over(here)
+        fused = [image.over(here) for image in study.images]
+        return [(of.gather(one, truth, here, core), _valid(one, here, core)) for one in fused]
+
+    sums, share = _gathered(chosen(of.cores(side), asked), gather, progress)
+    return [_result(image, [(of.values, one)], valid) for image, one, valid in zip(study.images, sums, share)]
+
+
+def _full_scale(study: Study, asked: Asked, side: int, progress):
+    of, reader = FullScale(study.setting), Reader(study.scene)
+
+    def gather(core: Window):
+        block = reader.read(core, of.reach, of.ms_halo)
+        fused = [image.over(block.window) for image in study.images]
+        return [(of.gather(block, one), _valid(one, block.window, core)) for one in fused]
+
+    sums, share = _gathered(chosen(of.cores(side), asked), gather, progress)
+    return [(of.values, one) for one in sums], share
+
+
+def _reprojected(study: Study, asked: Asked, side: int, progress):
+    of, reader = Reprojected(study.setting), Reader(study.scene)
+    cores = chosen(of.cores(side), asked)
+    shifts = of.shifts(reduce(operator.add, (of.look(reader.read(core, of.reach, of.ms_halo)) for core in cores)))
+
+    def gather(core: Window):
+        block = reader.read(core, of.reach, of.ms_halo)
+        return [(of.gather(block, image.over(block.window), shifts), 1.0) for image in study.images]
+
+    sums, _ = _gathered(cores, gather, progress)
+    return [(partial(of.values, shifts=shifts), one) for one in sums]
+
+
+def _gathered(cores: list[Window], gather, progress):
+    """For each image the sums of each core, and the share of pixels that count."""
+    rows = []
+    for done, core in enumerate(cores, 1):
+        rows.append(gather(core))
+        progress(done / len(cores))
+    area = [core.height * core.width for core in cores]
+    images = list(zip(*rows))
+    sums = [[one for one, _ in image] for image in images]
+    return sums, [float(np.average([share for _, share in image], weights=area)) for image in images]
+
+
+def _valid(image: np.ndarray, window: Window, core: Window) -> float:
+    return float(np.isfinite(image[(slice(None), *core.within(window))]).all(0).mean())
+
+
+def _result(image, measured, valid: float) -> Result:
+    """measured: how values are made of sums, and the sums of each block; for each kind of measure."""
+    values, parts, extra = {}, {}, {}
+    for values_of, sums in measured:
+        whole = values_of(reduce(operator.add, sums))
+        kept = [measure.name for measure in measures.of(whole)]
+        with np.errstate(all="ignore"):  # a block may hold nothing that is valid
+            each = [values_of(one) for one in sums]
+        values |= {name: float(whole[name]) for name in kept}
+        parts |= {name: np.array([one[name] for one in each], float) for name in kept}
+        extra |= {name: value for name, value in whole.items() if name not in kept}
+    return Result(image.name, image.path, values, parts, valid, extra)
