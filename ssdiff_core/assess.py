@@ -186,13 +186,16 @@ def open_study(rasters: list[Raster], pan: str, ms: Sequence[str], reference, as
 
 def _scene(raster: Raster, pan: str, ms: Sequence[str], asked: Asked, say: Say) -> tuple[Scene, Sensor]:
     """The scene with its bands as the image has them: as SSDiff orders them if it made it, else as in the files."""
-    ours = "version" in raster.said
-    quiet = not ours and len(bands_of(ms)) == len(raster.numbers)
-    bands = asked.bands or (() if quiet else multispectral(ms, asked.sensor, say))
-    scene = open_scene(pan, ms, bands, asked.extent)
-    told = raster.said.get("sensor", "auto")
-    sensor = sensor_of(scene, told if asked.sensor == "auto" else asked.sensor, say)
-    return in_order(scene, sensor, say) if ours and not asked.bands else (scene, sensor)
+    asked = replace(asked, sensor=raster.said.get("sensor", "auto") if asked.sensor == "auto" else asked.sensor)
+    as_it_is = "version" not in raster.said and len(bands_of(ms)) == len(raster.numbers)
+    return opened(pan, ms, asked, say, ordered="version" in raster.said, every=as_it_is)
+
+
+def opened(pan, ms, asked: Asked, say: Say, ordered: bool = True, every: bool = False) -> tuple[Scene, Sensor]:
+    """PAN and MS as `ssdiff pansharpen` opens them; every: with all bands there are; ordered: in their usual order."""
+    scene = open_scene(pan, ms, asked.bands or (() if every else multispectral(ms, asked.sensor, say)), asked.extent)
+    sensor = sensor_of(scene, asked.sensor, say)
+    return in_order(scene, sensor, say) if ordered and not asked.bands else (scene, sensor)
 
 
 # --- measuring -------------------------------------------------------------------------------------------------------
@@ -227,6 +230,11 @@ def measure(study: Study, asked: Asked, progress: Callable[[float], None] = lamb
     full, share = _full_scale(study, asked, side, lambda done: progress(done / 2))
     low = _reprojected(study, asked, side, lambda done: progress(0.5 + done / 2))
     return [_result(image, [*both], valid) for image, *both, valid in zip(study.images, full, low, share)]
+
+
+def measure_all(studies: Sequence[Study], asked: Asked, progress=lambda share: None) -> list[list[Result]]:
+    n = len(studies)
+    return [measure(study, asked, lambda share, i=i: progress((i + share) / n)) for i, study in enumerate(studies)]
 
 
 def _referenced(study: Study, asked: Asked, side: int, progress) -> list[Result]:

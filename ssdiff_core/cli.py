@@ -11,7 +11,7 @@ import json
 import sys
 from dataclasses import asdict, fields
 
-from . import __version__
+from . import __version__, cli_assess
 from .errors import ConfigError, SSDiffError
 
 METHOD_HELP = "exp, brovey, gsa, bt-h, bdsd-pc, mtf-glp-fs, mtf-glp-hpm"
@@ -71,6 +71,8 @@ def parser() -> argparse.ArgumentParser:
     align.add_argument("ms", nargs="+", help="one file, or one for each band")
     align.add_argument("--json", action="store_true")
     align.set_defaults(run=run_align)
+
+    cli_assess.add(commands, extent, numbers)
 
     bench = commands.add_parser("bench", help="speed of the engine on this machine")
     bench.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
