@@ -36,6 +36,11 @@ SIDES = (512, 256, 128)
 PIXEL = 140
 "bytes that measuring takes for each pixel of a block and each of its bands"
 
+AROUND = 100
+"pixels that a block has around itself, both sides together"
+PARTS = 16
+"blocks that a scene should have at least, so that images can be compared in each"
+
 Say = Callable[[str], None]
 
 
@@ -201,9 +206,11 @@ def opened(pan, ms, asked: Asked, say: Say, ordered: bool = True, every: bool = 
 # --- measuring -------------------------------------------------------------------------------------------------------
 
 
-def side_for(memory: int, bands: int) -> int:
-    """Side of the blocks: those, and what they need around them, that measuring holds at once."""
-    return next((side for side in SIDES if (side + 100) ** 2 * bands * PIXEL < memory * 2**20), SIDES[-1])
+def side_for(scene: Scene, memory: int) -> int:
+    """Side of the blocks: small enough for the memory, and such that the scene has parts to compare, if it can."""
+    bands, (height, width) = len(scene.ms), scene.window.shape
+    fit = [side for side in SIDES if (side + AROUND) ** 2 * bands * PIXEL < memory * 2**20]
+    return next((side for side in fit if height * width >= PARTS * side**2), SIDES[-1])
 
 
 def chosen(cores: list[Window], asked: Asked) -> list[Window]:
@@ -217,14 +224,14 @@ def chosen(cores: list[Window], asked: Asked) -> list[Window]:
 
 
 def sample_of(study: Study, asked: Asked) -> Sample:
-    cores = FullScale(study.setting).cores(side_for(asked.memory, len(study.scene.ms)))
+    cores = FullScale(study.setting).cores(side_for(study.scene, asked.memory))
     picked = chosen(cores, asked)
     return Sample(len(picked), len(cores), sum(core.height * core.width for core in picked) / 1e6, asked.seed)
 
 
 def measure(study: Study, asked: Asked, progress: Callable[[float], None] = lambda share: None) -> list[Result]:
     """Of each image of the study; files first."""
-    side = side_for(asked.memory, len(study.scene.ms))
+    side = side_for(study.scene, asked.memory)
     if study.reference:
         return _referenced(study, asked, side, progress)
     full, share = _full_scale(study, asked, side, lambda done: progress(done / 2))

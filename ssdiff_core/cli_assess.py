@@ -81,7 +81,8 @@ def run(args) -> None:
             report.write(found[0], results[0], asked, args.report, args.png, args.protocol, part_of(heard, ends[1], 1))
         heard(1.0)
         said = tables.document(found, every, asked, args.protocol, baseline)
-    print(json.dumps(said, indent=2) if args.json else tables.text(every, baseline, said["notes"]))
+    means = args.protocol == "full"
+    print(json.dumps(said, indent=2) if args.json else tables.text(every, baseline, said["notes"], means))
 
 
 @contextlib.contextmanager

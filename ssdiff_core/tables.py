@@ -82,13 +82,13 @@ def baseline_of(results: Sequence[Result], name: str | None) -> Result:
 # --- as text ---------------------------------------------------------------------------------------------------------
 
 
-def text(results: Sequence[Result], baseline: Result, said: Sequence[str] = ()) -> str:
-    """A table for a terminal."""
+def text(results: Sequence[Result], baseline: Result, said: Sequence[str] = (), means: bool = True) -> str:
+    """A table for a terminal; means: with those of the files."""
     measures = results[0].measures
     files = [result for result in results if result.path]
     rows = [["", *(f"{measure.name} {measure.arrow}" for measure in measures)]]
     rows += [[result.name, *_shown(measures, result.values)] for result in files]
-    if len(files) > 1:
+    if len(files) > 1 and means:
         overall = summary(files)
         rows += [["mean", *_shown(measures, overall.mean)], ["standard deviation", *_shown(measures, overall.std)]]
     beside = [[result.name, *_shown(measures, result.values)] for result in results if not result.path]
@@ -112,7 +112,7 @@ def _differences_as_text(files, baseline: Result, measures) -> list[str]:
         found = differences(result, baseline) if result is not baseline else {}
         if found:
             rows.append([result.name, *(f"{found[m.name].mean:+.{m.decimals}f}" for m in measures)])
-            rows.append(["  in blocks", *(f"{found[m.name].better}/{found[m.name].parts} better" for m in measures)])
+            rows.append(["  better in", *(f"{found[m.name].better}/{found[m.name].parts} blocks" for m in measures)])
     return [*aligned(rows), ""] if len(rows) > 1 else []
 
 
