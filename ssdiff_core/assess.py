@@ -14,12 +14,14 @@ from functools import partial, reduce
 from pathlib import Path
 
 import numpy as np
+from osgeo import gdal
 
 from . import measures
 from .conventions import convention as named
 from .errors import ConfigError, GeometryError
 from .fuse import MEMORY
-from .images import Computed, Raster
+from .hands import Own, hands, side_by_side
+from .images import LABELS, Computed, Raster
 from .metrics import FullScale, Referenced, Reprojected, Setting
 from .origin import in_order, multispectral, sensor_of
 from .pansharpen import aligned
@@ -33,12 +35,14 @@ SAMPLE = 40.0
 "megapixels that are measured at most, if nobody says otherwise"
 SIDES = (512, 256, 128)
 "of the blocks: the largest that the memory holds"
-PIXEL = 140
+PIXEL = 200
 "bytes that measuring takes for each pixel of a block and each of its bands"
 
+TAKEN = ("PAN", "MS", "reference", *LABELS.values())
+"names that are no file's"
 AROUND = 100
 "pixels that a block has around itself, both sides together"
-PARTS = 16
+PARTS = 4
 "blocks that a scene should have at least, so that images can be compared in each"
 
 Say = Callable[[str], None]
@@ -120,8 +124,8 @@ class Sample:
 
     def __str__(self) -> str:
         if self.whole:
-            return f"all of its {self.megapixels:.4g} megapixels"
-        return f"{self.blocks} of {self.of} blocks, drawn with seed {self.seed}: {self.megapixels:.4g} megapixels"
+            return f"all {self.megapixels:.3g} megapixels"
+        return f"{self.blocks} of {self.of} blocks, drawn with seed {self.seed} ({self.megapixels:.3g} megapixels)"
 
 
 # --- opening ---------------------------------------------------------------------------------------------------------
@@ -140,7 +144,8 @@ def files_in(paths: Sequence[str | Path]) -> list[Path]:
 def open_studies(files: Sequence[Path], pan, ms, reference, asked: Asked, say: Say) -> list[Study]:
     """Files of one scene and extent make a study; PAN and MS that are not named are those a file says it is made of."""
     groups: dict[tuple, list[Raster]] = {}
-    for file, name in zip(files, distinct([path.stem for path in files])):
+    names = distinct([*TAKEN, *(path.stem for path in files)])[len(TAKEN) :]
+    for file, name in zip(files, names):
         pan_of, ms_of = (_source(file, key, given) for key, given in (("pan", pan), ("ms", ms)))
         raster = Raster(file, look(pan_of[0])[1], name)
         groups.setdefault((pan_of[0], ms_of, raster.window), []).append(raster)
@@ -168,9 +173,8 @@ def look_said(file: str | Path) -> dict[str, str]:
 
 def open_study(rasters: list[Raster], pan: str, ms: Sequence[str], reference, asked: Asked, say: Say) -> Study:
     """Rasters of one window of PAN, and what they are to be measured against."""
-    warnings: list[str] = []
     scene, sensor = _scene(rasters[0], pan, ms, asked, say)
-    scene = aligned(scene, asked.align, warnings.append)
+    scene, warnings = as_it_lies(scene, asked)
     for raster in rasters:
         if len(raster.numbers) != len(scene.ms):
             raise GeometryError(
@@ -185,8 +189,7 @@ def open_study(rasters: list[Raster], pan: str, ms: Sequence[str], reference, as
     scene = replace(scene, window=window)
     beside = [Computed.of(method, scene, sensor, asked.memory) for method in asked.beside]
     whole = truth.whole if truth else all(np.dtype(band.dtype).kind in "iub" for band in scene.ms)
-    warnings += scene.notes
-    return Study(scene, sensor, (*rasters, *beside), whole, asked.convention, truth, tuple(warnings))
+    return Study(scene, sensor, (*rasters, *beside), whole, asked.convention, truth, warnings)
 
 
 def _scene(raster: Raster, pan: str, ms: Sequence[str], asked: Asked, say: Say) -> tuple[Scene, Sensor]:
@@ -203,13 +206,24 @@ def opened(pan, ms, asked: Asked, say: Say, ordered: bool = True, every: bool = 
     return in_order(scene, sensor, say) if ordered and not asked.bands else (scene, sensor)
 
 
+def as_it_lies(scene: Scene, asked: Asked) -> tuple[Scene, tuple[str, ...]]:
+    """The scene with MS put right, if that is wished, and what there is to say of how it lies."""
+    told: list[str] = []
+    scene = aligned(scene, asked.align, told.append)
+    if not told and asked.align != "none":
+        told.append(
+            "whether MS lies on PAN as it should could not be measured surely: too little detail, or too unlike"
+        )
+    return scene, (*told, *scene.notes)
+
+
 # --- measuring -------------------------------------------------------------------------------------------------------
 
 
 def side_for(scene: Scene, memory: int) -> int:
     """Side of the blocks: small enough for the memory, and such that the scene has parts to compare, if it can."""
     bands, (height, width) = len(scene.ms), scene.window.shape
-    fit = [side for side in SIDES if (side + AROUND) ** 2 * bands * PIXEL < memory * 2**20]
+    fit = [side for side in SIDES if (side + AROUND) ** 2 * bands * PIXEL * hands() < memory * 2**20]
     return next((side for side in fit if height * width >= PARTS * side**2), SIDES[-1])
 
 
@@ -231,6 +245,7 @@ def sample_of(study: Study, asked: Asked) -> Sample:
 
 def measure(study: Study, asked: Asked, progress: Callable[[float], None] = lambda share: None) -> list[Result]:
     """Of each image of the study; files first."""
+    gdal.SetCacheMax(max(asked.memory // 4, 64) * 2**20)
     side = side_for(study.scene, asked.memory)
     if study.reference:
         return _referenced(study, asked, side, progress)
@@ -259,10 +274,10 @@ def _referenced(study: Study, asked: Asked, side: int, progress) -> list[Result]
 
 
 def _full_scale(study: Study, asked: Asked, side: int, progress):
-    of, reader = FullScale(study.setting), Reader(study.scene)
+    of, reader = FullScale(study.setting), Own(lambda: Reader(study.scene))
 
     def gather(core: Window):
-        block = reader.read(core, of.reach, of.ms_halo)
+        block = reader().read(core, of.reach, of.ms_halo)
         fused = [image.over(block.window) for image in study.images]
         return [(of.gather(block, one), _valid(one, block.window, core)) for one in fused]
 
@@ -271,24 +286,31 @@ def _full_scale(study: Study, asked: Asked, side: int, progress):
 
 
 def _reprojected(study: Study, asked: Asked, side: int, progress):
-    of, reader = Reprojected(study.setting), Reader(study.scene)
+    of, reader = Reprojected(study.setting), Own(lambda: Reader(study.scene))
     cores = chosen(of.cores(side), asked)
-    shifts = of.shifts(reduce(operator.add, (of.look(reader.read(core, of.reach, of.ms_halo)) for core in cores)))
+    shifts = shifts_of(of, reader, cores)
 
     def gather(core: Window):
-        block = reader.read(core, of.reach, of.ms_halo)
+        block = reader().read(core, of.reach, of.ms_halo)
         return [(of.gather(block, image.over(block.window), shifts), 1.0) for image in study.images]
 
     sums, _ = _gathered(cores, gather, progress)
     return [(partial(of.values, shifts=shifts), one) for one in sums]
 
 
+def shifts_of(of: Reprojected, reader: Own, cores: list[Window]):
+    """By how much each band lies beside its place."""
+    return of.shifts(
+        reduce(operator.add, side_by_side(lambda c: of.look(reader().read(c, of.reach, of.ms_halo)), cores))
+    )
+
+
 def _gathered(cores: list[Window], gather, progress):
     """For each image the sums of each core, and the share of pixels that count."""
     rows = []
-    for done, core in enumerate(cores, 1):
-        rows.append(gather(core))
-        progress(done / len(cores))
+    for answer in side_by_side(gather, cores):
+        rows.append(answer)
+        progress(len(rows) / len(cores))
     area = [core.height * core.width for core in cores]
     images = list(zip(*rows))
     sums = [[one for one, _ in image] for image in images]

@@ -76,7 +76,7 @@ def shares(of: Histogram, edges: np.ndarray) -> np.ndarray:
     return around / max(of.counts.sum(), 1)
 
 
-def spectra(series: Sequence[Series], nyquist: float, width: int = 660, height: int = 320) -> str:
+def spectra(series: Sequence[Series], nyquist: float, width: int = 1040, height: int = 400) -> str:
     """Power by frequency, on a logarithmic scale; nyquist: MS's own, in cycles per PAN pixel."""
     drawn = [one for one in series if len(one.x)]
     if not drawn:

@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     pansharpen.add_argument("--format", default="cog", choices=("cog", "gtiff"))
     pansharpen.add_argument("--memory", type=int, default=1024, metavar="MB", help="to hold at most (default 1024)")
     pansharpen.add_argument("--progress", default="auto", choices=("auto", "bar", "json", "none"))
+    pansharpen.add_argument("--report", metavar="FILE.html", help="how good the result is, as ssdiff assess shows it")
     pansharpen.add_argument("--resume", action="store_true", help="go on from what an interrupted run has left")
     pansharpen.set_defaults(run=run_pansharpen)
 
@@ -148,6 +149,8 @@ def run_pansharpen(args) -> None:
     pansharpen.pansharpen(
         args.pan, files, args.out, wishes, tell, lambda pixels: progress.reporter(args.progress, pixels)
     )
+    if args.report:
+        cli_assess.report_on(args, files)
 
 
 def run_align(args) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from . import progress
 from .errors import ConfigError
@@ -97,6 +98,15 @@ def studies(args, asked, say, heard) -> Iterator[list]:
     wishes = Wishes(weights=args.weights, steps=args.steps, seed=args.seed, device=args.device)
     with wald.on_coarser(args.pan, args.ms, args.methods, asked, wishes, say, heard) as study:
         yield [study]
+
+
+def report_on(args, ms) -> None:
+    """The report on what `ssdiff pansharpen` with these arguments has just made."""
+    from . import assess, report
+
+    asked = assess.Asked(args.sensor, args.bands, args.extent, align=args.align, memory=args.memory)
+    (study,) = assess.open_studies([Path(args.out)], args.pan, ms, None, asked, lambda sentence: None)
+    report.write(study, assess.measure(study, asked), asked, args.report)
 
 
 def part_of(heard: Callable[[float], None], start: float, end: float) -> Callable[[float], None]:

@@ -1,17 +1,16 @@
-"""What a report shows of a study besides numbers: maps, crops, histograms, spectra, correlations. One pass, by blocks."""
+"""What a report shows of a study besides numbers: maps, crops, histograms, spectra, correlations."""
 
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 
 import numpy as np
 
-from .assess import Asked, Study, chosen, side_for
+from .assess import Asked, Study, chosen, shifts_of, side_for
 from .blocks import Block
+from .hands import Own, side_by_side
 from .metrics import FullScale, Referenced, Reprojected
 from .pictures import stretched
 from .scene import Reader
@@ -26,7 +25,7 @@ CROP = 216
 "pixels along a crop"
 CELL = 24
 "pixels along the cells in which images are compared to choose crops"
-TILE = 256
+TILE = 128
 "pixels along the windows that spectra come from"
 BINS = 40
 
@@ -80,6 +79,14 @@ class Spectrum:
         self.power += np.bincount(number, power.ravel(), BINS + 1)[:BINS] / np.maximum(seen, 1)
         self.count += 1
 
+    def add_all(self, image: np.ndarray) -> None:
+        """All windows of an image (bands, h, w) that have no gap."""
+        for r in range(0, image.shape[1] - self.side + 1, self.side):
+            for c in range(0, image.shape[2] - self.side + 1, self.side):
+                tile = image[:, r : r + self.side, c : c + self.side]
+                if np.isfinite(tile).all():
+                    self.add(tile)
+
     @property
     def curve(self) -> tuple[np.ndarray, np.ndarray]:
         """Cycles per PAN pixel, and the power there."""
@@ -112,18 +119,46 @@ class Exhibits:
 
 def gather(study: Study, asked: Asked, progress: Callable[[float], None] = lambda share: None) -> Exhibits:
     """All of it, from the blocks that are measured."""
-    shown = shown_of(study)
-    seen = _Seen(study, shown)
-    side, reader = side_for(study.scene, asked.memory), Reader(study.scene)
-    full = FullScale(study.setting)
+    seen, side, reader = _Seen(study), side_for(study.scene, asked.memory), Own(lambda: Reader(study.scene))
+    full, low = FullScale(study.setting), Reprojected(study.setting)
     cores = chosen(full.cores(side), asked)
-    low = [] if study.reference else chosen(Reprojected(study.setting).cores(side), asked)
-    for done, core in enumerate(cores, 1):
-        seen.block(full, reader.read(core, full.reach, full.ms_halo))
-        progress(done / (len(cores) + len(low)))
-    if low:
-        seen.angles(reader, low, lambda done: progress((len(cores) + done) / (len(cores) + len(low))))
-    return seen.exhibits(reader)
+    coarse = [] if study.reference else chosen(low.cores(side), asked)
+    shifts = shifts_of(low, reader, coarse) if coarse else ()
+
+    def look(core: Window) -> _Look:
+        return seen.look(full, reader().read(core, full.reach, full.ms_halo))
+
+    def look_again(core: Window) -> list[_Field]:
+        return seen.angles(low, reader().read(core, low.reach, low.ms_halo), shifts)
+
+    done, total = 0, len(cores) + len(coarse)
+    for work, windows, add in ((look, cores, seen.add), (look_again, coarse, seen.add_fields)):
+        for answer in side_by_side(work, windows):
+            add(answer)
+            done += 1
+            progress(done / total)
+    return seen.exhibits(reader())
+
+
+@dataclass(frozen=True)
+class _Field:
+    """Values of a map, at absolute rows and columns."""
+
+    measure: str
+    image: str
+    values: np.ndarray
+    rows: np.ndarray
+    cols: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One block's core, as PAN, MS and the images show it."""
+
+    core: Window
+    images: dict[str, np.ndarray]
+    "(bands, h, w); NaN where masked"
+    fields: list[_Field]
 
 
 def shown_of(study: Study) -> list:
@@ -134,119 +169,103 @@ def shown_of(study: Study) -> list:
 class _Seen:
     """What has been seen of a study."""
 
-    def __init__(self, study: Study, shown: list):
-        self.study, self.shown = study, shown
-        window = study.scene.window
+    def __init__(self, study: Study):
+        self.study, self.shown = study, shown_of(study)
+        window, ratio = study.scene.window, study.scene.placement.ratio
         self.cell = max(math.ceil(max(window.shape) / MAP), 1)
-        self.side = min(TILE, *window.shape)
-        ratio = study.scene.placement.ratio
-        names = [image.name for image in shown]
-        self.other = 1 if len(study.files) > 1 else -1  # what the first image is compared with to choose crops
-        self.maps = {name: {of: Canvas(window, self.cell) for of in names} for name in self._measures}
+        self.colours = colours_of(study.sensor.bands, len(study.scene.ms))
+        names = [image.name for image in self.shown]
+        self.pair = names[0], names[1 if len(study.files) > 1 else -1]  # what is compared to choose crops
+        measured = ("SAM", "error") if study.reference else ("D_rho", "R-SAM")
+        self.maps = {name: {of: Canvas(window, self.cell) for of in names} for name in measured}
         self.rgb = [Canvas(window, self.cell) for _ in self.colours]
         self.apart = Canvas(window, CELL)
-        self.histograms: dict[str, list[list[Histogram]]] = {}
-        self.moments: dict[str, list[Moments]] = {}
-        self.spectra = {name: Spectrum(self.side, 1.0) for name in ("PAN", *names)}
-        self.spectra["MS"] = Spectrum(int(self.side / ratio), ratio)
+        self.histograms: dict[str, list[Histogram]] = {}
+        self.moments: dict[str, Moments] = {}
+        side = min(TILE, *window.shape)
+        self.spectra = {name: Spectrum(side, 1.0) for name in ("PAN", *names)}
+        self.spectra["MS"] = Spectrum(int(side / ratio), ratio)
 
-    @property
-    def _measures(self) -> tuple[str, ...]:
-        return ("SAM", "error") if self.study.reference else ("D_rho", "R-SAM")
+    # --- one block, in any thread ------------------------------------------------------------------------------------
 
-    @property
-    def colours(self) -> list[int]:
-        """Which bands are shown as red, green and blue."""
-        return colours_of(self.study.sensor.bands, len(self.study.scene.ms))
+    def look(self, full: FullScale, block: Block) -> _Look:
+        inner = (slice(None), *block.core.within(block.window))
+        fused = {image.name: image.over(block.window) for image in self.shown}
+        images = {"PAN": np.where(block.masks()[0], block.pan, np.nan)[None][inner], "MS": samples_of(block)[0]}
+        images |= {name: image[inner] for name, image in fused.items()}
+        return _Look(block.core, images, list(self._fields(full, block, fused)))
 
-    def block(self, full: FullScale, block: Block) -> None:
-        core, window = block.core, block.window
-        fused = [image.over(window) for image in self.shown]
-        rows, cols = np.arange(core.row, core.stop[0]), np.arange(core.col, core.stop[1])
-        inner = (slice(None), *core.within(window))
-        self._maps(full, block, fused, rows, cols)
+    def _fields(self, full: FullScale, block: Block, fused: dict[str, np.ndarray]) -> Iterator[_Field]:
+        core, truth = block.core, self.study.reference
+        at = np.arange(core.row, core.stop[0]), np.arange(core.col, core.stop[1])
+        if truth is None:
+            for name, image in fused.items():
+                yield _Field("D_rho", name, 1 - full.correlation_map(block, image).mean(0), *at)
+            return
+        of, wanted = Referenced(self.study.scene.window, block.ratio, self.study.rounded), truth.over(block.window)
+        for name, image in fused.items():
+            angle, error = of.maps(image, wanted, block.window, core)
+            yield from (_Field("SAM", name, angle, *at), _Field("error", name, error, *at))
+
+    def angles(self, low: Reprojected, block: Block, shifts) -> list[_Field]:
+        """The map of R-SAM: each MS sample's angle at the pixels under it."""
+        n = round(block.ratio)
+        at = [_around(centres, n) for centres in samples_of(block)[1]]
+        maps = ((image.name, low.angle_map(block, image.over(block.window), shifts)) for image in self.shown)
+        return [_Field("R-SAM", name, angle.repeat(n, 0).repeat(n, 1), *at) for name, angle in maps]
+
+    # --- all of them, in their order ---------------------------------------------------------------------------------
+
+    def add(self, look: _Look) -> None:
+        core = look.core
+        at = np.arange(core.row, core.stop[0]), np.arange(core.col, core.stop[1])
+        one, other = (look.images[name] for name in self.pair)
         for canvas, number in zip(self.rgb, self.colours):
-            canvas.add(fused[0][inner][number], rows, cols)
-        self.apart.add(differing(fused[0][inner], fused[self.other][inner]), rows, cols)
-        self._count("PAN", np.where(block.masks()[0], block.pan, np.nan)[None][inner])
-        samples, at = samples_of(block)
-        self._count("MS", samples)
-        for image, pixels in zip(self.shown, fused):
-            self._count(image.name, pixels[inner])
-            self._spectrum(image.name, pixels[inner])
-        self._spectrum("PAN", np.where(block.masks()[0], block.pan, np.nan)[None][inner])
-        self._spectrum("MS", samples)
+            canvas.add(one[number], *at)
+        self.apart.add(differing(one, other), *at)
+        self.add_fields(look.fields)
+        for name, image in look.images.items():
+            self._count(name, image)
+            self.spectra[name].add_all(image)
 
-    def _maps(self, full: FullScale, block: Block, fused, rows, cols) -> None:
-        truth = self.study.reference.over(block.window) if self.study.reference else None
-        for image, pixels in zip(self.shown, fused):
-            if truth is None:
-                fields = {"D_rho": 1 - full.correlation_map(block, pixels).mean(0)}
-            else:
-                of = Referenced(self.study.scene.window, block.ratio, self.study.rounded)
-                fields = dict(zip(("SAM", "error"), of.maps(pixels, truth, block.window, block.core)))
-            for name, values in fields.items():
-                self.maps[name][image.name].add(values, rows, cols)
-
-    def angles(self, reader: Reader, cores: list[Window], progress) -> None:
-        """The maps of R-SAM, sample by sample of MS."""
-        of = Reprojected(self.study.setting)
-        shifts = of.shifts(reduce(operator.add, (of.look(reader.read(c, of.reach, of.ms_halo)) for c in cores)))
-        for done, core in enumerate(cores, 1):
-            block = reader.read(core, of.reach, of.ms_halo)
-            _, (rows, cols) = samples_of(block)
-            for image in self.shown:
-                angle = of.angle_map(block, image.over(block.window), shifts)
-                spread = angle.repeat(round(block.ratio), 0).repeat(round(block.ratio), 1)
-                around = [_around(at[:n], block.ratio) for at, n in zip((rows, cols), angle.shape)]
-                self.maps["R-SAM"][image.name].add(spread, *around)
-            progress(done)
+    def add_fields(self, fields: Sequence[_Field]) -> None:
+        for field_ in fields:
+            self.maps[field_.measure][field_.image].add(field_.values, field_.rows, field_.cols)
 
     def _count(self, name: str, values: np.ndarray) -> None:
         flat = values.reshape(len(values), -1)
         flat = flat[:, np.isfinite(flat).all(0)].astype(np.float32)
-        self.histograms.setdefault(name, []).append([Histogram.of(band) for band in flat])
-        self.moments.setdefault(name, []).append(Moments.of(flat.astype(np.float64)))
-
-    def _spectrum(self, name: str, values: np.ndarray) -> None:
-        side = self.spectra[name].side
-        for r in range(0, values.shape[1] - side + 1, side):
-            for c in range(0, values.shape[2] - side + 1, side):
-                tile = values[:, r : r + side, c : c + side]
-                if np.isfinite(tile).all():
-                    self.spectra[name].add(tile)
+        found, before = [Histogram.of(band) for band in flat], self.histograms.get(name)
+        self.histograms[name] = [a + b for a, b in zip(before, found)] if before else found
+        moments = Moments.of(flat.astype(np.float64))
+        self.moments[name] = self.moments[name] + moments if name in self.moments else moments
 
     def exhibits(self, reader: Reader) -> Exhibits:
-        histograms = {
-            name: [reduce(operator.add, of) for of in zip(*all_of)] for name, all_of in self.histograms.items()
-        }
-        of_colours = [histograms["MS"][i] for i in self.colours]
-        limits = [(of.quantile(0.005), of.quantile(0.995)) for of in of_colours]
-        grey = [(histograms["PAN"][0].quantile(0.005), histograms["PAN"][0].quantile(0.995))]
+        limits = [_limits(self.histograms["MS"][i]) for i in self.colours]
+        most = 4 if len(self.shown) < 4 else 3
+        grey = [_limits(self.histograms["PAN"][0])]
         return Exhibits(
             self.shown,
             tuple(self.study.sensor.bands),
             {name: {of: canvas.mean for of, canvas in by.items()} for name, by in self.maps.items()},
             stretched(np.stack([canvas.mean for canvas in self.rgb]), limits),
             self.cell,
-            histograms,
+            self.histograms,
             self.spectra,
-            {name: reduce(operator.add, all_of) for name, all_of in self.moments.items()},
-            [self._crop(window, reader, limits, grey) for window in self._places()],
+            self.moments,
+            [self._crop(window, reader, limits, grey) for window in places(self.apart, self.study.scene.window, most)],
         )
-
-    def _places(self) -> list[Window]:
-        most = 4 if len(self.shown) < 4 else 3
-        return places(self.apart, self.study.scene.window, most)
 
     def _crop(self, window: Window, reader: Reader, limits, grey) -> Crop:
         block, colours = reader.read(window, 0, 1), self.colours
         ms = block.nearest_on_ms(np.moveaxis(block.ms[colours], 0, -1))
         pictures = {"PAN": stretched(np.asarray(block.pan, np.float32)[None], grey)}
         pictures["MS"] = stretched(np.moveaxis(ms, -1, 0).astype(np.float32), limits)
+        others = sorted(self.shown, key=lambda image: bool(image.path))  # files last
+        named = {image.name: image for image in others}
         if self.study.reference:
-            pictures["reference"] = stretched(self.study.reference.over(window)[colours], limits)
-        pictures |= {image.name: stretched(image.over(window)[colours], limits) for image in self.shown}
+            named["reference"] = self.study.reference
+        pictures |= {name: stretched(image.over(window)[colours], limits) for name, image in named.items()}
         return Crop(window, pictures)
 
 
@@ -277,10 +296,14 @@ def samples_of(block: Block) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]
     return block.ms[(slice(None), *spans)], tuple(places)
 
 
-def _around(centres: np.ndarray, ratio: float) -> np.ndarray:
-    """The pixels under samples."""
-    n = round(ratio)
+def _around(centres: np.ndarray, n: int) -> np.ndarray:
+    """The n pixels under each sample."""
     return np.floor(centres[:, None] + np.arange(n) - (n - 1) / 2 + 0.5).astype(int).ravel()
+
+
+def _limits(of: Histogram) -> tuple[float, float]:
+    """Between which values pictures are stretched."""
+    return of.quantile(0.005), of.quantile(0.995)
 
 
 def places(apart: Canvas, window: Window, most: int) -> list[Window]:

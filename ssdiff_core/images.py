@@ -12,6 +12,7 @@ from .blocks import SceneStats
 from .classical import Classical
 from .errors import GeometryError, RasterError, one_line
 from .grid import Grid, compose, invert
+from .hands import Own
 from .pansharpen import scene_stats
 from .scene import Reader, Scene, look, open_raster
 from .sensors import Sensor
@@ -22,7 +23,7 @@ OFF = 0.05
 
 
 class Raster:
-    """A file whose pixels are PAN's. Belongs to the thread that made it."""
+    """A file whose pixels are PAN's; any thread may read it."""
 
     def __init__(self, path: str | Path, pan: Grid, name: str = ""):
         self.path, self.name = str(path), name or Path(path).stem
@@ -31,12 +32,12 @@ class Raster:
         self.whole = all(np.dtype(band.dtype).kind in "iub" for band in found)
         self.numbers = [band.index for band in found]
         self.names = [band.name for band in found]
-        self._file = open_raster(self.path)
+        self._file = Own(lambda: open_raster(self.path))
 
     @property
     def said(self) -> dict[str, str]:
         """What SSDiff wrote into the file on how it was made."""
-        metadata = self._file.GetMetadata() or {}
+        metadata = self._file().GetMetadata() or {}
         return {key[7:].lower(): text for key, text in metadata.items() if key.startswith("SSDIFF_")}
 
     def over(self, window: Window) -> np.ndarray:
@@ -50,7 +51,7 @@ class Raster:
         return within(np.stack(bands) if bands else None, here, window, len(self.numbers))
 
     def _band(self, number: int, place: tuple[int, int, int, int]) -> np.ndarray:
-        band = self._file.GetRasterBand(number)
+        band = self._file().GetRasterBand(number)
         image = band.ReadAsArray(*place).astype(np.float32)
         if not band.GetMaskFlags() & gdal.GMF_ALL_VALID:
             image[band.GetMaskBand().ReadAsArray(*place) == 0] = np.nan
@@ -59,12 +60,12 @@ class Raster:
 
 @dataclass
 class Computed:
-    """What a classical method makes of a scene, computed where it is asked for. Belongs to the thread that made it."""
+    """What a classical method makes of a scene, computed where it is asked for, by any thread."""
 
     name: str
     scene: Scene
     engine: Classical
-    reader: Reader
+    reader: Own
     path = None
 
     @staticmethod
@@ -73,11 +74,11 @@ class Computed:
         stats = SceneStats(mtf=sensor.mtf)
         if engine.needs_survey:
             stats = scene_stats(scene, engine.survey(sensor.mtf, sensor.pan_mtf), memory)
-        return Computed(LABELS.get(method, method), scene, engine, Reader(scene, stats))
+        return Computed(LABELS.get(method, method), scene, engine, Own(lambda: Reader(scene, stats)))
 
     def over(self, window: Window) -> np.ndarray:
         here = window & self.scene.window
-        block = self.reader.read(here, self.engine.reach, self.engine.ms_halo) if here else None
+        block = self.reader().read(here, self.engine.reach, self.engine.ms_halo) if here else None
         return within(block and self.engine.fuse(block), here, window, len(self.scene.ms))
 
 

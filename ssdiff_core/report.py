@@ -23,6 +23,8 @@ KEY = ("HQNR", "D_lambda_K", "D_s", "D_rho"), ("SAM", "ERGAS", "Q2n", "SCC")
 "measures that come first, without and with a reference"
 FULL = 0.0005
 "share of pixels at one greatest value, from which on they are taken to be saturated"
+MANY = 10
+"times as many pixels as each of so many values below it"
 MAPS = {
     "D_rho": ("Detail that PAN does not show", "One less the local correlation with PAN, mean of the bands"),
     "R-SAM": ("Spectral error", "Angle between MS and the image as the MS sensor would see it, in degrees"),
@@ -133,7 +135,7 @@ def _figure(measure: Measure, first: Result, beside: Sequence[Result]) -> str:
     others = "".join(f"<dd>{text(one.name)} {measure.shown(one.values[measure.name])}</dd>" for one in beside)
     return (
         f'<div><dl><dt>{text(measure.label)} <span title="{text(measure.goal)}">{measure.arrow}</span></dt>'
-        f'<dd class="value" style="color:var(--ink)">{measure.shown(first.values[measure.name])}</dd>{others}</dl></div>'
+        f'<dd class="value">{measure.shown(first.values[measure.name])}</dd>{others}</dl></div>'
     )
 
 
@@ -150,8 +152,8 @@ def table(results: Sequence[Result], protocol: str) -> str:
     terms = "".join(f"<div><dt>{text(m.label)}</dt><dd>{text(m.meaning)}</dd></div>" for m in measures)
     hqnr = f'<p class="note">{text(ON_HQNR)}</p>' if "HQNR" in results[0].values else ""
     return (
-        '<section id="measures"><h2>Measures</h2><p class="lead">Beside the image stand plain interpolation of MS (EXP) '
-        "and classical fusion of the same scene. Under each name stands the ideal value.</p>"
+        '<section id="measures"><h2>Measures</h2><p class="lead">Below the image stand plain interpolation of MS (EXP) '
+        "and classical fusion of the same scene; under each name stands its ideal value.</p>"
         f'<div class="wide"><table><thead><tr><th></th>{top}</tr></thead><tbody>{rows}</tbody></table></div>'
         f'{hqnr}<dl class="terms">{terms}</dl></section>'
     )
@@ -196,18 +198,15 @@ def _sentence(words: str) -> str:
 
 
 def saturation(exhibits: Exhibits) -> list[str]:
-    """Bands of which many pixels have the greatest value there is."""
-    found = []
-    for source, names in (("PAN", ("PAN",)), ("MS", exhibits.bands)):
-        for name, of in zip(names, exhibits.histograms[source]):
-            share = of.counts[-1] / max(of.counts.sum(), 1) if len(of.counts) else 0
-            if share > FULL and len(of.counts) > 16:
-                which = "PAN" if source == "PAN" else f"the {name} band of MS"
-                top = of.value(len(of.keys) - 1)
-                found.append(
-                    f"{share:.2%} of {which} is at its greatest value, {top:g}: it is probably saturated there"
-                )
-    return found
+    """Bands of which many pixels have the greatest value there is, and more than have any value near it."""
+    named = [("PAN", exhibits.histograms["PAN"][0])]
+    named += [(f"the {band} band of MS", of) for band, of in zip(exhibits.bands, exhibits.histograms["MS"])]
+    return [
+        f"{share:.2%} of {which} is at its greatest value, {of.value(len(of.keys) - 1):g}: probably it is saturated there"
+        for which, of in named
+        for share in [of.counts[-1] / of.counts.sum() if len(of.counts) > MANY else 0]
+        if share > FULL and of.counts[-1] > MANY * max(of.counts[-MANY:-1].mean(), 1)
+    ]
 
 
 def facts(study: Study, asked: Asked, exhibits: Exhibits, protocol: str) -> str:
@@ -221,14 +220,31 @@ def facts(study: Study, asked: Asked, exhibits: Exhibits, protocol: str) -> str:
     rows.append(("Sensor", f"{study.sensor.label}: {', '.join(study.sensor.bands)}"))
     rows.append(("MTF at Nyquist", ", ".join(f"{gain:g}" for gain in study.sensor.mtf)))
     rows.append(("Ground", f"{scene.window.width} × {scene.window.height} pixels{_pixel(scene)}, ratio {ratio:g}"))
-    rows.append(("Measured", f"{sample}"))
+    rows.append(("Measured", str(sample)))
     if not study.reference:
         rows.append(("Convention", study.convention))
     rows.append(("Q2ⁿ", "of counts rounded to 16 bits" if study.rounded else "of the values as they are"))
     said = study.files[0].said if len(study.files) == 1 and protocol != "wald" else {}
     rows += [(label, said[key]) for key, label in SAID.items() if said.get(key)]
     listed = "".join(f"<dt>{text(key)}</dt><dd>{text(str(value))}</dd>" for key, value in rows)
-    return f'<section id="inputs"><h2>Inputs and provenance</h2><dl class="facts">{listed}</dl></section>'
+    return (
+        f'<section id="inputs"><h2>Inputs and provenance</h2><div class="scene"><dl class="facts">{listed}</dl>'
+        f"{overview(exhibits, scene.window)}</div></section>"
+    )
+
+
+def overview(exhibits: Exhibits, window) -> str:
+    """The first image, with the places of the crops."""
+    marks, size = "", window.width / 26
+    for number, crop in enumerate(exhibits.crops, 1):
+        x, y, side = crop.window.col - window.col, crop.window.row - window.row, crop.window.width
+        marks += f'<rect x="{x}" y="{y}" width="{side}" height="{side}"/>'
+        marks += f'<text x="{x + size / 2:.1f}" y="{y + 1.2 * size:.1f}" font-size="{size:.1f}">{number}</text>'
+    return (
+        f'<figure><div class="overview"><img alt="The whole image" src="{data_uri(png(exhibits.overview))}">'
+        f'<svg viewBox="0 0 {window.width} {window.height}">{marks}</svg></div>'
+        f"<figcaption>{text(exhibits.shown[0].name)}; numbers mark the crops</figcaption></figure>"
+    )
 
 
 def _pixel(scene) -> str:
@@ -257,8 +273,8 @@ def crops(exhibits: Exhibits, study: Study) -> str:
     )
     figures = "".join(_crop(number, crop, before, after) for number, crop in enumerate(exhibits.crops, 1))
     return (
-        '<section id="crops"><h2>Where the images differ most</h2><p class="lead">Drag the line, touch, or use the arrow '
-        "keys. All pictures are stretched alike, from MS.</p>"
+        '<section id="crops"><h2>Where the images differ most</h2><p class="lead">Drag the line, touch, or use the '
+        "arrow keys. All pictures are stretched alike, from MS.</p>"
         f'<form class="choices">{chosen}</form><div class="crops" style="--side:{side}">{figures}</div></section>'
     )
 
@@ -276,15 +292,14 @@ LABEL = {"reference": "Reference"}
 
 
 def _crop(number: int, crop, before: str, after: str) -> str:
-    images = "".join(
-        f'<img data-of="{text(name)}" class="{" ".join(k for k, of in (("before", before), ("after", after)) if of == name)}"'
-        f' alt="{text(LABEL.get(name, name))}" src="{data_uri(png(picture))}">'
-        for name, picture in crop.pictures.items()
-    )
-    window = crop.window
+    images, window = "", crop.window
+    for name, picture in crop.pictures.items():
+        sides = " ".join(side for side, of in (("before", before), ("after", after)) if of == name)
+        label = text(LABEL.get(name, name))
+        images += f'<img data-of="{text(name)}" class="{sides}" alt="{label}" src="{data_uri(png(picture))}">'
+    slider = f'<input type="range" value="50" aria-label="Crop {number}: how much of the left image is seen">'
     return (
-        f'<figure class="crop"><div class="stage">{images}<b>{number}</b><input type="range" min="0" max="100" step="1" '
-        f'value="50" aria-label="Crop {number}: how much of the left image is seen"></div>'
+        f'<figure class="crop"><div class="stage">{images}<b>{number}</b>{slider}</div>'
         f"<figcaption>row {window.row}, column {window.col}</figcaption></figure>"
     )
 
@@ -292,17 +307,18 @@ def _crop(number: int, crop, before: str, after: str) -> str:
 def maps(exhibits: Exhibits) -> str:
     parts = ""
     for name, by_image in exhibits.maps.items():
-        title, meaning = MAPS[name]
-        most = scale(exhibits, name)
-        figures = "".join(
-            f'<figure><img alt="{text(of)}" src="{data_uri(heat(field, most))}"><figcaption>{text(of)}</figcaption></figure>'
-            for of, field in by_image.items()
-        )
+        (title, meaning), most = MAPS[name], scale(exhibits, name)
+        figures = "".join(_map(of, field, most) for of, field in by_image.items())
         parts += (
             f'<h3>{text(title)}</h3><p class="lead">{text(meaning)}.</p><div class="maps">{figures}</div>'
             f'<p class="scale">0<i></i>{most:.3g} or more</p>'
         )
     return f'<section id="maps"><h2>Maps of what is wrong</h2><p class="lead">Dark is good.</p>{parts}</section>'
+
+
+def _map(of: str, field: np.ndarray, most: float) -> str:
+    picture = f'<img alt="{text(of)}" src="{data_uri(heat(field, most))}">'
+    return f"<figure>{picture}<figcaption>{text(of)}</figcaption></figure>"
 
 
 def scale(exhibits: Exhibits, name: str) -> float:
@@ -320,8 +336,9 @@ def histograms(exhibits: Exhibits) -> str:
     )
     key = f'<ul class="key"><li><i class="area"></i>MS</li><li><i class="fused"></i>{text(of)}</li></ul>'
     return (
-        '<section id="histograms"><h2>Histograms</h2><p class="lead">Counts of each band before and after. A good image '
-        f'keeps their shape; it may spread a little, as it shows more.</p>{key}<div class="small">{figures}</div></section>'
+        '<section id="histograms"><h2>Histograms</h2><p class="lead">Counts of each band before and after. A good '
+        "image keeps their shape; it may spread a little, as it shows more.</p>"
+        f'{key}<div class="small">{figures}</div></section>'
     )
 
 
@@ -334,9 +351,9 @@ def spectra(exhibits: Exhibits, study: Study) -> str:
         return ""
     key = "".join(f'<li><i class="{one.kind}"></i>{text(one.name)}</li>' for one in series)
     return (
-        '<section id="spectra"><h2>Power spectra</h2><p class="lead">How much there is to see at each fineness, from coarse '
-        f"(left) to fine (right), mean of the bands. Beyond what MS holds, {text(first)} should follow PAN, which is "
-        f'brought to the level of MS here; interpolation falls off.</p><ul class="key">{key}</ul>{drawing}</section>'
+        '<section id="spectra"><h2>Power spectra</h2><p class="lead">How much there is to see at each fineness, from '
+        f"coarse (left) to fine (right), mean of the bands. Beyond what MS holds, {text(first)} should follow PAN, which "
+        f'is brought to the level of MS here; interpolation falls off.</p><ul class="key">{key}</ul>{drawing}</section>'
     )
 
 
@@ -359,8 +376,8 @@ def correlation(exhibits: Exhibits) -> str:
         for name, values in (("MS", one), (first, other))
     )
     return (
-        '<section id="correlation"><h2>Correlation of the bands</h2><p class="lead">How alike the bands are to each other. '
-        f'The greatest difference is {apart:.3f}.</p><div class="matrices">{drawn}</div></section>'
+        '<section id="correlation"><h2>Correlation of the bands</h2><p class="lead">How alike the bands are to each '
+        f'other. The greatest difference is {apart:.3f}.</p><div class="matrices">{drawn}</div></section>'
     )
 
 

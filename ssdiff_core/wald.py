@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from osgeo import gdal
 
-from .assess import Asked, Say, Study, opened
+from .assess import Asked, Say, Study, as_it_lies, opened
 from .blocks import Block
 from .conventions import Geometric
 from .errors import GeometryError
@@ -25,7 +25,7 @@ from .fuse import block_side, blocks_of
 from .grid import Transform, compose
 from .images import LABELS, Computed, Raster
 from .masks import filled
-from .pansharpen import Wishes, aligned, pansharpen
+from .pansharpen import Wishes, pansharpen
 from .resample import take_cols, take_rows
 from .scene import Reader, Scene, look, open_scene
 from .sensors import Sensor
@@ -180,9 +180,8 @@ def on_coarser(pan, ms, methods: Sequence[str], asked: Asked, wishes: Wishes, sa
 
     wishes: how each is to be fused; progress hears the share of the fusing done.
     """
-    warnings: list[str] = []
     scene, sensor = opened(pan, ms, asked, say)
-    scene = aligned(scene, asked.align, warnings.append)
+    scene, warnings = as_it_lies(scene, asked)
     with tempfile.TemporaryDirectory(prefix="ssdiff-wald-") as folder:
         steps = [_share(progress, i, len(methods) + 1) for i in range(len(methods) + 1)]
         files = degrade(scene, sensor, Path(folder), asked.memory, steps[0])
@@ -194,8 +193,7 @@ def on_coarser(pan, ms, methods: Sequence[str], asked: Asked, wishes: Wishes, sa
         beside = [Computed.of(one, coarse, sensor, asked.memory) for one in asked.beside if one not in methods]
         truth = Raster(files.reference, coarse.pan_grid, "MS as it is")
         whole = all(np.dtype(band.dtype).kind in "iub" for band in scene.ms)
-        told = (*warnings, *scene.notes)
-        yield Study(coarse, sensor, (*images, *beside), whole, asked.convention, truth, told)
+        yield Study(coarse, sensor, (*images, *beside), whole, asked.convention, truth, warnings)
 
 
 def _fused(method: str, files: Degraded, sensor: Sensor, wishes: Wishes, say: Say, progress) -> Raster:
