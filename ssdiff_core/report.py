@@ -202,7 +202,7 @@ def saturation(exhibits: Exhibits) -> list[str]:
     named = [("PAN", exhibits.histograms["PAN"][0])]
     named += [(f"the {band} band of MS", of) for band, of in zip(exhibits.bands, exhibits.histograms["MS"])]
     return [
-        f"{share:.2%} of {which} is at its greatest value, {of.value(len(of.keys) - 1):g}: probably it is saturated there"
+        f"{share:.2%} of {which} is at its greatest value, {of.value(len(of.keys) - 1):g}: probably saturated"
         for which, of in named
         for share in [of.counts[-1] / of.counts.sum() if len(of.counts) > MANY else 0]
         if share > FULL and of.counts[-1] > MANY * max(of.counts[-MANY:-1].mean(), 1)
@@ -352,7 +352,7 @@ def spectra(exhibits: Exhibits, study: Study) -> str:
     key = "".join(f'<li><i class="{one.kind}"></i>{text(one.name)}</li>' for one in series)
     return (
         '<section id="spectra"><h2>Power spectra</h2><p class="lead">How much there is to see at each fineness, from '
-        f"coarse (left) to fine (right), mean of the bands. Beyond what MS holds, {text(first)} should follow PAN, which "
+        f"coarse (left) to fine (right), mean of the bands. Where MS ends, {text(first)} should follow PAN, which "
         f'is brought to the level of MS here; interpolation falls off.</p><ul class="key">{key}</ul>{drawing}</section>'
     )
 
