@@ -308,7 +308,7 @@ def _limits(of: Histogram) -> tuple[float, float]:
 
 def places(apart: Canvas, window: Window, most: int) -> list[Window]:
     """Where images differ most: windows that do not overlap, the one with the greatest difference first."""
-    side = min(CROP, max(min(window.shape) // 2 // CELL * CELL, CELL), *window.shape)
+    side = min(CROP, max(min(window.shape) // 3 // CELL * CELL, CELL), *window.shape)
     cells = max(side // apart.cell, 1)
     field = np.nan_to_num(apart.mean)
     found = []

@@ -14,7 +14,7 @@ from osgeo import osr
 
 from . import __version__, charts, tables
 from .assess import Asked, Result, Study, sample_of
-from .exhibits import Exhibits, gather
+from .exhibits import CROP, Exhibits, gather
 from .measures import ALL, ON_HQNR, Measure, best
 from .pictures import RAMP, data_uri, heat, png
 
@@ -97,7 +97,7 @@ def as_html(study: Study, results: Sequence[Result], asked: Asked, exhibits: Exh
     )
     side = exhibits.crops[0].window.width if exhibits.crops else 1
     title = f"{headline(study, protocol)}: how good it is"
-    filled = {"title": text(title), "ramp": ", ".join(RAMP), "zoom": max(216 // side, 1), "body": "\n".join(sections)}
+    filled = {"title": text(title), "ramp": ", ".join(RAMP), "zoom": zoom_of(side), "body": "\n".join(sections)}
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(filled)
 
 
@@ -225,7 +225,8 @@ def facts(study: Study, asked: Asked, exhibits: Exhibits, protocol: str) -> str:
         rows.append(("Convention", study.convention))
     rows.append(("Q2ⁿ", "of counts rounded to 16 bits" if study.rounded else "of the values as they are"))
     said = study.files[0].said if len(study.files) == 1 and protocol != "wald" else {}
-    rows += [(label, said[key]) for key, label in SAID.items() if said.get(key)]
+    told = {value for _, value in rows}
+    rows += [(label, said[key]) for key, label in SAID.items() if said.get(key) and said[key] not in told]
     listed = "".join(f"<dt>{text(key)}</dt><dd>{text(str(value))}</dd>" for key, value in rows)
     return (
         f'<section id="inputs"><h2>Inputs and provenance</h2><div class="scene"><dl class="facts">{listed}</dl>'
@@ -264,19 +265,24 @@ def crops(exhibits: Exhibits, study: Study) -> str:
     if not exhibits.crops:
         return ""
     names, side = list(exhibits.crops[0].pictures), exhibits.crops[0].window.width
-    after, zoom = exhibits.shown[0].name, max(216 // side, 1)
+    after, zoom = exhibits.shown[0].name, zoom_of(side)
     before = exhibits.shown[1].name if len(study.files) > 1 else "EXP" if "EXP" in names else "MS"
     chosen = (
         _choice("before", "Left", names, before)
         + _choice("after", "Right", names, after)
-        + _choice("zoom", "Size", [str(zoom * n) for n in (1, 2, 3)], str(zoom), ":1")
+        + _choice("zoom", "Size", [str(n) for n in sorted({1, zoom, 2 * zoom})], str(zoom), ":1")
     )
     figures = "".join(_crop(number, crop, before, after) for number, crop in enumerate(exhibits.crops, 1))
     return (
-        '<section id="crops"><h2>Where the images differ most</h2><p class="lead">Drag the line, touch, or use the '
-        "arrow keys. All pictures are stretched alike, from MS.</p>"
+        '<section id="crops"><h2>Where the images differ most</h2><p class="lead">All pictures are stretched alike. '
+        '<span class="hint">Drag the line, touch, or use the arrow keys.</span></p>'
         f'<form class="choices">{chosen}</form><div class="crops" style="--side:{side}">{figures}</div></section>'
     )
+
+
+def zoom_of(side: int) -> int:
+    """How large a pixel is shown at first: as it is, but crops of a small scene as large as others."""
+    return max(round(CROP / side), 1)
 
 
 def _choice(name: str, label: str, options: Sequence[str], chosen: str, unit: str = "") -> str:
