@@ -1,6 +1,6 @@
 PYTHON := .venv/bin/python
 
-.PHONY: demo test lint bench setup clean
+.PHONY: demo test lint bench bench-peers setup clean
 
 demo: setup  ## fuse the bundled sample with the bundled weights into out/
 	$(PYTHON) scripts/demo.py out
@@ -14,6 +14,9 @@ lint: setup
 
 bench: setup  ## speed of the engine on this machine
 	$(PYTHON) -m ssdiff_core bench
+
+bench-peers: setup  ## the classical methods side by side with GDAL and the Orfeo Toolbox
+	$(PYTHON) scripts/bench_peers.py
 
 setup:  ## all that is missing: system packages (as root), .venv, locked requirements
 	@./scripts/setup

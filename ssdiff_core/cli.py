@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from dataclasses import asdict, fields
 
@@ -25,8 +26,8 @@ def main(argv: list[str] | None = None) -> int:
     except (SSDiffError, OSError) as error:
         print(f"ssdiff: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("ssdiff: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"ssdiff: {interrupt if interrupt.args else 'interrupted'}", file=sys.stderr)
         return 130
     return 0
 
@@ -139,6 +140,9 @@ def tell(sentence: str) -> None:
 def run_pansharpen(args) -> None:
     from . import pansharpen, progress
 
+    for name in ("SIGTERM", "SIGBREAK"):  # as if a person had interrupted
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     wishes = pansharpen.Wishes(
         **{item.name: getattr(args, item.name) for item in fields(pansharpen.Wishes) if item.name != "options"},
         options=tuple(args.options),

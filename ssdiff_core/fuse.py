@@ -1,90 +1,52 @@
 """A scene through an engine into a file: reading, computing and writing side by side, block by block.
 
-Finished blocks go into a flat working file beside the output, their numbers into a journal; only a whole image becomes
-the output, under its name in one move. So a run that was killed can be resumed, and a half image never bears the name.
+Finished blocks go into the working file (see output.py) and their numbers into a journal; only a whole image becomes
+the output. So a run that was killed can be resumed, and a half image never bears the name.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
+import operator
 import os
-import queue
 import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import astuple, dataclass
+from functools import reduce
 
-import numpy as np
-from osgeo import gdal, gdal_array
+import torch
+from osgeo import gdal
 
-from .blocks import SceneStats
-from .errors import RasterError, SSDiffError
-from .grid import Grid
-from .scene import Reader, Scene, one_line, open_raster
+from .blocks import Block, SceneStats
+from .counts import Sums, counted
+from .errors import RasterError, SSDiffError, one_line
+from .output import Output, check_room, clean_up, finish, make_working_file, output_for
+from .pipeline import Line, Stopped, together
+from .scene import Reader, Scene
+from .tiled import Layout, head, layout_of, put
 from .tiles import Window
+
+__all__ = ["MEMORY", "Output", "block_side", "blocks_of", "fuse", "output_for", "scene_stats"]
 
 MEMORY = 1024
 "MiB that a run may hold, if nobody says otherwise; what an engine needs for itself comes on top"
-ON_DISK = 1.0
-"seconds of work that a power cut may cost"
+CACHED = 768
+"side of the blocks from which on larger ones win nothing, if an engine looks at nothing around them"
+FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
-@dataclass(frozen=True)
-class Output:
-    path: Path
-    dtype: np.dtype
-    nodata: float | None
-    "what masked pixels get; None where no pixel can be masked"
-    format: str = "cog"
-    options: tuple[str, ...] = ()
-    "creation options KEY=VALUE; they win over the usual ones"
+def block_side(memory: int, bands: int, reach: int = 0, hands: int = 1) -> int:
+    """Side of the blocks, in PAN pixels, that keep a run within memory MiB: four and one a hand are alive at a time.
 
-    @property
-    def working(self) -> Path:
-        return self.path.with_name(self.path.name + ".part")
-
-    @property
-    def journal(self) -> Path:
-        return self.path.with_name(self.path.name + ".part.json")
-
-    @property
-    def finished(self) -> Path:
-        return self.path.with_name(self.path.name + ".whole.tif")
-
-    @property
-    def leftovers(self) -> list[Path]:
-        header = self.working.with_suffix(".hdr")
-        return [self.working, self.journal, self.finished, header, Path(f"{self.working}.aux.xml")]
-
-
-def output_for(scene: Scene, path: str | Path, dtype: str | None = None, nodata: float | None = None, **rest) -> Output:
-    """The output that keeps what the inputs say: the type of MS, its nodata value or else one that no count has."""
-    kind = np.dtype(dtype) if dtype else scene.dtype
-    if nodata is None and scene.masked:
-        nodata = next((band.nodata for band in (*scene.ms, scene.pan) if band.nodata is not None), None)
-        if nodata is None or not _holds(kind, nodata):
-            nodata = float("nan") if kind.kind == "f" else 0 if kind.kind == "u" else int(np.iinfo(kind).min)
-    if nodata is not None and not _holds(kind, nodata):
-        raise SSDiffError(f"nodata {nodata:g} does not fit in {kind.name}")
-    return Output(Path(path), kind, nodata, **rest)
-
-
-def _holds(kind: np.dtype, value: float) -> bool:
-    if kind.kind == "f":
-        return True
-    info = np.iinfo(kind)
-    return float(value).is_integer() and info.min <= value <= info.max
-
-
-def block_side(memory: int, bands: int) -> int:
-    """Side of the blocks, in PAN pixels, that keep a run within memory MiB: some five of them are alive at a time."""
-    pixel = 4 * bands * 5 + 32
-    side = math.isqrt(memory * 2**20 // 4 // pixel) // 256 * 256
-    return min(max(side, 256), 4096)
+    Larger blocks see less twice, smaller ones stay in the processor's cache.
+    """
+    pixel = 4 * bands * (4 + hands) + 32
+    most = math.isqrt(memory * 2**20 // 4 // pixel)
+    return min(max(min(most, max(CACHED, 32 * reach)) // 256 * 256, 256), 4096)
 
 
 def blocks_of(window: Window, side: int) -> list[Window]:
@@ -103,215 +65,216 @@ def fuse(
     resume: bool = False,
     memory: int = MEMORY,
     side: int | None = None,
+    hands: int = 1,
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> None:
-    """Fuses the scene into output.path, or raises and leaves nothing under that name."""
-    side = side or block_side(memory, len(scene.ms))
+    """Fuses the scene into output.path, or raises and leaves nothing under that name.
+
+    hands: blocks that the engine may compute at once, each with one processor; 1: it has them all to itself.
+    An interrupted run can be resumed; a failed one leaves nothing at all.
+    """
+    side = side or block_side(memory, len(scene.ms), engine.reach, hands)
     gdal.SetCacheMax(max(memory // 4, 64) * 2**20)
-    windows = blocks_of(scene.window, side)
-    key = _key(scene, output, provenance, side)
-    done = _finished(output, key) if resume else set()
-    if not done:
-        clean_up(output)
+    blocks = dict(enumerate(blocks_of(scene.window, side)))
     try:
-        if not done:
-            _make_working_file(output, len(scene.ms), scene.grid)
-        with open(output.working, "r+b", buffering=0) as image:
-            todo = [i for i in range(len(windows)) if i not in done]
-            _stream(scene, engine, stats, [(i, windows[i]) for i in todo], image, output, key, done, progress)
-        finish(scene, output, provenance)
-    except (RuntimeError, OSError) as error:
-        if isinstance(error, SSDiffError):
-            raise
-        raise RasterError(f"{output.path} cannot be written: {one_line(error)}") from None
+        work = _begin(scene, output, provenance, side, resume, len(blocks), say)
+        todo = {i: window for i, window in blocks.items() if i not in work.done}
+        _stream(scene, engine, stats, todo, output, work, hands, progress)
+        sums = [reduce(operator.add, band) for band in zip(*(work.done[i] for i in blocks))]
+        stop = threading.Event()
+        together([lambda: finish(output, sums, work.final, stop)], stop)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_farewell(output)) from None
+    except (RuntimeError, OSError, SSDiffError) as error:
+        clean_up(output)
+        raise error if isinstance(error, SSDiffError) else RasterError(_why(output, error)) from None
     clean_up(output)
+
+
+def _why(output: Output, error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"{output.path} cannot be written: the disk is full; make room or name another folder"
+    return f"{output.path} cannot be written: {getattr(error, 'strerror', None) or one_line(error)}"
+
+
+def _farewell(output: Output) -> str:
+    """What to say to the person who interrupts."""
+    try:
+        done = len(output.journal.read_text(encoding="utf-8").splitlines()) - 1
+    except OSError:
+        done = 0
+    if done > 0:
+        return f"interrupted; the same command with --resume goes on after the {done} blocks that are done"
+    clean_up(output)
+    return "interrupted before any block was done"
+
+
+# --- what is done and what is not ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Work:
+    """A working file, and the blocks that are safely in it, with the sums of their bands."""
+
+    layout: Layout
+    final: bool
+    "whether the working file becomes the output"
+    done: dict[int, tuple[Sums, ...]]
+
+
+def _begin(scene: Scene, output: Output, provenance, side: int, resume: bool, blocks: int, say) -> Work:
+    """What an earlier run has left, if that is wished and possible; else a fresh start."""
+    key = _key(scene, output, provenance, side)
+    if resume:
+        work = _taken_up(output, key)
+        if work:
+            say(f"going on from an interrupted run: {len(work.done)} of {blocks} blocks are done")
+            return work
+    if output.leftovers:
+        say("what an interrupted run has left is " + ("of other work and " if resume else "") + "removed")
+        clean_up(output)
+    check_room(output, scene)
+    layout, final = make_working_file(output, scene, provenance)
+    first = {"key": key, "final": final, "head": head(output.working).hex()}
+    output.journal.write_text(json.dumps(first) + "\n", encoding="utf-8")
+    return Work(layout, final, {})
 
 
 def _key(scene: Scene, output: Output, provenance: dict[str, str], side: int) -> str:
     """What must be the same for finished blocks to be worth anything."""
-    parts = (scene, str(output.dtype), output.nodata, side, sorted(provenance.items()))
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+    inputs = [(path, _age(path)) for path in sorted({band.path for band in (scene.pan, *scene.ms)})]
+    parts = (scene, inputs, str(output.dtype), output.nodata, output.format, output.options, side)
+    return hashlib.sha256(repr((parts, sorted(provenance.items()))).encode()).hexdigest()
 
 
-def _finished(output: Output, key: str) -> set[int]:
-    """The blocks that an interrupted run of the very same work has left in the working file."""
+def _age(path: str) -> tuple[int, int] | None:
     try:
-        lines = output.journal.read_text(encoding="utf-8").splitlines()
-        if not output.working.exists() or not lines or json.loads(lines[0])["key"] != key:
-            return set()
-    except (OSError, ValueError, KeyError):
-        return set()
-    return {int(line) for line in lines[1:] if line.isdigit()}
+        found = os.stat(path)
+    except OSError:  # an address, or a place within an archive
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
-def _make_working_file(output: Output, bands: int, grid: Grid) -> None:
-    """A flat file, band after band, with the header that lets GDAL read it."""
-    kind = gdal_array.NumericTypeCodeToGDALTypeCode(output.dtype.type)
-    gdal.GetDriverByName("ENVI").Create(str(output.working), grid.width, grid.height, bands, kind)
-    with open(output.working, "r+b") as image:
-        image.truncate(bands * grid.height * grid.width * output.dtype.itemsize)
+def _taken_up(output: Output, key: str) -> Work | None:
+    """The work of an interrupted run of the very same thing.
+
+    A run that is killed while it completes the file may leave its head pointing to a half-written directory. The first
+    one is never overwritten: with the head as it was, the file is as it was.
+    """
+    try:
+        first, *lines = output.journal.read_text(encoding="utf-8").split("\n")
+        begun = json.loads(first)
+        if begun["key"] != key:
+            return None
+        with open(output.working, "r+b") as file:
+            file.write(bytes.fromhex(begun["head"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    layout = layout_of(output.working)
+    return Work(layout, begun["final"], _entries(lines)) if layout else None
 
 
-def _stream(scene, engine, stats, todo, image, output: Output, key: str, done: set[int], progress) -> None:
-    """Reads, computes and writes in three threads; an error in any of them ends all."""
-    read: queue.Queue = queue.Queue(maxsize=1)
-    fused: queue.Queue = queue.Queue(maxsize=1)
-    failed: list[BaseException] = []
-    stop = threading.Event()
+def _entries(lines: Iterable[str]) -> dict[int, tuple[Sums, ...]]:
+    """The blocks that a journal vouches for; its last line may be torn."""
+    done = {}
+    for line in lines:
+        try:
+            number, bands = json.loads(line)
+            done[number] = tuple(Sums(*band) for band in bands)
+        except (ValueError, TypeError):
+            continue
+    return done
+
+
+def _vouch(image, journal, done: dict[int, tuple[Sums, ...]], written: list) -> None:
+    """Brings the image to the disk, and only then says which blocks are there."""
+    if written:
+        os.fsync(image.fileno())
+    for number, bands in written:
+        print(json.dumps([number, [astuple(band) for band in bands]]), file=journal, flush=True)
+        done[number] = bands
+
+
+# --- block by block --------------------------------------------------------------------------------------------------
+
+
+def scene_stats(scene: Scene, survey, memory: int = MEMORY, hands: int = 1) -> SceneStats:
+    """One pass over the scene, block by block; what it answers does not depend on which block is ready first."""
+    stop, sums = threading.Event(), {}
+    side = block_side(memory, len(scene.ms), survey.reach, hands)
+    blocks = dict(enumerate(blocks_of(scene.window, side)))
+
+    def gather(number: int, window: Window, block: Block) -> None:
+        sums[number] = survey.gather(block)
+
+    with processors(hands):
+        together(_read_and_use(scene, SceneStats(), blocks, survey, hands, gather, stop), stop)
+    return survey.stats(reduce(operator.add, (sums[number] for number in blocks)))
+
+
+def _read_and_use(scene, stats, blocks: dict[int, Window], what, hands: int, use, stop) -> list[Callable[[], None]]:
+    """One work that reads blocks as an engine or a survey wants to see them, and as many as there are hands that use
+    them."""
+    read = Line(stop)
 
     def reading() -> None:
         reader = Reader(scene, stats)
-        for i, window in todo:
-            _put(read, (i, window, reader.read(window, engine.reach, engine.ms_halo)), stop)
+        for number, window in blocks.items():
+            read.put((number, window, reader.read(window, what.reach, what.ms_halo)))
+        read.end(hands)
+
+    def using() -> None:
+        for item in read.items():
+            use(*item)
+
+    return [reading, *[using] * hands]
+
+
+@contextlib.contextmanager
+def processors(hands: int):
+    """Several hands get a processor each: to share all of them they would have to wait for each other at every step."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if hands > 1 else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _stream(scene, engine, stats, todo: dict[int, Window], output: Output, work: Work, hands: int, progress) -> None:
+    """Reads in one thread, computes in as many as there are hands, writes in one, and vouches in one; adds to
+    work.done."""
+    stop = threading.Event()
+    fused, written = Line(stop), Line(stop, room=0)
+    total, shares = len(todo) + len(work.done), dict.fromkeys(work.done, 1.0)
+    image = open(output.working, "r+b", buffering=0)  # noqa: SIM115 (of two threads)
+
+    def compute(number: int, window: Window, block: Block) -> None:
+        pixels = engine.fuse(block, lambda share: heard(number, share))
+        fused.put((number, window, *counted(pixels, output.dtype, output.nodata)))
+
+    def heard(number: int, share: float) -> None:
+        if stop.is_set():  # no need to compute a block to its end that nobody waits for
+            raise Stopped
+        shares[number] = min(share, 0.99)
 
     def writing() -> None:
-        with open(output.journal, "a" if done else "w", encoding="utf-8") as journal:
-            if not done:
-                print(json.dumps({"key": key}), file=journal, flush=True)
-            since, last = [], time.monotonic()
+        for _ in todo:
+            number, window, counts, sums = fused.get()
+            at = Window(window.row - scene.window.row, window.col - scene.window.col, *window.shape)
+            put(image, work.layout, counts, at)
+            shares[number] = 1.0
+            written.put((number, sums))
+
+    def vouching() -> None:
+        with open(output.journal, "a", encoding="utf-8") as journal:
             try:
-                for _ in todo:
-                    i, window, pixels = _get(fused, stop)
-                    _put_block(image, in_counts(pixels, output), window, scene.window)
-                    since.append(i)
-                    if time.monotonic() - last > ON_DISK:
-                        _vouch(image, journal, since)
-                        last = time.monotonic()
+                while len(work.done) < total:
+                    _vouch(image, journal, work.done, [written.get(), *written.rest()])
             finally:
-                _vouch(image, journal, since)
+                _vouch(image, journal, work.done, written.rest())
 
-    def guarded(work) -> None:
-        try:
-            work()
-        except BaseException as error:
-            failed.append(error)
-            stop.set()
-
-    threads = [threading.Thread(target=guarded, args=(work,), daemon=True) for work in (reading, writing)]
-    for thread in threads:
-        thread.start()
-
-    def computing() -> None:
-        total = len(todo) + len(done)
-        for n in range(len(todo)):
-            i, window, block = _get(read, stop)
-            before = len(done) + n
-            pixels = engine.fuse(block, lambda share, before=before: progress((before + share) / total))
-            _put(fused, (i, window, pixels), stop)
-            progress((before + 1) / total)
-
-    guarded(computing)
-    for thread in threads:
-        thread.join()
-    real = [error for error in failed if not isinstance(error, _Stopped)]
-    if real:
-        raise real[0]
-
-
-def _put_block(image, counts: np.ndarray, window: Window, scene: Window) -> None:
-    """Writes a block row by row: mapped into memory, the file would count as memory used."""
-    rows, cols = window.within(scene)
-    for band, rectangle in enumerate(np.ascontiguousarray(counts)):
-        for r, line in enumerate(rectangle, rows.start):
-            image.seek(((band * scene.height + r) * scene.width + cols.start) * counts.itemsize)
-            image.write(line)
-
-
-def _vouch(image, journal, blocks: list[int]) -> None:
-    """Brings the image to the disk, and only then says which blocks are there."""
-    os.fsync(image.fileno())
-    for i in blocks:
-        print(i, file=journal)
-    journal.flush()
-    blocks.clear()
-
-
-class _Stopped(Exception):
-    "Another thread has failed."
-
-
-def _put(line: queue.Queue, item, stop: threading.Event) -> None:
-    while not stop.is_set():
-        with contextlib.suppress(queue.Full):
-            return line.put(item, timeout=0.1)
-    raise _Stopped
-
-
-def _get(line: queue.Queue, stop: threading.Event):
-    while not stop.is_set():
-        with contextlib.suppress(queue.Empty):
-            return line.get(timeout=0.1)
-    raise _Stopped
-
-
-def in_counts(pixels: np.ndarray, output: Output) -> np.ndarray:
-    """Fused values as the output holds them: rounded and within the type, nodata where NaN and nowhere else."""
-    kind, nodata = output.dtype, output.nodata
-    if kind.kind == "f":
-        counts = pixels.astype(kind)
-        if nodata is None or np.isnan(nodata):
-            return counts
-        counts = np.where(counts == nodata, np.nextafter(counts, kind.type(np.inf)), counts)
-        return np.where(np.isnan(pixels), kind.type(nodata), counts)
-    info = np.iinfo(kind)
-    whole = np.rint(pixels)
-    np.clip(whole, info.min, info.max, out=whole)
-    with np.errstate(invalid="ignore"):  # NaN has no count; it becomes nodata below
-        counts = whole.astype(kind)
-    if nodata is not None:
-        counts[counts == int(nodata)] = int(nodata) + 1 if nodata < info.max else int(nodata) - 1
-        counts[np.isnan(pixels)] = int(nodata)
-    return counts
-
-
-# --- the file --------------------------------------------------------------------------------------------------------
-
-
-def finish(scene: Scene, output: Output, provenance: dict[str, str]) -> None:
-    """From the working file to the output, with all that belongs to it, moved to its name at the end."""
-    plain = gdal.Translate("", str(output.working), format="VRT")
-    _describe(plain, scene, output, provenance)
-    driver = "COG" if output.format == "cog" else "GTiff"
-    gdal.Translate(str(output.finished), plain, format=driver, creationOptions=creation_options(output))
-    os.replace(output.finished, output.path)
-
-
-def creation_options(output: Output) -> list[str]:
-    """The user's options before the usual ones."""
-    codecs = gdal.GetDriverByName("GTiff").GetMetadataItem("DMD_CREATIONOPTIONLIST") or ""
-    usual = {"COMPRESS": "ZSTD" if "ZSTD" in codecs else "DEFLATE", "BIGTIFF": "IF_SAFER", "NUM_THREADS": "ALL_CPUS"}
-    if output.format == "cog":
-        usual |= {"PREDICTOR": "YES", "OVERVIEW_RESAMPLING": "AVERAGE"}
-    else:
-        usual |= {"TILED": "YES", "PREDICTOR": "3" if output.dtype.kind == "f" else "2"}
-    asked = {key.upper(): value for key, value in (option.split("=", 1) for option in output.options)}
-    if asked.get("COMPRESS", "").upper() in ("NONE", "JPEG", "WEBP", "LERC"):
-        usual.pop("PREDICTOR")
-    return [f"{key}={value}" for key, value in {**usual, **asked}.items()]
-
-
-def _describe(image: gdal.Dataset, scene: Scene, output: Output, provenance: dict[str, str]) -> None:
-    grid = scene.grid
-    if grid.placed:
-        image.SetGeoTransform(grid.transform)
-        image.SetProjection(grid.crs)
-    image.SetMetadata({f"SSDIFF_{key.upper()}": str(value) for key, value in provenance.items()})
-    for index, source in enumerate(scene.ms, 1):
-        band = image.GetRasterBand(index)
-        held = open_raster(source.path)  # a band dies with its dataset
-        original = held.GetRasterBand(source.index)
-        band.SetDescription(source.name)
-        band.SetMetadata({k: v for k, v in original.GetMetadata().items() if not k.startswith("STATISTICS_")})
-        if output.nodata is not None:
-            band.SetNoDataValue(output.nodata)
-        band.SetColorInterpretation(original.GetColorInterpretation())
-        for get, put in (("GetScale", "SetScale"), ("GetOffset", "SetOffset")):
-            if getattr(original, get)() is not None:
-                getattr(band, put)(getattr(original, get)())
-        with contextlib.suppress(RuntimeError):  # a band without one valid pixel has no statistics
-            band.ComputeStatistics(False)
-
-
-def clean_up(output: Output) -> None:
-    """Removes what a run leaves beside its output before it is whole."""
-    for path in output.leftovers:
-        path.unlink(missing_ok=True)
+    works = _read_and_use(scene, stats, todo, engine, hands, compute, stop)
+    with image, processors(hands):
+        together([*works, writing, vouching], stop, lambda: progress(sum(list(shares.values())) / total))
+    progress(1.0)

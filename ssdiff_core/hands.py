@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import torch
+from .fuse import processors
 
 MOST = 4
 
@@ -18,19 +18,17 @@ def hands() -> int:
 
 def side_by_side(work: Callable, items: Iterable, at_once: int | None = None) -> Iterator:
     """What work answers to each item, in their order. Only as many items are in work or waiting as there are hands."""
-    before, at_once = torch.get_num_threads(), at_once or hands()
-    torch.set_num_threads(1)
-    pool, waiting = ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(1,)), []
-    try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > at_once:
+    at_once, waiting = at_once or hands(), []
+    with processors(at_once), ThreadPoolExecutor(at_once) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > at_once:
+                    yield waiting.pop(0).result()
+            while waiting:
                 yield waiting.pop(0).result()
-        while waiting:
-            yield waiting.pop(0).result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(before)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 class Own:

@@ -11,9 +11,9 @@ from osgeo import gdal
 from .blocks import SceneStats
 from .classical import Classical
 from .errors import GeometryError, RasterError, one_line
+from .fuse import scene_stats
 from .grid import Grid, compose, invert
-from .hands import Own
-from .pansharpen import scene_stats
+from .hands import Own, hands
 from .scene import Reader, Scene, look, open_raster
 from .sensors import Sensor
 from .tiles import Window
@@ -73,7 +73,7 @@ class Computed:
         engine = Classical(method, scene.placement.ratio)
         stats = SceneStats(mtf=sensor.mtf)
         if engine.needs_survey:
-            stats = scene_stats(scene, engine.survey(sensor.mtf, sensor.pan_mtf), memory)
+            stats = scene_stats(scene, engine.survey(sensor.mtf, sensor.pan_mtf), memory, hands())
         return Computed(LABELS.get(method, method), scene, engine, Own(lambda: Reader(scene, stats)))
 
     def over(self, window: Window) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +14,10 @@ from .align import apart
 from .blocks import SceneStats
 from .classical import METHODS, Classical
 from .errors import ConfigError
-from .fuse import MEMORY, block_side, blocks_of, fuse, output_for
+from .fuse import MEMORY, fuse, output_for, scene_stats
 from .origin import in_order, multispectral, sensor_of
 from .progress import duration
-from .scene import Reader, Scene, alignment, open_scene
+from .scene import Scene, alignment, open_scene
 from .statistics import Survey
 from .units import MOMENTS, SCENE
 
@@ -68,10 +69,11 @@ def pansharpen(pan, ms, out, wishes: Wishes, say: Callable[[str], None], reporte
     output = output_for(
         scene, out, dtype=wishes.dtype, nodata=wishes.nodata, format=wishes.format, options=wishes.options
     )
-    stats = scene_stats(scene, survey, wishes.memory) if survey else SceneStats(mtf=sensor.mtf)
+    hands = 1 if wishes.method == "ssdiff" else os.cpu_count() or 1  # a network wants all processors for itself
+    stats = scene_stats(scene, survey, wishes.memory, hands) if survey else SceneStats(mtf=sensor.mtf)
     pixels = scene.window.height * scene.window.width
     progress = forewarning(reporter(pixels), say, wishes.method)
-    fuse(scene, engine, output, stats, provenance, progress, wishes.resume, wishes.memory)
+    fuse(scene, engine, output, stats, provenance, progress, wishes.resume, wishes.memory, hands=hands, say=say)
 
 
 def aligned(scene: Scene, wish: str, say: Callable[[str], None]) -> Scene:
@@ -129,15 +131,6 @@ def find_weights(name: str, bands: int, ratio: float) -> Path:
         f"there are no weights for {bands} bands at ratio {ratio:.3g}; name a file with --weights, "
         "or choose a classical method, such as --method mtf-glp-fs"
     )
-
-
-def scene_stats(scene: Scene, survey: Survey, memory: int = MEMORY) -> SceneStats:
-    """One pass over the scene, block by block."""
-    reader, total = Reader(scene), None
-    for window in blocks_of(scene.window, block_side(memory, len(scene.ms))):
-        sums = survey.gather(reader.read(window, survey.reach, survey.ms_halo))
-        total = sums if total is None else total + sums
-    return survey.stats(total)
 
 
 def forewarning(report: Callable[[float], None], say: Callable[[str], None], method: str) -> Callable[[float], None]:

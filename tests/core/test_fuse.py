@@ -1,6 +1,5 @@
 """Scenes into files: whole or not at all, and nothing lost on the way."""
 
-import json
 import os
 import signal
 import subprocess
@@ -17,7 +16,7 @@ from osgeo import gdal
 
 from ssdiff_core.blocks import SceneStats
 from ssdiff_core.errors import RasterError, SSDiffError
-from ssdiff_core.fuse import Output, blocks_of, fuse, in_counts, output_for
+from ssdiff_core.fuse import blocks_of, fuse, output_for
 from ssdiff_core.scene import open_scene
 from ssdiff_core.tiles import Window
 
@@ -31,7 +30,7 @@ def scene(tmp_path):
 
 
 def run(scene, path, engine=None, provenance=None, stats=None, **options):
-    keep = {key: options.pop(key) for key in ("progress", "resume", "side") if key in options}
+    keep = {key: options.pop(key) for key in ("progress", "resume", "side", "hands", "say") if key in options}
     output = output_for(scene, path, **options)
     fuse(scene, engine or Interpolate(), output, stats or SceneStats(), provenance or {"method": "exp"}, **keep)
     return output
@@ -87,6 +86,81 @@ def test_the_file_carries_what_the_inputs_said(scene, tmp_path):
     assert out.GetMetadata("IMAGE_STRUCTURE")["COMPRESSION"] in ("ZSTD", "DEFLATE")
 
 
+def test_statistics_are_those_of_the_valid_pixels(tmp_path):
+    pan, ms, pan_at, ms_at = ramps(160, 160)
+    ms[:, :8, :8] = 0
+    files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at, nodata=0)
+    run(open_scene(*files), tmp_path / "out.tif", side=64)
+    out = gdal.Open(str(tmp_path / "out.tif"))
+    image, band = out.ReadAsArray()[1], out.GetRasterBand(2)
+    valid = image[image != 0].astype(float)
+    told = [float(band.GetMetadataItem(f"STATISTICS_{key}")) for key in ("MINIMUM", "MAXIMUM", "MEAN", "STDDEV")]
+    assert told == pytest.approx([valid.min(), valid.max(), valid.mean(), valid.std()], rel=1e-12)
+    assert float(band.GetMetadataItem("STATISTICS_VALID_PERCENT")) == pytest.approx(100 * valid.size / image.size, 1e-3)
+
+
+ODD = [
+    "INTERLEAVE=PIXEL",
+    "TILED=NO",
+    "ENDIANNESS=BIG",
+    "BIGTIFF=YES",
+    "BLOCKXSIZE=16",
+    "BLOCKYSIZE=512",
+    "SPARSE_OK=YES",
+]
+
+
+@pytest.mark.parametrize("option", ODD)
+def test_uncompressed_files_of_any_layout_hold_the_same_pixels(scene, tmp_path, option):
+    run(scene, tmp_path / "cog.tif")
+    run(scene, tmp_path / "out.tif", format="gtiff", options=("COMPRESS=NONE", option), side=100)
+    assert np.array_equal(read(tmp_path / "out.tif"), read(tmp_path / "cog.tif"))
+    assert beside(tmp_path / "out.tif") == ["out.tif"]
+
+
+def test_more_hands_make_the_same_file(scene, tmp_path):
+    run(scene, tmp_path / "one.tif", side=64)
+    run(scene, tmp_path / "three.tif", side=64, hands=3)
+    assert (tmp_path / "one.tif").read_bytes() == (tmp_path / "three.tif").read_bytes()
+
+
+@pytest.mark.parametrize("options", [{"format": "cog"}, {"format": "gtiff", "options": ("COMPRESS=NONE",)}])
+def test_wavelengths_and_what_is_known_of_the_image_are_carried_over(tmp_path, options):
+    pan, ms, pan_at, ms_at = ramps(160, 160)
+    files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at)
+    file = gdal.OpenEx(str(files[1]), gdal.OF_UPDATE)
+    file.SetMetadata(
+        {"SATELLITEID": "WV03", "CLOUDCOVER": "2", "ACQUISITIONDATETIME": "2020-06-01 10:20:30"}, "IMAGERY"
+    )
+    for number, micrometres in enumerate(("0.48", "0.545", "0.66"), 1):
+        band = file.GetRasterBand(number)
+        band.SetMetadataItem("wavelength", str(1000 * float(micrometres)))
+        band.SetMetadataItem("CENTRAL_WAVELENGTH_UM", micrometres, "IMAGERY")
+    del band, file
+    run(open_scene(*files, bands=(3, 1)), tmp_path / "out.tif", **options)
+    out = gdal.Open(str(tmp_path / "out.tif"))
+    assert out.GetMetadataItem("SATELLITEID") == "WV03"
+    assert out.GetMetadataItem("ACQUISITIONDATETIME") == "2020-06-01 10:20:30"
+    for number, micrometres in ((1, "0.66"), (2, "0.48")):
+        band = out.GetRasterBand(number)
+        assert band.GetMetadataItem("CENTRAL_WAVELENGTH_UM") == micrometres
+        assert float(band.GetMetadataItem("wavelength")) == 1000 * float(micrometres)
+        if options["format"] == "gtiff":  # not every GDAL copies a domain into a COG
+            assert band.GetMetadataItem("CENTRAL_WAVELENGTH_UM", "IMAGERY") == micrometres
+
+
+def test_a_pixel_is_point_file_keeps_its_place(tmp_path):
+    pan, ms, pan_at, ms_at = ramps(160, 160)
+    files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at)
+    for path in files:
+        gdal.OpenEx(str(path), gdal.OF_UPDATE).SetMetadataItem("AREA_OR_POINT", "Point")
+    assert gdal.Open(str(files[0])).GetMetadataItem("AREA_OR_POINT") == "Point"
+    run(open_scene(*files), tmp_path / "out.tif")
+    out = gdal.Open(str(tmp_path / "out.tif"))
+    assert out.GetMetadataItem("AREA_OR_POINT") == "Area"
+    assert out.GetGeoTransform() == gdal.Open(str(files[0])).GetGeoTransform()
+
+
 def test_overviews_come_with_images_that_need_them(tmp_path):
     pan, ms, pan_at, ms_at = ramps(1200, 1100)
     scene = open_scene(write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at))
@@ -116,16 +190,6 @@ def test_masked_pixels_are_nodata_and_no_valid_pixel_is(tmp_path):
     assert seen.sum() == 160 * 160 - 36 * 36
 
 
-@given(st.lists(st.floats(-70000, 70000, width=32), min_size=1, max_size=20), st.sampled_from([0, 7, 65535, None]))
-def test_counts_stay_in_the_type_and_clear_of_nodata(values, nodata):
-    pixels = np.array([[values]], np.float32)
-    counts = in_counts(pixels, Output("x", np.dtype(np.uint16), nodata)).astype(int)
-    expected = np.rint(pixels.clip(0, 65535))
-    assert (counts != nodata).all()
-    assert (np.abs(counts - expected) <= (1 if nodata is not None else 0)).all()
-    assert (counts == expected)[expected != nodata].all()
-
-
 @pytest.mark.parametrize(("kind", "nodata"), [("uint8", 0), ("int16", -32768), ("uint16", 0)])
 def test_masks_become_a_nodata_value_that_fits_the_type(scene, tmp_path, kind, nodata):
     masked = replace(scene, pan=replace(scene.pan, masked=True))
@@ -145,20 +209,63 @@ def test_blocks_cover_the_scene_once(start, height, width, side):
     assert len(set(parts)) == len(parts)
 
 
-@pytest.mark.parametrize("error", [RasterError("the disk is full"), KeyboardInterrupt(), ValueError("boom")])
-def test_a_failure_leaves_nothing_under_the_name_and_what_is_done_can_be_resumed(scene, tmp_path, error):
-    out = tmp_path / "out.tif"
+@pytest.mark.parametrize("kind", ["cog", "gtiff", "plain"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("a mistake")])
+def test_what_an_interrupted_run_has_done_can_be_resumed(scene, tmp_path, error, kind):
+    out, options = tmp_path / "out.tif", {"format": "cog"}
+    if kind != "cog":
+        options = {"format": "gtiff", "options": ("COMPRESS=NONE",) if kind == "plain" else ()}
     with pytest.raises(type(error)):
-        run(scene, out, Failing(7, error), side=64)
+        run(scene, out, Failing(7, error), side=64, **options)
     assert not out.exists()
-    kept = json.loads((tmp_path / "out.tif.part.json").read_text().splitlines()[0])
-    assert kept["key"]
+    counting, said = Failing(1000, None), []
+    run(scene, out, counting, side=64, resume=True, say=said.append, **options)
+    assert 1000 - counting.left < 25
+    assert said[0].startswith("going on from an interrupted run: ")
+    run(scene, tmp_path / "straight.tif", side=64, **options)
+    assert np.array_equal(read(out), read(tmp_path / "straight.tif"))
+    assert statistics(out) == statistics(tmp_path / "straight.tif")
+    assert beside(out) == ["out.tif"]
+
+
+def test_a_failure_leaves_nothing(scene, tmp_path):
+    with pytest.raises(RasterError, match="the disk has gone"):
+        run(scene, tmp_path / "out.tif", Failing(7, RasterError("the disk has gone")), side=64)
+    assert beside(tmp_path / "out.tif") == []
+
+
+def statistics(path):
+    file = gdal.Open(str(path))
+    return [file.GetRasterBand(i).GetMetadata() for i in range(1, file.RasterCount + 1)]
+
+
+def test_a_run_killed_while_it_completes_the_file_is_resumed_all_the_same(scene, tmp_path):
+    """The directory is rewritten at the very end: at worst the head points to where no directory is."""
+    out, plain = tmp_path / "out.tif", {"format": "gtiff", "options": ("COMPRESS=NONE",), "side": 64}
+    run(scene, tmp_path / "straight.tif", **plain)
+    with pytest.raises(KeyboardInterrupt):
+        run(scene, out, Failing(24, KeyboardInterrupt()), **plain)
+    with open(tmp_path / "out.tif.part", "r+b") as file:
+        file.seek(4)
+        file.write(bytes(4))
+    with pytest.raises(RuntimeError):
+        gdal.Open(str(tmp_path / "out.tif.part"))
+    counting = Failing(1000, None)
+    run(scene, out, counting, resume=True, **plain)
+    assert 1000 - counting.left < 25
+    assert np.array_equal(read(out), read(tmp_path / "straight.tif"))
+
+
+@pytest.mark.parametrize("torn", ["[3, [[1", "[", "3", "{}"])
+def test_a_torn_line_in_the_journal_vouches_for_nothing(scene, tmp_path, torn):
+    out = tmp_path / "out.tif"
+    with pytest.raises(KeyboardInterrupt):
+        run(scene, out, Failing(3, KeyboardInterrupt()), side=64)
+    journal = tmp_path / "out.tif.part.json"
+    journal.write_text(journal.read_text().splitlines()[0] + "\n" + torn)
     counting = Failing(1000, None)
     run(scene, out, counting, side=64, resume=True)
-    assert 1000 - counting.left < 25
-    run(scene, tmp_path / "straight.tif", side=64)
-    assert np.array_equal(read(out), read(tmp_path / "straight.tif"))
-    assert beside(out) == ["out.tif"]
+    assert 1000 - counting.left == 25
 
 
 def test_work_on_other_inputs_is_not_resumed(scene, tmp_path):
@@ -170,13 +277,25 @@ def test_work_on_other_inputs_is_not_resumed(scene, tmp_path):
     assert 1000 - counting.left == 25
 
 
+def test_work_on_an_input_that_has_changed_since_is_not_resumed(scene, tmp_path):
+    out = tmp_path / "out.tif"
+    with pytest.raises(KeyboardInterrupt):
+        run(scene, out, Failing(7, KeyboardInterrupt()), side=64)
+    os.utime(scene.pan.path, ns=(1, 1))
+    counting, said = Failing(1000, None), []
+    run(scene, out, counting, side=64, resume=True, say=said.append)
+    assert 1000 - counting.left == 25
+    assert said == ["what an interrupted run has left is of other work and removed"]
+
+
 def test_without_resume_leftovers_are_removed(scene, tmp_path):
     out = tmp_path / "out.tif"
     with pytest.raises(KeyboardInterrupt):
         run(scene, out, Failing(3, KeyboardInterrupt()), side=64)
-    counting = Failing(1000, None)
-    run(scene, out, counting, side=64)
+    counting, said = Failing(1000, None), []
+    run(scene, out, counting, side=64, say=said.append)
     assert 1000 - counting.left == 25
+    assert said == ["what an interrupted run has left is removed"]
     assert beside(out) == ["out.tif"]
 
 

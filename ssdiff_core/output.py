@@ -1,0 +1,238 @@
+"""The file that a run makes, and those beside it while it is not whole.
+
+Pixels go into a working file, OUT.part, a tiled TIFF without compression; a journal tells which blocks are there. If
+the output shall be such a TIFF, the working file becomes it; else it is copied, compressed. Either takes the name OUT
+in one move at the end, so a half image never bears it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from osgeo import gdal, gdal_array
+
+from .counts import Sums
+from .errors import RasterError, SSDiffError
+from .scene import Scene, open_raster
+from .tiled import Layout, layout_of
+
+PACKED = 0.5
+"of its plain size: what a compressed file is reckoned to take before it is known"
+BESIDE = ("", ".aux.xml", ".ovr.tmp", ".msk.ovr.tmp")
+"ends of the names of what GDAL writes with a file"
+
+
+@dataclass(frozen=True)
+class Output:
+    path: Path
+    dtype: np.dtype
+    nodata: float | None
+    "what masked pixels get; None where no pixel can be masked"
+    format: str = "cog"
+    options: tuple[str, ...] = ()
+    "creation options KEY=VALUE; they win over the usual ones"
+
+    @property
+    def working(self) -> Path:
+        return self.path.with_name(self.path.name + ".part")
+
+    @property
+    def journal(self) -> Path:
+        return self.path.with_name(self.path.name + ".part.json")
+
+    @property
+    def finished(self) -> Path:
+        return self.path.with_name(self.path.name + ".whole.tif")
+
+    @property
+    def leftovers(self) -> list[Path]:
+        "What a run that was killed has left."
+        files = [Path(f"{file}{end}") for file in (self.working, self.finished) for end in BESIDE]
+        return [file for file in (*files, self.journal) if file.exists()]
+
+
+def output_for(scene: Scene, path: str | Path, dtype: str | None = None, nodata: float | None = None, **rest) -> Output:
+    """The output that keeps what the inputs say: the type of MS, its nodata value or else one that no count has."""
+    kind = np.dtype(dtype) if dtype else scene.dtype
+    if nodata is None and scene.masked:
+        nodata = next((band.nodata for band in (*scene.ms, scene.pan) if band.nodata is not None), None)
+        if nodata is None or not _holds(kind, nodata):
+            nodata = float("nan") if kind.kind == "f" else 0 if kind.kind == "u" else int(np.iinfo(kind).min)
+    if nodata is not None and not _holds(kind, nodata):
+        raise SSDiffError(f"nodata {nodata:g} does not fit in {kind.name}")
+    return Output(Path(path), kind, nodata, **rest)
+
+
+def _holds(kind: np.dtype, value: float) -> bool:
+    if kind.kind == "f":
+        return True
+    info = np.iinfo(kind)
+    return float(value).is_integer() and info.min <= value <= info.max
+
+
+def creation_options(output: Output) -> dict[str, str]:
+    """The user's options before the usual ones."""
+    known = _known_options(output)
+    usual = {"COMPRESS": "ZSTD" if "ZSTD" in known else "DEFLATE", "BIGTIFF": "IF_SAFER", "NUM_THREADS": "ALL_CPUS"}
+    if output.format == "cog":
+        usual |= {"PREDICTOR": "YES", "OVERVIEW_RESAMPLING": "AVERAGE"}
+    else:
+        usual |= {"TILED": "YES", "INTERLEAVE": "BAND", "PREDICTOR": "3" if output.dtype.kind == "f" else "2"}
+    asked = {key.upper(): value for key, value in (option.split("=", 1) for option in output.options)}
+    if asked.get("COMPRESS", "").upper() in ("NONE", "JPEG", "WEBP", "LERC"):
+        usual.pop("PREDICTOR")
+    return {**usual, **asked}
+
+
+def _known_options(output: Output) -> str:
+    return _driver(output).GetMetadataItem("DMD_CREATIONOPTIONLIST") or ""
+
+
+def _driver(output: Output) -> gdal.Driver:
+    return gdal.GetDriverByName("COG" if output.format == "cog" else "GTiff")
+
+
+# --- the working file ------------------------------------------------------------------------------------------------
+
+
+def may_be_final(output: Output) -> bool:
+    """Whether the working file can be made such that it is the output."""
+    return output.format == "gtiff" and creation_options(output)["COMPRESS"].upper() == "NONE"
+
+
+def make_working_file(output: Output, scene: Scene, provenance: dict[str, str]) -> tuple[Layout, bool]:
+    """Makes it, with all that is known before there are pixels. Answers its layout, and whether it can be final."""
+    if may_be_final(output):
+        _create(output, scene, provenance, [f"{key}={value}" for key, value in creation_options(output).items()])
+        layout = layout_of(output.working)
+        if layout:
+            return layout, True
+    _create(output, scene, provenance, ["TILED=YES", "INTERLEAVE=BAND", "BIGTIFF=IF_SAFER"])
+    layout = layout_of(output.working)
+    if not layout:
+        raise RasterError(f"{output.working} was made by GDAL {gdal.__version__} in a way that cannot be written to")
+    return layout, False
+
+
+def _create(output: Output, scene: Scene, provenance: dict[str, str], options: list[str]) -> None:
+    kind = gdal_array.NumericTypeCodeToGDALTypeCode(output.dtype.type)
+    size = scene.window.width, scene.window.height
+    with _closed(
+        gdal.GetDriverByName("GTiff").Create(str(output.working), *size, len(scene.ms), kind, options)
+    ) as image:
+        _describe(image, scene, provenance)
+
+
+@contextlib.contextmanager
+def _closed(image: gdal.Dataset):
+    """GDAL writes much of a file when it closes it. What goes wrong then is raised here; a destructor prints it."""
+    yield image
+    if hasattr(image, "Close"):  # GDAL 3.8
+        image.Close()
+    else:
+        gdal.Dataset.__swig_destroy__(image)
+
+
+def _describe(image: gdal.Dataset, scene: Scene, provenance: dict[str, str]) -> None:
+    if scene.grid.placed:
+        image.SetGeoTransform(scene.grid.transform)
+        image.SetProjection(scene.grid.crs)
+    sources = [open_raster(source.path) for source in (scene.pan, *scene.ms)]  # a band dies with its dataset
+    imagery = {**sources[0].GetMetadata("IMAGERY"), **sources[1].GetMetadata("IMAGERY")}
+    said = {f"SSDIFF_{key.upper()}": str(value) for key, value in provenance.items()}
+    _say(image, {**imagery, **said}, imagery)
+    for index, (source, file) in enumerate(zip(scene.ms, sources[1:]), 1):
+        band, original = image.GetRasterBand(index), file.GetRasterBand(source.index)
+        imagery = original.GetMetadata("IMAGERY")
+        said = {key: value for key, value in original.GetMetadata().items() if not key.startswith("STATISTICS_")}
+        _say(band, {**imagery, **said}, imagery)
+        band.SetDescription(source.name)
+        band.SetColorInterpretation(original.GetColorInterpretation())
+        for get, put in (("GetScale", "SetScale"), ("GetOffset", "SetOffset")):
+            if getattr(original, get)() is not None:
+                getattr(band, put)(getattr(original, get)())
+
+
+def _say(what: gdal.MajorObject, said: dict[str, str], imagery: dict[str, str]) -> None:
+    """Metadata; that of the domain IMAGERY also among the rest, because not every GDAL copies a domain into a COG."""
+    what.SetMetadata(said)
+    if imagery:
+        what.SetMetadata(imagery, "IMAGERY")
+
+
+# --- from the working file to the output -----------------------------------------------------------------------------
+
+
+def finish(output: Output, sums: Sequence[Sums], final: bool, stop: threading.Event) -> None:
+    """Statistics into the working file, and the whole image to its name."""
+    with _closed(gdal.OpenEx(str(output.working), gdal.OF_RASTER | gdal.OF_UPDATE)) as image:
+        _seal(image, output, sums)
+    if not final:
+        _copy(output, stop)
+    ready = output.working if final else output.finished
+    with open(ready, "r+b") as file:
+        os.fsync(file.fileno())
+    os.replace(ready, output.path)
+
+
+def _seal(image: gdal.Dataset, output: Output, sums: Sequence[Sums]) -> None:
+    pixels = image.RasterXSize * image.RasterYSize
+    for index, band_sums in enumerate(sums, 1):
+        band = image.GetRasterBand(index)
+        if output.nodata is not None:
+            band.SetNoDataValue(output.nodata)
+        if band_sums.count:  # a band without one valid pixel has no statistics
+            band.SetStatistics(*map(float, (band_sums.least, band_sums.most, band_sums.mean, band_sums.deviation)))
+            band.SetMetadataItem("STATISTICS_VALID_PERCENT", f"{100 * band_sums.count / pixels:.4g}")
+
+
+def _copy(output: Output, stop: threading.Event) -> None:
+    image = gdal.OpenEx(str(output.working), gdal.OF_RASTER)
+    options = creation_options(output)
+    if "COPY_SRC_MDD" in _known_options(output):
+        options.setdefault("COPY_SRC_MDD", "YES")
+
+    def going_on(*_) -> int:
+        return int(not stop.is_set())
+
+    listed = [f"{key}={value}" for key, value in options.items()]
+    gdal.PushErrorHandler("CPLQuietErrorHandler")  # errors are raised; warnings are none of the user's
+    try:
+        with _closed(_driver(output).CreateCopy(str(output.finished), image, options=listed, callback=going_on)):
+            pass
+    finally:
+        gdal.PopErrorHandler()
+
+
+def clean_up(output: Output) -> None:
+    """Removes what a run leaves beside its output before it is whole."""
+    for path in output.leftovers:
+        path.unlink(missing_ok=True)
+
+
+# --- room on the disk ------------------------------------------------------------------------------------------------
+
+
+def check_room(output: Output, scene: Scene) -> None:
+    """Better no start than an end half way."""
+    plain = scene.window.height * scene.window.width * len(scene.ms) * output.dtype.itemsize
+    needed = plain * (1 if may_be_final(output) else 1 + PACKED)
+    with contextlib.suppress(OSError):  # a folder that is not there is told of when it is written to
+        free = shutil.disk_usage(output.path.absolute().parent).free
+        if free < needed:
+            raise RasterError(
+                f"{output.path} needs about {_size(needed)} and {_size(free)} are free there: "
+                "make room or name another folder"
+            )
+
+
+def _size(count: float) -> str:
+    unit = next((u for u in ("GB", "MB", "kB") if count >= {"GB": 1e9, "MB": 1e6, "kB": 1e3}[u]), "bytes")
+    return f"{count / {'GB': 1e9, 'MB': 1e6, 'kB': 1e3, 'bytes': 1}[unit]:.3g} {unit}"
