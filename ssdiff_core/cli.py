@@ -12,7 +12,7 @@ import signal
 import sys
 from dataclasses import asdict, fields
 
-from . import __version__
+from . import __version__, cli_assess
 from .errors import ConfigError, SSDiffError
 
 METHOD_HELP = "exp, brovey, gsa, bt-h, bdsd-pc, mtf-glp-fs, mtf-glp-hpm"
@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     pansharpen.add_argument("--format", default="cog", choices=("cog", "gtiff"))
     pansharpen.add_argument("--memory", type=int, default=1024, metavar="MB", help="to hold at most (default 1024)")
     pansharpen.add_argument("--progress", default="auto", choices=("auto", "bar", "json", "none"))
+    pansharpen.add_argument("--report", metavar="FILE.html", help="how good the result is, as ssdiff assess shows it")
     pansharpen.add_argument("--resume", action="store_true", help="go on from what an interrupted run has left")
     pansharpen.set_defaults(run=run_pansharpen)
 
@@ -72,6 +73,8 @@ def parser() -> argparse.ArgumentParser:
     align.add_argument("ms", nargs="+", help="one file, or one for each band")
     align.add_argument("--json", action="store_true")
     align.set_defaults(run=run_align)
+
+    cli_assess.add(commands, extent, numbers)
 
     bench = commands.add_parser("bench", help="speed of the engine on this machine")
     bench.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
@@ -150,6 +153,8 @@ def run_pansharpen(args) -> None:
     pansharpen.pansharpen(
         args.pan, files, args.out, wishes, tell, lambda pixels: progress.reporter(args.progress, pixels)
     )
+    if args.report:
+        cli_assess.report_on(args, files)
 
 
 def run_align(args) -> None:

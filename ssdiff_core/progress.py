@@ -15,7 +15,7 @@ INTERVAL = 0.2
 def reporter(kind: str, pixels: int, out=None, clock=time.monotonic) -> Callable[[float], None]:
     """A function that hears the share of the work that is done, from 0 to 1, as often as it likes.
 
-    auto is a bar on a terminal and nothing elsewhere.
+    auto is a bar on a terminal and nothing elsewhere. pixels: of the whole work; 0 where its speed says nothing.
     """
     out = out or sys.stderr
     if kind == "auto":
@@ -50,7 +50,8 @@ def line_of(out, share: float, rate: float, left: float | None) -> None:
     filled = round(share * 30)
     bar = "#" * filled + "." * (30 - filled)
     remaining = "" if left is None else f", {duration(left)} left"
-    out.write(f"\r[{bar}] {share:4.0%}  {rate / 1e6:.3g} Mpx/s{remaining}\x1b[K" + ("\n" if share >= 1 else ""))
+    speed = f"  {rate / 1e6:.3g} Mpx/s" if rate else ""
+    out.write(f"\r[{bar}] {share:4.0%}{speed}{remaining}\x1b[K" + ("\n" if share >= 1 else ""))
 
 
 def json_of(out, share: float, rate: float, left: float | None) -> None:

@@ -95,10 +95,10 @@ class Histogram:
             return 0.0
         ends = np.cumsum(self.counts)
         place = share * (ends[-1] - 1)
-        low, high = (self._value(np.searchsorted(ends, math.floor(place) + i, side="right")) for i in (0, 1))
+        low, high = (self.value(np.searchsorted(ends, math.floor(place) + i, side="right")) for i in (0, 1))
         return float(low + (high - low) * (place - math.floor(place)))
 
-    def _value(self, index: int) -> float:
+    def value(self, index: int) -> float:
         bits = int(self.keys[min(index, len(self.keys) - 1)]) << 11
         return math.copysign(float(np.array(abs(bits), np.int32).view(np.float32)), bits)
 

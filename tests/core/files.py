@@ -55,6 +55,19 @@ def ramps(height=160, width=200, ratio=4, at=(1.5, 1.5), bands=3, pixel=0.5, dty
     return pan.astype(dtype), np.stack([ms + 500 * k for k in range(bands)]).astype(dtype), pan_at, ms_at
 
 
+def sample_files(folder: Path) -> tuple[Path, Path, Path]:
+    """The bundled sample as GeoTIFFs: PAN, MS and the truth."""
+    pan_at, ms_at = ((400_000.0, pixel, 0.0, 4_500_000.0, 0.0, -pixel) for pixel in (0.6, 2.4))
+    with np.load(Path(__file__).parents[2] / "resources" / "sample" / "eureka.npz") as file:
+        pan, ms, truth = file["pan"], file["ms"].transpose(2, 0, 1), file["truth"].transpose(2, 0, 1)
+    names = ("blue", "green", "red", "nir")
+    return (
+        write(folder / "pan.tif", pan, pan_at),
+        write(folder / "ms.tif", ms, ms_at, names=names),
+        write(folder / "truth.tif", truth, pan_at, names=names),
+    )
+
+
 class Interpolate:
     """The simplest engine: MS read at PAN's pixels."""
 

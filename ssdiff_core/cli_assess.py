@@ -1,0 +1,125 @@
+"""`ssdiff assess` on the command line: its arguments, and what it prints."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from . import progress
+from .errors import ConfigError
+
+PROTOCOLS = ("full", "wald")
+CONVENTIONS = ("geometric", "toolbox")
+
+
+def add(commands, extent: Callable, numbers: Callable) -> None:
+    """Adds the command to a parser's; extent and numbers read such arguments."""
+    it = commands.add_parser("assess", help="how good fused rasters are, or what methods do on a scene")
+    it.add_argument("fused", nargs="*", help="rasters, or folders of them")
+    it.add_argument("--pan", metavar="FILE", help="default: what a fused file says it is made of")
+    it.add_argument("--ms", action="append", metavar="FILE", help="may be repeated, one file for each band")
+    it.add_argument("--reference", metavar="FILE", help="what the fused image should be; else PAN and MS are asked")
+    it.add_argument(
+        "--protocol", default="full", choices=PROTOCOLS, help="wald: make PAN and MS coarser, fuse, compare"
+    )
+    it.add_argument(
+        "--methods", type=names, default=("ssdiff", "gsa", "mtf-glp-fs"), metavar="A,B,...", help="for wald"
+    )
+    it.add_argument("--convention", default="geometric", choices=CONVENTIONS, help="toolbox: as published figures are")
+    it.add_argument("--sensor", default="auto", help="auto (default) or an id such as wv3, gf2, landsat89")
+    it.add_argument("--bands", type=numbers, default=(), metavar="1,2,3", help="MS bands, as the fused image has them")
+    it.add_argument("--extent", type=extent, metavar="XMIN,YMIN,XMAX,YMAX", help="in the CRS of PAN")
+    it.add_argument("--align", default="warn", choices=("auto", "warn", "none"), help="auto corrects the shift of MS")
+    it.add_argument("--baseline", metavar="NAME", help="the image that others are compared with (default: the first)")
+    it.add_argument(
+        "--sample", type=float, default=40, metavar="MPX", help="megapixels to measure (default 40; 0: all)"
+    )
+    it.add_argument("--seed", type=int, default=0, help="of the sampled blocks, and of ssdiff in wald")
+    it.add_argument("--weights", default="auto", help="for ssdiff in wald: auto (default), an id or a file")
+    it.add_argument("--steps", type=int, help="for ssdiff in wald")
+    it.add_argument("--device", default="auto", help="for ssdiff in wald: auto, cpu, cuda, cuda:N or mps")
+    it.add_argument("--json", action="store_true")
+    it.add_argument("--csv", metavar="FILE")
+    it.add_argument("--report", metavar="FILE.html", help="one file with tables, maps, spectra and crops")
+    it.add_argument("--png", metavar="FOLDER", help="the report's maps and crops as files")
+    it.add_argument("--memory", type=int, default=1024, metavar="MB", help="to hold at most (default 1024)")
+    it.add_argument("--progress", default="auto", choices=progress.KINDS)
+    it.set_defaults(run=run, wrong=it.error)
+
+
+def names(text: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not found:
+        raise argparse.ArgumentTypeError("methods are needed, with commas between")
+    return found
+
+
+def run(args) -> None:
+    from . import assess, tables
+    from .cli import tell
+
+    check(args)
+    asked = assess.Asked(
+        args.sensor, args.bands, args.extent, args.convention, args.align, args.memory, args.sample, args.seed
+    )
+    drawn, heard = bool(args.report or args.png), progress.reporter(args.progress, 0)
+    ends = (0.5 if args.protocol == "wald" else 0.0), (0.8 if drawn else 1.0)
+    with studies(args, asked, tell, part_of(heard, 0, ends[0])) as found:
+        if drawn and len(found) > 1:
+            raise ConfigError("a report is of one scene and extent; these files are of several")
+        results = assess.measure_all(found, asked, part_of(heard, *ends))
+        every = [result for of_study in results for result in of_study]
+        baseline = tables.baseline_of(every, args.baseline)
+        if args.csv:
+            tables.write_csv(args.csv, every)
+        if drawn:
+            from . import report
+
+            report.write(found[0], results[0], asked, args.report, args.png, args.protocol, part_of(heard, ends[1], 1))
+        heard(1.0)
+        said = tables.document(found, every, asked, args.protocol, baseline)
+    means = args.protocol == "full"
+    print(json.dumps(said, indent=2) if args.json else tables.text(every, baseline, said["notes"], means))
+
+
+@contextlib.contextmanager
+def studies(args, asked, say, heard) -> Iterator[list]:
+    """What is to be measured; of wald, as long as its files are there."""
+    from . import assess, wald
+    from .pansharpen import Wishes
+
+    if args.protocol == "full":
+        yield assess.open_studies(assess.files_in(args.fused), args.pan, args.ms, args.reference, asked, say)
+        return
+    wishes = Wishes(weights=args.weights, steps=args.steps, seed=args.seed, device=args.device)
+    with wald.on_coarser(args.pan, args.ms, args.methods, asked, wishes, say, heard) as study:
+        yield [study]
+
+
+def report_on(args, ms) -> None:
+    """The report on what `ssdiff pansharpen` with these arguments has just made."""
+    from . import assess, report
+
+    asked = assess.Asked(args.sensor, args.bands, args.extent, align=args.align, memory=args.memory)
+    (study,) = assess.open_studies([Path(args.out)], args.pan, ms, None, asked, lambda sentence: None)
+    report.write(study, assess.measure(study, asked), asked, args.report)
+
+
+def part_of(heard: Callable[[float], None], start: float, end: float) -> Callable[[float], None]:
+    return lambda share: heard(start + (end - start) * share)
+
+
+def check(args) -> None:
+    """What the parser cannot see."""
+    if args.protocol == "wald" and (args.fused or args.reference):
+        args.wrong("--protocol wald fuses by itself: name --pan, --ms and --methods, and no fused files")
+    if args.protocol == "wald" and not (args.pan and args.ms):
+        args.wrong("--protocol wald needs --pan and --ms")
+    if args.protocol == "full" and not args.fused:
+        args.wrong("name the fused rasters, or take --protocol wald")
+    if not (args.sample >= 0 and math.isfinite(args.sample)):
+        args.wrong("--sample takes megapixels, or 0 for all")

@@ -1,0 +1,119 @@
+"""Fused images over any window of PAN: rasters on its grid, and what a classical method makes on the fly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from osgeo import gdal
+
+from .blocks import SceneStats
+from .classical import Classical
+from .errors import GeometryError, RasterError, one_line
+from .fuse import scene_stats
+from .grid import Grid, compose, invert
+from .hands import Own, hands
+from .scene import Reader, Scene, look, open_raster
+from .sensors import Sensor
+from .tiles import Window
+
+OFF = 0.05
+"PAN pixels that the last pixel of an image may lie off PAN's grid"
+
+
+class Raster:
+    """A file whose pixels are PAN's; any thread may read it."""
+
+    def __init__(self, path: str | Path, pan: Grid, name: str = ""):
+        self.path, self.name = str(path), name or Path(path).stem
+        found, grid = look(self.path)
+        self.window = lies(self.path, grid, pan)
+        self.whole = all(np.dtype(band.dtype).kind in "iub" for band in found)
+        self.numbers = [band.index for band in found]
+        self.names = [band.name for band in found]
+        self._file = Own(lambda: open_raster(self.path))
+
+    @property
+    def said(self) -> dict[str, str]:
+        """What SSDiff wrote into the file on how it was made."""
+        metadata = self._file().GetMetadata() or {}
+        return {key[7:].lower(): text for key, text in metadata.items() if key.startswith("SSDIFF_")}
+
+    def over(self, window: Window) -> np.ndarray:
+        """(bands, h, w) float32 over a window of PAN; NaN where there is nothing, or nothing valid."""
+        here = window & self.window
+        place = here.col - self.window.col, here.row - self.window.row, here.width, here.height
+        try:
+            bands = [self._band(number, place) for number in self.numbers] if here else None
+        except RuntimeError as error:
+            raise RasterError(f"{self.path} cannot be read: {one_line(error)}") from None
+        return within(np.stack(bands) if bands else None, here, window, len(self.numbers))
+
+    def _band(self, number: int, place: tuple[int, int, int, int]) -> np.ndarray:
+        band = self._file().GetRasterBand(number)
+        image = band.ReadAsArray(*place).astype(np.float32)
+        if not band.GetMaskFlags() & gdal.GMF_ALL_VALID:
+            image[band.GetMaskBand().ReadAsArray(*place) == 0] = np.nan
+        return image
+
+
+@dataclass
+class Computed:
+    """What a classical method makes of a scene, computed where it is asked for, by any thread."""
+
+    name: str
+    scene: Scene
+    engine: Classical
+    reader: Own
+    path = None
+
+    @staticmethod
+    def of(method: str, scene: Scene, sensor: Sensor, memory: int) -> Computed:
+        engine = Classical(method, scene.placement.ratio)
+        stats = SceneStats(mtf=sensor.mtf)
+        if engine.needs_survey:
+            stats = scene_stats(scene, engine.survey(sensor.mtf, sensor.pan_mtf), memory, hands())
+        return Computed(LABELS.get(method, method), scene, engine, Own(lambda: Reader(scene, stats)))
+
+    def over(self, window: Window) -> np.ndarray:
+        here = window & self.scene.window
+        block = self.reader().read(here, self.engine.reach, self.engine.ms_halo) if here else None
+        return within(block and self.engine.fuse(block), here, window, len(self.scene.ms))
+
+
+LABELS = {"exp": "EXP", "brovey": "Brovey", "ssdiff": "SSDiff"}
+LABELS |= {method: method.upper() for method in ("gsa", "bt-h", "bdsd-pc", "mtf-glp-fs", "mtf-glp-hpm")}
+
+
+def within(image: np.ndarray | None, here: Window, window: Window, bands: int) -> np.ndarray:
+    """An image over `here` as one over the window around it, NaN where it does not reach."""
+    if here == window:
+        return image
+    answer = np.full((bands, *window.shape), np.nan, np.float32)
+    if image is not None:
+        answer[(slice(None), *here.within(window))] = image
+    return answer
+
+
+def lies(path: str, grid: Grid, pan: Grid) -> Window:
+    """The PAN pixels that a raster covers; its own must be those."""
+    if not (grid.placed and pan.placed):
+        if grid.window.shape == pan.window.shape:
+            return pan.window
+        raise GeometryError(f"{path} is not georeferenced and has another size than PAN. PAN: {pan}. {path}: {grid}.")
+    t = compose(invert(pan.transform), grid.transform)
+    row, col = round(t[3]), round(t[0])
+    corners = [
+        (t[0] + t[1] * c + t[2] * r - col - c, t[3] + t[4] * c + t[5] * r - row - r)
+        for c in (0, grid.width)
+        for r in (0, grid.height)
+    ]
+    if max(abs(off) for corner in corners for off in corner) > OFF:
+        raise GeometryError(
+            f"{path} does not lie on PAN's pixels; warp it onto them first. PAN: {pan}. {path}: {grid}."
+        )
+    window = Window(row, col, grid.height, grid.width) & pan.window
+    if not window:
+        raise GeometryError(f"{path} lies beside PAN. PAN: {pan}. {path}: {grid}.")
+    return Window(row, col, grid.height, grid.width)

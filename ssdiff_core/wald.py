@@ -1,0 +1,241 @@
+"""The test that a user can run on a scene of their own: PAN and MS made coarser by the ratio as their sensors would
+have seen them, fused, and compared with MS as it is (Wald et al., 1997).
+
+The coarser PAN has the pixels of MS and the coarser MS lies over it corner to corner, whatever the two rasters did.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from osgeo import gdal
+
+from .assess import Asked, Say, Study, as_it_lies, opened
+from .blocks import Block
+from .conventions import Geometric
+from .errors import GeometryError
+from .fuse import block_side, blocks_of
+from .grid import Transform, compose
+from .images import LABELS, Computed, Raster
+from .masks import filled
+from .pansharpen import Wishes, pansharpen
+from .resample import take_cols, take_rows
+from .scene import Reader, Scene, look, open_scene
+from .sensors import Sensor
+from .tiles import Window
+
+LEAST = 16
+"samples of the coarser MS along a side, below which nothing can be said"
+TRUSTED = 0.99
+"share of what a coarse pixel sees that must be valid"
+BLUR = Geometric()
+Share = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Degraded:
+    """The files of the test."""
+
+    pan: Path
+    ms: Path
+    reference: Path
+    "MS as it is"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which MS samples the test is made of, and where they lie."""
+
+    part: Window
+    "in MS samples"
+    at: tuple[float, float]
+    "row and column of PAN of the centre of MS's first sample"
+    ratio: float
+
+    @property
+    def coarse(self) -> Window:
+        return Window(0, 0, *(math.floor(n / self.ratio + 1e-6) for n in self.part.shape))
+
+    def centres(self, axis: int, samples: np.ndarray) -> np.ndarray:
+        """Of samples, which are counted from the part's first one, on PAN."""
+        first = (self.part.row, self.part.col)[axis]
+        return self.at[axis] + (first + samples) * self.ratio
+
+    def centres_coarse(self, axis: int, samples: np.ndarray) -> np.ndarray:
+        """Of coarse samples, in samples of MS: corner to corner."""
+        return (samples + 0.5) * self.ratio - 0.5
+
+
+def layout_of(scene: Scene) -> Layout:
+    """The MS samples whose whole ground lies in the scene, in whole coarse samples."""
+    at, ratio, window = scene.placement.at, scene.placement.ratio, scene.window
+    spans = []
+    for start, stop, first, n in zip((window.row, window.col), window.stop, at, scene.ms_grid.window.shape):
+        begin = max(math.ceil((start - 0.5 - first) / ratio + 0.5 - 1e-6), 0)
+        end = min(math.floor((stop - 0.5 - first) / ratio + 0.5 + 1e-6), n)
+        coarse = math.floor(max(end - begin, 0) / ratio + 1e-6)
+        spans.append((begin, math.floor(coarse * ratio + 1e-6)))
+        if coarse < LEAST:
+            raise GeometryError(
+                f"the scene is too small for this test: its MS would be {coarse} pixels along a side after it is made "
+                f"coarser; {LEAST} are needed"
+            )
+    (row, height), (col, width) = spans
+    return Layout(Window(row, col, height, width), at, ratio)
+
+
+def degrade(scene: Scene, sensor: Sensor, folder: Path, memory: int, progress: Share) -> Degraded:
+    """Writes the files of the test, block by block."""
+    layout, bands = layout_of(scene), len(scene.ms)
+    files = Degraded(*(folder / name for name in ("pan.tif", "ms.tif", "reference.tif")))
+    side = max(int(block_side(memory, bands) / layout.ratio), 32)
+    fine, coarse = blocks_of(Window(0, 0, *layout.part.shape), side), blocks_of(layout.coarse, max(side // 2, 16))
+    reader, names, total = Reader(scene), sensor.bands, len(fine) + len(coarse)
+    origin = _on_ground(scene, layout)
+    with (
+        _created(files.pan, layout.part.shape, ("pan",), origin) as pan,
+        _created(files.reference, layout.part.shape, names, origin) as truth,
+    ):
+        for done, window in enumerate(fine, 1):
+            low, ms = _at_samples(reader, layout, window, sensor.pan_mtf)
+            _put(pan, low[None], window)
+            _put(truth, ms, window)
+            progress(done / total)
+        truth.FlushCache()
+        scaled = compose(origin, (0.0, layout.ratio, 0.0, 0.0, 0.0, layout.ratio)) if origin else None
+        with _created(files.ms, layout.coarse.shape, names, scaled) as ms:
+            for done, window in enumerate(coarse, len(fine) + 1):
+                _put(ms, _coarser(truth, layout, window, sensor.mtf), window)
+                progress(done / total)
+    return files
+
+
+def _at_samples(reader: Reader, layout: Layout, window: Window, gain: float) -> tuple[np.ndarray, np.ndarray]:
+    """PAN through its own sensor at the MS samples of a window, and those samples."""
+    scene, ratio = reader.scene, layout.ratio
+    at = [layout.centres(axis, np.arange(start, start + n)) for axis, (start, n) in enumerate(_spans(window))]
+    first, last = ([math.floor(places[end] + 0.5) for places in at] for end in (0, -1))
+    core = Window(*first, *(b - a + 1 for a, b in zip(first, last))) & scene.ground
+    block = reader.read(core, BLUR.reach(ratio) + 1, 1)
+    image, ok = block.pan[None], block.masks()[0]
+    start = block.window.row, block.window.col
+    low = _blurred(image, ok, [places - s for places, s in zip(at, start)], (gain,), ratio)[0]
+    return low, _samples(block, scene, layout, window)
+
+
+def _samples(block: Block, scene: Scene, layout: Layout, window: Window) -> np.ndarray:
+    """The MS samples of a window, out of a block around them."""
+    have = [round((here - first) / layout.ratio) for here, first in zip(block.ms_at, scene.placement.at)]
+    row, col = (
+        start + part - held
+        for start, part, held in zip((window.row, window.col), (layout.part.row, layout.part.col), have)
+    )
+    return block.ms[:, row : row + window.height, col : col + window.width]
+
+
+def _coarser(truth: gdal.Dataset, layout: Layout, window: Window, mtf: Sequence[float]) -> np.ndarray:
+    """MS through its own sensor, a ratio as coarse."""
+    at = [layout.centres_coarse(axis, np.arange(start, start + n)) for axis, (start, n) in enumerate(_spans(window))]
+    first = [math.floor(places[0]) for places in at]
+    around = Window(*first, *(math.ceil(p[-1]) - a + 1 for p, a in zip(at, first))).grow(BLUR.reach(layout.ratio))
+    around = around & Window(0, 0, truth.RasterYSize, truth.RasterXSize)
+    image = truth.ReadAsArray(around.col, around.row, around.width, around.height).reshape(-1, *around.shape)
+    ok, start = np.isfinite(image).all(0), (around.row, around.col)
+    return _blurred(image, ok, [places - s for places, s in zip(at, start)], mtf, layout.ratio)
+
+
+def _blurred(image: np.ndarray, ok: np.ndarray, at, gains: Sequence[float], ratio: float) -> np.ndarray:
+    """Bands (n, h, w) at rows and columns `at`, each through its sensor; NaN where that sees what is masked."""
+    if not ok.any():
+        return np.full((len(image), *map(len, at)), np.nan, np.float32)
+    known = None if ok.all() else torch.from_numpy(ok).float()
+    whole = torch.from_numpy(filled(image, ok, BLUR.reach(ratio)))
+    answer = []
+    for band, gain in zip(whole, gains):
+        rows, cols = (BLUR.blur(places, gain, ratio) for places in at)
+        low = take_cols(cols, take_rows(rows, band))
+        if known is not None:
+            low[take_cols(cols, take_rows(rows, known)) < TRUSTED] = torch.nan
+        answer.append(low.numpy())
+    return np.stack(answer)
+
+
+def _spans(window: Window):
+    return (window.row, window.height), (window.col, window.width)
+
+
+# --- the test --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def on_coarser(pan, ms, methods: Sequence[str], asked: Asked, wishes: Wishes, say: Say, progress: Share):
+    """A study of what the methods make of the coarser scene, against MS as it is; its files are there within `with`.
+
+    wishes: how each is to be fused; progress hears the share of the fusing done.
+    """
+    scene, sensor = opened(pan, ms, asked, say)
+    scene, warnings = as_it_lies(scene, asked)
+    with tempfile.TemporaryDirectory(prefix="ssdiff-wald-") as folder:
+        steps = [_share(progress, i, len(methods) + 1) for i in range(len(methods) + 1)]
+        files = degrade(scene, sensor, Path(folder), asked.memory, steps[0])
+        images = [
+            _fused(method, files, sensor, replace(wishes, method=method, memory=asked.memory), say, heard)
+            for method, heard in zip(methods, steps[1:])
+        ]
+        coarse = open_scene(files.pan, files.ms)
+        beside = [Computed.of(one, coarse, sensor, asked.memory) for one in asked.beside if one not in methods]
+        truth = Raster(files.reference, coarse.pan_grid, "MS as it is")
+        whole = all(np.dtype(band.dtype).kind in "iub" for band in scene.ms)
+        yield Study(coarse, sensor, (*images, *beside), whole, asked.convention, truth, warnings)
+
+
+def _fused(method: str, files: Degraded, sensor: Sensor, wishes: Wishes, say: Say, progress) -> Raster:
+    """By the same way as `ssdiff pansharpen`."""
+    out = files.pan.with_name(f"{method}.tif")
+    as_is = replace(wishes, sensor=sensor.id, align="none", dtype="float32", format="gtiff", options=("COMPRESS=NONE",))
+    pansharpen(files.pan, files.ms, out, as_is, _unless_sensor(say), lambda pixels: progress)
+    return Raster(out, look(str(files.pan))[1], LABELS.get(method, method))
+
+
+def _unless_sensor(say: Say) -> Say:
+    return lambda sentence: None if sentence.startswith("sensor ") else say(sentence)
+
+
+def _share(progress: Share, done: int, of: int) -> Share:
+    return lambda share: progress((done + share) / of)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def _on_ground(scene: Scene, layout: Layout) -> Transform | None:
+    """From the part's samples to the ground, as MS is placed on PAN; None where nothing is georeferenced."""
+    if not scene.pan_grid.placed:
+        return None
+    row, col = (float(layout.centres(axis, np.array(-0.5))) + 0.5 for axis in (0, 1))
+    return compose(scene.pan_grid.transform, (col, layout.ratio, 0.0, row, 0.0, layout.ratio))
+
+
+@contextmanager
+def _created(path: Path, shape: tuple[int, int], names: Sequence[str], transform: Transform | None):
+    options = ["TILED=YES", "INTERLEAVE=BAND", "BIGTIFF=IF_SAFER"]
+    file = gdal.GetDriverByName("GTiff").Create(str(path), shape[1], shape[0], len(names), gdal.GDT_Float32, options)
+    if transform:
+        file.SetGeoTransform(transform)
+    for number, name in enumerate(names, 1):
+        file.GetRasterBand(number).SetDescription(name)
+        file.GetRasterBand(number).SetNoDataValue(float("nan"))
+    yield file
+    file.FlushCache()
+
+
+def _put(file: gdal.Dataset, image: np.ndarray, window: Window) -> None:
+    for number, band in enumerate(np.asarray(image, np.float32), 1):
+        file.GetRasterBand(number).WriteArray(band, window.col, window.row)
