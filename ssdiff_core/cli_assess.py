@@ -75,7 +75,7 @@ def run(args) -> None:
         every = [result for of_study in results for result in of_study]
         baseline = tables.baseline_of(every, args.baseline)
         if args.csv:
-            tables.write_csv(args.csv, every)
+            tables.write_csv(args.csv, every, args.protocol == "full")
         if drawn:
             from . import report
 

@@ -128,15 +128,18 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 # --- for programs ----------------------------------------------------------------------------------------------------
 
 
-def write_csv(path: str | Path, results: Sequence[Result]) -> None:
-    """One line for each image, and the mean and standard deviation of the files if there are several."""
+def write_csv(path: str | Path, results: Sequence[Result], lasting: bool = True) -> None:
+    """One line for each image; of files that are there to stay, and several, their mean and standard deviation."""
     names = list(results[0].values)
     files = [result for result in results if result.path]
     with open(path, "w", newline="", encoding="utf-8") as file:
         out = csv.writer(file)
         out.writerow(["image", "file", *names])
-        out.writerows([result.name, result.path or "", *(result.values[name] for name in names)] for result in results)
-        if len(files) > 1:
+        out.writerows(
+            [result.name, (result.path if lasting else None) or "", *(result.values[name] for name in names)]
+            for result in results
+        )
+        if len(files) > 1 and lasting:
             overall = summary(files)
             out.writerow(["mean", "", *overall.mean.values()])
             out.writerow(["standard deviation", "", *overall.std.values()])
@@ -156,7 +159,7 @@ def document(studies: Sequence[Study], results: Sequence[Result], asked: Asked, 
             "rounded": extra.get("rounded"),
             "scenes": [scene(study, asked) for study in studies],
             "measures": {m.name: {"ideal": m.ideal, "unit": m.unit, "meaning": m.meaning} for m in results[0].measures},
-            "results": [_result(result, baseline) for result in results],
+            "results": [_result(result, baseline, protocol == "full") for result in results],
             "baseline": baseline.name,
             "mean": overall.mean,
             "std": overall.std,
@@ -178,11 +181,13 @@ def scene(study: Study, asked: Asked) -> dict:
     }
 
 
-def _result(result: Result, baseline: Result) -> dict:
+def _result(result: Result, baseline: Result, lasting: bool) -> dict:
+    """lasting: whether there is a file when all is done."""
     paired = differences(result, baseline) if result.path and result is not baseline else {}
     return {
         "name": result.name,
-        "file": result.path,
+        "file": result.path if lasting else None,
+        "beside": result.path is None,
         "measures": result.values,
         "valid": result.valid,
         "differences": {name: asdict(one) for name, one in paired.items()},

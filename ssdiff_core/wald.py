@@ -20,7 +20,7 @@ from osgeo import gdal
 from .assess import Asked, Say, Study, as_it_lies, opened
 from .blocks import Block
 from .conventions import Geometric
-from .errors import GeometryError
+from .errors import ConfigError, GeometryError
 from .fuse import block_side, blocks_of
 from .grid import Transform, compose
 from .images import LABELS, Computed, Raster
@@ -180,6 +180,9 @@ def on_coarser(pan, ms, methods: Sequence[str], asked: Asked, wishes: Wishes, sa
 
     wishes: how each is to be fused; progress hears the share of the fusing done.
     """
+    unknown = [method for method in methods if method not in LABELS]
+    if unknown:
+        raise ConfigError(f"there is no method {unknown[0]!r}; these are: {', '.join(LABELS)}")
     scene, sensor = opened(pan, ms, asked, say)
     scene, warnings = as_it_lies(scene, asked)
     with tempfile.TemporaryDirectory(prefix="ssdiff-wald-") as folder:

@@ -93,7 +93,9 @@ def test_what_is_masked_stays_masked_and_spoils_nothing(tmp_path):
 
 def test_methods_stand_side_by_side(tmp_path, capsys):
     pan, ms, _ = sample_files(tmp_path)
-    got = told(capsys, "--pan", pan, "--ms", ms, "--methods", "ssdiff,gsa,exp")
+    got = told(capsys, "--pan", pan, "--ms", ms, "--methods", "ssdiff,gsa,exp", "--csv", tmp_path / "t.csv")
+    assert str(tmp_path) not in (tmp_path / "t.csv").read_text()
+    assert [(result["file"], result["beside"]) for result in got["results"]] == [*[(None, False)] * 3, (None, True)]
     assert [result["name"] for result in got["results"]] == ["SSDiff", "GSA", "EXP", "MTF-GLP-FS"]
     assert (got["protocol"], got["reference"], got["baseline"]) == ("wald", True, "SSDiff")
     ergas = {result["name"]: result["measures"]["ERGAS"] for result in got["results"]}
