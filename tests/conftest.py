@@ -17,7 +17,7 @@ def sample_weights():
     """The trained weights that ship with the project."""
     from ssdiff_core import weights
 
-    return weights.load(ROOT / "resources" / "weights" / "sample-4.safetensors")
+    return weights.load(ROOT / "resources" / "weights" / "general-4.safetensors")
 
 
 @pytest.fixture(scope="session")

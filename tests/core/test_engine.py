@@ -17,6 +17,7 @@ from ssdiff_core.engine import PIECE, Engine, half_if_close
 from ssdiff_core.errors import BlockError, ConfigError, DeviceError
 from ssdiff_core.noise import normal
 from ssdiff_core.tiles import Window
+from ssdiff_core.units import full_scale
 
 SAME = 1e-5  # of full scale; 1e-4 is promised
 
@@ -432,7 +433,7 @@ def test_half_precision_stays_close(precision, sample_weights):
 
 def test_half_precision_is_kept_only_where_its_error_is_small(sample_weights):
     """The question that CUDA asks, asked here: an answer a hundred times stronger makes a hundred times the error."""
-    sigma = torch.tensor(sample_weights.card.residual_sigma)[:, None, None]
+    sigma = torch.tensor(sample_weights.card.residual_sigma)[:, None, None] / full_scale(sample_weights.card.scale)
     with torch.inference_mode():
         assert next(half_if_close(sample_weights.net, sigma, 1).parameters()).dtype in (torch.float16, torch.bfloat16)
         assert half_if_close(sample_weights.net, sigma * 100, 1) is sample_weights.net
