@@ -44,7 +44,7 @@ class Voice:
         self._out, self._one = out, threading.Lock()
         self._last = 0.0
 
-    def tell(self, kind: str, **what) -> None:
+    def tell(self, kind: str, /, **what) -> None:
         line = json.dumps({"type": kind, **what}).encode() + b"\n"
         with self._one:
             self._out.write(line)
