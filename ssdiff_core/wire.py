@@ -94,8 +94,8 @@ class Memory:
         return np.ndarray(tuple(shape), np.dtype(dtype), self._map, offset)
 
     def close(self) -> None:
-        self._map = None
-        os.close(self._handle)
+        handle, self._handle, self._map = self._handle, -1, None  # the number may soon be another file's
+        os.close(handle)
 
 
 # --- blocks ----------------------------------------------------------------------------------------------------------

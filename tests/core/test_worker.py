@@ -44,9 +44,12 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """The smallest network there is, with a random answer."""
+    """The smallest network there is, with a random answer that depends on all that it is shown."""
     torch.manual_seed(0)
     net = SSNet(Config(bands=4, tile=16, widths=(32, 32, 32))).eval()
+    for tensor in state_of(net).values():
+        if not tensor.any():  # an untrained network does not look at the noise
+            tensor.normal_(std=0.1)
     card = weights.Card(
         "tiny", "general", tuple("bgrn"), (0.5,) * 4, net.config, base="mtf-glp-fs", interpolation="cubic"
     )
@@ -159,8 +162,8 @@ def test_one_process_serves_engines_in_turn_and_side_by_side(worker, tiny):
 
 def test_progress_arrives_and_rises_to_the_end(worker, tiny):
     heard = []
-    with RemoteEngine(worker, tiny, steps=60) as engine:
-        engine.fuse(smooth_scene(60, 60), heard.append)
+    with RemoteEngine(worker, tiny, steps=40) as engine:
+        engine.fuse(smooth_scene(40, 40), heard.append)
     assert heard == sorted(heard)
     assert len(set(heard)) > 3
     assert 0 <= heard[0] < 0.5 < heard[-1] <= 1
@@ -170,6 +173,21 @@ def test_hello_tells_versions_and_devices_that_are_proved(worker):
     said = worker.hello()
     assert said["torch"] == torch.__version__
     assert said["devices"]["cpu"]["works"]
+
+
+@posix
+def test_started_by_hand_it_answers_line_by_line_until_bye():
+    memory = Memory.make()
+    number, how = memory.for_child()
+    command = [sys.executable, "-m", "ssdiff_core.worker", "--memory", str(number)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, **pipes, **how) as process:
+        process.stdin.write(b'{"ask": "hello"}\nno request\n{"ask": "bye"}\n')
+        process.stdin.flush()
+        said = [json.loads(line) for line in process.stdout]
+    memory.close()
+    assert [line["type"] for line in said if line["type"] != "alive"] == ["done", "error", "bye"]
+    assert process.returncode == 0
 
 
 # --- errors of a request ---------------------------------------------------------------------------------------------
@@ -228,6 +246,14 @@ def test_killed_at_a_random_moment_it_is_one_sentence_and_the_next_request_start
     assert own.pid is None
     with RemoteEngine(own, tiny) as again:
         assert again.fuse(block).shape == (4, 30, 30)
+
+
+@posix
+def test_a_crash_is_one_sentence(own, tiny):
+    engine = RemoteEngine(own, tiny, **LONG)
+    threading.Timer(0.2, os.kill, (own.pid, signal.SIGSEGV)).start()
+    with pytest.raises(WorkerError, match=r"the computing process has crashed \(SIGSEGV\)"):
+        engine.fuse(smooth_scene(30, 30))
 
 
 @posix
