@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from pathlib import Path
 
-from .errors import WorkerError
+from .errors import Cancelled, SSDiffError, WorkerError
 from .wire import Memory
 
 HOME = Path(__file__).resolve().parents[1]
@@ -69,6 +69,11 @@ class Child:
         return self.process.poll() is None
 
     @property
+    def ended(self) -> bool:
+        """Whether it was ended by this program."""
+        return self._ending.locked()
+
+    @property
     def log(self) -> str:
         """Its last words."""
         return b"".join(word for word in tuple(self._words) if word).decode("utf-8", "replace")
@@ -96,8 +101,10 @@ class Child:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
 
-    def lost(self) -> WorkerError:
+    def lost(self) -> SSDiffError:
         """What to say when it is gone."""
+        if self.ended:
+            return Cancelled("the computing process was closed")
         self._wait()
         last = (self.log.strip().splitlines() or [""])[-1]
         code = self.process.returncode

@@ -142,6 +142,8 @@ class Worker:
                 line, silent = child.lines.get(timeout=TICK), 0.0
             except queue.Empty:
                 silent += TICK
+                if child.ended:
+                    raise child.lost() from None
                 if silent > patience:
                     raise WorkerError(_hangs(child, patience), child.log) from None
                 yield {"type": "silence"}
