@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from .errors import BlockError
-from .tiles import Window
+from .window import Window
 
 
 @dataclass(frozen=True)

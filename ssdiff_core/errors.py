@@ -29,6 +29,18 @@ class RasterError(SSDiffError):
     "A raster cannot be opened, read or written."
 
 
+class WorkerError(SSDiffError):
+    "The process that computes cannot be started, has ended or does not answer; `log` holds its last words."
+
+    def __init__(self, sentence: str, log: str = ""):
+        super().__init__(sentence)
+        self.log = log
+
+
+class Cancelled(SSDiffError):
+    "Somebody has had enough, and what was being computed was ended."
+
+
 def one_line(error: BaseException) -> str:
     "What an error says first, whatever it is."
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

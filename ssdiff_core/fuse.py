@@ -28,7 +28,7 @@ from .output import Output, check_room, clean_up, finish, make_working_file, out
 from .pipeline import Line, Stopped, together
 from .scene import Reader, Scene
 from .tiled import Layout, head, layout_of, put
-from .tiles import Window
+from .window import Window
 
 __all__ = ["MEMORY", "Output", "block_side", "blocks_of", "fuse", "output_for", "scene_stats"]
 

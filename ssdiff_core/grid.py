@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from .errors import GeometryError
-from .tiles import Window
+from .window import Window
 
 Transform = tuple[float, float, float, float, float, float]
 

@@ -19,7 +19,7 @@ from .align import REACH, Shift, moved, of_scene
 from .blocks import Block, SceneStats, ms_under
 from .errors import GeometryError, RasterError, one_line
 from .grid import Grid, Placement, cut, ground, place, same_ground, snapped
-from .tiles import Window
+from .window import Window
 
 gdal.UseExceptions()
 

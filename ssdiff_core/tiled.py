@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from osgeo import gdal
 
-from .tiles import Window
+from .window import Window
 
 HEAD = 16
 "bytes at the start of a TIFF that say where its directory is"

@@ -14,44 +14,7 @@ from torch import Tensor
 
 from .devices import upload
 from .errors import ConfigError
-
-
-@dataclass(frozen=True)
-class Window:
-    """A rectangle of whole pixels, in absolute rows and columns of the PAN raster."""
-
-    row: int
-    col: int
-    height: int
-    width: int
-
-    @property
-    def stop(self) -> tuple[int, int]:
-        return self.row + self.height, self.col + self.width
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.height, self.width
-
-    def grow(self, by: int) -> Window:
-        return Window(self.row - by, self.col - by, self.height + 2 * by, self.width + 2 * by)
-
-    def __and__(self, other: Window) -> Window:
-        row, col = max(self.row, other.row), max(self.col, other.col)
-        height = min(self.stop[0], other.stop[0]) - row
-        width = min(self.stop[1], other.stop[1]) - col
-        return Window(row, col, max(height, 0), max(width, 0))
-
-    def __contains__(self, other: Window) -> bool:
-        return (self & other) == other
-
-    def __bool__(self) -> bool:
-        return self.height > 0 and self.width > 0
-
-    def within(self, outer: Window) -> tuple[slice, slice]:
-        "Slices that cut this window out of an array that covers outer."
-        row, col = self.row - outer.row, self.col - outer.col
-        return slice(row, row + self.height), slice(col, col + self.width)
+from .window import Window
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from osgeo import gdal
 
 from .errors import GeometryError, RasterError, one_line
 from .grid import RATIOS, Grid, Placement, compose, cut, lattice
-from .tiles import Window
+from .window import Window
 
 EDGE = 32
 "points along each side of MS that are looked at to find where it lies"

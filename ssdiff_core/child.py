@@ -1,0 +1,153 @@
+"""The process that computes, seen from the one that started it: its pipes, its last words, its memory, its end."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+from collections import deque
+from pathlib import Path
+
+from .errors import Cancelled, SSDiffError, WorkerError
+from .wire import Memory
+
+HOME = Path(__file__).resolve().parents[1]
+"the folder that ssdiff_core lies in"
+START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from ssdiff_core.worker import main; main()"
+"python -m would look for the worker where PYTHONPATH and the current folder say; -I asks neither, nor user packages"
+MISLEADING = ("PYTHON", "QGIS", "GDAL", "PROJ", "OGR_", "QT_", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_")
+"how variables begin that are meant for the program that asks, and would mislead another Python"
+LINE = 1 << 20
+"bytes that a line may have"
+WAITING = 1000
+"lines that may wait to be heard; who says more has to wait"
+LAST_WORDS = 100
+"lines that are kept of what the process says to nobody in particular"
+
+
+class Child:
+    def __init__(self, python: str, idle: float):
+        self.python, self.hello = python, {}
+        self.lines: queue.Queue = queue.Queue(WAITING)
+        "what the process says, line by line; None: nothing more will come"
+        self._words: deque = deque(maxlen=LAST_WORDS)
+        self.memory = Memory.make()
+        number, how = self.memory.for_child()
+        command = [python, "-I", "-c", START, str(HOME), "--memory", str(number), "--idle", str(idle)]
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+        try:
+            self.process = subprocess.Popen(
+                command,
+                **pipes,
+                **how,
+                bufsize=0,
+                env=environment(),
+                cwd=HOME,
+                creationflags=hidden,
+                start_new_session=True,  # with all that it may start itself, and beyond the reach of a Ctrl-C
+            )
+        except OSError as error:
+            self.memory.close()
+            raise WorkerError(
+                f"the Python interpreter {python} cannot be started ({error.strerror or error}): choose another one"
+            ) from None
+        self._ending, self._over = threading.Lock(), threading.Event()
+        threading.Thread(target=self._read, args=(self.process.stdout, self._hear), daemon=True).start()
+        self._listener = threading.Thread(
+            target=self._read, args=(self.process.stderr, self._words.append), daemon=True
+        )
+        self._listener.start()
+
+    @property
+    def runs(self) -> bool:
+        return self.process.poll() is None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was ended by this program."""
+        return self._ending.locked()
+
+    @property
+    def log(self) -> str:
+        """Its last words."""
+        return b"".join(word for word in tuple(self._words) if word).decode("utf-8", "replace")
+
+    def send(self, request: dict) -> None:
+        """From a thread of its own: a process that has stopped reads nothing, and a pipe holds only so much."""
+        line = json.dumps(request, default=float).encode() + b"\n"
+        threading.Thread(target=_write, args=(self.process.stdin, line), daemon=True).start()
+
+    def end(self) -> None:
+        """Kills it, with all that it has started, and lets go of what was shared with it. Once is enough."""
+        if not self._ending.acquire(blocking=False):
+            return
+        self._kill()
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        self._wait()
+        self._over.set()
+        self.memory.close()
+
+    def _kill(self) -> None:
+        """Who has started it behind a script is killed too; what that script has left ends with its standard input."""
+        with contextlib.suppress(OSError):
+            if self.runs and hasattr(os, "killpg"):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()
+
+    def lost(self) -> SSDiffError:
+        """What to say when it is gone."""
+        if self.ended:
+            return Cancelled("the computing process was closed")
+        self._wait()
+        last = (self.log.strip().splitlines() or [""])[-1]
+        code = self.process.returncode
+        if not self.hello:
+            return WorkerError(f"{self.python} cannot run SSDiff: {last or f'it ended with code {code}'}", self.log)
+        if code == -getattr(signal, "SIGKILL", 0):
+            return WorkerError(
+                "the computing process was killed from outside, as systems do that run out of memory: "
+                "allow less memory or choose another device",
+                self.log,
+            )
+        why = signal.Signals(-code).name if code and code < 0 else f"code {code}"
+        return WorkerError(f"the computing process has crashed ({why}): {last or 'it said nothing'}", self.log)
+
+    def _wait(self) -> None:
+        """For its end, and a little for its last words."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(2)
+        self._listener.join(1)
+
+    def _hear(self, line: bytes | None) -> None:
+        while not self._over.is_set():
+            with contextlib.suppress(queue.Full):
+                return self.lines.put(line, timeout=0.1)
+
+    def _read(self, pipe, use) -> None:
+        """All lines of a pipe, and at its end None."""
+        with contextlib.suppress(OSError, ValueError), io.BufferedReader(pipe) as lines:
+            while not self._over.is_set():
+                line = lines.readline(LINE)
+                if not line:
+                    break
+                use(line)
+        use(None)
+
+
+def environment() -> dict[str, str]:
+    """The environment, without what is meant for the Python and the libraries of this process."""
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith(MISLEADING)}
+
+
+def _write(pipe, line: bytes) -> None:
+    """A pipe whose other end is gone is told by the silence that follows."""
+    with contextlib.suppress(OSError, ValueError):
+        while line:
+            line = line[pipe.write(line) :]
