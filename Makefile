@@ -5,6 +5,8 @@ PYTHON := .venv/bin/python
 demo: setup  ## fuse the bundled sample with the bundled weights into out/
 	$(PYTHON) scripts/demo.py out
 
+# Threads that wait by spinning starve the other processes of a busy machine.
+test: export OMP_WAIT_POLICY = passive
 test: setup lint  ## every test
 	$(PYTHON) -m pytest
 
