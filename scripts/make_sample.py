@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from ssdiff_core.resample import blur, mtf_sigma
+from ssdiff_core.simulate import degraded
 
 TILE, SIDE, RATIO = 11, 256, 4
 MTF = (0.34, 0.32, 0.30, 0.22)  # QuickBird's blue, green, red, near infrared
@@ -19,9 +19,7 @@ def main(source: str, target: str) -> None:
     tile = np.load(source)["img"].reshape(-1, SIDE, SIDE, 4)[TILE][..., (2, 1, 0, 3)]
     truth = 80 + 1500 * (tile / 255.0) ** 1.6  # counts as of an 11-bit sensor under a little haze
     pan = truth @ PAN_SHARE + rng.normal(0, 2, (SIDE, SIDE))
-    centres = np.arange(SIDE // RATIO) * RATIO + (RATIO - 1) / 2
-    see = [blur(centres, SIDE, mtf_sigma(gain, RATIO), 5 * RATIO) for gain in MTF]
-    ms = np.stack([m @ truth[..., band] @ m.T for band, m in enumerate(see)], axis=-1)
+    ms = np.stack([degraded(truth[..., band], gain, RATIO) for band, gain in enumerate(MTF)], axis=-1)
     ms += rng.normal(0, 1, ms.shape)
     np.savez_compressed(
         target,

@@ -20,7 +20,7 @@ import numpy as np
 
 from ssdiff_core import align, blocks, statistics
 from ssdiff_core.classical import Classical
-from ssdiff_core.resample import BLUR_REACH, blur, mtf_sigma
+from ssdiff_core.simulate import degraded
 
 MTF, PAN_MTF = 0.3, 0.15
 LOOKS = {  # counts of a white surface; haze of blue, green, red and near infrared, None: the first percentile taken off
@@ -45,16 +45,6 @@ class Scene:
 # --- scenes ----------------------------------------------------------------------------------------------------------
 
 
-def coarser(image: np.ndarray, gain: float, ratio: int, at: tuple[float, float] | None = None) -> np.ndarray:
-    """An image (..., h, w) through a sensor of that MTF: a sample every ratio pixels, the first at `at`."""
-    at = at or ((ratio - 1) / 2,) * 2
-    rows, cols = (
-        blur(first + np.arange(n // ratio) * ratio, n, mtf_sigma(gain, ratio), BLUR_REACH * ratio)
-        for first, n in zip(at, image.shape[-2:])
-    )
-    return rows @ image.astype(np.float32) @ cols.T
-
-
 def naip(folder: Path, look: str, grain: int) -> list[Scene]:
     """Eight cities; grain: the side of the square of aerial pixels that is one PAN pixel."""
     scenes = []
@@ -76,7 +66,7 @@ def seen(tile: np.ndarray, look: str, share, mtf, rng) -> tuple[blocks.Block, np
     pan = np.tensordot(share, truth, 1)
     pan += 0.08 * (np.sqrt(pan * pan.mean()) - pan)  # PAN is no exact mixture of the bands
     pan = softer(softer(pan).T).T
-    ms = np.stack([coarser(band, gain, 4) for band, gain in zip(truth, mtf)])
+    ms = np.stack([degraded(np.float32(band), gain, 4) for band, gain in zip(truth, mtf)])
     pan, ms = (np.rint(image + rng.normal(0, 1, image.shape)) for image in (pan, ms))
     if haze is None:
         dark = np.percentile(ms, 1, axis=(1, 2))[:, None, None]
@@ -100,8 +90,8 @@ def landsat(folder: Path, pattern: str, bands: list[int]) -> list[Scene]:
         off = align.shift(pan, ms[:4], (0.5, 0.5), 2)
         at = tuple(round(1 - 2 * shift) / 2 for shift in (off.rows, off.cols))
         h, w = ((n - 1) // 2 * 2 for n in ms.shape[1:])  # the last sample may lie on PAN's rim
-        truth, pan = ms[:, :h, :w], coarser(pan, PAN_MTF, 2, at)[:h, :w]
-        scenes.append(Scene((blocks.whole(pan, coarser(truth, MTF, 2), blocks.SceneStats()),), (truth,)))
+        truth, pan = ms[:, :h, :w], degraded(np.float32(pan), PAN_MTF, 2, at)[:h, :w]
+        scenes.append(Scene((blocks.whole(pan, degraded(np.float32(truth), MTF, 2), blocks.SceneStats()),), (truth,)))
     return scenes
 
 

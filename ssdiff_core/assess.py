@@ -23,7 +23,7 @@ from .fuse import MEMORY
 from .hands import Own, hands, side_by_side
 from .images import LABELS, Computed, Raster
 from .metrics import FullScale, Referenced, Reprojected, Setting
-from .origin import in_order, multispectral, sensor_of
+from .origin import identified, multispectral
 from .pansharpen import aligned
 from .scene import Reader, Scene, bands_of, look, open_scene
 from .sensors import Sensor
@@ -202,8 +202,7 @@ def _scene(raster: Raster, pan: str, ms: Sequence[str], asked: Asked, say: Say) 
 def opened(pan, ms, asked: Asked, say: Say, ordered: bool = True, every: bool = False) -> tuple[Scene, Sensor]:
     """PAN and MS as `ssdiff pansharpen` opens them; every: with all bands there are; ordered: in their usual order."""
     scene = open_scene(pan, ms, asked.bands or (() if every else multispectral(ms, asked.sensor, say)), asked.extent)
-    sensor = sensor_of(scene, asked.sensor, say)
-    return in_order(scene, sensor, say) if ordered and not asked.bands else (scene, sensor)
+    return identified(scene, asked.sensor, say, ordered and not asked.bands)
 
 
 def as_it_lies(scene: Scene, asked: Asked) -> tuple[Scene, tuple[str, ...]]:

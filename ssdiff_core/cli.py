@@ -93,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("-o", "--out", required=True, help="the weights file to write; a checkpoint lies beside it")
     train.add_argument("--minutes", type=float, default=float("inf"), help="to train at most; called again, it goes on")
     train.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    train.add_argument("--start", metavar="WEIGHTS", help="weights to begin with (default: nothing is learnt yet)")
     train.add_argument("--licence", default="", help="of the weights")
     train.set_defaults(run=run_train)
 
@@ -183,7 +184,7 @@ def run_bench(args) -> None:
 def run_train(args) -> None:
     from . import train
 
-    ended = train.train(args.recipe, args.imagery, args.out, tell, args.device, args.minutes, args.licence)
+    ended = train.train(args.recipe, args.imagery, args.out, tell, args.device, args.minutes, args.licence, args.start)
     tell(f"{args.out}: {'done' if ended else 'not yet done; the same command goes on'}")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from . import progress
 from .errors import ConfigError
+from .progress import part
 
 PROTOCOLS = ("full", "wald")
 CONVENTIONS = ("geometric", "toolbox")
@@ -68,10 +69,10 @@ def run(args) -> None:
     )
     drawn, heard = bool(args.report or args.png), progress.reporter(args.progress, 0)
     ends = (0.5 if args.protocol == "wald" else 0.0), (0.8 if drawn else 1.0)
-    with studies(args, asked, tell, part_of(heard, 0, ends[0])) as found:
+    with studies(args, asked, tell, part(heard, 0, ends[0])) as found:
         if drawn and len(found) > 1:
             raise ConfigError("a report is of one scene and extent; these files are of several")
-        results = assess.measure_all(found, asked, part_of(heard, *ends))
+        results = assess.measure_all(found, asked, part(heard, *ends))
         every = [result for of_study in results for result in of_study]
         baseline = tables.baseline_of(every, args.baseline)
         if args.csv:
@@ -79,7 +80,7 @@ def run(args) -> None:
         if drawn:
             from . import report
 
-            report.write(found[0], results[0], asked, args.report, args.png, args.protocol, part_of(heard, ends[1], 1))
+            report.write(found[0], results[0], asked, args.report, args.png, args.protocol, part(heard, ends[1], 1))
         heard(1.0)
         said = tables.document(found, every, asked, args.protocol, baseline)
     means = args.protocol == "full"
@@ -107,10 +108,6 @@ def report_on(args, ms) -> None:
     asked = assess.Asked(args.sensor, args.bands, args.extent, align=args.align, memory=args.memory)
     (study,) = assess.open_studies([Path(args.out)], args.pan, ms, None, asked, lambda sentence: None)
     report.write(study, assess.measure(study, asked), asked, args.report)
-
-
-def part_of(heard: Callable[[float], None], start: float, end: float) -> Callable[[float], None]:
-    return lambda share: heard(start + (end - start) * share)
 
 
 def check(args) -> None:

@@ -125,11 +125,17 @@ def shrinker(at: np.ndarray, ratio: float) -> list[Strip]:
 
 
 def strips(at: np.ndarray, reach: int, weigh: Callable[[np.ndarray, int], np.ndarray], side: int) -> list[Strip]:
-    """The matrix weigh(at, n) for any rising positions on an axis without ends, `side` answers at a time."""
-    answer = []
+    """The matrix weigh(at, n) for any rising positions on an axis without ends, `side` answers at a time.
+
+    At a whole ratio every strip is the first one over again, and that is made but once.
+    """
+    made, places, answer = None, None, []
     for first in range(0, len(at), side):
         part = at[first : first + side]
         start = math.floor(part[0] + 1e-9) - reach
         here = part - start
-        answer.append(Strip(start, torch.from_numpy(weigh(here, math.ceil(here[-1] - 1e-9) + reach + 1))))
+        width = math.ceil(here[-1] - 1e-9) + reach + 1
+        if made is None or not np.allclose(here, places[: len(here)], rtol=0, atol=1e-9):
+            made, places = torch.from_numpy(weigh(here, width)), here
+        answer.append(Strip(start, made[: len(here), :width]))
     return answer

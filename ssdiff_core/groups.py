@@ -47,22 +47,24 @@ class Grouped:
     def fuse(self, block: Block, progress: Callable[[float], None] | None = None) -> np.ndarray:
         report = progress or (lambda share: None)
         answer = np.empty((len(block.ms), *block.core.shape), np.float32)
-        missing = set(range(len(block.ms)))
+        block = whole_holes(block)
         for k, bands in enumerate(self.groups):
             fused = self.engine.fuse(only(block, bands), lambda share, k=k: report((k + share) / len(self.groups)))
-            for band, image in zip(bands, fused):
-                if band in missing:
-                    answer[band] = image
-                    missing.discard(band)
+            for band in dict.fromkeys(bands):
+                answer[band] = fused[bands.index(band)]
         return answer
 
 
+def whole_holes(block: Block) -> Block:
+    """The block with a hole in any band being one in all."""
+    if block.ms.dtype.kind != "f":
+        return block
+    return replace(block, ms=np.where(np.isfinite(block.ms).all(0), block.ms, np.float32(np.nan)))
+
+
 def only(block: Block, bands: Sequence[int]) -> Block:
-    """The block with these of its bands, and what is known of them. A hole in any band stays a hole in all."""
-    ms = block.ms[list(bands)]
-    if block.ms.dtype.kind == "f":
-        ms = np.where(np.isfinite(block.ms).all(0), ms, np.float32(np.nan))
-    return replace(block, ms=ms, stats=_stats_of(block.stats, bands))
+    """The block with these of its bands, and what is known of them."""
+    return replace(block, ms=block.ms[list(bands)], stats=_stats_of(block.stats, bands))
 
 
 def _stats_of(stats: SceneStats, bands: Sequence[int]) -> SceneStats:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from osgeo import gdal
 
 from .blocks import SceneStats
 from .classical import Classical
@@ -14,7 +13,7 @@ from .errors import GeometryError, RasterError, one_line
 from .fuse import scene_stats
 from .grid import Grid, compose, invert
 from .hands import Own, hands
-from .scene import Reader, Scene, look, open_raster
+from .scene import Reader, Scene, look, open_raster, values
 from .sensors import Sensor
 from .tiles import Window
 
@@ -43,18 +42,18 @@ class Raster:
     def over(self, window: Window) -> np.ndarray:
         """(bands, h, w) float32 over a window of PAN; NaN where there is nothing, or nothing valid."""
         here = window & self.window
-        place = here.col - self.window.col, here.row - self.window.row, here.width, here.height
+        place = Window(here.row - self.window.row, here.col - self.window.col, *here.shape)
         try:
             bands = [self._band(number, place) for number in self.numbers] if here else None
         except RuntimeError as error:
             raise RasterError(f"{self.path} cannot be read: {one_line(error)}") from None
         return within(np.stack(bands) if bands else None, here, window, len(self.numbers))
 
-    def _band(self, number: int, place: tuple[int, int, int, int]) -> np.ndarray:
-        band = self._file().GetRasterBand(number)
-        image = band.ReadAsArray(*place).astype(np.float32)
-        if not band.GetMaskFlags() & gdal.GMF_ALL_VALID:
-            image[band.GetMaskBand().ReadAsArray(*place) == 0] = np.nan
+    def _band(self, number: int, place: Window) -> np.ndarray:
+        image, ok = values(self._file().GetRasterBand(number), place)
+        image = image.astype(np.float32)
+        if ok is not None:
+            image[~ok] = np.nan
         return image
 
 

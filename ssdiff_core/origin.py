@@ -30,10 +30,17 @@ def multispectral(ms: str | Path | Sequence[str | Path], wish: str, say: Say) ->
     return tuple(i + 1 for i in range(len(bands)) if i not in other)
 
 
-def sensor_of(scene: Scene, wish: str, say: Say) -> sensors.Sensor:
-    """The sensor that was named, or the one that the files tell, and why; for the bands as the scene has them."""
+def identified(scene: Scene, wish: str, say: Say, ordered: bool = True) -> tuple[Scene, sensors.Sensor]:
+    """The scene, with its bands in the sensor's order if that is wished, and the sensor for the bands as they are."""
     known = known_of(scene.ms)
-    names, n = names_of(scene.ms, known), len(scene.ms)
+    names = names_of(scene.ms, known)
+    sensor = _sensor(scene, known, names, wish, say)
+    return _in_order(scene, names, sensor, say) if ordered else (scene, sensor)
+
+
+def _sensor(scene: Scene, known: dict[str, Told], names: tuple[str, ...], wish: str, say: Say) -> sensors.Sensor:
+    """The sensor that was named, or the one that the files tell, and why."""
+    n = len(scene.ms)
     if wish != "auto":
         return sensors.get(wish, n, names, wavelengths_of(scene.ms))
     metadata, files = metadata_of(known), files_of(scene.ms)
@@ -42,9 +49,8 @@ def sensor_of(scene: Scene, wish: str, say: Say) -> sensors.Sensor:
     return found.sensor
 
 
-def in_order(scene: Scene, sensor: sensors.Sensor, say: Say) -> tuple[Scene, sensors.Sensor]:
+def _in_order(scene: Scene, names: tuple[str, ...], sensor: sensors.Sensor, say: Say) -> tuple[Scene, sensors.Sensor]:
     """The scene with its bands in the sensor's order, where names or wavelengths tell which they are."""
-    names = names_of(scene.ms, known_of(scene.ms))
     order = sensors.usual_order(names, wavelengths_of(scene.ms), sensor)
     if order == list(range(len(scene.ms))):
         return scene, sensor

@@ -16,7 +16,7 @@ from .classical import METHODS, Classical
 from .errors import ConfigError
 from .fuse import MEMORY, fuse, output_for, scene_stats
 from .groups import Grouped, groups
-from .origin import in_order, multispectral, sensor_of
+from .origin import identified, multispectral
 from .progress import duration
 from .scene import Scene, alignment, open_scene
 from .statistics import Survey
@@ -62,9 +62,7 @@ def pansharpen(pan, ms, out, wishes: Wishes, say: Callable[[str], None], reporte
         raise ConfigError(f"{out} is one of the inputs")
     for note in scene.notes:
         say(note)
-    sensor = sensor_of(scene, wishes.sensor, say)
-    if not wishes.bands:
-        scene, sensor = in_order(scene, sensor, say)
+    scene, sensor = identified(scene, wishes.sensor, say, ordered=not wishes.bands)
     scene = aligned(scene, wishes.align, say)
     engine, survey, provenance = prepare(scene, sensor, wishes, say)
     output = output_for(

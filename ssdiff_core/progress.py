@@ -65,3 +65,8 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02} min"
     return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+
+
+def part(heard: Callable[[float], None], start: float, end: float) -> Callable[[float], None]:
+    """What hears the share done of a part of the work, from start to end of the whole."""
+    return lambda share: heard(start + (end - start) * share)

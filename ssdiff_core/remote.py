@@ -16,6 +16,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,7 +49,14 @@ class Asker:
     cancelled: Callable[[], bool] = lambda: False
 
 
-class Worker:
+class _Closing(AbstractContextManager):
+    """Closed at the end of a with."""
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+class Worker(_Closing):
     """One process at a time, for any number of engines; used from any thread, one request after the other."""
 
     def __init__(self, python: str | os.PathLike, *, idle: float = 60, patience: float = 60, start: float = 300):
@@ -63,12 +71,6 @@ class Worker:
 
     def __repr__(self) -> str:
         return f"Worker({self.python}, {f'process {self.pid}' if self.pid else 'not running'})"
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.close()
 
     @property
     def pid(self) -> int | None:
@@ -164,7 +166,7 @@ class Worker:
                 foreign += 1
 
 
-class RemoteEngine:
+class RemoteEngine(_Closing):
     """An engine (see engine.Engine for the protocol) that computes in the worker's process."""
 
     def __init__(
@@ -194,12 +196,6 @@ class RemoteEngine:
 
     def __repr__(self) -> str:
         return f"RemoteEngine({self.id}, {self.device}, {self.steps} steps, {self.worker})"
-
-    def __enter__(self) -> RemoteEngine:
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.close()
 
     def fuse(self, block: Block, progress: Callable[[float], None] | None = None) -> np.ndarray:
         """As engine.Engine.fuse, and the same to the last bit. What progress raises ends the process."""

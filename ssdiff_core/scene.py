@@ -208,6 +208,15 @@ def _to_warp(scene: Scene, why: str) -> Scene:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
+def values(band: gdal.Band, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
+    """A band over a window of its pixels, and where it is valid (None: everywhere)."""
+    place = window.col, window.row, window.width, window.height
+    image = band.ReadAsArray(*place)
+    if band.GetMaskFlags() & gdal.GMF_ALL_VALID:
+        return image, None
+    return image, band.GetMaskBand().ReadAsArray(*place) > 0
+
+
 class Reader:
     """Blocks of a scene. Belongs to the thread that made it."""
 
@@ -259,13 +268,8 @@ class Reader:
             raise RasterError(f"{path} cannot be warped onto PAN: {one_line(error)}") from None
 
     def _values(self, band: Band, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
-        source = self._dataset(band.path).GetRasterBand(band.index)
-        place = window.col, window.row, window.width, window.height
         try:
-            image = source.ReadAsArray(*place)
-            if source.GetMaskFlags() & gdal.GMF_ALL_VALID:
-                return image, None
-            return image, source.GetMaskBand().ReadAsArray(*place) > 0
+            return values(self._dataset(band.path).GetRasterBand(band.index), window)
         except RuntimeError as error:
             raise RasterError(f"{band.path} cannot be read: {one_line(error)}") from None
 

@@ -88,7 +88,8 @@ def draw(sensor: Sensor, wavelengths: tuple[float, ...], soft: bool, coarsest: f
     n = len(sensor.bands)
     factor = rng.choice([f for f in (SOFT if soft else FACTORS) if f <= coarsest] or [1.0])
     mtf = np.clip(np.array(sensor.mtf) + rng.normal(0, 0.03) + rng.normal(0, 0.015, n), 0.12, 0.5)
-    sharp = rng.uniform(0.15, 0.5)
+    pan_mtf = rng.uniform(0.08, 0.45)
+    sharp = pan_mtf * rng.uniform(0.8, 2.2)  # else an image would have to be as sharp as no PAN tells
     far = rng.uniform(0, 1) < 0.15
     return Draw(
         mix=_mixture(sensor.wavelengths, wavelengths, rng),
@@ -99,8 +100,8 @@ def draw(sensor: Sensor, wavelengths: tuple[float, ...], soft: bool, coarsest: f
         factor=float(factor),
         origin=tuple(rng.uniform(-0.5, 0.5, 2)),
         turn=(int(rng.integers(4)), bool(rng.integers(2))),
-        truth_mtf=tuple(np.clip(sharp + rng.normal(0, 0.03, n), 0.1, 0.6)),
-        pan_mtf=float(rng.uniform(0.08, 0.45)),
+        truth_mtf=tuple(np.clip(sharp + rng.normal(0, 0.02, n), 0.1, 0.6)),
+        pan_mtf=float(pan_mtf),
         crisp=float(rng.uniform(0, 0.6) * (rng.uniform() < 0.3)),
         mtf=tuple(mtf),
         believed_mtf=tuple(np.clip(mtf + rng.normal(0, 0.02), 0.12, 0.5)),
@@ -183,11 +184,12 @@ def sampled(image: np.ndarray, sizes: list[int], drawn: Draw, gain: float, shift
     return matrices[0] @ image @ matrices[1].T
 
 
-def degraded(image: np.ndarray, gain: float, ratio: float) -> np.ndarray:
-    """An image through a sensor of that MTF, `ratio` times as coarse, corner-aligned."""
+def degraded(image: np.ndarray, gain: float, ratio: float, at: tuple[float, float] | None = None) -> np.ndarray:
+    """An image (..., h, w) through a sensor of that MTF, `ratio` times as coarse; `at`: its first sample's centre."""
+    at = at or ((ratio - 1) / 2,) * 2  # corner-aligned
     down, across = (
-        blur((np.arange(int(n / ratio)) + 0.5) * ratio - 0.5, n, mtf_sigma(gain, ratio), round(BLUR_REACH * ratio))
-        for n in image.shape
+        blur(first + np.arange(int(n / ratio)) * ratio, n, mtf_sigma(gain, ratio), round(BLUR_REACH * ratio))
+        for first, n in zip(at, image.shape[-2:])
     )
     return down @ image @ across.T
 

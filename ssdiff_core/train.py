@@ -24,15 +24,19 @@ def train(
     device: str = "auto",
     minutes: float = math.inf,
     licence: str = "",
+    start: str | Path | None = None,
 ) -> bool:
     """Trains until the recipe ends (True), or the minutes do. Called again, it goes on.
+
+    start: weights to begin with.
 
     What was learnt so far is in out; beside it lie a log (.csv) and, until the end, a checkpoint (.ckpt).
     """
     recipe, out = Path(recipe), Path(out)
     checkpoint = out.with_suffix(".ckpt")
     text = _read(recipe)
-    trainer = Trainer(read_recipe(text), imagery.load(paths), devices.choose(device), say)
+    learnt = weights.load(start) if start else None
+    trainer = Trainer(read_recipe(text), imagery.load(paths), devices.choose(device), say, learnt)
     if checkpoint.exists():
         trainer.load(checkpoint)
         say(f"going on from {checkpoint}: stage {trainer.state.stage}, step {trainer.state.step}")

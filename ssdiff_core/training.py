@@ -6,13 +6,15 @@ ends with the same weights as one that was not.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
-import queue
+import operator
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from .blocks import Block
 from .classical import upsample
 from .errors import ConfigError
 from .network import Config, SSNet, load_state, state_of, train_branch, zeroed
+from .pipeline import Line, Stopped
 from .statistics import Survey
 from .units import units
 
@@ -97,11 +100,7 @@ def samples(scenes: list[simulate.Scene], believed_mtf, recipe: Recipe, tile: in
     """Tiles of one scene's pictures as a network is shown them, and the residual that it shall answer."""
     mtf = tuple(map(float, believed_mtf))
     survey = Survey(recipe.base, mtf, recipe.ratio, recipe.interpolation)
-    sums = None
-    for scene in scenes:
-        gathered = survey.gather(scene.block)
-        sums = gathered if sums is None else sums + gathered
-    stats = survey.stats(sums)
+    stats = survey.stats(reduce(operator.add, (survey.gather(scene.block) for scene in scenes)))
     cut = [_tiles(scene, stats, recipe, tile, most, rng) for scene in scenes]
     return {key: torch.cat([part[key] for part in cut]) for key in cut[0]}
 
@@ -171,22 +170,27 @@ def pools(places: list[Place], recipe: Recipe, stage: int, first: int = 0) -> It
 
 
 def ahead(items: Iterator, size: int = 2) -> Iterator:
-    """The same items, made in a thread of their own."""
-    line: queue.Queue = queue.Queue(size)
+    """The same items, made in a thread of their own, which ends when nobody wants more."""
+    stop = threading.Event()
+    line = Line(stop, size)
 
     def work() -> None:
-        try:
-            for item in items:
-                line.put((item, None))
-        except BaseException as error:
-            line.put((None, error))
+        with contextlib.suppress(Stopped):
+            try:
+                for item in items:
+                    line.put((item, None))
+            except Exception as error:
+                line.put((None, error))
 
     threading.Thread(target=work, daemon=True).start()
-    while True:
-        item, error = line.get()
-        if error:
-            raise error
-        yield item
+    try:
+        while True:
+            item, error = line.get()
+            if error:
+                raise error
+            yield item
+    finally:
+        stop.set()
 
 
 # --- training --------------------------------------------------------------------------------------------------------
@@ -220,7 +224,15 @@ def rate_at(step: int, stage: Stage) -> float:
 
 
 class Trainer:
-    def __init__(self, recipe: Recipe, places: list[Place], device: str = "cpu", say: Callable[[str], None] = print):
+    def __init__(
+        self,
+        recipe: Recipe,
+        places: list[Place],
+        device: str = "cpu",
+        say: Callable[[str], None] = print,
+        start: weights.Weights | None = None,
+    ):
+        """start: what is learnt already; None: nothing."""
         self.recipe, self.say, self.device = recipe, say, torch.device(device)
         self.train = [p for p in places if not _held(p.name, recipe)]
         self.held = [p for p in places if _held(p.name, recipe)]
@@ -228,8 +240,8 @@ class Trainer:
             raise ConfigError("there is no imagery to train on")
         self.state, self.net, self.ema, self.optimiser = State(), None, {}, None
         self.log: list[dict] = []
-        self.sigma = recipe.residual_sigma or self._measured_sigma()
-        self._begin_stage(None)
+        self.sigma = _sigma_of(start) if start else recipe.residual_sigma or self._measured_sigma()
+        self._begin_stage(state_of(start.net) if start else None)
 
     def _measured_sigma(self) -> float:
         rng = np.random.default_rng([self.recipe.seed, 10**6])
@@ -389,6 +401,13 @@ class Trainer:
             training=training,
             licence=licence,
         )
+
+
+def _sigma_of(start: weights.Weights) -> float:
+    sigma = set(start.card.residual_sigma)
+    if len(sigma) > 1:
+        raise ConfigError(f"weights {start.card.id!r} have another residual_sigma for each band: no start for training")
+    return sigma.pop()
 
 
 def _held(name: str, recipe: Recipe) -> bool:

@@ -17,8 +17,6 @@ MOMENTS = "moments"
 "each band, and PAN, about its own mean over its own spread: all sensors and skies look alike"
 LEAST = 1e-3
 "of its mean: what a spread is at least, so that a scene of one colour is not all noise"
-
-
 SPREADS = 8.0
 "from dark to bright in an image, about"
 

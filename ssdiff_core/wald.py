@@ -26,6 +26,7 @@ from .grid import Transform, compose
 from .images import LABELS, Computed, Raster
 from .masks import filled
 from .pansharpen import Wishes, pansharpen
+from .progress import part
 from .resample import take_cols, take_rows
 from .scene import Reader, Scene, look, open_scene
 from .sensors import Sensor
@@ -186,7 +187,8 @@ def on_coarser(pan, ms, methods: Sequence[str], asked: Asked, wishes: Wishes, sa
     scene, sensor = opened(pan, ms, asked, say)
     scene, warnings = as_it_lies(scene, asked)
     with tempfile.TemporaryDirectory(prefix="ssdiff-wald-") as folder:
-        steps = [_share(progress, i, len(methods) + 1) for i in range(len(methods) + 1)]
+        count = len(methods) + 1
+        steps = [part(progress, i / count, (i + 1) / count) for i in range(count)]
         files = degrade(scene, sensor, Path(folder), asked.memory, steps[0])
         images = [
             _fused(method, files, sensor, replace(wishes, method=method, memory=asked.memory), say, heard)
@@ -209,10 +211,6 @@ def _fused(method: str, files: Degraded, sensor: Sensor, wishes: Wishes, say: Sa
 
 def _unless_sensor(say: Say) -> Say:
     return lambda sentence: None if sentence.startswith("sensor ") else say(sentence)
-
-
-def _share(progress: Share, done: int, of: int) -> Share:
-    return lambda share: progress((done + share) / of)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

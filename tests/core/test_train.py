@@ -108,3 +108,17 @@ def test_training_from_the_command_line_gives_weights_that_fuse(tmp_path, recipe
 def test_a_recipe_that_is_not_there_is_one_sentence(tmp_path, capsys):
     assert cli.main(["train", str(tmp_path / "no.toml"), str(tmp_path), "-o", str(tmp_path / "o")]) == 1
     assert "the recipe" in capsys.readouterr().err
+
+
+def test_training_begins_with_what_other_weights_have_learnt(recipe, tmp_path):
+    imagery.write_pack(tmp_path / "pack.npz", [place("here", 1), place("elsewhere", 2)])
+    first, then = tmp_path / "first.safetensors", tmp_path / "then.safetensors"
+    assert cli.main(["train", str(recipe), str(tmp_path / "pack.npz"), "-o", str(first), "--device", "cpu"]) == 0
+    none = tmp_path / "none.toml"
+    none.write_text(RECIPE.replace("steps = 4", "steps = 0"))
+    words = ["train", str(none), str(tmp_path / "pack.npz"), "-o", str(then), "--device", "cpu"]
+    assert cli.main([*words, "--start", str(first)]) == 0
+    learnt, begun = weights.load(first), weights.load(then)
+    assert begun.card.residual_sigma == learnt.card.residual_sigma
+    for name, tensor in learnt.net.state_dict().items():
+        assert tensor.equal(begun.net.state_dict()[name]), name
