@@ -1,0 +1,31 @@
+"""Where things of one user are kept: outside QGIS's profile and the plugin folder, so that updates leave them alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+RESOURCES = Path(__file__).resolve().parents[1] / "resources"
+
+
+def cache(environ: Mapping[str, str] = os.environ, system: str = sys.platform) -> Path:
+    """The folder for what can be fetched or made again: weights, and the Python that computes.
+
+    SSDIFF_CACHE names another one, for instance on a disk with more room, or one that many users share.
+    """
+    named = environ.get("SSDIFF_CACHE")
+    if named:
+        return Path(named).expanduser()
+    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or "~").expanduser()
+    if system == "win32":
+        return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "ssdiff"
+    if system == "darwin":
+        return home / "Library" / "Caches" / "ssdiff"
+    return Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "ssdiff"
+
+
+def weights() -> Path:
+    """The folder for weights that do not come with the plugin."""
+    return cache() / "weights"
