@@ -8,7 +8,7 @@ from ssdiff_core import places
 
 
 @pytest.mark.parametrize(
-    "system, environ, folder",
+    ("system", "environ", "folder"),
     [
         ("linux", {"HOME": "/home/a"}, "/home/a/.cache/ssdiff"),
         ("linux", {"HOME": "/home/a", "XDG_CACHE_HOME": "/big"}, "/big/ssdiff"),
