@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .errors import BlockError
-from .resample import blur, interpolation, mtf_sigma
+from .kernels import blur, interpolation, mtf_sigma
 
 SEARCH = 9
 "PAN pixels that a shift may be long, along each axis"

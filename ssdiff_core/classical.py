@@ -18,7 +18,8 @@ from .blocks import Block
 from .devices import upload
 from .errors import BlockError, ConfigError
 from .ground import Ground
-from .resample import BLUR_REACH, REACH, blurrer, interpolation, read, reader, take_cols, take_rows
+from .kernels import BLUR_REACH, REACH, interpolation
+from .resample import blurrer, read, reader, take_cols, take_rows
 from .statistics import Survey
 
 BASES = ("lms", "mtf-glp-fs")

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from .errors import ConfigError
-from .resample import BLUR_REACH, Strip, blur, cubic, mtf_sigma
+from .kernels import BLUR_REACH, blur, cubic, mtf_sigma
+from .resample import Strip
 
 TAPS = 41  # of the toolboxes' MTF filter
 NEARLY = 1e-3  # what files may be off a whole ratio or pixel

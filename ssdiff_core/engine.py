@@ -20,10 +20,10 @@ from torch import Tensor
 from . import classical, devices, diffusion
 from .blocks import Block
 from .errors import BlockError, ConfigError, DeviceError
+from .kernels import REACH, reflect
 from .masks import fill_nearest, filled
 from .network import SSNet
 from .noise import normal
-from .resample import REACH, reflect
 from .tiles import Cells, Grid, Window, blend, split
 from .units import Units, full_scale, units
 from .weights import Weights

@@ -13,8 +13,8 @@ import torch
 
 from .blocks import Block
 from .hypercomplex import SquareMoments, q2n, uqi_matrix
+from .kernels import REACH
 from .referenced import counts, pieces
-from .resample import REACH
 from .tally import Mean, Tally
 from .tiles import Window
 from .view import KERNEL, Setting, View

@@ -22,11 +22,12 @@ import torch
 from osgeo import gdal
 
 from .blocks import Block, SceneStats
-from .counts import Sums, counted
+from .counts import counted
 from .errors import RasterError, SSDiffError, one_line
 from .output import Output, check_room, clean_up, finish, make_working_file, output_for
 from .pipeline import Line, Stopped, together
 from .scene import Reader, Scene
+from .sums import Sums
 from .tiled import Layout, head, layout_of, put
 from .window import Window
 

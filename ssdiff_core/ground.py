@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from .blocks import Block
+from .kernels import REACH
 from .masks import filled
-from .resample import REACH, Strip, blurrer, give_back, reader, take_cols, take_rows
+from .resample import Strip, blurrer, give_back, reader, take_cols, take_rows
 
 
 def masks(block: Block) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from osgeo import gdal, gdal_array
 
-from .counts import Sums
 from .errors import RasterError, SSDiffError
 from .scene import Scene, open_raster
+from .sums import Sums
 from .tiled import Layout, layout_of
 
 PACKED = 0.5

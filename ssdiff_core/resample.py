@@ -1,8 +1,4 @@
-"""Sampling along one axis, written as matrices: interpolation from MS to PAN at any phase, and the sensor's blur.
-
-A raster axis is a set of samples at the integers 0 .. n-1. `interpolation(at, n)` answers the matrix that reads it at
-the positions `at`; beyond its ends the last sample goes on. Rows and columns are separate, so an image becomes
-L @ image @ R.T, on any device. Whole positions give back the samples themselves.
+"""Images read along their axes, on any device, by the matrices of kernels.py.
 
 Those matrices are nearly all zeros: `reader` and `blurrer` cut them into the small full ones along the diagonal.
 """
@@ -19,41 +15,10 @@ import torch
 from torch import Tensor
 
 from .devices import upload
+from .kernels import BLUR_REACH, REACH, blur, interpolation, mtf_sigma
 
-KERNELS = ("cubic", "23tap")
-REACH = {"cubic": 2, "23tap": 11}  # samples on each side that a value depends on
-BLUR_REACH = 5  # of the MTF's Gaussian, in MS pixels; the toolboxes cut at 41 taps for ratio 4
 STRIP = 8  # MS samples that a strip spans: fewer are too little work at once, more are mostly zeros
 CPU = torch.device("cpu")
-_TABLE_STEPS = 1024  # subdivisions of one sample in the table of the 23-tap kernel
-
-
-def interpolation(at: np.ndarray, n: int, kernel: str = "cubic") -> np.ndarray:
-    """Matrix (len(at), n) that reads n samples at fractional positions."""
-    at = np.asarray(at, np.float64)
-    reach = REACH[kernel]
-    taps = np.floor(at)[:, None] + np.arange(1 - reach, reach + 1)  # (len(at), 2 reach)
-    return _scatter(_weight(taps - at[:, None], kernel), taps, n)
-
-
-def blur(at: np.ndarray, n: int, sigma: float, reach: int) -> np.ndarray:
-    """Matrix (len(at), n) that reads n samples through a Gaussian of standard deviation sigma, 0.85 or more."""
-    at = np.asarray(at, np.float64)
-    taps = np.round(at)[:, None] + np.arange(-reach, reach + 1)
-    weights = np.exp(-0.5 * ((taps - at[:, None]) / sigma) ** 2)
-    return _scatter(weights / weights.sum(1, keepdims=True), taps, n)
-
-
-def mtf_sigma(gain: float, ratio: float) -> float:
-    """Gaussian whose response at the MS Nyquist frequency is gain, in PAN pixels."""
-    return ratio / math.pi * math.sqrt(-2 * math.log(gain))
-
-
-def reflect(index: np.ndarray, lo: float, hi: float) -> np.ndarray:
-    """Positions mirrored at the pixel edges lo - 1/2 and hi - 1/2 of the range lo .. hi - 1, as often as it takes."""
-    span = hi - lo
-    folded = np.mod(np.asarray(index) - lo + 0.5, 2 * span)
-    return np.where(folded < span, folded, 2 * span - folded) - 0.5 + lo
 
 
 @dataclass(frozen=True)
@@ -155,44 +120,3 @@ def _continued(along: list[Strip], image: Tensor, axis: int) -> tuple[Tensor, in
         return image, 0
     index = torch.arange(first, max(stop, first + 1), device=image.device).clamp(0, n - 1)
     return image.index_select(axis, index), first
-
-
-def _scatter(weights: np.ndarray, taps: np.ndarray, n: int) -> np.ndarray:
-    matrix = np.zeros((len(taps), n))
-    rows = np.broadcast_to(np.arange(len(taps))[:, None], taps.shape)
-    np.add.at(matrix, (rows, np.clip(taps, 0, n - 1).astype(np.intp)), weights)
-    return matrix.astype(np.float32)
-
-
-def _weight(d: np.ndarray, kernel: str) -> np.ndarray:
-    if kernel == "cubic":
-        return cubic(np.abs(d))
-    table = _twenty_three_tap()
-    place = (np.abs(d) * _TABLE_STEPS).clip(max=len(table) - 1)
-    return np.interp(place, np.arange(len(table)), table)
-
-
-def cubic(d: np.ndarray) -> np.ndarray:
-    """Keys' cubic convolution, a = -1/2: what GDAL calls cubic."""
-    near = 1 + d * d * (1.5 * d - 2.5)
-    far = 2 + d * (-4 + d * (2.5 - 0.5 * d))
-    return np.where(d < 1, near, np.where(d < 2, far, 0.0))
-
-
-@functools.lru_cache(maxsize=1)
-def _twenty_three_tap() -> np.ndarray:
-    """The 23-tap filter of the field, continued to every phase, at 0, 1/1024, 2/1024 ... 11.
-
-    The filter is the midpoint formula of Lagrange interpolation through 12 samples. Applying it again and again to its
-    own answer (Deslauriers & Dubuc 1989) gives one function; the toolboxes stop after two rounds, at the quarters.
-    """
-    nodes = np.arange(-5.5, 6)  # 12 samples around a midpoint
-    midpoint = np.array([np.prod(np.delete(-nodes, i) / np.delete(nodes[i] - nodes, i)) for i in range(12)])
-    values = np.zeros(2 * REACH["23tap"] + 1)
-    values[REACH["23tap"]] = 1
-    while len(values) <= 2 * REACH["23tap"] * _TABLE_STEPS:
-        doubled = np.zeros(2 * len(values) - 1)
-        doubled[::2] = values
-        doubled[1::2] = np.convolve(values, midpoint)[6:-6]
-        values = doubled
-    return values[len(values) // 2 :]

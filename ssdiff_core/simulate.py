@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .blocks import Block, SceneStats, whole
-from .resample import BLUR_REACH, blur, interpolation, mtf_sigma
+from .kernels import BLUR_REACH, blur, interpolation, mtf_sigma
 from .sensors import Sensor
 
 FACTORS = (1.0, 1.5, 2.0, 2.0, 2.5, 3.0, 4.0)  # source pixels per PAN pixel, drawn from these

@@ -18,7 +18,8 @@ from torch import Tensor
 from .blocks import Block, SceneStats
 from .errors import ConfigError
 from .ground import Ground
-from .resample import BLUR_REACH, REACH, blurrer, take_cols, take_rows
+from .kernels import BLUR_REACH, REACH
+from .resample import blurrer, take_cols, take_rows
 
 TRUSTED = 0.99  # share of what an MS sample sees of PAN that must be valid for it to count
 FLAT = 1e-9  # variance, as a share of the squared mean, that is rounding and no detail

@@ -13,10 +13,11 @@ from torch import Tensor
 from .blocks import Block
 from .conventions import NEARLY, Geometric, Point, shrinker
 from .ground import Ground
+from .kernels import reflect
 from .likeness import local_correlation, unmasked
 from .masks import filled
 from .referenced import taken
-from .resample import reflect, take_cols, take_rows
+from .resample import take_cols, take_rows
 from .tiles import Window
 
 KERNEL = "23tap"

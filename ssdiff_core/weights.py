@@ -22,8 +22,8 @@ from torch import Tensor
 from .classical import BASES
 from .diffusion import T
 from .errors import SSDiffError, WeightsError
+from .kernels import KERNELS
 from .network import Config, SSNet, from_published, load_state
-from .resample import KERNELS
 from .units import MOMENTS, SCENE
 
 FORMAT = "ssdiff-1"

@@ -11,7 +11,7 @@ from scenes import SAMPLE
 
 from ssdiff_core import align
 from ssdiff_core.errors import BlockError
-from ssdiff_core.resample import interpolation
+from ssdiff_core.kernels import interpolation
 
 CORNER = (1.5, 1.5)
 EVAL = ("wv3_1", "gf2_1", "gf2_2", "gf2_3", "qb_1", "spot6_1", "wv2_4band_1", "pleiades_1")

@@ -15,7 +15,8 @@ from ssdiff_core.blocks import SceneStats
 from ssdiff_core.classical import METHODS, Classical
 from ssdiff_core.errors import BlockError, ConfigError
 from ssdiff_core.ground import Ground
-from ssdiff_core.resample import KERNELS, REACH, interpolation, take_rows
+from ssdiff_core.kernels import KERNELS, REACH, interpolation
+from ssdiff_core.resample import take_rows
 from ssdiff_core.statistics import Histogram, Moments, Survey, nonnegative
 from ssdiff_core.tiles import Grid, Window
 

@@ -12,7 +12,7 @@ from osgeo import gdal
 
 from ssdiff_core.classical import METHODS
 from ssdiff_core.cli import main
-from ssdiff_core.resample import blur, mtf_sigma
+from ssdiff_core.kernels import blur, mtf_sigma
 
 DATA = Path(__file__).parent / "data"
 BANDS = ("blue", "green", "red", "nir")

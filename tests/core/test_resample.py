@@ -5,18 +5,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ssdiff_core import resample
-from ssdiff_core.resample import (
-    KERNELS,
-    REACH,
-    blur,
-    blurrer,
-    interpolation,
-    mtf_sigma,
-    reader,
-    reflect,
-    take_cols,
-    take_rows,
-)
+from ssdiff_core.kernels import KERNELS, REACH, blur, interpolation, mtf_sigma, reflect
+from ssdiff_core.resample import blurrer, reader, take_cols, take_rows
 
 kernels = st.sampled_from(KERNELS)
 

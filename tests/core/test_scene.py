@@ -9,8 +9,8 @@ from ssdiff_core.classical import Classical
 from ssdiff_core.errors import GeometryError, RasterError
 from ssdiff_core.fuse import blocks_of
 from ssdiff_core.grid import apply
+from ssdiff_core.kernels import blur, mtf_sigma
 from ssdiff_core.pansharpen import scene_stats
-from ssdiff_core.resample import blur, mtf_sigma
 from ssdiff_core.scene import Reader, alignment, open_scene
 from ssdiff_core.tiles import Window
 

@@ -1,0 +1,37 @@
+"""What exact statistics are made of."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What the statistics of a band are made of. Those of blocks add up; of integers up to 16 bits, exactly."""
+
+    count: int = 0
+    least: float = math.inf
+    most: float = -math.inf
+    total: float = 0
+    squares: float = 0
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(
+            self.count + other.count,
+            min(self.least, other.least),
+            max(self.most, other.most),
+            self.total + other.total,
+            self.squares + other.squares,
+        )
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.count
+
+    @property
+    def deviation(self) -> float:
+        """As GDAL has it: of these pixels, not of more that they were a sample of."""
+        if isinstance(self.total, int):  # no digit is lost where the mean is large and the deviation small
+            return math.sqrt(max(self.count * self.squares - self.total**2, 0)) / self.count
+        return math.sqrt(max(self.squares / self.count - self.mean**2, 0.0))
