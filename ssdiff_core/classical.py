@@ -19,11 +19,11 @@ from .devices import upload
 from .errors import BlockError, ConfigError
 from .ground import Ground
 from .kernels import BLUR_REACH, REACH, interpolation
+from .methods import CLASSICAL, UNFITTED
 from .resample import blurrer, read, reader, take_cols, take_rows
 from .statistics import Survey
 
 BASES = ("lms", "mtf-glp-fs")
-METHODS = ("exp", "brovey", "gsa", "bt-h", "bdsd-pc", "mtf-glp-fs", "mtf-glp-hpm")
 LEAST = 0.02  # of the mean of a pixel's bands: the least that Brovey divides by where some bands have no weight
 TINY = 1e-12
 
@@ -36,8 +36,8 @@ class Classical:
 
     def __init__(self, method: str, ratio: float = 4.0, kernel: str = "cubic", weights: tuple[float, ...] = ()):
         """weights: of the bands in Brovey's intensity; by default all the same."""
-        if method not in METHODS:
-            raise ConfigError(f"there is no method {method!r}; these are: {', '.join(METHODS)}")
+        if method not in CLASSICAL:
+            raise ConfigError(f"there is no method {method!r}; these are: {', '.join(CLASSICAL)}")
         if weights and (method != "brovey" or min(weights) < 0 or not sum(weights) > 0):
             raise ConfigError(f"the weights {weights} make no sense for {method}")
         self.method, self.ratio, self.kernel, self.weights = method, ratio, kernel, tuple(weights)
@@ -60,7 +60,7 @@ class Classical:
     @property
     def needs_survey(self) -> bool:
         """Whether a pass over the scene must come first."""
-        return self.method not in ("exp", "brovey")
+        return self.method not in UNFITTED
 
     def survey(self, mtf: tuple[float, ...], pan_mtf: float = 0.15) -> Survey:
         """That pass."""

@@ -159,9 +159,9 @@ def run_pansharpen(args) -> None:
 
 
 def run_align(args) -> None:
-    from . import scene
+    from . import reading
 
-    shift = scene.alignment(scene.open_scene(args.pan, args.ms))
+    shift = reading.alignment(reading.open_scene(args.pan, args.ms))
     if args.json:
         print(json.dumps(asdict(shift), indent=2))
         return

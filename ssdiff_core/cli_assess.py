@@ -62,16 +62,19 @@ def names(text: str) -> tuple[str, ...]:
 def run(args) -> None:
     from . import assess, tables
     from .cli import tell
+    from .study import Asked
 
     check(args)
-    asked = assess.Asked(
+    asked = Asked(
         args.sensor, args.bands, args.extent, args.convention, args.align, args.memory, args.sample, args.seed
     )
     drawn, heard = bool(args.report or args.png), progress.reporter(args.progress, 0)
     ends = (0.5 if args.protocol == "wald" else 0.0), (0.8 if drawn else 1.0)
-    with studies(args, asked, tell, part(heard, 0, ends[0])) as found:
-        if drawn and len(found) > 1:
+    with opened(args, asked, tell, part(heard, 0, ends[0])) as at_hand:
+        if drawn and len(at_hand) > 1:
             raise ConfigError("a report is of one scene and extent; these files are of several")
+        without = args.methods if args.protocol == "wald" else ()
+        found = [assess.with_beside(study, asked, without) for study in at_hand]
         results = assess.measure_all(found, asked, part(heard, *ends))
         every = [result for of_study in results for result in of_study]
         baseline = tables.baseline_of(every, args.baseline)
@@ -88,13 +91,13 @@ def run(args) -> None:
 
 
 @contextlib.contextmanager
-def studies(args, asked, say, heard) -> Iterator[list]:
+def opened(args, asked, say, heard) -> Iterator[list]:
     """What is to be measured; of wald, as long as its files are there."""
-    from . import assess, wald
+    from . import studies, wald
     from .pansharpen import Wishes
 
     if args.protocol == "full":
-        yield assess.open_studies(assess.files_in(args.fused), args.pan, args.ms, args.reference, asked, say)
+        yield studies.open_studies(studies.files_in(args.fused), args.pan, args.ms, args.reference, asked, say)
         return
     wishes = Wishes(weights=args.weights, steps=args.steps, seed=args.seed, device=args.device)
     with wald.on_coarser(args.pan, args.ms, args.methods, asked, wishes, say, heard) as study:
@@ -103,11 +106,12 @@ def studies(args, asked, say, heard) -> Iterator[list]:
 
 def report_on(args, ms) -> None:
     """The report on what `ssdiff pansharpen` with these arguments has just made."""
-    from . import assess, report
+    from . import report, studies
+    from .study import Asked
 
-    asked = assess.Asked(args.sensor, args.bands, args.extent, align=args.align, memory=args.memory)
-    (study,) = assess.open_studies([Path(args.out)], args.pan, ms, None, asked, lambda sentence: None)
-    report.write(study, assess.measure(study, asked), asked, args.report)
+    asked = Asked(args.sensor, args.bands, args.extent, align=args.align, memory=args.memory)
+    (study,) = studies.open_studies([Path(args.out)], args.pan, ms, None, asked, lambda sentence: None)
+    report.assessed(study, asked, args.report, lambda share: None)
 
 
 def check(args) -> None:

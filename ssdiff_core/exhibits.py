@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .assess import Asked, Study, chosen, shifts_of, side_for
+from .assess import chosen, setting_of, shifts_of, side_for
 from .blocks import Block
 from .hands import Own, side_by_side
 from .metrics import FullScale, Referenced, Reprojected
 from .pictures import stretched
-from .scene import Reader
 from .statistics import Histogram, Moments
-from .tiles import Window
+from .study import Asked, Study
+from .window import Window
 
 FILES, ALL = 3, 5
 "images that are shown at most: files, and with those beside them"
@@ -119,8 +119,8 @@ class Exhibits:
 
 def gather(study: Study, asked: Asked, progress: Callable[[float], None] = lambda share: None) -> Exhibits:
     """All of it, from the blocks that are measured."""
-    seen, side, reader = _Seen(study), side_for(study.scene, asked.memory), Own(lambda: Reader(study.scene))
-    full, low = FullScale(study.setting), Reprojected(study.setting)
+    seen, side, reader = _Seen(study), side_for(study.scene, asked.memory), Own(study.open_reader)
+    full, low = FullScale(setting_of(study)), Reprojected(setting_of(study))
     cores = chosen(full.cores(side), asked)
     coarse = [] if study.reference else chosen(low.cores(side), asked)
     shifts = shifts_of(low, reader, coarse) if coarse else ()
@@ -240,7 +240,7 @@ class _Seen:
         moments = Moments.of(flat.astype(np.float64))
         self.moments[name] = self.moments[name] + moments if name in self.moments else moments
 
-    def exhibits(self, reader: Reader) -> Exhibits:
+    def exhibits(self, reader) -> Exhibits:
         limits = [_limits(self.histograms["MS"][i]) for i in self.colours]
         most = 4 if len(self.shown) < 4 else 3
         grey = [_limits(self.histograms["PAN"][0])]
@@ -256,7 +256,7 @@ class _Seen:
             [self._crop(window, reader, limits, grey) for window in places(self.apart, self.study.scene.window, most)],
         )
 
-    def _crop(self, window: Window, reader: Reader, limits, grey) -> Crop:
+    def _crop(self, window: Window, reader, limits, grey) -> Crop:
         block, colours = reader.read(window, 0, 1), self.colours
         ms = block.nearest_on_ms(np.moveaxis(block.ms[colours], 0, -1))
         pictures = {"PAN": stretched(np.asarray(block.pan, np.float32)[None], grey)}

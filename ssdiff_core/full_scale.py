@@ -16,8 +16,8 @@ from .hypercomplex import SquareMoments, q2n, uqi_matrix
 from .kernels import REACH
 from .referenced import counts, pieces
 from .tally import Mean, Tally
-from .tiles import Window
 from .view import KERNEL, Setting, View
+from .window import Window
 
 
 @dataclass(frozen=True)

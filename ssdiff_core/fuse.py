@@ -6,54 +6,31 @@ the output. So a run that was killed can be resumed, and a half image never bear
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import json
-import math
 import operator
 import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass
-from functools import reduce
+from functools import partial, reduce
 
-import torch
+import numpy as np
 from osgeo import gdal
 
 from .blocks import Block, SceneStats
-from .counts import counted
 from .errors import RasterError, SSDiffError, one_line
-from .output import Output, check_room, clean_up, finish, make_working_file, output_for
+from .output import Output, check_room, clean_up, finish, make_working_file
+from .passes import MEMORY, block_side, blocks_of, processors, read_and_use
 from .pipeline import Line, Stopped, together
-from .scene import Reader, Scene
+from .reading import Reader
+from .scene import Scene
 from .sums import Sums
 from .tiled import Layout, head, layout_of, put
 from .window import Window
 
-__all__ = ["MEMORY", "Output", "block_side", "blocks_of", "fuse", "output_for", "scene_stats"]
-
-MEMORY = 1024
-"MiB that a run may hold, if nobody says otherwise; what an engine needs for itself comes on top"
-CACHED = 768
-"side of the blocks from which on larger ones win nothing, if an engine looks at nothing around them"
 FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
-
-
-def block_side(memory: int, bands: int, reach: int = 0, hands: int = 1) -> int:
-    """Side of the blocks, in PAN pixels, that keep a run within memory MiB: four and one a hand are alive at a time.
-
-    Larger blocks see less twice, smaller ones stay in the processor's cache.
-    """
-    pixel = 4 * bands * (4 + hands) + 32
-    most = math.isqrt(memory * 2**20 // 4 // pixel)
-    return min(max(min(most, max(CACHED, 32 * reach)) // 256 * 256, 256), 4096)
-
-
-def blocks_of(window: Window, side: int) -> list[Window]:
-    """The windows that a scene is computed in, row after row."""
-    rows, cols = range(window.row, window.stop[0], side), range(window.col, window.stop[1], side)
-    return [Window(r, c, side, side) & window for r in rows for c in cols]
 
 
 def fuse(
@@ -199,47 +176,13 @@ def _vouch(image, journal, done: dict[int, tuple[Sums, ...]], written: list) -> 
 # --- block by block --------------------------------------------------------------------------------------------------
 
 
-def scene_stats(scene: Scene, survey, memory: int = MEMORY, hands: int = 1) -> SceneStats:
-    """One pass over the scene, block by block; what it answers does not depend on which block is ready first."""
-    stop, sums = threading.Event(), {}
-    side = block_side(memory, len(scene.ms), survey.reach, hands)
-    blocks = dict(enumerate(blocks_of(scene.window, side)))
+def in_counts(engine, block: Block, output: Output, progress) -> tuple[np.ndarray, tuple[Sums, ...]]:
+    """The fused core as the file shall hold it, and the sums of each band."""
+    if hasattr(engine, "fuse_counts"):  # an engine in another process: counts take less room than what they are made of
+        return engine.fuse_counts(block, output.dtype, output.nodata, progress)
+    from .counts import counted
 
-    def gather(number: int, window: Window, block: Block) -> None:
-        sums[number] = survey.gather(block)
-
-    with processors(hands):
-        together(_read_and_use(scene, SceneStats(), blocks, survey, hands, gather, stop), stop)
-    return survey.stats(reduce(operator.add, (sums[number] for number in blocks)))
-
-
-def _read_and_use(scene, stats, blocks: dict[int, Window], what, hands: int, use, stop) -> list[Callable[[], None]]:
-    """One work that reads blocks as an engine or a survey wants to see them, and as many as there are hands that use
-    them."""
-    read = Line(stop)
-
-    def reading() -> None:
-        reader = Reader(scene, stats)
-        for number, window in blocks.items():
-            read.put((number, window, reader.read(window, what.reach, what.ms_halo)))
-        read.end(hands)
-
-    def using() -> None:
-        for item in read.items():
-            use(*item)
-
-    return [reading, *[using] * hands]
-
-
-@contextlib.contextmanager
-def processors(hands: int):
-    """Several hands get a processor each: to share all of them they would have to wait for each other at every step."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if hands > 1 else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return counted(engine.fuse(block, progress), output.dtype, output.nodata)
 
 
 def _stream(scene, engine, stats, todo: dict[int, Window], output: Output, work: Work, hands: int, progress) -> None:
@@ -251,8 +194,7 @@ def _stream(scene, engine, stats, todo: dict[int, Window], output: Output, work:
     image = open(output.working, "r+b", buffering=0)  # noqa: SIM115 (of two threads)
 
     def compute(number: int, window: Window, block: Block) -> None:
-        pixels = engine.fuse(block, lambda share: heard(number, share))
-        fused.put((number, window, *counted(pixels, output.dtype, output.nodata)))
+        fused.put((number, window, *in_counts(engine, block, output, lambda share: heard(number, share))))
 
     def heard(number: int, share: float) -> None:
         if stop.is_set():  # no need to compute a block to its end that nobody waits for
@@ -275,7 +217,7 @@ def _stream(scene, engine, stats, todo: dict[int, Window], output: Output, work:
             finally:
                 _vouch(image, journal, work.done, written.rest())
 
-    works = _read_and_use(scene, stats, todo, engine, hands, compute, stop)
+    works = read_and_use(partial(Reader, scene, stats), todo, engine, hands, compute, stop)
     with image, processors(hands):
         together([*works, writing, vouching], stop, lambda: progress(sum(list(shares.values())) / total))
     progress(1.0)

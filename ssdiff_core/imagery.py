@@ -72,7 +72,7 @@ def _place(images: np.ndarray, name: str, wavelengths, full: float, soft: bool) 
 
 def read_raster(path: Path) -> Place:
     """A raster cut into pictures without holes. Its bands must say what they are."""
-    from .scene import look, open_raster
+    from .reading import look, open_raster
 
     bands, grid = look(str(path))
     wavelengths = tuple(_centre(path, band.name) for band in bands)

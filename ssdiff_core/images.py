@@ -1,21 +1,17 @@
-"""Fused images over any window of PAN: rasters on its grid, and what a classical method makes on the fly."""
+"""Fused images as files on PAN's grid, over any window of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .blocks import SceneStats
-from .classical import Classical
 from .errors import GeometryError, RasterError, one_line
-from .fuse import scene_stats
 from .grid import Grid, compose, invert
-from .hands import Own, hands
-from .scene import Reader, Scene, look, open_raster, values
-from .sensors import Sensor
-from .tiles import Window
+from .hands import Own
+from .reading import look, open_raster, values
+from .study import within
+from .window import Window
 
 OFF = 0.05
 "PAN pixels that the last pixel of an image may lie off PAN's grid"
@@ -55,44 +51,6 @@ class Raster:
         if ok is not None:
             image[~ok] = np.nan
         return image
-
-
-@dataclass
-class Computed:
-    """What a classical method makes of a scene, computed where it is asked for, by any thread."""
-
-    name: str
-    scene: Scene
-    engine: Classical
-    reader: Own
-    path = None
-
-    @staticmethod
-    def of(method: str, scene: Scene, sensor: Sensor, memory: int) -> Computed:
-        engine = Classical(method, scene.placement.ratio)
-        stats = SceneStats(mtf=sensor.mtf)
-        if engine.needs_survey:
-            stats = scene_stats(scene, engine.survey(sensor.mtf, sensor.pan_mtf), memory, hands())
-        return Computed(LABELS.get(method, method), scene, engine, Own(lambda: Reader(scene, stats)))
-
-    def over(self, window: Window) -> np.ndarray:
-        here = window & self.scene.window
-        block = self.reader().read(here, self.engine.reach, self.engine.ms_halo) if here else None
-        return within(block and self.engine.fuse(block), here, window, len(self.scene.ms))
-
-
-LABELS = {"exp": "EXP", "brovey": "Brovey", "ssdiff": "SSDiff"}
-LABELS |= {method: method.upper() for method in ("gsa", "bt-h", "bdsd-pc", "mtf-glp-fs", "mtf-glp-hpm")}
-
-
-def within(image: np.ndarray | None, here: Window, window: Window, bands: int) -> np.ndarray:
-    """An image over `here` as one over the window around it, NaN where it does not reach."""
-    if here == window:
-        return image
-    answer = np.full((bands, *window.shape), np.nan, np.float32)
-    if image is not None:
-        answer[(slice(None), *here.within(window))] = image
-    return answer
 
 
 def lies(path: str, grid: Grid, pan: Grid) -> Window:

@@ -17,8 +17,8 @@ from .errors import BlockError
 from .full_scale import FullScale
 from .referenced import Referenced
 from .reprojected import Reprojected
-from .tiles import Window
 from .view import Setting
+from .window import Window
 
 __all__ = ["FullScale", "Referenced", "Reprojected", "Setting", "with_reference", "without_reference"]
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import sensors
-from .scene import Band, Scene, bands_of, open_raster
+from .reading import bands_of, open_raster
+from .scene import Band, Scene
 from .sidecars import Told, told
 
 Say = Callable[[str], None]

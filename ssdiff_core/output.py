@@ -19,7 +19,8 @@ import numpy as np
 from osgeo import gdal, gdal_array
 
 from .errors import RasterError, SSDiffError
-from .scene import Scene, open_raster
+from .reading import open_raster
+from .scene import Scene
 from .sums import Sums
 from .tiled import Layout, layout_of
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,14 +11,17 @@ from pathlib import Path
 from . import __version__, sensors, weights
 from .align import apart
 from .blocks import SceneStats
-from .classical import METHODS, Classical
+from .computing import Here, Sampling
 from .errors import ConfigError
-from .fuse import MEMORY, fuse, output_for, scene_stats
-from .groups import Grouped, groups
+from .fuse import fuse
+from .groups import groups
+from .methods import ALL, NETWORK, UNFITTED
 from .origin import identified, multispectral
+from .output import output_for
+from .passes import MEMORY
 from .progress import duration
-from .scene import Scene, alignment, open_scene
-from .statistics import Survey
+from .reading import alignment, open_scene
+from .scene import Scene
 from .units import MOMENTS, SCENE
 
 RESOURCES = Path(__file__).parents[1] / "resources"
@@ -54,8 +56,12 @@ class Wishes:
     resume: bool = False
 
 
-def pansharpen(pan, ms, out, wishes: Wishes, say: Callable[[str], None], reporter) -> None:
-    """Fuses PAN and MS files into out. say hears sentences; reporter(pixels) answers what hears the share done."""
+def pansharpen(pan, ms, out, wishes: Wishes, say: Callable[[str], None], reporter, computer=None) -> Scene:
+    """Fuses PAN and MS files into out. say hears sentences; reporter(pixels) answers what hears the share done.
+
+    computer: who computes (see computing.py); None: this process. Answers the scene, as it was taken to be.
+    """
+    computer = computer or Here()
     out = Path(out)
     scene = open_scene(pan, ms, wishes.bands or multispectral(ms, wishes.sensor, say), wishes.extent)
     if any(out.resolve() == Path(path).resolve() for path in (scene.pan.path, *(band.path for band in scene.ms))):
@@ -64,15 +70,16 @@ def pansharpen(pan, ms, out, wishes: Wishes, say: Callable[[str], None], reporte
         say(note)
     scene, sensor = identified(scene, wishes.sensor, say, ordered=not wishes.bands)
     scene = aligned(scene, wishes.align, say)
-    engine, survey, provenance = prepare(scene, sensor, wishes, say)
+    engine, wanted, provenance = prepare(scene, sensor, wishes, say, computer)
     output = output_for(
         scene, out, dtype=wishes.dtype, nodata=wishes.nodata, format=wishes.format, options=wishes.options
     )
-    hands = 1 if wishes.method == "ssdiff" else os.cpu_count() or 1  # a network wants all processors for itself
-    stats = scene_stats(scene, survey, wishes.memory, hands) if survey else SceneStats(mtf=sensor.mtf)
+    hands = computer.hands(wishes.method)
+    stats = computer.stats(scene, wanted, wishes.memory, hands) if wanted else SceneStats(mtf=sensor.mtf)
     pixels = scene.window.height * scene.window.width
     progress = forewarning(reporter(pixels), say, wishes.method)
     fuse(scene, engine, output, stats, provenance, progress, wishes.resume, wishes.memory, hands=hands, say=say)
+    return scene
 
 
 def aligned(scene: Scene, wish: str, say: Callable[[str], None]) -> Scene:
@@ -96,25 +103,26 @@ def aligned(scene: Scene, wish: str, say: Callable[[str], None]) -> Scene:
     return scene
 
 
-def prepare(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, say) -> tuple[object, Survey | None, dict[str, str]]:
-    """The engine for the method, the pass over the scene that it needs, and what the file shall say of it all."""
+def prepare(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, say, computer) -> tuple[object, dict, dict[str, str]]:
+    """The engine for the method, what must be known of the whole scene, and what the file shall say of it all."""
     ratio = scene.placement.ratio
     inputs = {"pan": scene.pan.path, "ms": ", ".join(dict.fromkeys(band.path for band in scene.ms))}
     said = {"version": __version__, "method": wishes.method, "sensor": sensor.id, **inputs}
-    if wishes.method == "ssdiff":
-        from .engine import Engine
-
-        used = weights.load(find_weights(wishes.weights, sensor.id, len(scene.ms), ratio))
-        engine = Engine(used, wishes.device, steps=wishes.steps, samples=wishes.samples, seed=wishes.seed, say=say)
-        survey = Survey(used.card.base, sensor.mtf, ratio, used.card.interpolation, sensor.pan_mtf)
-        if used.card.base == "lms" and used.card.scale not in (SCENE, MOMENTS):
-            survey = None  # such weights ask nothing of the scene
-        told = {"weights": used.card.id, "weights_sha256": used.sha256, "steps": engine.steps, "seed": wishes.seed}
-        return for_bands(engine, sensor, len(scene.ms), say), survey, {**said, **told, "samples": wishes.samples}
-    if wishes.method not in METHODS:
-        raise ConfigError(f"there is no method {wishes.method!r}; these are: ssdiff, {', '.join(METHODS)}")
-    engine = Classical(wishes.method, ratio)
-    return engine, engine.survey(sensor.mtf, sensor.pan_mtf) if engine.needs_survey else None, said
+    known = {"mtf": sensor.mtf, "ratio": ratio, "pan_mtf": sensor.pan_mtf}
+    if wishes.method not in ALL:
+        raise ConfigError(f"there is no method {wishes.method!r}; these are: {', '.join(ALL)}")
+    if wishes.method != NETWORK:
+        engine = computer.classical(wishes.method, ratio, say)
+        return engine, {} if wishes.method in UNFITTED else {"method": wishes.method, **known}, said
+    path = find_weights(wishes.weights, sensor.id, len(scene.ms), ratio)
+    card = weights.read_card(path)
+    sampling = Sampling(wishes.device, wishes.steps, wishes.samples, wishes.seed)
+    engine = computer.network(path, groups_for(card, sensor, len(scene.ms), say), sampling, say)
+    told = {"weights": card.id, "weights_sha256": weights.sha256_of(path), "steps": wishes.steps or card.steps}
+    said |= told | {"seed": wishes.seed, "samples": wishes.samples}
+    if card.base == "lms" and card.scale not in (SCENE, MOMENTS):
+        return engine, {}, said  # such weights ask nothing of the scene
+    return engine, {"method": card.base, "kernel": card.interpolation, **known}, said
 
 
 def find_weights(name: str, sensor: str, bands: int, ratio: float) -> Path:
@@ -141,15 +149,14 @@ def find_weights(name: str, sensor: str, bands: int, ratio: float) -> Path:
     )
 
 
-def for_bands(engine, sensor: sensors.Sensor, bands: int, say: Callable[[str], None]):
-    """The engine; with general weights for another number of bands, group by group."""
-    card = engine.card
+def groups_for(card: weights.Card, sensor: sensors.Sensor, bands: int, say: Callable[[str], None]) -> list:
+    """How general weights for another number of bands take them; none: all at once."""
     size = len(card.bands)
     if bands == size or card.sensor != sensors.GENERAL:
-        return engine
+        return []
     of_bands = groups(bands, size, sensor.wavelengths)
     say(f"weights {card.id} take {size} bands; the {bands} of MS are fused in {len(of_bands)} group(s) of {size}")
-    return Grouped(engine, of_bands)
+    return of_bands
 
 
 def forewarning(report: Callable[[float], None], say: Callable[[str], None], method: str) -> Callable[[float], None]:

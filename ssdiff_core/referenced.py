@@ -16,7 +16,7 @@ from torch import Tensor
 from .hypercomplex import SIDE, q2n
 from .likeness import angles, edges, sliding_uqi, unmasked
 from .tally import Largest, Mean, Tally
-from .tiles import Window
+from .window import Window
 
 COUNTS = 65535  # the toolboxes hold counts in 16 bits
 

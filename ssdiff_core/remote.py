@@ -25,7 +25,8 @@ from . import errors
 from .blocks import Block
 from .child import Child
 from .errors import Cancelled, SSDiffError, WorkerError
-from .wire import PROTOCOL, write_block
+from .sums import Sums
+from .wire import PROTOCOL, Memory, write_block
 
 TICK = 0.1
 "seconds until it is asked again whether anybody still wants the answer"
@@ -47,6 +48,8 @@ class Asker:
     progress: Callable[[float], None] = lambda share: None
     "called with the share done, ten times a second even if nothing is new: what it raises ends the process"
     cancelled: Callable[[], bool] = lambda: False
+    serve: Callable[[Memory, dict], dict] | None = None
+    "answers what the process wants to know meanwhile (see serving.py)"
 
 
 class _Closing(AbstractContextManager):
@@ -92,6 +95,18 @@ class Worker(_Closing):
         with self.turn:
             return self.child(asker).hello
 
+    def request(self, asker: Asker, command: str, **what) -> dict:
+        """What the process answers to a request that needs nothing that was opened before."""
+        return self.again(lambda: self.ask(self.child(asker), asker, command, **what))
+
+    def again(self, work: Callable):
+        """Does the work; once more if the process ended for want of work just as the request was on its way."""
+        with self.turn:
+            try:
+                return work()
+            except _WentIdle:
+                return work()
+
     def child(self, asker: Asker) -> Child:
         """The process: the one that runs, or a new one that has said hello."""
         if self._child and self._child.runs:
@@ -122,6 +137,8 @@ class Worker(_Closing):
                     break
                 if message["type"] == "say":
                     asker.say(str(message.get("sentence")))
+                elif message["type"] == "want":
+                    child.send(asker.serve(child.memory, message["what"]))
                 share = message.get("share", share)
                 asker.progress(share)
         except BaseException:
@@ -166,8 +183,55 @@ class Worker(_Closing):
                 foreign += 1
 
 
-class RemoteEngine(_Closing):
-    """An engine (see engine.Engine for the protocol) that computes in the worker's process."""
+class _Engine(_Closing):
+    """An engine that computes in the worker's process; it is opened there again whenever that is another one."""
+
+    def __init__(self, worker: Worker, asker: Asker, command: str, wishes: dict):
+        self.worker, self._asker, self._command, self._wishes = worker, asker, command, wishes
+        self._home: Child | None = None
+        self.worker.again(self._at_home)
+
+    def fuse(self, block: Block, progress: Callable[[float], None] | None = None) -> np.ndarray:
+        """As engine.Engine.fuse, and the same to the last bit. What progress raises ends the process."""
+        return self.worker.again(lambda: self._fuse(block, progress, np.dtype(np.float32))[0])
+
+    def fuse_counts(self, block: Block, dtype: np.dtype, nodata: float | None, progress: Callable | None = None):
+        """As counts.counted of that: what a file shall hold, and the sums of each band."""
+        counts = {"nodata": nodata}
+        answer, told = self.worker.again(lambda: self._fuse(block, progress, dtype, counts=counts))
+        return answer, tuple(Sums(*band) for band in told["sums"])
+
+    def close(self) -> None:
+        """Frees what the process holds for this engine; the process stays for others."""
+        with self.worker.turn:
+            if self._home and self._home.runs:
+                self.worker.again(lambda: self.worker.ask(self._home, self._asker, "close", engine=self._number))
+            self._home = None
+
+    def _fuse(self, block: Block, progress, dtype: np.dtype, **how) -> tuple[np.ndarray, dict]:
+        child = self._at_home()
+        told = write_block(child.memory, block, dtype)
+        answer = child.memory.array(*told["places"]["answer"])
+        asker = replace(self._asker, progress=progress or (lambda share: None))
+        said = self.worker.ask(child, asker, "fuse", engine=self._number, block=told, **how)
+        return answer.copy(), said
+
+    def _at_home(self) -> Child:
+        """The process, with this engine open in it."""
+        child = self.worker.child(self._asker)
+        if child is not self._home:
+            told = self.worker.ask(child, self._asker, self._command, **self._wishes)
+            self._number, self._home = told["engine"], child
+            self.reach, self.ms_halo = told["reach"], told["ms_halo"]
+            self._opened(told)
+        return child
+
+    def _opened(self, told: dict) -> None:
+        """What else the process has told of the engine."""
+
+
+class RemoteEngine(_Engine):
+    """A network (see engine.Engine for the protocol)."""
 
     def __init__(
         self,
@@ -186,53 +250,28 @@ class RemoteEngine(_Closing):
 
         cancelled: asked ten times a second; once it is true, the process is ended and Cancelled raised.
         """
-        self.worker, self._asker = worker, Asker(say=say, cancelled=cancelled)
         bands = [[int(band) for band in group] for group in groups]
         path = os.path.abspath(weights)  # the process has a folder of its own
-        self._wishes = {"weights": path, "device": device, "steps": steps, "samples": samples, "seed": seed}
-        self._wishes["groups"] = bands
-        self._home: Child | None = None
-        self._again(self._at_home)
+        wishes = {"weights": path, "device": device, "steps": steps, "samples": samples, "seed": seed, "groups": bands}
+        super().__init__(worker, Asker(say=say, cancelled=cancelled), "open", wishes)
 
     def __repr__(self) -> str:
         return f"RemoteEngine({self.id}, {self.device}, {self.steps} steps, {self.worker})"
 
-    def fuse(self, block: Block, progress: Callable[[float], None] | None = None) -> np.ndarray:
-        """As engine.Engine.fuse, and the same to the last bit. What progress raises ends the process."""
-        return self._again(lambda: self._fuse(block, progress or (lambda share: None)))
+    def _opened(self, told: dict) -> None:
+        self.id, self.sha256, self.steps, self.device = (told[key] for key in ("id", "sha256", "steps", "device"))
 
-    def close(self) -> None:
-        """Frees what the process holds for this engine; the process stays for others."""
-        with self.worker.turn:
-            if self._home and self._home.runs:
-                self._again(lambda: self.worker.ask(self._home, self._asker, "close", engine=self._number))
-            self._home = None
 
-    def _fuse(self, block: Block, progress: Callable[[float], None]) -> np.ndarray:
-        child = self._at_home()
-        told = write_block(child.memory, block)
-        answer = child.memory.array(*told["places"]["answer"])
-        asker = replace(self._asker, progress=progress)
-        self.worker.ask(child, asker, "fuse", engine=self._number, block=told)
-        return answer.copy()
+class RemoteClassical(_Engine):
+    """A classical method (see classical.Classical)."""
 
-    def _at_home(self) -> Child:
-        """The process, with this engine open in it."""
-        child = self.worker.child(self._asker)
-        if child is not self._home:
-            told = self.worker.ask(child, self._asker, "open", **self._wishes)
-            self._number, self._home = told["engine"], child
-            self.reach, self.ms_halo, self.device = told["reach"], told["ms_halo"], told["device"]
-            self.id, self.sha256, self.steps = told["id"], told["sha256"], told["steps"]
-        return child
+    def __init__(self, worker: Worker, method: str, ratio: float, *, say=log.warning, cancelled=lambda: False):
+        self.method = method
+        asker = Asker(say=say, cancelled=cancelled)
+        super().__init__(worker, asker, "classical", {"method": method, "ratio": float(ratio)})
 
-    def _again(self, work: Callable):
-        """Does the work; once more if the process ended for want of work just as the request was on its way."""
-        with self.worker.turn:
-            try:
-                return work()
-            except _WentIdle:
-                return work()
+    def __repr__(self) -> str:
+        return f"RemoteClassical({self.method}, {self.worker})"
 
 
 def _understood(line: bytes) -> dict | None:

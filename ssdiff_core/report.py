@@ -10,13 +10,14 @@ from pathlib import Path
 from string import Template
 
 import numpy as np
-from osgeo import osr
 
 from . import __version__, charts, tables
-from .assess import Asked, Result, Study, sample_of
+from .assess import measure, sample_of, with_beside
 from .exhibits import CROP, Exhibits, gather
 from .measures import ALL, ON_HQNR, Measure, best
 from .pictures import RAMP, data_uri, heat, png
+from .progress import part
+from .study import Asked, Result, Study
 
 TEMPLATE = Path(__file__).parents[1] / "resources" / "report.html"
 KEY = ("HQNR", "D_lambda_K", "D_s", "D_rho"), ("SAM", "ERGAS", "Q2n", "SCC")
@@ -65,6 +66,15 @@ def write(
         Path(folder).mkdir(parents=True, exist_ok=True)
         for name, picture in pictures(exhibits):
             (Path(folder) / f"{name}.png").write_bytes(picture)
+
+
+def assessed(study: Study, asked: Asked, page: str | Path | None, progress: Callable[[float], None]) -> dict:
+    """A study measured, with what stands beside it, and its report, if a page is named: see tables.document."""
+    study, end = with_beside(study, asked), 0.8 if page else 1.0
+    results = measure(study, asked, part(progress, 0, end))
+    if page:
+        write(study, results, asked, page, progress=part(progress, end, 1))
+    return tables.document([study], results, asked, "full", results[0])
 
 
 def pictures(exhibits: Exhibits) -> list[tuple[str, bytes]]:
@@ -219,7 +229,7 @@ def facts(study: Study, asked: Asked, exhibits: Exhibits, protocol: str) -> str:
             rows.append(("Reference", study.reference.path))
     rows.append(("Sensor", f"{study.sensor.label}: {', '.join(study.sensor.bands)}"))
     rows.append(("MTF at Nyquist", ", ".join(f"{gain:g}" for gain in study.sensor.mtf)))
-    rows.append(("Ground", f"{scene.window.width} × {scene.window.height} pixels{_pixel(scene)}, ratio {ratio:g}"))
+    rows.append(("Ground", f"{scene.window.width} × {scene.window.height} pixels{_pixel(study)}, ratio {ratio:g}"))
     rows.append(("Measured", str(sample)))
     if not study.reference:
         rows.append(("Convention", study.convention))
@@ -248,14 +258,9 @@ def overview(exhibits: Exhibits, window) -> str:
     )
 
 
-def _pixel(scene) -> str:
-    grid = scene.grid
-    if not grid.placed or not grid.crs:
-        return ""
-    crs = osr.SpatialReference(wkt=grid.crs)
-    size = f"{abs(np.hypot(grid.transform[1], grid.transform[4])):.4g}"
-    unit = "°" if crs.IsGeographic() else f" {crs.GetLinearUnitsName()}"
-    return f" of {size}{unit} ({crs.GetName()})"
+def _pixel(study: Study) -> str:
+    (name, unit), transform = study.crs, study.scene.grid.transform
+    return f" of {np.hypot(transform[1], transform[4]):.4g}{unit} ({name})" if name else ""
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------

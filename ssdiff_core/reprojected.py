@@ -19,8 +19,8 @@ from .likeness import angles, local_correlation, unmasked
 from .masks import filled
 from .referenced import Likeness, pieces, taken
 from .tally import Mean
-from .tiles import Window
 from .view import Setting, View
+from .window import Window
 
 TRUSTED = 0.99  # share of what an MS sample sees of the fused image that must be valid for it to count
 

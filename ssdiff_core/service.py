@@ -5,33 +5,50 @@ from __future__ import annotations
 import errno
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import torch
 
 from . import __version__, devices
+from .classical import Classical
+from .counts import counted
 from .engine import Engine
 from .errors import SSDiffError, WorkerError, one_line
 from .groups import Grouped
+from .hands import hands
+from .passes import scene_stats
+from .plain import meant, plain
+from .served import Served, ServedImage
+from .statistics import Survey
+from .study import Study
 from .weights import load
 from .wire import PROTOCOL, Memory, read_block
 
-COMMANDS = ("hello", "open", "fuse", "close")
+COMMANDS = ("hello", "open", "classical", "fuse", "close", "stats", "assess")
 MEMORY_FULL = "out of memory: allow less memory, or choose another device or fewer bands"
 
 
 @dataclass(frozen=True)
 class Opened:
-    engine: Engine
-    fuses: Engine | Grouped
+    engine: Engine | Classical
+    fuses: Engine | Classical | Grouped
     "the same, or the same group by group"
+    device: torch.device
 
 
 class Service:
     """The engines that are open. Each command answers what the line `done` shall hold."""
 
-    def __init__(self, memory: Memory, say: Callable[[str], None], progress: Callable[[float], None]):
+    def __init__(
+        self,
+        memory: Memory,
+        say: Callable[[str], None],
+        progress: Callable[[float], None],
+        want: Callable[[dict], dict],
+    ):
+        """want: asks whoever asked for what this process cannot read itself."""
         self._memory, self._say, self._progress = memory, say, progress
+        self._served = Served(memory, want)
         self._open: dict[int, Opened] = {}
         self._last = 0
 
@@ -48,21 +65,46 @@ class Service:
         used = load(weights)
         engine = Engine(used, device, steps=steps, samples=samples, seed=seed, say=self._say)
         of_bands = [tuple(group) for group in groups]
-        self._last += 1
-        self._open[self._last] = Opened(engine, Grouped(engine, of_bands) if of_bands else engine)
         told = {"id": used.card.id, "sha256": used.sha256, "steps": engine.steps, "device": str(engine.device)}
-        return {"engine": self._last, "reach": engine.reach, "ms_halo": engine.ms_halo, **told}
+        return told | self._keep(Opened(engine, Grouped(engine, of_bands) if of_bands else engine, engine.device))
 
-    def fuse(self, engine: int, block: dict) -> dict:
+    def classical(self, method: str, ratio: float) -> dict:
+        engine = Classical(method, ratio)
+        return self._keep(Opened(engine, engine, torch.device("cpu")))
+
+    def _keep(self, opened: Opened) -> dict:
+        self._last += 1
+        self._open[self._last] = opened
+        return {"engine": self._last, "reach": opened.engine.reach, "ms_halo": opened.engine.ms_halo}
+
+    def fuse(self, engine: int, block: dict, counts: dict | None = None) -> dict:
+        """counts: of which type and with which nodata value the answer is to be, and then the sums of its bands too."""
         asked, answer = read_block(self._memory, block)
-        answer[:] = self._find(engine).fuses.fuse(asked, self._progress)
-        return {}
+        fused = self._find(engine).fuses.fuse(asked, self._progress)
+        if counts is None:
+            answer[:] = fused
+            return {}
+        answer[:], sums = counted(fused, answer.dtype, counts["nodata"])
+        return {"sums": [astuple(band) for band in sums]}
 
     def close(self, engine: int) -> dict:
-        device = self._find(engine).engine.device
+        device = self._find(engine).device
         del self._open[engine]
         devices.release(device)
         return {}
+
+    def stats(self, scene: dict, wanted: dict, memory: int) -> dict:
+        known = scene_stats(meant(scene), lambda: self._served, Survey(**meant(wanted)), memory, hands())
+        return {"stats": plain(known)}
+
+    def assess(self, study: dict, images: list, asked: dict, page: str | None, reference: int | None = None) -> dict:
+        """What was measured of a study (tables.document); page: where a report is to be written."""
+        seen = [ServedImage(**told, number=number, served=self._served) for number, told in enumerate(images)]
+        truth = None if reference is None else seen.pop(reference)
+        whole = Study(**meant(study), images=tuple(seen), reference=truth, open_reader=lambda: self._served)
+        from .report import assessed
+
+        return {"document": assessed(whole, meant(asked), page, self._progress)}
 
     def _find(self, number: int) -> Opened:
         if number not in self._open:

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from . import __version__
-from .assess import Asked, Result, Study, sample_of
+from .assess import sample_of
 from .errors import ConfigError
 from .measures import ON_HQNR
+from .study import Asked, Result, Study
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from .likeness import local_correlation, unmasked
 from .masks import filled
 from .referenced import taken
 from .resample import take_cols, take_rows
-from .tiles import Window
+from .window import Window
 
 KERNEL = "23tap"
 

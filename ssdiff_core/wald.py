@@ -17,20 +17,23 @@ import numpy as np
 import torch
 from osgeo import gdal
 
-from .assess import Asked, Say, Study, as_it_lies, opened
 from .blocks import Block
 from .conventions import Geometric
 from .errors import ConfigError, GeometryError
-from .fuse import block_side, blocks_of
 from .grid import Transform, compose
-from .images import LABELS, Computed, Raster
+from .images import Raster
 from .masks import filled
+from .methods import LABELS
 from .pansharpen import Wishes, pansharpen
+from .passes import block_side, blocks_of
 from .progress import part
+from .reading import Reader, look, open_scene
 from .resample import take_cols, take_rows
-from .scene import Reader, Scene, look, open_scene
+from .scene import Scene
 from .sensors import Sensor
-from .tiles import Window
+from .studies import as_it_lies, opened, study_of
+from .study import Asked, Say
+from .window import Window
 
 LEAST = 16
 "samples of the coarser MS along a side, below which nothing can be said"
@@ -195,10 +198,9 @@ def on_coarser(pan, ms, methods: Sequence[str], asked: Asked, wishes: Wishes, sa
             for method, heard in zip(methods, steps[1:])
         ]
         coarse = open_scene(files.pan, files.ms)
-        beside = [Computed.of(one, coarse, sensor, asked.memory) for one in asked.beside if one not in methods]
         truth = Raster(files.reference, coarse.pan_grid, "MS as it is")
         whole = all(np.dtype(band.dtype).kind in "iub" for band in scene.ms)
-        yield Study(coarse, sensor, (*images, *beside), whole, asked.convention, truth, warnings)
+        yield study_of(coarse, sensor, images, whole, asked, truth, warnings)
 
 
 def _fused(method: str, files: Degraded, sensor: Sensor, wishes: Wishes, say: Say, progress) -> Raster:

@@ -22,7 +22,7 @@ from .blocks import Block, SceneStats
 from .errors import WorkerError
 from .window import Window
 
-PROTOCOL = 1
+PROTOCOL = 2
 ALIGNED = 64
 "bytes: where an array may begin"
 ZEROS = bytes(1 << 20)
@@ -101,18 +101,35 @@ class Memory:
 # --- blocks ----------------------------------------------------------------------------------------------------------
 
 
-def write_block(memory: Memory, block: Block) -> dict:
-    """Puts the block's arrays into the memory, with room for the answer; what it says else can be said in JSON."""
-    arrays = {"pan": block.pan, "ms": block.ms, "valid": block.valid}
-    arrays = {name: np.asarray(array) for name, array in arrays.items() if array is not None}
-    shapes = {name: (array.dtype, array.shape) for name, array in arrays.items()}
-    places, size = lay_out({**shapes, "answer": (np.dtype(np.float32), (len(block.ms), *block.core.shape))})
+def write_arrays(memory: Memory, arrays: Mapping[str, np.ndarray], answer: np.ndarray | None = None) -> dict:
+    """Puts arrays into the memory, with room for an answer if one is to come; answers where they lie.
+
+    answer: any array of the type and shape that it will have.
+    """
+    held = {name: np.asarray(array) for name, array in arrays.items() if array is not None}
+    shapes = {name: (array.dtype, array.shape) for name, array in held.items()}
+    places, size = lay_out(shapes | ({} if answer is None else {"answer": (answer.dtype, answer.shape)}))
     memory.reserve(size)
-    for name, array in arrays.items():
+    for name, array in held.items():
         memory.array(*places[name])[...] = array
+    return {"size": size, "places": places}
+
+
+def read_arrays(memory: Memory, told: Mapping) -> dict[str, np.ndarray]:
+    """The arrays that lie in the memory. Views: good until others are written."""
+    memory.look(told["size"])
+    return {name: memory.array(*place) for name, place in told["places"].items()}
+
+
+def write_block(memory: Memory, block: Block, answer: np.dtype | None = None) -> dict:
+    """Puts the block's arrays into the memory; what it says else can be said in JSON.
+
+    answer: of which type counts or values over the block's core are to be answered, if any.
+    """
+    arrays = {"pan": block.pan, "ms": block.ms, "valid": block.valid}
+    room = None if answer is None else np.broadcast_to(np.zeros((), answer), (len(block.ms), *block.core.shape))
     return {
-        "size": size,
-        "places": places,
+        **write_arrays(memory, arrays, room),
         "ms_at": [float(at) for at in block.ms_at],
         "ratio": float(block.ratio),
         "window": [int(n) for n in astuple(block.window)],
@@ -121,11 +138,10 @@ def write_block(memory: Memory, block: Block) -> dict:
     }
 
 
-def read_block(memory: Memory, told: Mapping) -> tuple[Block, np.ndarray]:
+def read_block(memory: Memory, told: Mapping) -> tuple[Block, np.ndarray | None]:
     """The block that lies in the memory, and the place of its answer. Views: good until the next one is written."""
-    memory.look(told["size"])
-    arrays = {name: memory.array(*place) for name, place in told["places"].items()}
-    answer = arrays.pop("answer")
+    arrays = read_arrays(memory, told)
+    answer = arrays.pop("answer", None)
     stats = SceneStats(**{name: _tuples(value) for name, value in told["stats"].items()})
     window, core = Window(*told["window"]), Window(*told["core"])
     return Block(

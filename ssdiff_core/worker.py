@@ -4,10 +4,16 @@ It needs torch, numpy and safetensors. Requests come as lines of JSON on standar
 JSON on standard output, and blocks lie in memory that both see (wire.py):
 
     {"ask": "hello"}                                protocol, versions, devices
-    {"ask": "open", "weights": FILE, ...}           an engine: its number, reach, ms_halo and what its card says
+    {"ask": "open", "weights": FILE, ...}           a network: its number, reach, ms_halo and what its card says
+    {"ask": "classical", "method": NAME, ...}       the same of a classical method
     {"ask": "fuse", "engine": NUMBER, "block": ...} the answer lies in the memory
     {"ask": "close", "engine": NUMBER}
+    {"ask": "stats", "scene": ..., ...}             what belongs to the whole scene
+    {"ask": "assess", "study": ..., ...}            what was measured, and a report if that is wished
     {"ask": "bye"}
+
+`stats` and `assess` go over a scene whose files they do not open: a line of type `want` asks for a block of it, and the
+next line that comes in says where in the memory that lies.
 
 The last line for a request is of type `done` or `error`; before it come `progress`, `say` (a sentence for the user)
 and, as long as the process is at it, `alive`. An error is the request's alone. The process ends when it is idle too
@@ -83,7 +89,11 @@ def serve(requests: queue.Queue, voice: Voice, memory: int, idle: float) -> None
         from .service import Service
         from .wire import Memory
 
-    service = Service(Memory.inherited(memory), voice.say, voice.progress)
+    def want(what: dict) -> dict:
+        voice.tell("want", what=what)
+        return json.loads(requests.get())
+
+    service = Service(Memory.inherited(memory), voice.say, voice.progress, want)
     with contextlib.suppress(queue.Empty):
         while answer(service, voice, requests.get(timeout=idle)):
             pass

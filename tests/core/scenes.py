@@ -12,8 +12,8 @@ from golden import published_state
 from ssdiff_core import classical
 from ssdiff_core.blocks import Block, SceneStats
 from ssdiff_core.network import Config, SSNet, from_published
-from ssdiff_core.tiles import Window
 from ssdiff_core.weights import Card, Weights
+from ssdiff_core.window import Window
 
 SAMPLE = Path(__file__).parents[2] / "resources" / "sample" / "eureka.npz"
 

@@ -13,9 +13,10 @@ from files import read, sample_files, utm, write
 from osgeo import gdal
 from scenes import smooth_scene
 
-from ssdiff_core import assess, metrics, tables
+from ssdiff_core import assess, metrics, studies, tables
 from ssdiff_core.cli import main
-from ssdiff_core.tiles import Window
+from ssdiff_core.study import Asked, Result
+from ssdiff_core.window import Window
 
 MTF = (0.3,) * 4  # of the general profile
 PAN_AT = (400_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6)
@@ -112,9 +113,7 @@ def test_differences_are_paired_over_blocks():
     rng = np.random.default_rng(0)
     one, other = ({"SAM": rng.random(9), "Q2n": rng.random(9)} for _ in range(2))
     one["SAM"][3] = np.nan  # a block with nothing valid in it
-    a, b = (
-        assess.Result(name, name, {"SAM": 1.0, "Q2n": 1.0}, parts, 1.0) for name, parts in (("a", one), ("b", other))
-    )
+    a, b = (Result(name, name, {"SAM": 1.0, "Q2n": 1.0}, parts, 1.0) for name, parts in (("a", one), ("b", other)))
     found = tables.differences(a, b)
     apart = np.delete(one["SAM"] - other["SAM"], 3)
     assert (found["SAM"].parts, found["Q2n"].parts) == (8, 9)
@@ -152,8 +151,9 @@ def test_blocks_do_not_matter_and_nodata_is_left_out(large, monkeypatch):
     found = {}
     for side in assess.SIDES:
         monkeypatch.setattr(assess, "side_for", lambda *_, side=side: side)
-        asked = assess.Asked(align="none")
-        (study,) = assess.open_studies([large / "gsa.tif"], None, None, None, asked, print)
+        asked = Asked(align="none")
+        (study,) = studies.open_studies([large / "gsa.tif"], None, None, None, asked, print)
+        study = assess.with_beside(study, asked)
         found[side] = assess.measure(study, asked)
     fused = read(large / "gsa.tif").astype(np.float32)
     for one, *others in zip(*found.values()):
@@ -185,10 +185,10 @@ def test_a_large_scene_is_sampled_by_the_seed_and_that_is_said(large, capsys):
 
 def test_blocks_are_drawn_without_an_order_of_their_own():
     cores = [Window(r * 100, 0, 100, 100) for r in range(50)]
-    drawn = assess.chosen(cores, assess.Asked(sample=0.1, seed=1))
+    drawn = assess.chosen(cores, Asked(sample=0.1, seed=1))
     assert len(drawn) == len(set(drawn)) == 10
     assert drawn == sorted(drawn, key=cores.index)
-    assert assess.chosen(cores, assess.Asked(sample=0.5)) == cores
+    assert assess.chosen(cores, Asked(sample=0.5)) == cores
 
 
 def test_memory_does_not_grow_with_the_scene(tmp_path):

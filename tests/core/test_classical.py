@@ -12,10 +12,11 @@ from scenes import sample_scene, scene_of, smooth_scene
 
 from ssdiff_core import classical
 from ssdiff_core.blocks import SceneStats
-from ssdiff_core.classical import METHODS, Classical
+from ssdiff_core.classical import Classical
 from ssdiff_core.errors import BlockError, ConfigError
 from ssdiff_core.ground import Ground
 from ssdiff_core.kernels import KERNELS, REACH, interpolation
+from ssdiff_core.methods import CLASSICAL as METHODS
 from ssdiff_core.resample import take_rows
 from ssdiff_core.statistics import Histogram, Moments, Survey, nonnegative
 from ssdiff_core.tiles import Grid, Window

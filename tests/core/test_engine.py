@@ -16,8 +16,8 @@ from ssdiff_core import classical, devices
 from ssdiff_core.engine import PIECE, Engine, half_if_close
 from ssdiff_core.errors import BlockError, ConfigError, DeviceError
 from ssdiff_core.noise import normal
-from ssdiff_core.tiles import Window
 from ssdiff_core.units import full_scale
+from ssdiff_core.window import Window
 
 SAME = 1e-5  # of full scale; 1e-4 is promised
 

@@ -16,9 +16,11 @@ from osgeo import gdal
 
 from ssdiff_core.blocks import SceneStats
 from ssdiff_core.errors import RasterError, SSDiffError
-from ssdiff_core.fuse import blocks_of, fuse, output_for
-from ssdiff_core.scene import open_scene
-from ssdiff_core.tiles import Window
+from ssdiff_core.fuse import fuse
+from ssdiff_core.output import output_for
+from ssdiff_core.passes import blocks_of
+from ssdiff_core.reading import open_scene
+from ssdiff_core.window import Window
 
 
 @pytest.fixture
@@ -304,8 +306,9 @@ import sys, time
 sys.path[:0] = {path!r}
 from files import Interpolate
 from ssdiff_core.blocks import SceneStats
-from ssdiff_core.fuse import fuse, output_for
-from ssdiff_core.scene import open_scene
+from ssdiff_core.fuse import fuse
+from ssdiff_core.output import output_for
+from ssdiff_core.reading import open_scene
 
 class Slow(Interpolate):
     def fuse(self, block, progress=None):

@@ -17,7 +17,7 @@ from ssdiff_core.grid import (
     same_ground,
     snapped,
 )
-from ssdiff_core.tiles import Window
+from ssdiff_core.window import Window
 
 number = st.floats(-1e6, 1e6)
 size = st.floats(0.1, 50)

@@ -143,8 +143,9 @@ sys.path[:0] = {path!r}
 import numpy as np
 from ssdiff_core.bench import peak_rss_mb
 from ssdiff_core.blocks import SceneStats
-from ssdiff_core.fuse import fuse, output_for
-from ssdiff_core.scene import open_scene
+from ssdiff_core.fuse import fuse
+from ssdiff_core.output import output_for
+from ssdiff_core.reading import open_scene
 
 class Constant:
     reach, ms_halo = 0, 4

@@ -22,8 +22,8 @@ from ssdiff_core.metrics import with_reference, without_reference
 from ssdiff_core.referenced import Referenced, pieces
 from ssdiff_core.reprojected import Reprojected
 from ssdiff_core.resample import take_rows
-from ssdiff_core.tiles import Window
 from ssdiff_core.view import Setting, View
+from ssdiff_core.window import Window
 
 conventions = st.sampled_from(sorted(CONVENTIONS))
 seeds = st.integers(0, 2**32 - 1)

@@ -10,9 +10,9 @@ import pytest
 from files import read, utm, write
 from osgeo import gdal
 
-from ssdiff_core.classical import METHODS
 from ssdiff_core.cli import main
 from ssdiff_core.kernels import blur, mtf_sigma
+from ssdiff_core.methods import CLASSICAL as METHODS
 
 DATA = Path(__file__).parent / "data"
 BANDS = ("blue", "green", "red", "nir")

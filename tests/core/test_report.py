@@ -15,10 +15,10 @@ from osgeo import gdal
 from ssdiff_core import report
 from ssdiff_core.cli import main
 from ssdiff_core.exhibits import Canvas, Spectrum, places, samples_of
+from ssdiff_core.reading import Reader, open_scene
 from ssdiff_core.report import saturation
-from ssdiff_core.scene import Reader, open_scene
 from ssdiff_core.statistics import Histogram
-from ssdiff_core.tiles import Window
+from ssdiff_core.window import Window
 
 SECTIONS = ("measures", "crops", "maps", "histograms", "spectra", "correlation", "inputs")
 

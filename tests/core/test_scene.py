@@ -7,12 +7,11 @@ from scenes import SAMPLE
 from ssdiff_core.align import apart
 from ssdiff_core.classical import Classical
 from ssdiff_core.errors import GeometryError, RasterError
-from ssdiff_core.fuse import blocks_of
 from ssdiff_core.grid import apply
 from ssdiff_core.kernels import blur, mtf_sigma
-from ssdiff_core.pansharpen import scene_stats
-from ssdiff_core.scene import Reader, alignment, open_scene
-from ssdiff_core.tiles import Window
+from ssdiff_core.passes import blocks_of, scene_stats
+from ssdiff_core.reading import Reader, alignment, open_scene
+from ssdiff_core.window import Window
 
 
 def pair(folder, pan, ms, pan_at, ms_at, **rest):
@@ -331,7 +330,7 @@ def test_a_band_that_lies_apart_is_put_where_it_belongs(split):
 
 def sharpened(scene):
     engine = Classical("mtf-glp-fs", scene.placement.ratio)
-    stats = scene_stats(scene, engine.survey((0.3,) * len(scene.ms), 0.15))
+    stats = scene_stats(scene, lambda: Reader(scene), engine.survey((0.3,) * len(scene.ms), 0.15))
     return engine.fuse(Reader(scene, stats).read(scene.window, engine.reach, engine.ms_halo))
 
 

@@ -11,11 +11,11 @@ from test_real_scenes import files as landsat
 from test_real_scenes import scene as landsat_scene
 
 from ssdiff_core import sensors, wald
-from ssdiff_core.assess import Asked
 from ssdiff_core.cli import main
 from ssdiff_core.pansharpen import Wishes
-from ssdiff_core.scene import open_scene
+from ssdiff_core.reading import open_scene
 from ssdiff_core.simulate import degraded
+from ssdiff_core.study import Asked
 
 
 def quiet(*_):

@@ -1,0 +1,47 @@
+"""What a classical method makes of a scene, computed over just the windows that are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .blocks import SceneStats
+from .classical import Classical
+from .hands import Own, hands
+from .methods import LABELS
+from .passes import scene_stats
+from .scene import Scene
+from .sensors import Sensor
+from .study import within
+from .window import Window
+
+
+@dataclass
+class Computed:
+    """What a classical method makes of a scene, computed where it is asked for, by any thread."""
+
+    name: str
+    scene: Scene
+    engine: Classical
+    stats: SceneStats
+    reader: Own
+    path = None
+
+    @staticmethod
+    def of(method: str, scene: Scene, sensor: Sensor, open_reader: Callable, memory: int) -> Computed:
+        engine = Classical(method, scene.placement.ratio)
+        stats = SceneStats(mtf=sensor.mtf)
+        if engine.needs_survey:
+            stats = scene_stats(scene, open_reader, engine.survey(sensor.mtf, sensor.pan_mtf), memory, hands())
+        return Computed(LABELS.get(method, method), scene, engine, stats, Own(open_reader))
+
+    def over(self, window: Window) -> np.ndarray:
+        here = window & self.scene.window
+        image = self._fused(here) if here else None
+        return within(image, here, window, len(self.scene.ms))
+
+    def _fused(self, core: Window) -> np.ndarray:
+        block = self.reader().read(core, self.engine.reach, self.engine.ms_halo)
+        return self.engine.fuse(replace(block, stats=self.stats))

@@ -1,0 +1,59 @@
+"""Who computes for a program that must not hold torch: another process (computing.py says what is asked of it)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+
+from .blocks import SceneStats
+from .computing import Sampling, Say
+from .plain import meant, plain
+from .remote import Asker, RemoteClassical, RemoteEngine, Worker
+from .scene import Scene
+from .serving import Serving
+from .study import Asked, Study
+
+TOLD = ("scene", "sensor", "rounded", "convention", "warnings", "crs")
+"what of a study is told as it is; its images are asked for"
+
+TOLD = ("scene", "sensor", "rounded", "convention", "warnings", "crs")
+"what of a study is told as it is; its images are asked for"
+
+
+class Elsewhere:
+    """Computes in a worker's process; `cancelled` is asked ten times a second."""
+
+    def __init__(self, worker: Worker, say: Say, cancelled: Callable[[], bool] = lambda: False):
+        self._worker, self._asker = worker, Asker(say=say, cancelled=cancelled)
+
+    def hands(self, method: str) -> int:
+        return 1
+
+    def network(self, weights: Path, groups: Sequence[tuple[int, ...]], sampling: Sampling, say: Say) -> RemoteEngine:
+        how = {field.name: getattr(sampling, field.name) for field in fields(sampling)}
+        return RemoteEngine(self._worker, weights, **how, groups=groups, say=say, cancelled=self._asker.cancelled)
+
+    def classical(self, method: str, ratio: float, say: Say) -> RemoteClassical:
+        return RemoteClassical(self._worker, method, ratio, say=say, cancelled=self._asker.cancelled)
+
+    def stats(self, scene: Scene, wanted: dict, memory: int, hands: int) -> SceneStats:
+        asker = replace(self._asker, serve=Serving(scene))
+        told = self._worker.request(asker, "stats", scene=plain(scene), wanted=plain(wanted), memory=memory)
+        return meant(told["stats"])
+
+    def assess(self, study: Study, asked: Asked, page: Path | None, progress: Callable[[float], None]) -> dict:
+        """As report.assessed."""
+        images = [*study.images, *([study.reference] if study.reference else [])]
+        asker = replace(self._asker, serve=Serving(study.scene, images), progress=progress)
+        values = {name: getattr(study, name) for name in TOLD}
+        told = self._worker.request(
+            asker,
+            "assess",
+            study=plain(values),
+            images=[{"name": image.name, "path": image.path, "said": image.said} for image in images],
+            asked=plain(asked),
+            page=page and str(page),
+            reference=len(study.images) if study.reference else None,
+        )
+        return told["document"]

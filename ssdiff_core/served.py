@@ -1,0 +1,47 @@
+"""A scene and its images in a process that opens no file: whoever asked it to compute reads them (serving.py)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, replace
+
+import numpy as np
+
+from .blocks import Block
+from .window import Window
+from .wire import Memory, read_arrays, read_block
+
+
+class Served:
+    """The way to whoever reads; one request at a time, from any thread."""
+
+    def __init__(self, memory: Memory, want: Callable[[dict], dict]):
+        self._memory, self._want, self._one = memory, want, threading.Lock()
+
+    def read(self, core: Window, reach: int = 0, ms_halo: int = 0) -> Block:
+        """As reading.Reader.read."""
+        with self._one:
+            told = self._want({"window": astuple(core), "reach": reach, "ms_halo": ms_halo})
+            block, _ = read_block(self._memory, told)
+            valid = None if block.valid is None else block.valid.copy()
+            return replace(block, pan=block.pan.copy(), ms=block.ms.copy(), valid=valid)
+
+    def over(self, image: int, window: Window) -> np.ndarray:
+        with self._one:
+            told = self._want({"window": astuple(window), "image": image})
+            return read_arrays(self._memory, told)["image"].copy()
+
+
+@dataclass(frozen=True)
+class ServedImage:
+    """As images.Raster."""
+
+    name: str
+    path: str
+    said: dict
+    number: int
+    served: Served
+
+    def over(self, window: Window) -> np.ndarray:
+        return self.served.over(self.number, window)
