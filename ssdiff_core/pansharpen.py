@@ -106,11 +106,11 @@ def prepare(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, say) -> tuple[
 
         used = weights.load(find_weights(wishes.weights, sensor.id, len(scene.ms), ratio))
         engine = Engine(used, wishes.device, steps=wishes.steps, samples=wishes.samples, seed=wishes.seed, say=say)
-        survey = Survey(used.card.base, sensor.mtf, ratio, used.card.interpolation, sensor.pan_mtf)
-        if used.card.base == "lms" and used.card.scale not in (SCENE, MOMENTS):
-            survey = None  # such weights ask nothing of the scene
         told = {"weights": used.card.id, "weights_sha256": used.sha256, "steps": engine.steps, "seed": wishes.seed}
-        return for_bands(engine, sensor, len(scene.ms), say), survey, {**said, **told, "samples": wishes.samples}
+        of_bands = groups_for(used.card, sensor, len(scene.ms), say)
+        survey = survey_for(used.card, sensor, ratio, of_bands)
+        engine = Grouped(engine, of_bands) if of_bands else engine
+        return engine, survey, {**said, **told, "samples": wishes.samples}
     if wishes.method not in METHODS:
         raise ConfigError(f"there is no method {wishes.method!r}; these are: ssdiff, {', '.join(METHODS)}")
     engine = Classical(wishes.method, ratio)
@@ -141,15 +141,23 @@ def find_weights(name: str, sensor: str, bands: int, ratio: float) -> Path:
     )
 
 
-def for_bands(engine, sensor: sensors.Sensor, bands: int, say: Callable[[str], None]):
-    """The engine; with general weights for another number of bands, group by group."""
-    card = engine.card
+def groups_for(card: weights.Card, sensor: sensors.Sensor, bands: int, say) -> tuple[tuple[int, ...], ...]:
+    """The groups in which general weights for another number of bands take them; none where none are needed."""
     size = len(card.bands)
     if bands == size or card.sensor != sensors.GENERAL:
-        return engine
+        return ()
     of_bands = groups(bands, size, sensor.wavelengths)
     say(f"weights {card.id} take {size} bands; the {bands} of MS are fused in {len(of_bands)} group(s) of {size}")
-    return Grouped(engine, of_bands)
+    return tuple(of_bands)
+
+
+def survey_for(
+    card: weights.Card, sensor: sensors.Sensor, ratio: float, of_bands: tuple[tuple[int, ...], ...] = ()
+) -> Survey | None:
+    """The pass over the scene that such weights need; None where they ask nothing of the scene."""
+    if card.base == "lms" and card.scale not in (SCENE, MOMENTS) and not card.arch.views:
+        return None
+    return Survey(card.base, sensor.mtf, ratio, card.interpolation, sensor.pan_mtf, card.arch.views, of_bands)
 
 
 def forewarning(report: Callable[[float], None], say: Callable[[str], None], method: str) -> Callable[[float], None]:
