@@ -119,8 +119,8 @@ def hazes(values, share: float) -> np.ndarray:
 
 def bt_h(low: float = MTF, haze=lambda values: hazes(values, 0.0), cap: float = statistics.CAP):
     def stats(scene: Scene) -> blocks.SceneStats:
-        survey, sums, known = fitted(scene, "bt-h", low)
-        return capped(replace(known, **survey.without_haze(sums.coarse, haze(sums.values))), cap)
+        _, sums, known = fitted(scene, "bt-h", low)
+        return capped(replace(known, **statistics.without_haze(sums.coarse, haze(sums.values))), cap)
 
     return stats
 

@@ -26,13 +26,13 @@ class SceneStats:
     mtf: tuple[float, ...] = ()
     "response of each band's sensor at the MS Nyquist frequency"
     weights: tuple[tuple[float, ...], ...] = ()
-    "how much of each band is in the intensity, or in what each band loses for the PAN that it gets"
+    "how much of each band is in the intensity (of each group of bands), or in what each band loses for PAN's detail"
     offsets: tuple[float, ...] = ()
     "counts that each band loses besides"
     haze: tuple[float, ...] = ()
     "counts that the air adds to each band"
     match: tuple[tuple[float, float], ...] = ()
-    "factor and summand that make PAN alike to each band, or to the intensity"
+    "factor and summand that make PAN alike to each band, or to the intensity (of each group of bands)"
     caps: tuple[float, ...] = ()
     "the most that a band may take of PAN's detail, where that is found by division"
     limits: tuple[tuple[float, float], ...] = ()

@@ -7,14 +7,14 @@ pixels are read from the result. What is fitted to the scene comes in SceneStats
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .blocks import Block
+from .blocks import Block, SceneStats
 from .devices import upload
 from .errors import BlockError, ConfigError
 from .ground import Ground
@@ -22,6 +22,7 @@ from .kernels import BLUR_REACH, REACH, interpolation
 from .methods import CLASSICAL, UNFITTED
 from .resample import blurrer, read, reader, take_cols, take_rows
 from .statistics import Survey
+from .units import Units
 
 BASES = ("lms", "mtf-glp-fs")
 LEAST = 0.02  # of the mean of a pixel's bands: the least that Brovey divides by where some bands have no weight
@@ -98,15 +99,20 @@ class Classical:
         bands, stats = len(block.ms), block.stats
         if self.weights and len(self.weights) != bands:
             raise BlockError(f"MS has {bands} bands, Brovey was given {len(self.weights)} weights")
-        wanted = {
-            "gsa": (stats.gains, stats.weights, stats.offsets),
-            "bdsd-pc": (stats.gains, stats.weights, stats.offsets),
-            "bt-h": (stats.haze, stats.caps, *stats.weights[:1]) if stats.weights and stats.match else ((),),
-            "mtf-glp-fs": (stats.gains, stats.mtf),
-            "mtf-glp-hpm": (stats.match, stats.mtf, stats.caps),
-        }.get(self.method, ())
-        if any(len(values) != bands for values in wanted):
+        if not brings(stats, self.method, bands):
             raise BlockError(f"{self.method} needs statistics of the scene; the block brings none for {bands} bands")
+
+
+def brings(stats: SceneStats, method: str, bands: int) -> bool:
+    """Whether all is there that the method must know of a scene with so many bands."""
+    wanted = {
+        "gsa": (stats.gains, stats.weights, stats.offsets),
+        "bdsd-pc": (stats.gains, stats.weights, stats.offsets),
+        "bt-h": (stats.haze, stats.caps, *stats.weights[:1]) if stats.weights and stats.match else ((),),
+        "mtf-glp-fs": (stats.gains, stats.mtf),
+        "mtf-glp-hpm": (stats.match, stats.mtf, stats.caps),
+    }.get(method, ())
+    return all(len(values) == bands for values in wanted)
 
 
 # A recipe answers what is to be read at the core's pixels (n, samples, samples), and what to make of it and of PAN.
@@ -159,15 +165,26 @@ def _mtf_glp_hpm(engine: Classical, ground: Ground):
 
 def _bt_h(engine: Classical, ground: Ground):
     """Brovey's ratio, of what is left of MS and intensity without haze."""
-    stats, (factor, summand) = ground.block.stats, ground.block.stats.match[0]
-    haze, caps = _column(stats.haze), _column(stats.caps)
-    clear = ground.ms - haze
-    intensity = (torch.tensor(stats.weights[0], dtype=torch.float32) @ clear.flatten(1)).view(1, *clear.shape[1:])
+    brovey = ClearBrovey(ground.block.stats, ground.ms.device)
+    return brovey.clear(ground.ms), brovey.fuse
 
-    def finish(fine: Tensor, pan: Tensor) -> Tensor:
-        return _modulated(fine[:-1], fine[-1:], pan[None] * factor + summand, caps).add_(haze)
 
-    return torch.cat([clear, intensity]), finish
+class ClearBrovey:
+    """BT-H in two halves: the linear one, done on samples or on pixels, and what is done on pixels alone."""
+
+    def __init__(self, stats: SceneStats, device: torch.device):
+        self.haze, self.caps = (upload(_column(values).numpy(), device) for values in (stats.haze, stats.caps))
+        self.weights = upload(np.array(stats.weights[0], np.float32), device)
+        self.factor, self.summand = stats.match[0]
+
+    def clear(self, ms: Tensor) -> Tensor:
+        """MS without haze, and at last its intensity (C + 1, h, w)."""
+        clear = ms - self.haze
+        return torch.cat([clear, (self.weights @ clear.flatten(1)).view(1, *clear.shape[1:])])
+
+    def fuse(self, clear: Tensor, pan: Tensor) -> Tensor:
+        alike = pan[None] * self.factor + self.summand
+        return _modulated(clear[:-1], clear[-1:], alike, self.caps).add_(self.haze)
 
 
 def _modulated(band: Tensor, low: Tensor, pan: Tensor, caps: Tensor) -> Tensor:
@@ -207,7 +224,20 @@ RECIPES = {
 }
 
 
-# --- bases of a network ----------------------------------------------------------------------------------------------
+# --- what a network sees ---------------------------------------------------------------------------------------------
+
+
+def shown(
+    block: Block, pan: Tensor, ms: Tensor, own: Units, kernel: str, name: str, n: int, views: Sequence[str]
+) -> tuple[Tensor, Tensor]:
+    """What a network with n guides, these views and the base of that name is shown over block.window, in its own units.
+
+    That is what the spatial branch sees (n + views * C, h, w), a view as what it has beyond the base, and the base.
+    """
+    lms = upsample(block, ms, kernel)
+    stands_on = base(name, block, pan, lms, kernel)
+    beyond = [own.of_detail(VIEWS[view](block, pan, lms) - stands_on) for view in views]
+    return torch.cat([own.of_pan(guides(n, block, pan, kernel)), *beyond]), own.of_ms(stands_on)
 
 
 def base_reach(base: str, ratio: float, interpolation_reach: int) -> int:
@@ -237,6 +267,15 @@ def guides(n: int, block: Block, pan: Tensor, kernel: str) -> Tensor:
     return torch.cat([pan[None], as_ms_sees(block, pan, (mean,), kernel)]) if n == 2 else pan[None]
 
 
+def bt_h(block: Block, pan: Tensor, lms: Tensor) -> Tensor:
+    """BT-H over block.window, from pan (h, w) and lms (C, h, w) -> (C, h, w)."""
+    brovey = ClearBrovey(block.stats, pan.device)
+    return brovey.fuse(brovey.clear(lms), pan)
+
+
+VIEWS = {"bt-h": bt_h}
+
+
 def as_ms_sees(block: Block, pan: Tensor, mtf: tuple[float, ...], kernel: str) -> Tensor:
     """PAN through MS sensors: blurred by their MTF, sampled where MS is, interpolated back (sensors, h, w)."""
     (down, up), (across, back) = (_there_and_back(block, axis, mtf, kernel, pan.device) for axis in (0, 1))
@@ -253,9 +292,9 @@ def _there_and_back(block: Block, axis: int, mtf: tuple[float, ...], kernel: str
     return there, reader(first - sample, n, block.ratio, kernel, device)
 
 
-def fitted(block: Block, mtf: tuple[float, ...], kernel: str = "cubic") -> Block:
+def fitted(block: Block, mtf: tuple[float, ...], kernel: str = "cubic", views: tuple[str, ...] = ()) -> Block:
     """The same block, a whole scene, with its statistics filled in from the pixels that are valid."""
-    survey = Survey("mtf-glp-fs", tuple(mtf), block.ratio, kernel)
+    survey = Survey("mtf-glp-fs", tuple(mtf), block.ratio, kernel, views=views)
     return replace(block, stats=survey.stats(survey.gather(block)))
 
 

@@ -47,7 +47,7 @@ class Canvas:
     live: Tensor
     "(n, 2) rows and columns of the tiles that hold a valid pixel"
     pan: Tensor
-    "(guides, h, w): PAN, and if the network wants it PAN as the MS sensor sees it"
+    "(guides + views * C, h, w): PAN, and what the spatial branch looks at besides"
     base: Tensor
     "(C, h, w)"
     ms: Tensor
@@ -179,10 +179,11 @@ class Engine:
             )
         stats = block.stats
         units(self.card.scale, stats, bands)  # complains if it cannot be had
-        if self.card.base == "lms":
-            return
-        fits = len(stats.gains) == len(stats.mtf) == bands and np.isfinite(stats.gains).all()
-        if not fits or not all(0 < mtf < 1 for mtf in stats.mtf):
+        for view in self.card.arch.views:
+            if not classical.brings(stats, view, bands):
+                raise BlockError(f"weights {self.card.id!r} look at {view}; the block brings no statistics for it")
+        fits = classical.brings(stats, self.card.base, bands) and np.isfinite(stats.gains).all()
+        if self.card.base != "lms" and not (fits and all(0 < mtf < 1 for mtf in stats.mtf)):
             raise BlockError(
                 f"weights {self.card.id!r} stand on {self.card.base}; the block brings no gains and MTF for it"
             )
@@ -283,9 +284,8 @@ class Engine:
         around = self._base_reach
         pan = self._upload(filled(block.pan[None], pan_ok, around))[0]
         ms = self._upload(filled(block.ms, ms_ok, REACH[kernel]))
-        lms = classical.upsample(block, ms, kernel)
-        base = classical.base(self.card.base, block, pan, lms, kernel)
-        guides = classical.guides(self.card.arch.guides, block, pan, kernel)
+        arch = self.card.arch
+        seen, base = classical.shown(block, pan, ms, own, kernel, self.card.base, arch.guides, arch.views)
 
         window, outer = cells.window, block.window
         rows = reflect(np.arange(window.row, window.stop[0]), outer.row, outer.stop[0])
@@ -297,8 +297,8 @@ class Engine:
         return Canvas(
             cells=cells,
             live=devices.upload(live.numpy(), self.device),
-            pan=own.of_pan(guides[:, there[0], there[1]]),
-            base=own.of_ms(base[:, there[0], there[1]]),
+            pan=seen[:, there[0], there[1]],
+            base=base[:, there[0], there[1]],
             ms=own.of_ms(classical.upsample(block, ms, kernel, *self._ms_grid(window, outer))),
             ok=None if ok.all() else devices.upload(ok, self.device),
         )
@@ -363,11 +363,9 @@ def half_if_close(net: SSNet, sigma: Tensor, steps: int) -> SSNet:
     """
     config, device = net.config, sigma.device
     lms = made_up_tiles(config.bands, config.tile, device)
-    inputs = [
-        lms,
-        lms.mean(1, keepdim=True).expand(-1, config.guides, -1, -1),
-        lms[..., :: config.ratio, :: config.ratio],
-    ]
+    pan = lms.mean(1, keepdim=True)
+    seen = torch.cat([pan.expand(-1, config.guides, -1, -1), *(pan - lms for _ in config.views)], dim=1)
+    inputs = [lms, seen, lms[..., :: config.ratio, :: config.ratio]]
     axis = torch.arange(config.tile, device=device)
     x_t = normal(0, axis, axis, config.bands).expand_as(lms)
     for dtype in (torch.float16, torch.bfloat16):

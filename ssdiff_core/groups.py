@@ -9,7 +9,8 @@ import numpy as np
 
 from .blocks import Block, SceneStats
 
-OF_BANDS = ("gains", "mtf", "limits", "haze", "match", "caps", "offsets")
+OF_BANDS = ("gains", "mtf", "limits", "haze", "caps")
+OF_GROUPS = ("weights", "match")
 
 
 def groups(bands: int, size: int, wavelengths: Sequence[float] = ()) -> list[tuple[int, ...]]:
@@ -49,7 +50,7 @@ class Grouped:
         answer = np.empty((len(block.ms), *block.core.shape), np.float32)
         block = whole_holes(block)
         for k, bands in enumerate(self.groups):
-            fused = self.engine.fuse(only(block, bands), lambda share, k=k: report((k + share) / len(self.groups)))
+            fused = self.engine.fuse(only(block, bands, k), lambda share, k=k: report((k + share) / len(self.groups)))
             for band in dict.fromkeys(bands):
                 answer[band] = fused[bands.index(band)]
         return answer
@@ -62,14 +63,15 @@ def whole_holes(block: Block) -> Block:
     return replace(block, ms=np.where(np.isfinite(block.ms).all(0), block.ms, np.float32(np.nan)))
 
 
-def only(block: Block, bands: Sequence[int]) -> Block:
-    """The block with these of its bands, and what is known of them."""
-    return replace(block, ms=block.ms[list(bands)], stats=_stats_of(block.stats, bands))
+def only(block: Block, bands: Sequence[int], number: int = 0) -> Block:
+    """The block with these of its bands, and what is known of them; number: which of the surveyed groups they are."""
+    return replace(block, ms=block.ms[list(bands)], stats=_stats_of(block.stats, bands, number))
 
 
-def _stats_of(stats: SceneStats, bands: Sequence[int]) -> SceneStats:
+def _stats_of(stats: SceneStats, bands: Sequence[int], number: int) -> SceneStats:
     """Of these bands; of means and spreads, PAN's come last."""
-    picked = {name: tuple(getattr(stats, name)[band] for band in bands) for name in OF_BANDS if getattr(stats, name)}
+    picked = {name: getattr(stats, name)[number : number + 1] for name in OF_GROUPS}
+    picked |= {name: tuple(getattr(stats, name)[band] for band in bands) for name in OF_BANDS if getattr(stats, name)}
     if stats.means:
         picked |= {name: tuple(getattr(stats, name)[i] for i in (*bands, -1)) for name in ("means", "spreads")}
     return replace(stats, **picked)

@@ -20,6 +20,9 @@ from torch import Tensor, nn
 
 from .errors import ConfigError, WeightsError
 
+GUIDES = ("PAN", "PAN as MS sees it")
+VIEWS = ("bt-h",)
+"classical fusions (classical.py) that a network may see beside its base"
 SLOPE = 0.01  # of every LeakyReLU
 GROUPS = 32  # of every group norm
 
@@ -44,8 +47,11 @@ class Config:
     guides: int = 1
     "what the spatial branch sees besides the noisy residual: PAN, and as a second PAN as the MS sensor sees it"
 
+    views: tuple[str, ...] = ()
+    "what else it sees: all bands of these fusions, as what they have beyond the base"
+
     def __post_init__(self):
-        for name in ("widths", "boosts", "damps"):  # lists when read from JSON
+        for name in ("widths", "boosts", "damps", "views"):  # lists when read from JSON
             object.__setattr__(self, name, tuple(getattr(self, name)))
         wholes = (self.bands, self.ratio, self.tile, self.head, self.time_channels, self.guides, *self.widths)
         if not all(type(n) is int and n > 0 for n in wholes):
@@ -54,8 +60,10 @@ class Config:
             )
         if not (type(self.keys) is int and (self.keys == 0 or (self.keys > 0 and self.tile // 4 % self.keys == 0))):
             raise ConfigError(f"keys is {self.keys}; 0 or a divisor of a quarter of the tile is needed")
-        if self.guides > 2:
-            raise ConfigError(f"guides is {self.guides}; there are 2")
+        if self.guides > len(GUIDES):
+            raise ConfigError(f"guides is {self.guides}; there are {len(GUIDES)}")
+        if any(view not in VIEWS or self.views.count(view) > 1 for view in self.views):
+            raise ConfigError(f"views are {self.views}; each may be there once: {', '.join(VIEWS)}")
         if not 1 <= self.bands <= 16:
             raise ConfigError(f"bands is {self.bands}; the network takes 1 to 16")
         if self.ratio not in (2, 4):
@@ -71,6 +79,12 @@ class Config:
             raise ConfigError(f"{self}: boosts and damps are three numbers each, dropout is one")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout is {self.dropout}; it lies between 0 and 1")
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        "What each channel is that the spatial branch sees, besides the noisy residual."
+        bands = range(1, self.bands + 1)
+        return (*GUIDES[: self.guides], *(f"band {band} of {view}" for view in self.views for band in bands))
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -244,7 +258,7 @@ class SSNet(nn.Module):
         self.skip = nn.Sequential(
             nn.Conv2d(c, c * config.ratio**2, 3, padding=1, bias=False), nn.PixelShuffle(config.ratio)
         )
-        self.spatial_stem = Stem(config.guides + c, config)
+        self.spatial_stem = Stem(len(config.seen) + c, config)
         self.spectral_stem = Stem(2 * c, config)
         self.fusion = nn.ModuleList(Fusion(config, depth) for depth in config.levels)
         self.res = nn.ModuleList(Residual(config.widths[depth], config) for depth in config.levels[:4])
@@ -255,7 +269,7 @@ class SSNet(nn.Module):
         self.cut: str | None = None
 
     def forward(self, x_t: Tensor, t: Tensor, lms: Tensor, pan: Tensor, ms: Tensor) -> Tensor:
-        """x0 from x_t (B, C, S, S), t (B,) or (1,), lms (B, C, S, S), pan (B, guides, S, S) and ms (B, C, S/r, S/r)."""
+        """x0 from x_t and lms (B, C, S, S), t (B,) or (1,), pan (B, what is seen, S, S) and ms (B, C, S/r, S/r)."""
         emb = F.silu(self.embed(time_signal(t, self.config.time_channels).to(lms.dtype)))  # (B, 4 * time_channels)
         y = self.spatial_stem(pan, x_t, emb)  # (B, 32, S, S)
         x = self.spectral_stem(lms, x_t, emb)  # (B, 32, S, S)
@@ -351,6 +365,19 @@ def from_published(published: dict[str, Tensor]) -> SSNet:
 def state_of(net: SSNet) -> dict[str, Tensor]:
     "What a weights file holds: every tensor but the batch counters, which only training reads."
     return {name: tensor for name, tensor in net.state_dict().items() if not name.endswith("num_batches_tracked")}
+
+
+def widened(state: dict[str, Tensor], had: Config, config: Config) -> dict[str, Tensor]:
+    """The state of a network that sees all that one with `had` saw, and more: of that it makes nothing yet."""
+    lost = [what for what in had.seen if what not in config.seen]
+    if lost:
+        raise WeightsError(f"the weights to begin with look at what the network shall not see: {', '.join(lost)}")
+    name = "spatial_stem.conv_in.weight"
+    old = state[name]
+    new = old.new_zeros(old.shape[0], len(config.seen) + had.bands, *old.shape[2:])
+    kept = [config.seen.index(what) for what in had.seen]
+    new[:, [*kept, *range(len(config.seen), new.shape[1])]] = old
+    return {**state, name: new}
 
 
 def load_state(net: SSNet, state: dict[str, Tensor]) -> None:

@@ -108,21 +108,27 @@ def prepare(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, say, computer)
     ratio = scene.placement.ratio
     inputs = {"pan": scene.pan.path, "ms": ", ".join(dict.fromkeys(band.path for band in scene.ms))}
     said = {"version": __version__, "method": wishes.method, "sensor": sensor.id, **inputs}
-    known = {"mtf": sensor.mtf, "ratio": ratio, "pan_mtf": sensor.pan_mtf}
     if wishes.method not in ALL:
         raise ConfigError(f"there is no method {wishes.method!r}; these are: {', '.join(ALL)}")
     if wishes.method != NETWORK:
         engine = computer.classical(wishes.method, ratio, say)
-        return engine, {} if wishes.method in UNFITTED else {"method": wishes.method, **known}, said
+        return engine, {} if wishes.method in UNFITTED else to_know(wishes.method, sensor, ratio), said
     path = find_weights(wishes.weights, sensor.id, len(scene.ms), ratio)
     card = weights.read_card(path)
     sampling = Sampling(wishes.device, wishes.steps, wishes.samples, wishes.seed)
-    engine = computer.network(path, groups_for(card, sensor, len(scene.ms), say), sampling, say)
+    of_bands = groups_for(card, sensor, len(scene.ms), say)
+    engine = computer.network(path, of_bands, sampling, say)
     told = {"weights": card.id, "weights_sha256": weights.sha256_of(path), "steps": wishes.steps or card.steps}
     said |= told | {"seed": wishes.seed, "samples": wishes.samples}
-    if card.base == "lms" and card.scale not in (SCENE, MOMENTS):
+    if card.base == "lms" and card.scale not in (SCENE, MOMENTS) and not card.arch.views:
         return engine, {}, said  # such weights ask nothing of the scene
-    return engine, {"method": card.base, "kernel": card.interpolation, **known}, said
+    how = {"kernel": card.interpolation, "views": card.arch.views, "groups": of_bands}
+    return engine, to_know(card.base, sensor, ratio) | how, said
+
+
+def to_know(method: str, sensor: sensors.Sensor, ratio: float) -> dict:
+    """What a method must know of the whole scene: what its survey is made with (see statistics.Survey)."""
+    return {"method": method, "mtf": sensor.mtf, "ratio": ratio, "pan_mtf": sensor.pan_mtf}
 
 
 def find_weights(name: str, sensor: str, bands: int, ratio: float) -> Path:
@@ -149,14 +155,14 @@ def find_weights(name: str, sensor: str, bands: int, ratio: float) -> Path:
     )
 
 
-def groups_for(card: weights.Card, sensor: sensors.Sensor, bands: int, say: Callable[[str], None]) -> list:
-    """How general weights for another number of bands take them; none: all at once."""
+def groups_for(card: weights.Card, sensor: sensors.Sensor, bands: int, say) -> tuple[tuple[int, ...], ...]:
+    """The groups in which general weights for another number of bands take them; none where none are needed."""
     size = len(card.bands)
     if bands == size or card.sensor != sensors.GENERAL:
-        return []
+        return ()
     of_bands = groups(bands, size, sensor.wavelengths)
     say(f"weights {card.id} take {size} bands; the {bands} of MS are fused in {len(of_bands)} group(s) of {size}")
-    return of_bands
+    return tuple(of_bands)
 
 
 def forewarning(report: Callable[[float], None], say: Callable[[str], None], method: str) -> Callable[[float], None]:

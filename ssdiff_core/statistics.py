@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +62,11 @@ class Moments:
         mean = values.mean(1)
         about = values - mean[:, None]
         return Moments(n, mean, mean, about @ about.T)
+
+    def among(self, quantities: Sequence[int]) -> Moments:
+        """Of some of the quantities, where all were taken with all."""
+        which = list(quantities)
+        return Moments(self.count, self.left[which], self.right[which], self.co[np.ix_(which, which)])
 
     def raw(self) -> np.ndarray:
         """Sum of products of the values themselves."""
@@ -125,7 +131,10 @@ class SceneSums:
 
 @dataclass(frozen=True)
 class Survey:
-    """The pass over the scene that a method needs: gather every block, add up, ask for stats."""
+    """The pass over the scene that a method needs: gather every block, add up, ask for stats.
+
+    For a network the method is its base; what its views need (network.VIEWS) is seen in the same pass.
+    """
 
     method: str
     mtf: tuple[float, ...]
@@ -134,6 +143,9 @@ class Survey:
     kernel: str = "cubic"
     pan_mtf: float = 0.15
     "PAN's own response at its Nyquist frequency"
+    views: tuple[str, ...] = ()
+    groups: tuple[tuple[int, ...], ...] = ()
+    "bands that are fused together (groups.py); empty: all of them"
 
     def __post_init__(self):
         if not all(0 < gain < 1 for gain in (*self.mtf, self.pan_mtf)):
@@ -153,10 +165,17 @@ class Survey:
     @property
     def _lows(self) -> tuple[float, ...]:
         """The sensors through which PAN is looked at."""
-        if self.method in ("mtf-glp-fs", "mtf-glp-hpm"):
-            return tuple(sorted(set(self.mtf)))
-        mean = sum(self.mtf) / len(self.mtf)
-        return {"gsa": (mean,), "bt-h": (mean,), "bdsd-pc": (self.pan_mtf,)}.get(self.method, ())
+        means = tuple(map(self._mean_mtf, self._groups))
+        own = {"mtf-glp-fs": self.mtf, "mtf-glp-hpm": self.mtf}
+        of_method = {**own, "gsa": means, "bt-h": means, "bdsd-pc": (self.pan_mtf,)}
+        return tuple(sorted({low for method in (self.method, *self.views) for low in of_method.get(method, ())}))
+
+    @property
+    def _groups(self) -> tuple[tuple[int, ...], ...]:
+        return self.groups or (tuple(range(len(self.mtf))),)
+
+    def _mean_mtf(self, group: tuple[int, ...]) -> float:
+        return sum(self.mtf[band] for band in group) / len(group)
 
     def gather(self, block: Block) -> SceneSums:
         """The sums over block.core."""
@@ -225,14 +244,16 @@ class Survey:
         bright = functools.reduce(Histogram.__add__, sums.values).quantile(0.999)
         known = {"scale": bright / 0.8 if bright > 0 else 1.0, "mtf": tuple(self.mtf), **self._moments(sums)}
         known["limits"] = tuple(map(_limits, sums.values))
-        solve = {
+        solvers = {
             "gsa": self._gsa,
             "bt-h": self._bt_h,
             "bdsd-pc": self._bdsd_pc,
             "mtf-glp-fs": self._mtf_glp_fs,
             "mtf-glp-hpm": self._mtf_glp_hpm,
-        }.get(self.method, lambda sums: {})
-        return SceneStats(**known, **solve(sums))
+        }
+        for method in (self.method, *self.views):
+            known |= solvers[method](sums) if method in solvers else {}
+        return SceneStats(**known)
 
     def _moments(self, sums: SceneSums) -> dict:
         """Mean and spread of each band over its samples, and of PAN over its pixels."""
@@ -282,19 +303,28 @@ class Survey:
         """Brovey's ratio without the haze, the least that each band holds (Lolli et al., TGRS 2017).
 
         The intensity is PAN's regression on MS; PAN is given its mean and spread, so PAN's own haze goes too.
+        Each group of bands has an intensity of its own.
         """
-        return self.without_haze(sums.coarse, np.array([values.quantile(0.0) for values in sums.values]))
+        haze = np.array([values.quantile(0.0) for values in sums.values])
+        caps, intensities = np.zeros(len(haze)), []
+        for group in self._groups:
+            low = len(haze) + self._lows.index(self._mean_mtf(group))
+            intensities += [without_haze(sums.coarse.among((*group, low)), haze[list(group)])]
+            caps[list(group)] = intensities[-1]["caps"]
+        weights, match = (tuple(one[name][0] for one in intensities) for name in ("weights", "match"))
+        return {"haze": _plain(haze), "weights": weights, "match": match, "caps": _plain(caps)}
 
-    def without_haze(self, moments: Moments, haze: np.ndarray) -> dict:
-        """What BT-H needs to know, given the haze."""
-        bands = len(self.mtf)
-        weights = regression(moments.co[:bands, :bands], moments.co[:bands, bands])
-        clear = moments.left[:bands] - haze
-        intensity, spread = float(weights @ clear), float(weights @ moments.co[:bands, :bands] @ weights)
-        factor = _ratio_of_spreads(spread, moments.co[bands, bands], moments.count * moments.left[bands] ** 2)
-        match = (factor, intensity - factor * float(moments.left[bands]))
-        caps = CAP * clear / intensity if intensity > 0 else np.zeros(bands)
-        return {"haze": _plain(haze), "weights": (_plain(weights),), "match": (match,), "caps": _plain(caps)}
+
+def without_haze(moments: Moments, haze: np.ndarray) -> dict:
+    """What BT-H needs to know, given the moments of MS and PAN as MS sees it, and the haze."""
+    bands = len(haze)
+    weights = regression(moments.co[:bands, :bands], moments.co[:bands, bands])
+    clear = moments.left[:bands] - haze
+    intensity, spread = float(weights @ clear), float(weights @ moments.co[:bands, :bands] @ weights)
+    factor = _ratio_of_spreads(spread, moments.co[bands, bands], moments.count * moments.left[bands] ** 2)
+    match = (factor, intensity - factor * float(moments.left[bands]))
+    caps = CAP * clear / intensity if intensity > 0 else np.zeros(bands)
+    return {"haze": _plain(haze), "weights": (_plain(weights),), "match": (match,), "caps": _plain(caps)}
 
 
 def _alike(moments: Moments, one: int, other: int) -> tuple[float, float]:

@@ -23,9 +23,8 @@ from torch import Tensor
 
 from . import classical, diffusion, sensors, simulate, weights
 from .blocks import Block
-from .classical import upsample
 from .errors import ConfigError
-from .network import Config, SSNet, load_state, state_of, train_branch, zeroed
+from .network import Config, SSNet, load_state, state_of, train_branch, widened, zeroed
 from .pipeline import Line, Stopped
 from .statistics import Survey
 from .units import units
@@ -59,6 +58,7 @@ class Recipe:
     scale: float | str = "moments"
     interpolation: str = "cubic"
     guides: int = 2
+    views: tuple[str, ...] = ()
     residual_sigma: float | None = None
     "None: measured on the first scenes"
     noisiest: float = 0.7
@@ -75,7 +75,9 @@ class Recipe:
     "what else the network's Config shall say"
 
     def config(self, tile: int) -> Config:
-        return Config(bands=len(self.bands), ratio=self.ratio, tile=tile, guides=self.guides, **self.net)
+        return Config(
+            bands=len(self.bands), ratio=self.ratio, tile=tile, guides=self.guides, views=self.views, **self.net
+        )
 
 
 def read_recipe(text: str) -> Recipe:
@@ -99,7 +101,7 @@ def read_recipe(text: str) -> Recipe:
 def samples(scenes: list[simulate.Scene], believed_mtf, recipe: Recipe, tile: int, most: int, rng) -> dict[str, Tensor]:
     """Tiles of one scene's pictures as a network is shown them, and the residual that it shall answer."""
     mtf = tuple(map(float, believed_mtf))
-    survey = Survey(recipe.base, mtf, recipe.ratio, recipe.interpolation)
+    survey = Survey(recipe.base, mtf, recipe.ratio, recipe.interpolation, views=recipe.views)
     stats = survey.stats(reduce(operator.add, (survey.gather(scene.block) for scene in scenes)))
     cut = [_tiles(scene, stats, recipe, tile, most, rng) for scene in scenes]
     return {key: torch.cat([part[key] for part in cut]) for key in cut[0]}
@@ -126,10 +128,9 @@ def conditions(block: Block, recipe: Recipe) -> dict[str, Tensor]:
     own = units(recipe.scale, block.stats, len(block.ms))
     pan = torch.from_numpy(np.asarray(block.pan, np.float32))
     ms = torch.from_numpy(np.asarray(block.ms, np.float32))
-    lms = upsample(block, ms, recipe.interpolation)
-    base = classical.base(recipe.base, block, pan, lms, recipe.interpolation)
-    guides = classical.guides(recipe.guides, block, pan, recipe.interpolation)
-    return {"pan": own.of_pan(guides), "lms": own.of_ms(base), "ms": own.of_ms(ms)}
+    looks = (recipe.interpolation, recipe.base, recipe.guides, recipe.views)
+    seen, base = classical.shown(block, pan, ms, own, *looks)
+    return {"pan": seen, "lms": base, "ms": own.of_ms(ms)}
 
 
 @dataclass(frozen=True)
@@ -234,6 +235,7 @@ class Trainer:
     ):
         """start: what is learnt already; None: nothing."""
         self.recipe, self.say, self.device = recipe, say, torch.device(device)
+        config = recipe.config(recipe.stages[0].tile)
         self.train = [p for p in places if not _held(p.name, recipe)]
         self.held = [p for p in places if _held(p.name, recipe)]
         if not self.train:
@@ -241,7 +243,7 @@ class Trainer:
         self.state, self.net, self.ema, self.optimiser = State(), None, {}, None
         self.log: list[dict] = []
         self.sigma = _sigma_of(start) if start else recipe.residual_sigma or self._measured_sigma()
-        self._begin_stage(state_of(start.net) if start else None)
+        self._begin_stage(widened(state_of(start.net), start.card.arch, config) if start else None)
 
     def _measured_sigma(self) -> float:
         rng = np.random.default_rng([self.recipe.seed, 10**6])

@@ -38,6 +38,10 @@ class Units:
     def of_ms(self, counts: Tensor) -> Tensor:
         return (counts - self.zeros) / self.ones
 
+    def of_detail(self, counts: Tensor) -> Tensor:
+        """A difference of two images of MS."""
+        return counts / self.ones
+
     def of_pan(self, counts: Tensor) -> Tensor:
         return (counts - self.pan_zero) / self.pan_one
 

@@ -1,17 +1,22 @@
 """Training: stopped and resumed it gives the same weights, it learns, and it never sees what is held out."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from ssdiff_core import training, weights
+from ssdiff_core import sensors, simulate, training, weights
+from ssdiff_core.blocks import Block
+from ssdiff_core.classical import Classical
 from ssdiff_core.engine import Engine
-from ssdiff_core.errors import ConfigError
+from ssdiff_core.errors import ConfigError, WeightsError
 from ssdiff_core.network import BRANCHES, SSNet, load_state
 from ssdiff_core.simulate import Picture
+from ssdiff_core.statistics import Survey
 from ssdiff_core.training import Place, Recipe, Stage, Trainer
+from ssdiff_core.units import units
 
 NAIP = (650.0, 560.0, 470.0, 830.0)
 TINY = Recipe(
@@ -114,23 +119,70 @@ def test_training_comes_to_better_the_base_on_new_scenes_of_its_places():
     assert error() < 0.98 * base
 
 
-def test_what_training_shows_the_network_is_what_the_engine_shows_it(tmp_path):
-    """A network that answers its base unchanged must give, through the engine, the scene's own base."""
-    run = trainer(replace(TINY, stages=(replace(TINY.stages[0], tile=32),), net={"keys": 8}))
+def made_up_block(views=()) -> Block:
     rng = np.random.default_rng(5)
-    from ssdiff_core import sensors, simulate
-    from ssdiff_core.statistics import Survey
-
     drawn = simulate.draw(sensors.get("gf2"), NAIP, False, 2.0, rng)
     scene = simulate.make([PLACES[0].pictures[0]], drawn, 4, rng, 32)[0]
-    survey = Survey("mtf-glp-fs", tuple(map(float, drawn.believed_mtf)), 4, "cubic")
-    block = replace(scene.block, stats=survey.stats(survey.gather(scene.block)))
+    survey = Survey("mtf-glp-fs", tuple(map(float, drawn.believed_mtf)), 4, "cubic", views=views)
+    return replace(scene.block, stats=survey.stats(survey.gather(scene.block)))
+
+
+@pytest.mark.parametrize("views", [(), ("bt-h",)])
+def test_what_training_shows_the_network_is_what_the_engine_shows_it(views):
+    """A network that answers its base unchanged must give, through the engine, the scene's own base."""
+    run = trainer(replace(TINY, stages=(replace(TINY.stages[0], tile=32),), net={"keys": 8}, views=views))
+    block = made_up_block(views)
     seen = training.conditions(block, run.recipe)
     engine = Engine(weights.Weights(run.card({}), run.net.eval()), "cpu")
     canvas = engine._lay_out(block, *block.masks(), np.ones(block.pan.shape, bool))
     here = (slice(None), *block.core.within(canvas.cells.window))
     assert torch.allclose(canvas.pan[here], seen["pan"], atol=1e-4)
     assert torch.allclose(canvas.base[here], seen["lms"], atol=1e-4)
+    assert len(canvas.pan) == 2 + 4 * len(views)
+
+
+def test_a_view_is_the_classical_fusion_less_the_base_in_the_units_of_the_bands():
+    recipe, block = replace(TINY, views=("bt-h",)), made_up_block(("bt-h",))
+    seen = training.conditions(block, recipe)
+    own = units("moments", block.stats, 4)
+    fusion = torch.from_numpy(Classical("bt-h").fuse(replace(block, stats=replace(block.stats, limits=()))))
+    assert torch.allclose(seen["pan"][2:], own.of_ms(fusion) - seen["lms"], atol=1e-4)
+    assert seen["pan"][2:].abs().max() > 0.1
+
+
+def answer_of(run, block) -> np.ndarray:
+    return Engine(weights.Weights(run.card({}), copy.deepcopy(run.net).eval()), "cpu").fuse(block)
+
+
+@pytest.mark.parametrize("guides", [1, 2])
+def test_a_view_that_is_new_to_weights_changes_nothing_until_it_is_learnt(guides):
+    before = trainer(replace(TINY, guides=guides))
+    before.run()
+    start = weights.Weights(before.card({}), before.net.eval())
+    after = trainer(replace(TINY, views=("bt-h",), seed=7), start=start)
+    block = made_up_block(("bt-h",))
+    expected = answer_of(before, block)
+    assert np.abs(answer_of(after, block) - expected).max() < 1e-3
+    assert np.abs(expected - classical_base(block)).max() > 0.1
+    after.run()
+    fresh = after.net.spatial_stem.conv_in.weight[:, guides:6]
+    assert (fresh.abs().amax((0, 2, 3)) > 0).all()
+    assert np.abs(answer_of(after, block) - expected).max() > 0.01
+
+
+def classical_base(block) -> np.ndarray:
+    return Classical("mtf-glp-fs").fuse(block)
+
+
+def test_weights_that_look_at_more_than_the_recipe_says_are_no_start_for_it():
+    before = trainer(replace(TINY, views=("bt-h",)))
+    with pytest.raises(WeightsError, match="shall not see: band 1 of bt-h, band 2"):
+        trainer(start=weights.Weights(before.card({}), before.net))
+
+
+def test_a_view_that_there_is_not_is_refused_at_once():
+    with pytest.raises(ConfigError, match=r"views are .'gsa',.; each may be there once: bt-h"):
+        trainer(replace(TINY, views=("gsa",)))
 
 
 def test_a_recipe_is_read_from_toml():
