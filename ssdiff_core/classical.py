@@ -24,7 +24,6 @@ from .resample import blurrer, read, reader, take_cols, take_rows
 from .statistics import Survey
 from .units import Units
 
-BASES = ("lms", "mtf-glp-fs")
 LEAST = 0.02  # of the mean of a pixel's bands: the least that Brovey divides by where some bands have no weight
 TINY = 1e-12
 

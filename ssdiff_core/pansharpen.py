@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import __version__, sensors, weights
+from . import __version__, sensors
 from .align import apart
 from .blocks import SceneStats
+from .card import MOMENTS, SCENE, Card, read_card, sha256_of
 from .computing import Here, Sampling
 from .errors import ConfigError
 from .fuse import fuse
@@ -22,7 +23,6 @@ from .passes import MEMORY
 from .progress import duration
 from .reading import alignment, open_scene
 from .scene import Scene
-from .units import MOMENTS, SCENE
 
 RESOURCES = Path(__file__).parents[1] / "resources"
 FAR = 0.75
@@ -114,11 +114,11 @@ def prepare(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, say, computer)
         engine = computer.classical(wishes.method, ratio, say)
         return engine, {} if wishes.method in UNFITTED else to_know(wishes.method, sensor, ratio), said
     path = find_weights(wishes.weights, sensor.id, len(scene.ms), ratio)
-    card = weights.read_card(path)
+    card = read_card(path)
     sampling = Sampling(wishes.device, wishes.steps, wishes.samples, wishes.seed)
     of_bands = groups_for(card, sensor, len(scene.ms), say)
     engine = computer.network(path, of_bands, sampling, say)
-    told = {"weights": card.id, "weights_sha256": weights.sha256_of(path), "steps": wishes.steps or card.steps}
+    told = {"weights": card.id, "weights_sha256": sha256_of(path), "steps": wishes.steps or card.steps}
     said |= told | {"seed": wishes.seed, "samples": wishes.samples}
     if card.base == "lms" and card.scale not in (SCENE, MOMENTS) and not card.arch.views:
         return engine, {}, said  # such weights ask nothing of the scene
@@ -139,7 +139,7 @@ def find_weights(name: str, sensor: str, bands: int, ratio: float) -> Path:
     if name != "auto":
         bundled = RESOURCES / "weights" / f"{name}.safetensors"
         return bundled if bundled.exists() else Path(name)
-    found = {path: weights.read_card(path) for path in sorted((RESOURCES / "weights").glob("*.safetensors"))}
+    found = {path: read_card(path) for path in sorted((RESOURCES / "weights").glob("*.safetensors"))}
     suits = {path: card for path, card in found.items() if card.suits(ratio)}
     for wanted in (
         lambda card: card.sensor == sensor != sensors.GENERAL and len(card.bands) == bands,
@@ -155,7 +155,7 @@ def find_weights(name: str, sensor: str, bands: int, ratio: float) -> Path:
     )
 
 
-def groups_for(card: weights.Card, sensor: sensors.Sensor, bands: int, say) -> tuple[tuple[int, ...], ...]:
+def groups_for(card: Card, sensor: sensors.Sensor, bands: int, say) -> tuple[tuple[int, ...], ...]:
     """The groups in which general weights for another number of bands take them; none where none are needed."""
     size = len(card.bands)
     if bands == size or card.sensor != sensors.GENERAL:

@@ -11,8 +11,10 @@ from golden import published_state
 
 from ssdiff_core import classical
 from ssdiff_core.blocks import Block, SceneStats
-from ssdiff_core.network import Config, SSNet, from_published
-from ssdiff_core.weights import Card, Weights
+from ssdiff_core.card import Card
+from ssdiff_core.config import Config
+from ssdiff_core.network import SSNet, from_published
+from ssdiff_core.weights import Weights
 from ssdiff_core.window import Window
 
 SAMPLE = Path(__file__).parents[2] / "resources" / "sample" / "eureka.npz"

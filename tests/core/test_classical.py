@@ -16,6 +16,7 @@ from ssdiff_core.classical import Classical
 from ssdiff_core.errors import BlockError, ConfigError
 from ssdiff_core.ground import Ground
 from ssdiff_core.kernels import KERNELS, REACH, interpolation
+from ssdiff_core.methods import BASES
 from ssdiff_core.methods import CLASSICAL as METHODS
 from ssdiff_core.resample import take_rows
 from ssdiff_core.statistics import Histogram, Moments, Survey, nonnegative
@@ -29,7 +30,7 @@ def base_of(block, name="mtf-glp-fs", kernel="cubic"):
 
 
 @pytest.mark.parametrize(("ratio", "ms_at"), [(4, (1.5, 1.5)), (4, (2.0, 2.0)), (2, (0.0, 0.5)), (4, (-0.83, 3.1))])
-@pytest.mark.parametrize("base", classical.BASES)
+@pytest.mark.parametrize("base", BASES)
 def test_a_ramp_stays_a_ramp_at_the_phase_of_the_geometry(ratio, ms_at, base):
     """Half a pixel of error anywhere would show as half a count."""
     rows, cols = np.mgrid[:160, :160].astype(np.float32)

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scenes import SAMPLE, sample_scene, scene_of, smooth_scene, stiff_weights
 
-from ssdiff_core import classical, devices
+from ssdiff_core import devices
 from ssdiff_core.engine import PIECE, Engine, half_if_close
 from ssdiff_core.errors import BlockError, ConfigError, DeviceError
+from ssdiff_core.methods import BASES
 from ssdiff_core.noise import normal
 from ssdiff_core.units import full_scale
 from ssdiff_core.window import Window
@@ -446,7 +447,7 @@ needs_cuda = pytest.mark.skipif(devices.prove("cuda") is not None, reason="no CU
 
 
 @needs_cuda
-@pytest.mark.parametrize("base", classical.BASES)
+@pytest.mark.parametrize("base", BASES)
 def test_cuda_answers_what_the_cpu_answers(base, sample_weights):
     scene = smooth_scene(300, 500)
     weights = stiff_weights(base=base)

@@ -9,9 +9,10 @@ from golden import answers, inputs, published_state
 from scenes import stiff_weights
 
 from ssdiff_core import weights
+from ssdiff_core.card import read_card
 from ssdiff_core.errors import WeightsError
 from ssdiff_core.network import state_of
-from ssdiff_core.weights import load, read_card, save
+from ssdiff_core.weights import load, save
 
 
 @pytest.fixture
