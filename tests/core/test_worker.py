@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scenes import smooth_scene
+from scenes import smooth_scene, surveyed, with_views
 
 from ssdiff_core import weights
 from ssdiff_core.blocks import Block
@@ -145,6 +145,16 @@ def test_more_bands_than_the_weights_take_go_in_groups(worker, tiny):
     block, of_bands = smooth_scene(30, 30, bands=6), groups(6, 4)
     here = Grouped(Engine(weights.load(tiny)), of_bands).fuse(block)
     with RemoteEngine(worker, tiny, groups=of_bands) as there:
+        assert np.array_equal(there.fuse(block), here)
+
+
+def test_what_is_known_of_groups_arrives_too(worker, tiny, tmp_path):
+    seeing, of_bands = with_views(weights.load(tiny)), groups(6, 4)
+    path = tmp_path / "seeing.safetensors"
+    weights.save(path, state_of(seeing.net), seeing.card)
+    block = surveyed(smooth_scene(30, 30, bands=6), of_bands=of_bands)
+    here = Grouped(Engine(weights.load(path)), of_bands).fuse(block)
+    with RemoteEngine(worker, path, groups=of_bands) as there:
         assert np.array_equal(there.fuse(block), here)
 
 
