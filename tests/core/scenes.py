@@ -80,9 +80,11 @@ def stiff_weights(bands=4, base="mtf-glp-fs", ratio=4, tile=64, scale="scene", s
 def with_views(weights: Weights) -> Weights:
     """The same weights, but that they look at all views there are, and answer something to them."""
     had, arch = weights.card.arch, replace(weights.card.arch, views=VIEWS)
-    state = widened(state_of(weights.net), had, arch)
-    new = state["spatial_stem.conv_in.weight"][:, had.guides : len(arch.seen)]
-    new.normal_(std=0.3, generator=torch.Generator().manual_seed(1))
+    state, generator = widened(state_of(weights.net), had, arch), torch.Generator().manual_seed(1)
+    state["spatial_stem.conv_in.weight"][:, had.guides : len(arch.seen)].normal_(std=0.3, generator=generator)
+    for name, tensor in state.items():
+        if not tensor.any():  # what is not learnt looks at nothing
+            state[name] = torch.empty_like(tensor).normal_(std=0.1, generator=generator)
     net = SSNet(arch).eval().requires_grad_(False)
     load_state(net, state)
     return Weights(replace(weights.card, arch=arch), net)

@@ -66,8 +66,10 @@ def test_groups_see_the_fusion_of_their_own_bands():
     for group in of_bands:
         picked = tuple(MTF[band] for band in group)
         alone = engine.fuse(surveyed(replace(scene, ms=scene.ms[list(group)]), picked))
+        others = engine.fuse(only(surveyed(scene, MTF, reversed(of_bands)), group, of_bands.index(group)))
         for band in group:
             np.testing.assert_allclose(fused[band], alone[group.index(band)], atol=0.01)
+            assert np.abs(fused[band] - others[group.index(band)]).max() > 0.1
 
 
 def test_groups_that_were_not_surveyed_as_such_are_refused():
