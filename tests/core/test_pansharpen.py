@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from files import ramps, read, write
 from osgeo import gdal
-from scenes import SAMPLE, stiff_weights
+from scenes import SAMPLE, stiff_weights, with_views
 
 from ssdiff_core import pansharpen, weights
 from ssdiff_core.errors import ConfigError
@@ -182,6 +182,22 @@ def test_three_bands_are_fused_with_weights_for_four(sample, tmp_path):
     ssdiff("pansharpen", *sample[:2], tmp_path / "exp.tif", "--bands", "3,2,1", "--method", "exp")
     truth = sample[2][2::-1]
     assert ergas(read(tmp_path / "o.tif"), truth) < 0.75 * ergas(read(tmp_path / "exp.tif"), truth)
+
+
+def test_what_weights_look_at_is_fitted_to_the_scene_and_to_the_groups_of_its_bands(sample, tmp_path):
+    seeing = with_views(stiff_weights(tile=16))
+    weights.save(tmp_path / "w.safetensors", state_of(seeing.net), seeing.card)
+    asked = (
+        "--bands",
+        "4,2,1,3,2",
+        "--weights",
+        tmp_path / "w.safetensors",
+        "--extent",
+        "400000,4499970,400030,4500000",
+    )
+    said = ssdiff("pansharpen", *sample[:2], tmp_path / "o.tif", *asked, "--progress", "none").stderr
+    assert "the 5 of MS are fused in 2 group(s) of 4" in said
+    assert read(tmp_path / "o.tif").shape == (5, 50, 50)
 
 
 def test_an_input_is_never_overwritten(sample):
