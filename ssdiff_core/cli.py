@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     pansharpen.add_argument("--samples", type=int, default=1, help="samples to average (default 1)")
     pansharpen.add_argument("--seed", type=int, default=0)
     pansharpen.add_argument("--extent", type=extent, metavar="XMIN,YMIN,XMAX,YMAX", help="in the CRS of PAN")
+    pansharpen.add_argument("--mask", default="", metavar="FILE", help="polygons outside of which nothing is fused")
     pansharpen.add_argument(
         "--bands", type=numbers, default=(), metavar="1,2,3", help="MS bands, as they shall come out"
     )
@@ -139,15 +140,15 @@ def tell(sentence: str) -> None:
 
 
 def run_pansharpen(args) -> None:
-    from . import pansharpen, progress
+    from . import pansharpen, polygons, progress, reading
 
     for name in ("SIGTERM", "SIGBREAK"):  # as if a person had interrupted
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.default_int_handler)
-    wishes = pansharpen.Wishes(
-        **{item.name: getattr(args, item.name) for item in fields(pansharpen.Wishes) if item.name != "options"},
-        options=tuple(args.options),
-    )
+    named = {item.name: getattr(args, item.name) for item in fields(pansharpen.Wishes) if item.name != "options"}
+    if args.mask:
+        named["mask"] = polygons.read(args.mask, reading.look(args.pan)[1].crs)
+    wishes = pansharpen.Wishes(**named, options=tuple(args.options))
     files = args.ms_files or args.ms
     if not files or (args.ms_files and args.ms):
         raise ConfigError("name MS once: as one file after PAN, or its files with --ms")

@@ -20,6 +20,7 @@ from .methods import ALL, NETWORK, UNFITTED
 from .origin import identified, multispectral
 from .output import output_for
 from .passes import MEMORY
+from .polygons import cut_out
 from .progress import duration
 from .reading import alignment, open_scene
 from .scene import Scene
@@ -52,14 +53,25 @@ class Wishes:
     options: tuple[str, ...] = ()
     align: str = "warn"
     "auto corrects the shift between PAN and MS, warn only tells of it, none does not look"
+    mask: str = ""
+    "polygons as WKT, in the CRS of PAN, outside of which nothing is wanted"
     memory: int = MEMORY
     resume: bool = False
 
 
-def pansharpen(pan, ms, out, wishes: Wishes, say: Callable[[str], None], reporter, computer=None) -> Scene:
+@dataclass(frozen=True)
+class Made:
+    """What came of it."""
+
+    scene: Scene
+    "as it was taken to be"
+    provenance: dict[str, str]
+
+
+def pansharpen(pan, ms, out, wishes: Wishes, say: Callable[[str], None], reporter, computer=None) -> Made:
     """Fuses PAN and MS files into out. say hears sentences; reporter(pixels) answers what hears the share done.
 
-    computer: who computes (see computing.py); None: this process. Answers the scene, as it was taken to be.
+    computer: who computes (see computing.py); None: this process.
     """
     computer = computer or Here()
     out = Path(out)
@@ -68,6 +80,8 @@ def pansharpen(pan, ms, out, wishes: Wishes, say: Callable[[str], None], reporte
         raise ConfigError(f"{out} is one of the inputs")
     for note in scene.notes:
         say(note)
+    if wishes.mask:
+        scene = cut_out(scene, wishes.mask)
     scene, sensor = identified(scene, wishes.sensor, say, ordered=not wishes.bands)
     scene = aligned(scene, wishes.align, say)
     engine, wanted, provenance = prepare(scene, sensor, wishes, say, computer)
@@ -79,7 +93,7 @@ def pansharpen(pan, ms, out, wishes: Wishes, say: Callable[[str], None], reporte
     pixels = scene.window.height * scene.window.width
     progress = forewarning(reporter(pixels), say, wishes.method)
     fuse(scene, engine, output, stats, provenance, progress, wishes.resume, wishes.memory, hands=hands, say=say)
-    return scene
+    return Made(scene, provenance)
 
 
 def aligned(scene: Scene, wish: str, say: Callable[[str], None]) -> Scene:
