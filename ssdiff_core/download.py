@@ -178,10 +178,10 @@ def _go_on(url: str, wanted: Wanted) -> None:
         _receive(url, begun, wanted)
     if wanted.here < wanted.size:
         raise Again(f"{host(url)} broke off after {wanted.here} of {wanted.size} bytes")
-    if sha256_of(wanted.partial) != wanted.sha256:
+    if not is_intact(wanted.partial, wanted.size, wanted.sha256):
         wanted.partial.unlink()
         kind = Again if begun else Useless  # what was here before may be to blame
-        raise kind(f"what {host(url)} sends is not what was published (its SHA-256 differs)")
+        raise kind(f"what {host(url)} sends is not what was published (its size or SHA-256 differs)")
 
 
 def _receive(url: str, begun: int, wanted: Wanted) -> None:
@@ -192,10 +192,9 @@ def _receive(url: str, begun: int, wanted: Wanted) -> None:
             file.seek(start)
             file.truncate()
             for piece in answer.pieces:
-                if file.tell() + len(piece) > wanted.size:
-                    file.truncate(0)
-                    raise Useless(f"{host(url)} sends more than the {wanted.size} bytes that were published")
                 file.write(piece)
+                if file.tell() > wanted.size:
+                    break
                 wanted.progress(file.tell() / wanted.size)
 
 
