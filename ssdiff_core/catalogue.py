@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -245,8 +244,8 @@ def fetcher(
 def adopt(file: str | os.PathLike, folder: Path | None = None) -> Entry:
     """Takes a weights file into the user's folder, where it is found by its id."""
     file, folder = Path(file), folder or places.weights()
-    check_whole(file)
     entry = recognised(file)
+    check_whole(file)
     if not ID.fullmatch(entry.id):
         raise WeightsError(f"{file} has the id {entry.id!r}; letters, digits and . _ + - are what an id may have")
     target = folder / entry.stored
@@ -267,10 +266,13 @@ def _copy(file: Path, target: Path) -> None:
 
 
 def check_whole(path: Path) -> None:
-    """That a safetensors file is as long as its header says."""
+    """That a safetensors file, whose card could be read, is as long as its header says."""
     with open(path, "rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
+        length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
-    ends = [told["data_offsets"][1] for name, told in header.items() if name != "__metadata__"]
-    if path.stat().st_size != 8 + length + max(ends, default=0):
+    try:
+        end = max(told["data_offsets"][1] for name, told in header.items() if name != "__metadata__")
+    except (LookupError, TypeError, ValueError):
+        end = None
+    if end is None or path.stat().st_size != 8 + length + end:
         raise WeightsError(f"{path} is not a whole safetensors file")

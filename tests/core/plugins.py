@@ -28,12 +28,14 @@ def tiny(path: Path, name: str, bands=8, sensor="general", ratio=4, licence="CC0
 
 def plugin_with(folder: Path, *published: Path) -> Path:
     """A copy of the project as a plugin folder whose catalogue has these files too."""
+    folder.mkdir()
     for part in PARTS:
         if (ROOT / part).is_dir():
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / part, folder / part)
-    run(folder, "scripts/make_catalogue.py", *published)
+    made = run(folder, "scripts/make_catalogue.py", *published)
+    assert made.returncode == 0, made.stderr
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Servers as a download meets them: honest ones, bad ones, and proxies before them. All are real and of this computer."""
+"""Servers as a download meets them: honest ones, bad ones, and proxies before them. All are real."""
 
 from __future__ import annotations
 
