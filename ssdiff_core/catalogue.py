@@ -19,13 +19,13 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from . import download, places, sensors
+from .card import RATIO_SLACK, read_card
 from .connection import USUAL, Connection
 from .digest import sha256_of
 from .errors import ConfigError, DownloadError, WeightsError
 from .progress import amount
 
 SUFFIX = ".safetensors"
-RATIO_SLACK = 0.05
 ID = re.compile(r"[\w][\w.+-]*", re.ASCII)
 "what an id may be, as files are named after it"
 
@@ -97,7 +97,7 @@ def _readable(files: Iterable[Path]) -> Iterator[Entry]:
 
 def entry_of(path: Path) -> Entry:
     """What a file says of itself."""
-    card = card_of(path)
+    card = read_card(path)
     return Entry(
         *(card.id, path.name, path.stat().st_size),
         sensor=card.sensor,
@@ -120,12 +120,6 @@ def recognised(path: Path) -> Entry:
             "wants an id of its own"
         )
     return replace(twin, path=path)
-
-
-def card_of(path: Path):
-    from .weights import read_card
-
-    return read_card(path)
 
 
 def _located(entry: Entry, files: Iterable[Path]) -> Entry:

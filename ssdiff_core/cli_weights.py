@@ -144,7 +144,8 @@ def run_import(args) -> None:
 
 def import_checkpoint(args) -> None:
     from . import weights
-    from .network import Config, state_of
+    from .config import Config
+    from .network import state_of
 
     bands = tuple(name.strip() for name in args.bands.split(","))
     card = weights.Card(

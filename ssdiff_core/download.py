@@ -8,18 +8,18 @@ which goes with the process however that ends; others wait, and find the file.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .connection import TICK, USUAL, Again, Answer, Connection, Useless, asked, host
 from .digest import sha256_of
 from .errors import Cancelled, DownloadError
+from .lock import locked
 from .progress import amount
 
 ROUNDS = 4
@@ -68,7 +68,6 @@ def fetch(urls: Sequence[str], wanted: Wanted) -> Path:
     if wanted.connection.forbidden:
         raise DownloadError("the network is not to be used (offline)")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         with locked(target.parent / LOCK, wanted.cancelled):
             sweep(target.parent)
             if not is_intact(target, wanted.size, wanted.sha256):  # another process may have fetched it
@@ -78,34 +77,6 @@ def fetch(urls: Sequence[str], wanted: Wanted) -> Path:
     except OSError as error:
         raise DownloadError(f"{target} cannot be written: {error.strerror or error}") from None
     return target
-
-
-@contextlib.contextmanager
-def locked(path: Path, cancelled: Callable[[], bool]) -> Iterator[None]:
-    """Alone among all processes and threads."""
-    with open(path, "ab") as file:
-        while not _lock(file):
-            if cancelled():
-                raise Cancelled("cancelled")
-            time.sleep(TICK)
-        yield
-
-
-def _lock(file) -> bool:
-    """Whether the lock was to be had. Some network drives have none; there the digest alone guards the file."""
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
-    return True
 
 
 def sweep(folder: Path) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 from . import __version__, catalogue, sensors
 from .align import apart
 from .blocks import SceneStats
-from .card import MOMENTS, SCENE, Card, read_card, sha256_of
+from .card import MOMENTS, SCENE, Card, read_card
 from .catalogue import Fetch
 from .computing import Here, Sampling
+from .digest import sha256_of
 from .errors import ConfigError
 from .fuse import fuse
 from .groups import groups
