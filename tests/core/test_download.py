@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -320,19 +319,6 @@ def test_a_drive_without_locks_will_do(server, wanted, monkeypatch):
 
 
 # --- redirects, proxies, certificates --------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A certificate for 127.0.0.1 that vouches for itself, and its key."""
-    if not shutil.which("openssl"):
-        pytest.skip("there is no openssl to make a certificate with")
-    folder = tmp_path_factory.mktemp("certificate")
-    files = folder / "cert.pem", folder / "key.pem"
-    new = ("-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1")
-    names = ("-addext", "subjectAltName=IP:127.0.0.1", "-out", files[0], "-keyout", files[1])
-    subprocess.run(["openssl", "req", *new, *names], check=True, capture_output=True)
-    return tuple(map(str, files))
 
 
 @pytest.fixture
