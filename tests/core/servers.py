@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import http.client
 import re
 import select
@@ -129,6 +130,15 @@ def stalled(count):
         handler.server.over.wait(60)
 
     return answer
+
+
+def silent(handler, data):
+    handler.server.over.wait(60)
+
+
+def packed(handler, data):
+    """As a server that packs though it was asked not to."""
+    handler.send(200, gzip.compress(data), Content_Encoding="gzip")
 
 
 def dripping(count, seconds):

@@ -1,6 +1,11 @@
 """`ssdiff weights`, and `ssdiff pansharpen` with weights that are not here yet: the commands, with a real server."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +13,7 @@ import pytest
 from files import write
 from plugins import plugin_with, run, tiny
 from scenes import SAMPLE
-from servers import Files, cut, running
+from servers import Files, cut, running, stalled
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +74,22 @@ def test_get_fetches_what_is_missing_and_prints_where_it_is(ssdiff, server, tmp_
     lines = ssdiff("weights", "get", "all").stdout.splitlines()
     assert len(lines) == 3
     assert len(server.asked) == 3
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signals here")
+def test_an_interrupt_ends_it_and_the_next_run_goes_on(plugin, ssdiff, server, tmp_path):
+    server.script = [stalled(1_000_000)]
+    environ = {"SSDIFF_CACHE": str(tmp_path / "cache"), "SSDIFF_WEIGHTS_URL": server.url, "PYTHONPATH": str(plugin)}
+    command = [sys.executable, "-m", "ssdiff_core", "weights", "get", "eight"]
+    with subprocess.Popen(command, cwd=plugin, env={**os.environ, **environ}, stderr=subprocess.PIPE, text=True) as get:
+        while not any(path.stat().st_size for path in tmp_path.rglob("*.part")):
+            assert get.poll() is None
+            time.sleep(0.05)
+        get.send_signal(signal.SIGINT)
+        assert get.wait(30) == 130
+        assert get.stderr.read().splitlines()[-1] == "ssdiff: interrupted"
+    ssdiff("weights", "get", "eight")
+    assert server.ranges[1].startswith("bytes=")
 
 
 @pytest.mark.parametrize(
