@@ -5,7 +5,6 @@ The file begins with the length of its header, eight bytes, and the header, JSON
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -111,18 +110,6 @@ def read_card(path: str | os.PathLike) -> Card:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{path} is not a whole safetensors file with a card: {error}") from None
-
-
-def sha256_of(path: str | os.PathLike) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-
-
-def _digest(file) -> str:
-    digest = hashlib.sha256()
-    while chunk := file.read(1 << 20):
-        digest.update(chunk)
-    return digest.hexdigest()
 
 
 def header_of(card: Card) -> dict[str, str]:

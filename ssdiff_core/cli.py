@@ -12,7 +12,7 @@ import signal
 import sys
 from dataclasses import asdict, fields
 
-from . import __version__, cli_assess
+from . import __version__, cli_assess, cli_weights
 from .errors import ConfigError, SSDiffError
 
 METHOD_HELP = "exp, brovey, gsa, bt-h, bdsd-pc, mtf-glp-fs, mtf-glp-hpm"
@@ -98,23 +98,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--licence", default="", help="of the weights")
     train.set_defaults(run=run_train)
 
-    weights = commands.add_parser("weights", help="weights files").add_subparsers(required=True, metavar="ACTION")
-    verify = weights.add_parser("verify", help="read a weights file whole and show its card")
-    verify.add_argument("file")
-    verify.add_argument("--json", action="store_true")
-    verify.set_defaults(run=run_verify)
-    bring = weights.add_parser("import", help="turn a published .pt checkpoint into a weights file")
-    bring.add_argument("file")
-    bring.add_argument("-o", "--out", required=True, help="the weights file to write")
-    bring.add_argument("--id", required=True, help="the name it shall have")
-    bring.add_argument("--sensor", default="general")
-    bring.add_argument("--bands", required=True, help="names of the MS bands in order, with commas between")
-    bring.add_argument("--scale", type=float, default=2047.0, help="counts that map to 1 (default 2047)")
-    bring.add_argument(
-        "--sigma", type=float, default=1.0, help="factor on the network's answer (default 1, as published)"
-    )
-    bring.add_argument("--licence", default="unknown")
-    bring.set_defaults(run=run_import)
+    cli_weights.add(commands)
     return top
 
 
@@ -194,34 +178,3 @@ def run_doctor(args) -> None:
 
     report = doctor.report()
     print(json.dumps(report, indent=2) if args.json else doctor.as_text(report))
-
-
-def run_verify(args) -> None:
-    from . import weights
-
-    loaded = weights.load(args.file)
-    card = {**asdict(loaded.card), "sha256": loaded.sha256}
-    print(json.dumps(card, indent=2) if args.json else "\n".join(f"{key}: {value}" for key, value in card.items()))
-
-
-def run_import(args) -> None:
-    from . import weights
-    from .config import Config
-    from .network import state_of
-
-    bands = tuple(name.strip() for name in args.bands.split(","))
-    card = weights.Card(
-        id=args.id,
-        sensor=args.sensor,
-        bands=bands,
-        residual_sigma=(args.sigma,) * len(bands),
-        arch=Config(bands=len(bands)),
-        scale=args.scale,
-        ms_phase=2.0,  # as the published training data has it
-        steps=10,
-        licence=args.licence,
-        training={"imported from": args.file},
-    )
-    imported = weights.import_published(args.file, card)
-    weights.save(args.out, state_of(imported.net), imported.card)
-    print(f"{args.out}: {imported.card.id}, {len(bands)} bands", file=sys.stderr)

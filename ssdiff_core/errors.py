@@ -37,6 +37,10 @@ class WorkerError(SSDiffError):
         self.log = log
 
 
+class DownloadError(SSDiffError):
+    "A file cannot be fetched, or is not what was published."
+
+
 class Cancelled(SSDiffError):
     "Somebody has had enough, and what was being computed was ended."
 

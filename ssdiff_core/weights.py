@@ -16,7 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from .card import Card, card_of, check, header_of, sha256_of
+from .card import Card, card_of, check, header_of
+from .digest import sha256_of
 from .errors import SSDiffError, WeightsError
 from .network import SSNet, from_published, load_state
 

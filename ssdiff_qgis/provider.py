@@ -3,6 +3,7 @@ from __future__ import annotations
 from qgis.core import QgsProcessingProvider
 
 from .diagnostics import Diagnostics
+from .downloadweights import DownloadWeights
 
 
 class Provider(QgsProcessingProvider):
@@ -17,3 +18,4 @@ class Provider(QgsProcessingProvider):
 
     def loadAlgorithms(self):
         self.addAlgorithm(Diagnostics())
+        self.addAlgorithm(DownloadWeights())

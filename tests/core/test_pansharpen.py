@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +10,7 @@ from files import ramps, read, write
 from osgeo import gdal
 from scenes import SAMPLE, stiff_weights, with_views
 
-from ssdiff_core import pansharpen, weights
-from ssdiff_core.errors import ConfigError
+from ssdiff_core import weights
 from ssdiff_core.network import state_of
 
 PAN_AT = (400_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6)
@@ -121,6 +119,7 @@ FAILURES = {
     "the extent .* does not touch PAN": ["--extent", "0,0,1,1"],
     "band 9 was asked for": ["--bands", "9"],
     r"nowhere\.safetensors": ["--weights", "nowhere.safetensors"],
+    "there are no weights 'nowhere': take general-4": ["--weights", "nowhere"],
     "nodata -5 does not fit in uint16": ["--method", "exp", "--nodata", "-5"],
     "0 steps were asked for": ["--steps", "0"],
 }
@@ -136,44 +135,6 @@ def test_what_cannot_be_done_is_one_sentence_and_leaves_nothing(sample, tmp_path
 
     assert re.search(sentence, errors[0])
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture
-def bundled(tmp_path, monkeypatch):
-    """Weights as they might be bundled: for QuickBird, for any four bands, for any eight, and for Landsat's ratio."""
-    (tmp_path / "weights").mkdir()
-    for name, sensor, bands, ratio in (
-        ("a-qb", "qb", 4, 4),
-        ("b-general-4", "general", 4, 4),
-        ("c-general-8", "general", 8, 4),
-        ("d-landsat", "landsat89", 4, 2),
-    ):
-        made = stiff_weights(bands=bands, ratio=ratio, tile=16, base="lms")
-        card = replace(made.card, id=name, sensor=sensor)
-        weights.save(tmp_path / "weights" / f"{name}.safetensors", state_of(made.net), card)
-    monkeypatch.setattr(pansharpen, "RESOURCES", tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("sensor", "bands", "ratio", "chosen"),
-    [
-        ("qb", 4, 4, "a-qb"),
-        ("ikonos", 4, 4, "b-general-4"),
-        ("general", 4, 4.1, "b-general-4"),
-        ("qb", 3, 4, "b-general-4"),
-        ("wv3", 8, 4, "c-general-8"),
-        ("landsat89", 4, 2, "d-landsat"),
-    ],
-)
-def test_the_weights_that_suit_best_are_chosen(bundled, sensor, bands, ratio, chosen):
-    assert pansharpen.find_weights("auto", sensor, bands, ratio).stem == chosen
-
-
-def test_weights_can_be_named_and_may_be_missing(bundled):
-    assert pansharpen.find_weights("c-general-8", "qb", 4, 4).stem == "c-general-8"
-    assert pansharpen.find_weights("mine.safetensors", "qb", 4, 4).name == "mine.safetensors"
-    with pytest.raises(ConfigError, match="there are no weights for 4 bands at ratio 3"):
-        pansharpen.find_weights("auto", "general", 4, 3)
 
 
 def test_three_bands_are_fused_with_weights_for_four(sample, tmp_path):

@@ -1,39 +1,7 @@
 """The repository root as the plugin folder of a real QGIS, started from a profile of its own."""
 
 import json
-import os
-import shutil
-import subprocess
 import sys
-from pathlib import Path
-
-import pytest
-
-ROOT = Path(__file__).parents[2]
-QGIS_PROCESS = shutil.which("qgis_process.bin") or shutil.which("qgis_process")
-
-
-@pytest.fixture(scope="module")
-def qgis_process(tmp_path_factory):
-    profile = tmp_path_factory.mktemp("profile")
-    plugins = tmp_path_factory.mktemp("plugins")
-    (plugins / "ssdiff").symlink_to(ROOT)
-
-    def run(*arguments, **extra):
-        env = {
-            **os.environ,
-            "QT_QPA_PLATFORM": "offscreen",
-            "QGIS_CUSTOM_CONFIG_PATH": str(profile),
-            "QGIS_PLUGINPATH": str(plugins),
-            "XDG_RUNTIME_DIR": str(profile),
-            "SSDIFF_PYTHON": sys.executable,
-            **extra,
-        }
-        return subprocess.run([QGIS_PROCESS, *arguments], env=env, capture_output=True, text=True, timeout=300)
-
-    enabled = run("plugins", "enable", "ssdiff")
-    assert enabled.returncode == 0, enabled.stderr
-    return run
 
 
 def test_qgis_lists_the_provider(qgis_process):

@@ -1,0 +1,95 @@
+"""The network as QGIS reaches it: its proxy, its authentications and the authorities it trusts.
+
+What fetches knows no Qt, so all of that is told it once, as plain values, from the main thread (prepareAlgorithm).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from qgis.core import QgsApplication, QgsNetworkAccessManager, QgsSettings
+from qgis.PyQt.QtCore import QUrl
+from qgis.PyQt.QtNetwork import (
+    QNetworkProxy,
+    QNetworkProxyFactory,
+    QNetworkProxyQuery,
+    QNetworkRequest,
+    QSslConfiguration,
+)
+
+from ..ssdiff_core import catalogue, places
+from ..ssdiff_core.connection import Connection
+from ..ssdiff_core.errors import DownloadError
+
+URL, AUTHENTICATION, OFFLINE = "ssdiff/weights_url", "ssdiff/weights_authcfg", "ssdiff/offline"
+"settings: where weights lie, the id of an authentication configuration for that, and whether to stay off the network"
+SCHEMES = {
+    QNetworkProxy.ProxyType.HttpProxy: "http",
+    QNetworkProxy.ProxyType.HttpCachingProxy: "http",
+    QNetworkProxy.ProxyType.Socks5Proxy: "socks5h",  # the proxy looks names up, as Qt has it
+}
+
+
+def home() -> str:
+    """The address that weights lie under."""
+    return catalogue.home(QgsSettings().value(URL, "", str))
+
+
+def connection() -> Connection:
+    """How weights are reached."""
+    manager = QgsNetworkAccessManager.instance()
+    return Connection(
+        proxies=_proxies(manager, home()),
+        direct=tuple(filter(None, [*manager.excludeList(), *manager.noProxyList()])),
+        headers=_headers(home(), QgsSettings().value(AUTHENTICATION, "", str)),
+        ca=_authorities(),
+        offline=QgsSettings().value(OFFLINE, False, bool),
+    )
+
+
+def _proxies(manager: QgsNetworkAccessManager, url: str) -> dict[str, str] | None:
+    """The proxy of QGIS; None where it has none: then the environment may name one."""
+    if manager.useSystemProxy():  # which may depend on where one goes
+        proxy = QNetworkProxyFactory.systemProxyForQuery(QNetworkProxyQuery(QUrl(url)))[0]
+    else:
+        proxy = manager.fallbackProxy()
+    if proxy.type() not in SCHEMES or not proxy.hostName():
+        return None
+    login = f"{quote(proxy.user(), '')}:{quote(proxy.password(), '')}@" if proxy.user() else ""
+    port = f":{proxy.port()}" if proxy.port() else ""
+    return dict.fromkeys(("http", "https"), f"{SCHEMES[proxy.type()]}://{login}{proxy.hostName()}{port}")
+
+
+def _headers(url: str, configuration: str) -> dict[str, str]:
+    """What an authentication configuration adds to a request."""
+    if not configuration:
+        return {}
+    done, request = QgsApplication.authManager().updateNetworkRequest(QNetworkRequest(QUrl(url)), configuration)
+    if not done:
+        raise DownloadError(
+            f"QGIS cannot use its authentication configuration {configuration!r}: unlock it, or choose another one"
+        )
+    return {bytes(name).decode(): bytes(request.rawHeader(name)).decode() for name in request.rawHeaderList()}
+
+
+def _authorities() -> str:
+    """A PEM file of the authorities that QGIS trusts: the system's, and those that were added in its settings."""
+    pem = bytes(QgsApplication.authManager().trustedCaCertsPemText())
+    if not pem:  # no authentication database
+        pem = b"".join(bytes(each.toPem()) for each in QSslConfiguration.systemCaCertificates())
+    if not pem:
+        return ""
+    file = places.cache() / f"authorities-{hashlib.sha256(pem).hexdigest()[:12]}.pem"
+    if not file.exists():
+        _write(file, pem)
+    return str(file)
+
+
+def _write(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{file.name}.{os.getpid()}")
+    partial.write_bytes(content)
+    os.replace(partial, file)
