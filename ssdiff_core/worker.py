@@ -91,7 +91,7 @@ def serve(inbox: queue.Queue, voice: Voice, memory: int, idle: float) -> None:
 
     def want(what: dict) -> dict:
         voice.tell("want", what=what)
-        return json.loads(requests.get())
+        return json.loads(inbox.get())
 
     service = Service(Memory.inherited(memory), voice.say, voice.progress, want)
     with contextlib.suppress(queue.Empty):

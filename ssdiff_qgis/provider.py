@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from qgis.core import QgsProcessingProvider
+from qgis.PyQt.QtGui import QIcon
 
 from .diagnostics import Diagnostics
+
+ICON = str(Path(__file__).parents[1] / "resources" / "icon.svg")
 
 
 class Provider(QgsProcessingProvider):
@@ -14,6 +19,12 @@ class Provider(QgsProcessingProvider):
 
     def longName(self):
         return self.tr("SSDiff pansharpening")
+
+    def icon(self):
+        return QIcon(ICON)
+
+    def svgIconPath(self):
+        return ICON
 
     def loadAlgorithms(self):
         self.addAlgorithm(Diagnostics())
