@@ -2,7 +2,7 @@
 
     python scripts/scan.py dist/ssdiff.zip
 
-There, anything that bandit or detect-secrets finds blocks a version. flake8 only comments; here it may not comment either.
+There, anything that bandit or detect-secrets finds blocks a version. flake8 only comments; here it must be silent too.
 """
 
 from __future__ import annotations
