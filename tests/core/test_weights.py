@@ -111,7 +111,7 @@ FAULTS = {
     "positive whole numbers": set_meta(arch='{"bands": 4.0}'),
     "not three multiples": set_meta(arch='{"widths": [32, 64]}'),
     "dropout is 5": set_meta(arch='{"dropout": 5}'),
-    "recursion": set_meta(scores="[" * 100_000 + "]" * 100_000),
+    "recursion|overflow": set_meta(scores="[" * 100_000 + "]" * 100_000),
     r"2 wavelengths": set_meta(wavelengths_nm="[1, 2]"),
     r"embed\.0\.bias has shape \(2, 256\), not \(512,\)": reshape,
     r"head\.0\.bias holds NaN": poison,
