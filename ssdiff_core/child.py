@@ -42,7 +42,7 @@ class Child:
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)
         try:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # nosec B603
                 command,
                 **pipes,
                 **how,

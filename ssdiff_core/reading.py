@@ -5,6 +5,7 @@ GDAL's errors become sentences here. A `Reader` holds open datasets and belongs 
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -60,9 +61,12 @@ def bands_of(ms: str | Path | Sequence[str | Path]) -> dict[Band, Grid]:
 
 def open_raster(path: str) -> gdal.Dataset:
     try:
-        return gdal.OpenEx(path, gdal.OF_RASTER | gdal.OF_VERBOSE_ERROR)
+        source = gdal.OpenEx(path, gdal.OF_RASTER | gdal.OF_VERBOSE_ERROR)
     except RuntimeError as error:
         raise RasterError(f"{path} cannot be opened: {one_line(error)}") from None
+    with contextlib.suppress(RuntimeError):
+        source.GetProjection()  # GDAL 3.13 fails here, once, over a broken file beside the raster; the raster is whole
+    return source
 
 
 def look(path: str) -> tuple[list[Band], Grid]:

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from qgis.core import QgsProcessingProvider
+from qgis.PyQt.QtGui import QIcon
 
 from .diagnostics import Diagnostics
 from .downloadweights import DownloadWeights
+
+ICON = str(Path(__file__).parents[1] / "resources" / "icon.svg")
 
 
 class Provider(QgsProcessingProvider):
@@ -15,6 +20,12 @@ class Provider(QgsProcessingProvider):
 
     def longName(self):
         return self.tr("SSDiff pansharpening")
+
+    def icon(self):
+        return QIcon(ICON)
+
+    def svgIconPath(self):
+        return ICON
 
     def loadAlgorithms(self):
         self.addAlgorithm(Diagnostics())

@@ -129,7 +129,7 @@ FAULTS = {
     "not three multiples": set_meta(arch='{"widths": [32, 64]}'),
     "views are .*each may be there once": set_meta(arch='{"views": ["gsa"]}'),
     "dropout is 5": set_meta(arch='{"dropout": 5}'),
-    "recursion": set_meta(scores="[" * 100_000 + "]" * 100_000),
+    "recursion|overflow": set_meta(scores="[" * 100_000 + "]" * 100_000),
     r"2 wavelengths": set_meta(wavelengths_nm="[1, 2]"),
     r"embed\.0\.bias has shape \(2, 256\), not \(512,\)": reshape,
     r"head\.0\.bias holds NaN": poison,
