@@ -5,8 +5,12 @@ from pathlib import Path
 from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
+from .align import Align
+from .assess import Assess
 from .diagnostics import Diagnostics
 from .downloadweights import DownloadWeights
+from .pansharpen import Pansharpen
+from .pansharpenclassical import PansharpenClassical
 
 ICON = str(Path(__file__).parents[1] / "resources" / "icon.svg")
 
@@ -28,5 +32,5 @@ class Provider(QgsProcessingProvider):
         return ICON
 
     def loadAlgorithms(self):
-        self.addAlgorithm(Diagnostics())
-        self.addAlgorithm(DownloadWeights())
+        for algorithm in (Pansharpen, PansharpenClassical, Assess, Align, DownloadWeights, Diagnostics):
+            self.addAlgorithm(algorithm())

@@ -30,3 +30,15 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(  # nosec B603
         command(*arguments), env=environment(), capture_output=True, text=True, encoding="utf-8"
     )
+
+
+_worker = None
+
+
+def worker():
+    global _worker
+    from ..ssdiff_core.remote import Worker
+
+    if _worker is None or _worker.python != interpreter():
+        _worker = Worker(interpreter())
+    return _worker

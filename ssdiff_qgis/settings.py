@@ -1,0 +1,6 @@
+def device():
+    return "auto"
+
+
+def memory():
+    return 1024
