@@ -74,10 +74,11 @@ Fetch = Callable[[Entry], Path]
 
 def published(resources: Path = places.RESOURCES) -> tuple[Entry, ...]:
     """All that the catalogue tells of, here or not."""
-    return tuple(
-        Entry(**{**told, "urls": tuple(told["urls"]), "bands": tuple(told["bands"])})
-        for told in _catalogue(resources)["weights"]
-    )
+    return tuple(_entry(**told) for told in _catalogue(resources)["weights"])
+
+
+def _entry(digest: str, urls: list[str], bands: list[str], **told) -> Entry:
+    return Entry(**told, sha256=digest.removeprefix("sha256:"), urls=tuple(urls), bands=tuple(bands))
 
 
 def known(resources: Path = places.RESOURCES, folder: Path | None = None) -> list[Entry]:
