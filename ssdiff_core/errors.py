@@ -37,6 +37,14 @@ class WorkerError(SSDiffError):
         self.log = log
 
 
+class NoPythonError(SSDiffError):
+    "There is no Python to compute with."
+
+
+class InstallError(SSDiffError):
+    "What computes cannot be installed."
+
+
 class Cancelled(SSDiffError):
     "Somebody has had enough, and what was being computed was ended."
 
