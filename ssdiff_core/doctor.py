@@ -6,13 +6,14 @@ import importlib
 import json
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from . import __version__, guarded
 from .errors import NoPythonError
 from .isolated import command
 
 NEEDED = ("torch", "numpy", "safetensors")
+SPEED = ("cuda", "mps", "cpu")
 OPTIONAL = ("osgeo.gdal", "qgis.core", "requests")
 
 
@@ -66,6 +67,12 @@ def devices() -> dict[str, dict]:
     except (ImportError, OSError) as error:
         return {"cpu": {"works": False, "reason": f"torch cannot be loaded: {error}", "name": None}}
     return survey()
+
+
+def working(found: Mapping[str, Mapping]) -> list[str]:
+    """The devices that compute, of what `devices` found, the fastest first."""
+    names = [name for name, device in found.items() if device["works"]]
+    return sorted(names, key=lambda name: SPEED.index(name.split(":")[0]))
 
 
 def version_of(name: str) -> str | None:

@@ -142,7 +142,7 @@ def install(wish: Wish = Wish(), listener: Listener = Listener(), host: Host | N
 
 def summary(note: Mapping) -> str:
     """An environment in a few words."""
-    devices = ", ".join(name for name, told in note["devices"].items() if told["works"])
+    devices = ", ".join(doctor.working(note["devices"]))
     return f"torch {note['pins']['torch']} ({note['build']}: {note['why']}), computes on {devices}"
 
 
@@ -269,7 +269,7 @@ class _Making:
         self.listener.hear(line)
 
     def _announce(self, choice: Choice) -> None:
-        source = self.wish.wheels or " and ".join(filter(None, [choice.index and _shown(choice.index), "PyPI"]))
+        source = self.wish.wheels or " and ".join(filter(None, [choice.index and shown(choice.index), "PyPI"]))
         pinned = choice.pinned if self.wish.wheels else choice.requirements
         fetched = "" if self.wish.wheels else f"about {choice.download / 1000:.1f} GB to fetch, "
         self.listener.say(
@@ -316,14 +316,15 @@ class Ticking:
 
     def __init__(self, folders: Sequence[Path], expected: int, listener: Listener):
         self.folders, self.expected, self.listener = folders, expected, listener
-        self.last = time.monotonic()
+        self.last, self.share = time.monotonic(), 0.0
 
     def __call__(self) -> None:
         if self.listener.cancelled():
             raise Cancelled("cancelled")
         if time.monotonic() - self.last > self.EVERY:
             share = sum(map(size_of, self.folders)) / 1e6 / self.expected
-            self.listener.progress(min(share, 0.95))
+            self.share = max(self.share, min(share, 0.95))  # what was fetched goes again once it is unpacked
+            self.listener.progress(self.share)
             self.last = time.monotonic()
 
 
@@ -337,7 +338,7 @@ def size_of(folder: Path) -> int:
     return total
 
 
-def _shown(url: str) -> str:
+def shown(url: str) -> str:
     """An address, without the password that it may hold."""
     parts = urlsplit(url)
     return f"{parts.hostname}{parts.path}" if parts.hostname else url

@@ -19,6 +19,7 @@ from ssdiff_core.managed import Environment, Listener, Wish
 
 ROOT = Path(__file__).parents[2]
 RTX = "NVIDIA GeForce RTX 3060, 580.95.05, 8.6"
+UV = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
 posix = pytest.mark.skipif(os.name == "nt", reason="signals, scripts as programs and /proc")
 
 
@@ -399,14 +400,10 @@ def test_no_python_at_all_is_a_sentence(heard, nowhere_else, tmp_path):
 @pytest.fixture
 def uv(tmp_path):
     """The real uv, on the PATH of this user."""
-    found = shutil.which(
-        "uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("UV_FOR_TESTS", "")])
-    )
-    if not found:
-        pytest.skip("uv is not installed beside this Python")
+    if not UV:
+        pytest.skip("uv is neither on PATH nor beside this Python")
     (tmp_path / "bin").mkdir(exist_ok=True)
-    (tmp_path / "bin" / "uv").symlink_to(found)
-    return found
+    (tmp_path / "bin" / "uv").symlink_to(UV)
 
 
 def test_uv_makes_it_where_there_is_one(uv, index, heard, monkeypatch, tmp_path):
