@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from qgis.core import QgsApplication, QgsNetworkAccessManager, QgsSettings
 from qgis.PyQt.QtCore import QUrl
@@ -23,9 +23,12 @@ from qgis.PyQt.QtNetwork import (
 from ..ssdiff_core import catalogue, places
 from ..ssdiff_core.connection import Connection
 from ..ssdiff_core.errors import DownloadError
+from . import settings
 
-URL, AUTHENTICATION, OFFLINE = "ssdiff/weights_url", "ssdiff/weights_authcfg", "ssdiff/offline"
-"settings: where weights lie, the id of an authentication configuration for that, and whether to stay off the network"
+AUTHENTICATION = "ssdiff/weights_authcfg"
+"setting: the id of an authentication configuration for where weights lie"
+PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+AUTHORITIES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")
 SCHEMES = {
     QNetworkProxy.ProxyType.HttpProxy: "http",
     QNetworkProxy.ProxyType.HttpCachingProxy: "http",
@@ -35,7 +38,7 @@ SCHEMES = {
 
 def home() -> str:
     """The address that weights lie under."""
-    return catalogue.home(QgsSettings().value(URL, "", str))
+    return catalogue.home(settings.weights_url())
 
 
 def connection() -> Connection:
@@ -46,8 +49,23 @@ def connection() -> Connection:
         direct=tuple(filter(None, [*manager.excludeList(), *manager.noProxyList()])),
         headers=_headers(home(), QgsSettings().value(AUTHENTICATION, "", str)),
         ca=_authorities(),
-        offline=QgsSettings().value(OFFLINE, False, bool),
+        offline=settings.offline(),
     )
+
+
+def variables() -> dict[str, str]:
+    """The same for programs that ask the environment; what that of QGIS says itself wins."""
+    reached, found = connection(), {}
+    if reached.proxies and not _says(PROXIES):
+        direct = ["localhost", "127.0.0.1", *(urlsplit(url).hostname or url for url in reached.direct)]
+        found |= dict.fromkeys(PROXIES, reached.proxies["https"]) | {"NO_PROXY": ",".join(direct)}
+    if reached.ca and not _says(AUTHORITIES):
+        found |= dict.fromkeys(AUTHORITIES, reached.ca)
+    return found
+
+
+def _says(names: tuple[str, ...]) -> bool:
+    return any(os.environ.get(name) or os.environ.get(name.lower()) for name in names)
 
 
 def _proxies(manager: QgsNetworkAccessManager, url: str) -> dict[str, str] | None:

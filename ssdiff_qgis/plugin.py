@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from qgis.core import QgsApplication
 
+from . import runtime
 from .provider import Provider
 
 
@@ -23,3 +24,4 @@ class Plugin:
         if self.provider:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None
+        runtime.close()

@@ -17,11 +17,11 @@ from scenes import smooth_scene, surveyed, with_views
 
 from ssdiff_core import weights
 from ssdiff_core.blocks import Block
-from ssdiff_core.child import environment
 from ssdiff_core.config import Config
 from ssdiff_core.engine import Engine
 from ssdiff_core.errors import BlockError, Cancelled, DeviceError, WeightsError, WorkerError
 from ssdiff_core.groups import Grouped, groups
+from ssdiff_core.isolated import environment
 from ssdiff_core.network import SSNet, state_of
 from ssdiff_core.remote import Asker, RemoteEngine, Worker
 from ssdiff_core.wire import Memory, read_block, write_block

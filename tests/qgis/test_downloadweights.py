@@ -119,9 +119,9 @@ def test_the_proxy_of_the_system_is_used_if_qgis_says_so(qgis, download, server)
 
 
 def test_the_home_of_weights_and_staying_offline_can_be_set(qgis, download, server):
-    qgis.settings(ssdiff={"weights_url": server.url})
+    qgis.settings(Processing={r"Configuration\SSDIFF_WEIGHTS_URL": server.url})
     assert download(environ={"SSDIFF_WEIGHTS_URL": ""}, WEIGHTS="four")["COUNT"] == 1
-    qgis.settings(ssdiff={"offline": "true"})
+    qgis.settings(Processing={r"Configuration\SSDIFF_OFFLINE": "true"})
     assert "offline" in download(fails=True, WEIGHTS="eight")
 
 
