@@ -203,10 +203,15 @@ def home(setting: str = "", resources: Path = places.RESOURCES, environ: Mapping
     """The address that published files lie under: SSDIFF_WEIGHTS_URL, else the setting, else the project's release."""
     named = environ.get("SSDIFF_WEIGHTS_URL") or setting
     if not named:
-        about = configparser.ConfigParser(interpolation=None)
-        about.read(resources.parent / "metadata.txt", encoding="utf-8")
-        named = f"{about['general']['repository']}/releases/download/{_catalogue(resources)['release']}"
+        named = f"{repository(resources)}/releases/download/{_catalogue(resources)['release']}"
     return named.rstrip("/") + "/"
+
+
+def repository(resources: Path = places.RESOURCES) -> str:
+    """The project's home, which metadata.txt names."""
+    about = configparser.ConfigParser(interpolation=None)
+    about.read(resources.parent / "metadata.txt", encoding="utf-8")
+    return about["general"]["repository"]
 
 
 def fetcher(

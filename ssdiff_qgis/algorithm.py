@@ -15,13 +15,13 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 
+from ..ssdiff_core import catalogue
 from ..ssdiff_core.elsewhere import Elsewhere
 from ..ssdiff_core.errors import Cancelled, SSDiffError, WorkerError
 from ..ssdiff_core.progress import duration
 from . import compat, runtime, settings
 
 ICON = Path(__file__).parents[1] / "resources" / "icon.svg"
-HOME = "https://github.com/ssdiff-qgis/ssdiff-qgis"
 SOON = 5.0
 "seconds after which there is something to say on how long it will take"
 OFTEN = 2.0
@@ -60,7 +60,7 @@ class Algorithm(QgsProcessingAlgorithm):
         return f"<p>{tr(self.ABOUT)}</p>{listed}"
 
     def helpUrl(self):
-        return f"{HOME}#readme"
+        return f"{catalogue.repository()}#readme"
 
     def createInstance(self):
         return type(self)()

@@ -21,10 +21,11 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
-from ..ssdiff_core import sensors, studies
+from ..ssdiff_core import catalogue, sensors, studies
+from ..ssdiff_core.connection import Connection
 from ..ssdiff_core.pansharpen import Wishes, pansharpen
 from ..ssdiff_core.study import Asked
-from . import compat, settings
+from . import compat, network, settings
 from .algorithm import Algorithm, Progress, computer, tr
 from .styling import Look, Style, kept
 
@@ -44,6 +45,9 @@ class Job:
     name: str
     "of the layer that will be"
     style: Style
+    connection: Connection
+    home: str
+    "of weights that are not here"
 
 
 class Fusion(Algorithm):
@@ -166,6 +170,8 @@ class Fusion(Algorithm):
             wishes,
             tr("{} pansharpened").format(spectral.name()),
             Style.of(spectral),
+            network.connection(),
+            network.home(),
         )
         return True
 
@@ -197,7 +203,8 @@ class Fusion(Algorithm):
         out = self.parameterAsOutputLayer(parameters, self.OUTPUT, context)
         page = self.parameterAsFileOutput(parameters, self.REPORT, context)
         heard = Progress(feedback, 0.0, MEASURING if page else 1.0)
-        made = pansharpen(job.pan, job.ms, out, job.wishes, feedback.pushInfo, lambda pixels: heard, who)
+        fetch = catalogue.fetcher(job.connection, heard, feedback.isCanceled, feedback.pushInfo, job.home)
+        made = pansharpen(job.pan, job.ms, out, job.wishes, feedback.pushInfo, lambda pixels: heard, who, fetch)
         results = {self.OUTPUT: out, self.USED: made.provenance.get("weights", made.provenance["method"])}
         if page:
             self._report(out, page, who, feedback)
