@@ -1,6 +1,6 @@
 PYTHON := .venv/bin/python
 
-.PHONY: demo test lint bench bench-peers setup clean
+.PHONY: demo test lint test-matrix package scan release bench bench-peers setup clean
 
 demo: setup  ## fuse the bundled sample with the bundled weights into out/
 	$(PYTHON) scripts/demo.py out
@@ -14,6 +14,18 @@ lint: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
+test-matrix:  ## the tests of the plugin with the QGIS, Python and PyTorch of Debian 13 and 14 (as root, with debootstrap)
+	./scripts/test_matrix
+
+package:  ## dist/ssdiff.zip, which QGIS installs
+	python3 scripts/package.py
+
+scan: setup package  ## what plugins.qgis.org looks for in the zip
+	$(PYTHON) scripts/scan.py dist/ssdiff.zip
+
+release:  ## dist/: the zip, the weights and SHA256SUMS
+	python3 scripts/package.py --release
+
 bench: setup  ## speed of the engine on this machine
 	$(PYTHON) -m ssdiff_core bench
 
@@ -24,4 +36,4 @@ setup:  ## all that is missing: system packages (as root), .venv, locked require
 	@./scripts/setup
 
 clean:
-	rm -rf .venv out dist
+	rm -rf .venv .matrix out dist

@@ -15,9 +15,11 @@ from torch import Tensor
 
 from . import __version__, devices, network
 from .blocks import Block, SceneStats, whole
+from .card import Card
+from .config import Config
 from .engine import Engine
-from .network import Config, SSNet
-from .weights import Card, Weights
+from .network import SSNet
+from .weights import Weights
 
 STEPS = (1, 2, 4, 10)
 BANDS = (4, 8)

@@ -58,6 +58,8 @@ class Block:
     valid: np.ndarray | None = None
     "(h, w) bool; NaN and infinity in pan and ms count as masked in any case"
     stats: SceneStats = field(default_factory=SceneStats)
+    wanted: np.ndarray | None = None
+    "(h, w) bool, over core: what the answer is cut out by; it has no say in what a pixel becomes"
 
     def __post_init__(self):
         if self.pan.shape != self.window.shape:
@@ -100,7 +102,14 @@ class Block:
             window=window,
             core=core,
             valid=None if self.valid is None else self.valid[here],
+            wanted=None,
         )
+
+    def cut_out(self, fused: np.ndarray) -> np.ndarray:
+        "What was fused of core (C, h, w), NaN where it is not wanted."
+        if self.wanted is not None:
+            fused[:, ~np.asarray(self.wanted, bool)] = np.nan
+        return fused
 
 
 def ms_under(window: Window, at: tuple[float, float], ratio: float, size: tuple[int, int], halo: int) -> list[slice]:

@@ -34,7 +34,7 @@ class Child:
         number, how = self.memory.for_child()
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         try:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # nosec B603
                 command(python, "worker", "--memory", str(number), "--idle", str(idle)),
                 **pipes,
                 **how,

@@ -24,7 +24,6 @@ from .resample import blurrer, read, reader, take_cols, take_rows
 from .statistics import Survey
 from .units import Units
 
-BASES = ("lms", "mtf-glp-fs")
 LEAST = 0.02  # of the mean of a pixel's bands: the least that Brovey divides by where some bands have no weight
 TINY = 1e-12
 
@@ -236,7 +235,7 @@ def shown(
     """
     lms = upsample(block, ms, kernel)
     stands_on = base(name, block, pan, lms, kernel)
-    beyond = [own.of_detail(VIEWS[view](block, pan, lms) - stands_on) for view in views]
+    beyond = [own.of_detail(VIEWS[view](block, pan, ms, kernel) - stands_on) for view in views]
     return torch.cat([own.of_pan(guides(n, block, pan, kernel)), *beyond]), own.of_ms(stands_on)
 
 
@@ -267,10 +266,13 @@ def guides(n: int, block: Block, pan: Tensor, kernel: str) -> Tensor:
     return torch.cat([pan[None], as_ms_sees(block, pan, (mean,), kernel)]) if n == 2 else pan[None]
 
 
-def bt_h(block: Block, pan: Tensor, lms: Tensor) -> Tensor:
-    """BT-H over block.window, from pan (h, w) and lms (C, h, w) -> (C, h, w)."""
+def bt_h(block: Block, pan: Tensor, ms: Tensor, kernel: str) -> Tensor:
+    """BT-H over block.window, from pan (h, w) and ms (C, hm, wm) -> (C, h, w).
+
+    Haze goes before MS is interpolated: what is black stays 0 to the last bit, so no rounding is divided by another.
+    """
     brovey = ClearBrovey(block.stats, pan.device)
-    return brovey.fuse(brovey.clear(lms), pan)
+    return brovey.fuse(upsample(block, brovey.clear(ms), kernel), pan)
 
 
 VIEWS = {"bt-h": bt_h}
@@ -292,9 +294,9 @@ def _there_and_back(block: Block, axis: int, mtf: tuple[float, ...], kernel: str
     return there, reader(first - sample, n, block.ratio, kernel, device)
 
 
-def fitted(block: Block, mtf: tuple[float, ...], kernel: str = "cubic", views: tuple[str, ...] = ()) -> Block:
+def fitted(block: Block, mtf: tuple[float, ...], kernel: str = "cubic") -> Block:
     """The same block, a whole scene, with its statistics filled in from the pixels that are valid."""
-    survey = Survey("mtf-glp-fs", tuple(mtf), block.ratio, kernel, views=views)
+    survey = Survey("mtf-glp-fs", tuple(mtf), block.ratio, kernel)
     return replace(block, stats=survey.stats(survey.gather(block)))
 
 

@@ -12,7 +12,7 @@ import signal
 import sys
 from dataclasses import asdict, fields
 
-from . import __version__, cli_assess
+from . import __version__, cli_assess, cli_weights
 from .errors import ConfigError, SSDiffError
 
 METHOD_HELP = "exp, brovey, gsa, bt-h, bdsd-pc, mtf-glp-fs, mtf-glp-hpm"
@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     pansharpen.add_argument("--samples", type=int, default=1, help="samples to average (default 1)")
     pansharpen.add_argument("--seed", type=int, default=0)
     pansharpen.add_argument("--extent", type=extent, metavar="XMIN,YMIN,XMAX,YMAX", help="in the CRS of PAN")
+    pansharpen.add_argument("--mask", default="", metavar="FILE", help="polygons outside of which nothing is fused")
     pansharpen.add_argument(
         "--bands", type=numbers, default=(), metavar="1,2,3", help="MS bands, as they shall come out"
     )
@@ -97,23 +98,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--licence", default="", help="of the weights")
     train.set_defaults(run=run_train)
 
-    weights = commands.add_parser("weights", help="weights files").add_subparsers(required=True, metavar="ACTION")
-    verify = weights.add_parser("verify", help="read a weights file whole and show its card")
-    verify.add_argument("file")
-    verify.add_argument("--json", action="store_true")
-    verify.set_defaults(run=run_verify)
-    bring = weights.add_parser("import", help="turn a published .pt checkpoint into a weights file")
-    bring.add_argument("file")
-    bring.add_argument("-o", "--out", required=True, help="the weights file to write")
-    bring.add_argument("--id", required=True, help="the name it shall have")
-    bring.add_argument("--sensor", default="general")
-    bring.add_argument("--bands", required=True, help="names of the MS bands in order, with commas between")
-    bring.add_argument("--scale", type=float, default=2047.0, help="counts that map to 1 (default 2047)")
-    bring.add_argument(
-        "--sigma", type=float, default=1.0, help="factor on the network's answer (default 1, as published)"
-    )
-    bring.add_argument("--licence", default="unknown")
-    bring.set_defaults(run=run_import)
+    cli_weights.add(commands)
     return top
 
 
@@ -139,15 +124,15 @@ def tell(sentence: str) -> None:
 
 
 def run_pansharpen(args) -> None:
-    from . import pansharpen, progress
+    from . import pansharpen, polygons, progress, reading
 
     for name in ("SIGTERM", "SIGBREAK"):  # as if a person had interrupted
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.default_int_handler)
-    wishes = pansharpen.Wishes(
-        **{item.name: getattr(args, item.name) for item in fields(pansharpen.Wishes) if item.name != "options"},
-        options=tuple(args.options),
-    )
+    named = {item.name: getattr(args, item.name) for item in fields(pansharpen.Wishes) if item.name != "options"}
+    if args.mask:
+        named["mask"] = polygons.read(args.mask, reading.look(args.pan)[1].crs)
+    wishes = pansharpen.Wishes(**named, options=tuple(args.options))
     files = args.ms_files or args.ms
     if not files or (args.ms_files and args.ms):
         raise ConfigError("name MS once: as one file after PAN, or its files with --ms")
@@ -193,33 +178,3 @@ def run_doctor(args) -> None:
 
     report = doctor.report()
     print(json.dumps(report, indent=2) if args.json else doctor.as_text(report))
-
-
-def run_verify(args) -> None:
-    from . import weights
-
-    loaded = weights.load(args.file)
-    card = {**asdict(loaded.card), "sha256": loaded.sha256}
-    print(json.dumps(card, indent=2) if args.json else "\n".join(f"{key}: {value}" for key, value in card.items()))
-
-
-def run_import(args) -> None:
-    from . import weights
-    from .network import Config, state_of
-
-    bands = tuple(name.strip() for name in args.bands.split(","))
-    card = weights.Card(
-        id=args.id,
-        sensor=args.sensor,
-        bands=bands,
-        residual_sigma=(args.sigma,) * len(bands),
-        arch=Config(bands=len(bands)),
-        scale=args.scale,
-        ms_phase=2.0,  # as the published training data has it
-        steps=10,
-        licence=args.licence,
-        training={"imported from": args.file},
-    )
-    imported = weights.import_published(args.file, card)
-    weights.save(args.out, state_of(imported.net), imported.card)
-    print(f"{args.out}: {imported.card.id}, {len(bands)} bands", file=sys.stderr)

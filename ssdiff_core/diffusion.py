@@ -15,9 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .config import T
 from .errors import ConfigError
-
-T = 1000  # training steps
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 "(x_t, t) -> x0, with t of shape (1,) or one for each item of the batch"

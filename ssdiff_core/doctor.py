@@ -7,6 +7,7 @@ import json
 import platform
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from . import __version__, guarded
 from .errors import NoPythonError
@@ -20,6 +21,7 @@ OPTIONAL = ("osgeo.gdal", "qgis.core", "requests")
 def report() -> dict:
     return {
         "ssdiff": __version__,
+        "folder": str(Path(__file__).parent),
         "python": platform.python_version(),
         "executable": sys.executable,
         "system": platform.platform(),
@@ -85,7 +87,8 @@ def version_of(name: str) -> str | None:
 
 
 def as_text(found: dict) -> str:
-    lines = [f"ssdiff {found['ssdiff']}, Python {found['python']} ({found['executable']}), {found['system']}", ""]
+    lines = [f"ssdiff {found['ssdiff']} ({found['folder']})"]
+    lines += [f"Python {found['python']} ({found['executable']}), {found['system']}", ""]
     lines += [f"{name:12} {version or 'not installed'}" for name, version in found["packages"].items()]
     lines += [""]
     for name, device in found["devices"].items():

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from . import classical, devices, diffusion
 from .blocks import Block
+from .config import T
 from .errors import BlockError, ConfigError, DeviceError
 from .kernels import REACH, reflect
 from .masks import fill_nearest, filled
@@ -80,8 +81,8 @@ class Engine:
         self.card, self._weights = weights.card, weights
         self.steps = self.card.steps if steps is None else steps
         self.samples, self.seed, self.consensus, self.say = samples, seed, consensus, say
-        if not 1 <= self.steps <= diffusion.T:
-            raise ConfigError(f"{self.steps} steps were asked for; 1 to {diffusion.T} make sense")
+        if not 1 <= self.steps <= T:
+            raise ConfigError(f"{self.steps} steps were asked for; 1 to {T} make sense")
         if samples < 1:
             raise ConfigError(f"{samples} samples were asked for; 1 or more are needed")
         if precision not in ("auto", "float32", "float16", "bfloat16"):

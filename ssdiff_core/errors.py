@@ -37,6 +37,10 @@ class WorkerError(SSDiffError):
         self.log = log
 
 
+class DownloadError(SSDiffError):
+    "A file cannot be fetched, or is not what was published."
+
+
 class NoPythonError(SSDiffError):
     "There is no Python to compute with."
 

@@ -178,11 +178,18 @@ def _vouch(image, journal, done: dict[int, tuple[Sums, ...]], written: list) -> 
 
 def in_counts(engine, block: Block, output: Output, progress) -> tuple[np.ndarray, tuple[Sums, ...]]:
     """The fused core as the file shall hold it, and the sums of each band."""
+    if block.wanted is not None and not block.wanted.any():
+        return _nothing(len(block.ms), block, output)
     if hasattr(engine, "fuse_counts"):  # an engine in another process: counts take less room than what they are made of
         return engine.fuse_counts(block, output.dtype, output.nodata, progress)
     from .counts import counted
 
-    return counted(engine.fuse(block, progress), output.dtype, output.nodata)
+    return counted(block.cut_out(engine.fuse(block, progress)), output.dtype, output.nodata)
+
+
+def _nothing(bands: int, block: Block, output: Output) -> tuple[np.ndarray, tuple[Sums, ...]]:
+    """What a block is of which nothing is wanted."""
+    return np.full((bands, *block.core.shape), output.nodata, output.dtype), (Sums(),) * bands
 
 
 def _stream(scene, engine, stats, todo: dict[int, Window], output: Output, work: Work, hands: int, progress) -> None:

@@ -8,3 +8,5 @@ ALL = (NETWORK, *CLASSICAL)
 UNFITTED = ("exp", "brovey")
 "those that need to know nothing of the scene at large"
 LABELS = {method: method.upper() for method in CLASSICAL} | {NETWORK: "SSDiff", "brovey": "Brovey"}
+BASES = ("lms", "mtf-glp-fs")
+"what the residual of a network may be taken against"

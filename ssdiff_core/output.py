@@ -19,6 +19,7 @@ import numpy as np
 from osgeo import gdal, gdal_array
 
 from .errors import RasterError, SSDiffError
+from .progress import amount
 from .reading import open_raster
 from .scene import Scene
 from .sums import Sums
@@ -229,11 +230,6 @@ def check_room(output: Output, scene: Scene) -> None:
         free = shutil.disk_usage(output.path.absolute().parent).free
         if free < needed:
             raise RasterError(
-                f"{output.path} needs about {_size(needed)} and {_size(free)} are free there: "
+                f"{output.path} needs about {amount(needed)} and {amount(free)} are free there: "
                 "make room or name another folder"
             )
-
-
-def _size(count: float) -> str:
-    unit = next((u for u in ("GB", "MB", "kB") if count >= {"GB": 1e9, "MB": 1e6, "kB": 1e3}[u]), "bytes")
-    return f"{count / {'GB': 1e9, 'MB': 1e6, 'kB': 1e3, 'bytes': 1}[unit]:.3g} {unit}"

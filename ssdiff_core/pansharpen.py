@@ -8,10 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import __version__, sensors, weights
+from . import __version__, catalogue, sensors
 from .align import apart
 from .blocks import SceneStats
+from .card import MOMENTS, SCENE, Card, read_card
+from .catalogue import Fetch
 from .computing import Here, Sampling
+from .digest import sha256_of
 from .errors import ConfigError
 from .fuse import fuse
 from .groups import groups
@@ -19,12 +22,11 @@ from .methods import ALL, NETWORK, UNFITTED
 from .origin import identified, multispectral
 from .output import output_for
 from .passes import MEMORY
+from .polygons import cut_out
 from .progress import duration
 from .reading import alignment, open_scene
 from .scene import Scene
-from .units import MOMENTS, SCENE
 
-RESOURCES = Path(__file__).parents[1] / "resources"
 FAR = 0.75
 "PAN pixels between PAN and MS that a user should know of"
 SURE = 0.5
@@ -52,25 +54,42 @@ class Wishes:
     options: tuple[str, ...] = ()
     align: str = "warn"
     "auto corrects the shift between PAN and MS, warn only tells of it, none does not look"
+    mask: str = ""
+    "polygons as WKT, in the CRS of PAN, outside of which nothing is wanted"
     memory: int = MEMORY
     resume: bool = False
 
 
-def pansharpen(pan, ms, out, wishes: Wishes, say: Callable[[str], None], reporter, computer=None) -> Scene:
+@dataclass(frozen=True)
+class Made:
+    """What came of it."""
+
+    scene: Scene
+    "as it was taken to be"
+    provenance: dict[str, str]
+
+
+def pansharpen(
+    pan, ms, out, wishes: Wishes, say: Callable[[str], None], reporter, computer=None, fetch: Fetch | None = None
+) -> Made:
     """Fuses PAN and MS files into out. say hears sentences; reporter(pixels) answers what hears the share done.
 
-    computer: who computes (see computing.py); None: this process. Answers the scene, as it was taken to be.
+    computer: who computes (see computing.py); None: this process. fetch: brings weights that are not here (see
+    catalogue.fetcher); None: as the environment reaches the network.
     """
     computer = computer or Here()
+    fetch = fetch or catalogue.fetcher(progress=reporter(0), say=say)
     out = Path(out)
     scene = open_scene(pan, ms, wishes.bands or multispectral(ms, wishes.sensor, say), wishes.extent)
     if any(out.resolve() == Path(path).resolve() for path in (scene.pan.path, *(band.path for band in scene.ms))):
         raise ConfigError(f"{out} is one of the inputs")
     for note in scene.notes:
         say(note)
+    if wishes.mask:
+        scene = cut_out(scene, wishes.mask)
     scene, sensor = identified(scene, wishes.sensor, say, ordered=not wishes.bands)
     scene = aligned(scene, wishes.align, say)
-    engine, wanted, provenance = prepare(scene, sensor, wishes, say, computer)
+    engine, wanted, provenance = prepare(scene, sensor, wishes, say, computer, fetch)
     output = output_for(
         scene, out, dtype=wishes.dtype, nodata=wishes.nodata, format=wishes.format, options=wishes.options
     )
@@ -79,7 +98,7 @@ def pansharpen(pan, ms, out, wishes: Wishes, say: Callable[[str], None], reporte
     pixels = scene.window.height * scene.window.width
     progress = forewarning(reporter(pixels), say, wishes.method)
     fuse(scene, engine, output, stats, provenance, progress, wishes.resume, wishes.memory, hands=hands, say=say)
-    return scene
+    return Made(scene, provenance)
 
 
 def aligned(scene: Scene, wish: str, say: Callable[[str], None]) -> Scene:
@@ -103,7 +122,9 @@ def aligned(scene: Scene, wish: str, say: Callable[[str], None]) -> Scene:
     return scene
 
 
-def prepare(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, say, computer) -> tuple[object, dict, dict[str, str]]:
+def prepare(
+    scene: Scene, sensor: sensors.Sensor, wishes: Wishes, say, computer, fetch: Fetch
+) -> tuple[object, dict, dict[str, str]]:
     """The engine for the method, what must be known of the whole scene, and what the file shall say of it all."""
     ratio = scene.placement.ratio
     inputs = {"pan": scene.pan.path, "ms": ", ".join(dict.fromkeys(band.path for band in scene.ms))}
@@ -113,12 +134,12 @@ def prepare(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, say, computer)
     if wishes.method != NETWORK:
         engine = computer.classical(wishes.method, ratio, say)
         return engine, {} if wishes.method in UNFITTED else to_know(wishes.method, sensor, ratio), said
-    path = find_weights(wishes.weights, sensor.id, len(scene.ms), ratio)
-    card = weights.read_card(path)
+    path = catalogue.find(wishes.weights, sensor.id, len(scene.ms), ratio, fetch, say)
+    card = read_card(path)
     sampling = Sampling(wishes.device, wishes.steps, wishes.samples, wishes.seed)
     of_bands = groups_for(card, sensor, len(scene.ms), say)
     engine = computer.network(path, of_bands, sampling, say)
-    told = {"weights": card.id, "weights_sha256": weights.sha256_of(path), "steps": wishes.steps or card.steps}
+    told = {"weights": card.id, "weights_sha256": sha256_of(path), "steps": wishes.steps or card.steps}
     said |= told | {"seed": wishes.seed, "samples": wishes.samples}
     if card.base == "lms" and card.scale not in (SCENE, MOMENTS) and not card.arch.views:
         return engine, {}, said  # such weights ask nothing of the scene
@@ -131,31 +152,7 @@ def to_know(method: str, sensor: sensors.Sensor, ratio: float) -> dict:
     return {"method": method, "mtf": sensor.mtf, "ratio": ratio, "pan_mtf": sensor.pan_mtf}
 
 
-def find_weights(name: str, sensor: str, bands: int, ratio: float) -> Path:
-    """A weights file by path or by the id of a bundled one; auto: the bundled one that suits best.
-
-    That is one for the sensor, else a general one for so many bands, else a general one for groups of them.
-    """
-    if name != "auto":
-        bundled = RESOURCES / "weights" / f"{name}.safetensors"
-        return bundled if bundled.exists() else Path(name)
-    found = {path: weights.read_card(path) for path in sorted((RESOURCES / "weights").glob("*.safetensors"))}
-    suits = {path: card for path, card in found.items() if card.suits(ratio)}
-    for wanted in (
-        lambda card: card.sensor == sensor != sensors.GENERAL and len(card.bands) == bands,
-        lambda card: card.sensor == sensors.GENERAL and len(card.bands) == bands,
-        lambda card: card.sensor == sensors.GENERAL,
-    ):
-        fitting = [path for path, card in suits.items() if wanted(card)]
-        if fitting:
-            return fitting[0]
-    raise ConfigError(
-        f"there are no weights for {bands} bands at ratio {ratio:.3g}; name a file with --weights, "
-        "or choose a classical method, such as --method mtf-glp-fs"
-    )
-
-
-def groups_for(card: weights.Card, sensor: sensors.Sensor, bands: int, say) -> tuple[tuple[int, ...], ...]:
+def groups_for(card: Card, sensor: sensors.Sensor, bands: int, say) -> tuple[tuple[int, ...], ...]:
     """The groups in which general weights for another number of bands take them; none where none are needed."""
     size = len(card.bands)
     if bands == size or card.sensor != sensors.GENERAL:

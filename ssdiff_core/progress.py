@@ -67,6 +67,12 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
 
 
+def amount(count: float) -> str:
+    """Bytes in words."""
+    size, unit = next(((s, u) for s, u in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if count >= s), (1, "bytes"))
+    return f"{count / size:.3g} {unit}"
+
+
 def part(heard: Callable[[float], None], start: float, end: float) -> Callable[[float], None]:
     """What hears the share done of a part of the work, from start to end of the whole."""
     return lambda share: heard(start + (end - start) * share)

@@ -5,6 +5,7 @@ GDAL's errors become sentences here. A `Reader` holds open datasets and belongs 
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from osgeo import gdal, gdal_array, osr
 
-from . import warp
+from . import polygons, warp
 from .align import REACH, Shift, moved, of_scene
 from .blocks import Block, SceneStats, ms_under
 from .errors import GeometryError, RasterError, one_line
-from .grid import Grid, Placement, place, same_ground, snapped
+from .grid import Grid, Placement, cut, place, same_ground, snapped
 from .scene import Band, Scene
 from .window import Window
 
@@ -60,9 +61,12 @@ def bands_of(ms: str | Path | Sequence[str | Path]) -> dict[Band, Grid]:
 
 def open_raster(path: str) -> gdal.Dataset:
     try:
-        return gdal.OpenEx(path, gdal.OF_RASTER | gdal.OF_VERBOSE_ERROR)
+        source = gdal.OpenEx(path, gdal.OF_RASTER | gdal.OF_VERBOSE_ERROR)
     except RuntimeError as error:
         raise RasterError(f"{path} cannot be opened: {one_line(error)}") from None
+    with contextlib.suppress(RuntimeError):
+        source.GetProjection()  # GDAL 3.13 fails here, once, over a broken file beside the raster; the raster is whole
+    return source
 
 
 def look(path: str) -> tuple[list[Band], Grid]:
@@ -163,6 +167,7 @@ class Reader:
     def __init__(self, scene: Scene, stats: SceneStats | None = None):
         self.scene, self.stats = scene, stats or SceneStats()
         self._open: dict[str, gdal.Dataset] = {}
+        self._mask = None
 
     def read(self, core: Window, reach: int = 0, ms_halo: int = 0) -> Block:
         """A block around core (in PAN pixels, inside the scene) with what an engine wants to see around it.
@@ -177,7 +182,13 @@ class Reader:
         ms, seen = self._multispectral(Window(top, left, rows.stop - top, cols.stop - left))
         if seen is not None:
             ms = np.where(_grown(~seen), np.float32(np.nan), ms)
-        return Block(pan, ms, (at[0] + top * ratio, at[1] + left * ratio), ratio, window, core, valid, self.stats)
+        ms_at, wanted = (at[0] + top * ratio, at[1] + left * ratio), self._wanted(core) if scene.mask else None
+        return Block(pan, ms, ms_at, ratio, window, core, valid, self.stats, wanted)
+
+    def _wanted(self, core: Window) -> np.ndarray:
+        if self._mask is None:
+            self._mask = polygons.drawn(self.scene.mask, self.scene.pan_grid.crs)
+        return polygons.inside(self._mask, cut(self.scene.pan_grid, core))
 
     def _multispectral(self, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
         """All MS bands over a window of MS pixels, and where all are valid (None: everywhere)."""

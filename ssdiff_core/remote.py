@@ -15,6 +15,7 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -145,7 +146,7 @@ class Worker(_Closing):
             child.end()
             raise
         if message["type"] == "error":
-            raise _as_told(message, child.log)
+            raise _as_told(message, child)
         return message
 
     def _messages(self, child: Child, asker: Asker, patience: float) -> Iterator[dict]:
@@ -283,13 +284,14 @@ def _understood(line: bytes) -> dict | None:
     return message if isinstance(message, dict) and isinstance(message.get("type"), str) else None
 
 
-def _as_told(message: dict, log: str) -> SSDiffError:
+def _as_told(message: dict, child: Child) -> SSDiffError:
     """The error that the process met, as it would have been raised in this one."""
     kind = getattr(errors, str(message.get("kind")), None)
     sentence = str(message.get("sentence"))
     if isinstance(kind, type) and issubclass(kind, SSDiffError) and kind is not WorkerError:
         return kind(sentence)
-    return WorkerError(sentence, log)
+    time.sleep(TICK)  # what it said to nobody in particular comes another way
+    return WorkerError(sentence, child.log)
 
 
 def _hangs(child: Child, patience: float) -> str:

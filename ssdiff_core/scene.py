@@ -43,6 +43,8 @@ class Scene:
     "what the user should hear, once"
     warped: bool = False
     "whether MS has to be warped as it is read"
+    mask: str = ""
+    "polygons as WKT, in the CRS of PAN, outside of which nothing is wanted"
 
     @property
     def grid(self) -> Grid:
@@ -56,7 +58,7 @@ class Scene:
 
     @property
     def masked(self) -> bool:
-        return self.pan.masked or any(band.masked for band in self.ms) or self.warped
+        return self.pan.masked or any(band.masked for band in self.ms) or self.warped or bool(self.mask)
 
     @property
     def ground(self) -> Window:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .blocks import Block
 from .window import Window
-from .wire import Memory, read_arrays, read_block
+from .wire import Memory, arrays_of, read_arrays, read_block
 
 
 class Served:
@@ -24,8 +24,8 @@ class Served:
         with self._one:
             told = self._want({"window": astuple(core), "reach": reach, "ms_halo": ms_halo})
             block, _ = read_block(self._memory, told)
-            valid = None if block.valid is None else block.valid.copy()
-            return replace(block, pan=block.pan.copy(), ms=block.ms.copy(), valid=valid)
+            own = {name: array.copy() for name, array in arrays_of(block).items()}
+            return replace(block, **own)
 
     def over(self, image: int, window: Window) -> np.ndarray:
         with self._one:

@@ -80,7 +80,7 @@ class Service:
     def fuse(self, engine: int, block: dict, counts: dict | None = None) -> dict:
         """counts: of which type and with which nodata value the answer is to be, and then the sums of its bands too."""
         asked, answer = read_block(self._memory, block)
-        fused = self._find(engine).fuses.fuse(asked, self._progress)
+        fused = asked.cut_out(self._find(engine).fuses.fuse(asked, self._progress))
         if counts is None:
             answer[:] = fused
             return {}

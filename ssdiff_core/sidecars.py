@@ -10,7 +10,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from xml.etree import ElementTree
+from xml.parsers import expat
 
 from osgeo import gdal
 
@@ -66,8 +66,8 @@ def usual_names(file: str) -> list[str]:
 def parsed(text: str) -> Entries:
     """The entries of an XML document or of a text of groups and assignments; none of anything else."""
     if text.lstrip("\ufeff \r\n\t").startswith("<"):
-        with contextlib.suppress(ElementTree.ParseError, ValueError):
-            return list(_leaves(ElementTree.fromstring(text.encode())))
+        with contextlib.suppress(expat.ExpatError, ValueError):
+            return Leaves().of(text)
         return []
     return list(_assignments(text))
 
@@ -82,12 +82,37 @@ def band_names(entries: Entries) -> tuple[str, ...]:
     return tuple(dict.fromkeys(groups))
 
 
-def _leaves(element: ElementTree.Element, above: str = "") -> Iterator[tuple[str, str]]:
-    key = above + element.tag.rsplit("}", 1)[-1]
-    if len(element) == 0 and element.text and element.text.strip():
-        yield key, element.text.strip()
-    for child in element:
-        yield from _leaves(child, f"{key}.")
+class Leaves:
+    """What those elements of an XML document say that hold no others. It may declare no entities: they could swell."""
+
+    def __init__(self):
+        self.path: list[str] = []
+        self.text, self.is_leaf = "", False
+        self.found: Entries = []
+
+    def of(self, document: str) -> Entries:
+        parser = expat.ParserCreate("utf-8")
+        parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
+        parser.CharacterDataHandler, parser.EntityDeclHandler = self._more, _refuse
+        parser.Parse(document.encode(), True)
+        return self.found
+
+    def _start(self, tag: str, _attributes: dict[str, str]) -> None:
+        self.path.append(tag.rpartition(":")[2])
+        self.text, self.is_leaf = "", True
+
+    def _more(self, text: str) -> None:
+        self.text += text
+
+    def _end(self, _tag: str) -> None:
+        if self.is_leaf and self.text.strip():
+            self.found.append((".".join(self.path), self.text.strip()))
+        self.path.pop()
+        self.is_leaf = False
+
+
+def _refuse(name: str, *_what) -> None:
+    raise ValueError(f"the document declares the entity {name}")
 
 
 def _assignments(text: str) -> Iterator[tuple[str, str]]:

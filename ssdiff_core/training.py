@@ -23,8 +23,9 @@ from torch import Tensor
 
 from . import classical, diffusion, sensors, simulate, weights
 from .blocks import Block
+from .config import Config, T
 from .errors import ConfigError
-from .network import Config, SSNet, load_state, state_of, train_branch, widened, zeroed
+from .network import SSNet, load_state, state_of, train_branch, widened, zeroed
 from .pipeline import Line, Stopped
 from .statistics import Survey
 from .units import units
@@ -214,8 +215,8 @@ class State:
 
 
 def draw_t(n: int, noisiest: float, generator: torch.Generator) -> Tensor:
-    anywhere = torch.randint(0, diffusion.T, (n,), generator=generator)
-    return torch.where(torch.rand(n, generator=generator) < noisiest, torch.tensor(diffusion.T - 1), anywhere)
+    anywhere = torch.randint(0, T, (n,), generator=generator)
+    return torch.where(torch.rand(n, generator=generator) < noisiest, torch.tensor(T - 1), anywhere)
 
 
 def rate_at(step: int, stage: Stage) -> float:
@@ -344,7 +345,7 @@ class Trainer:
             seen = {key: value[:8].to(self.device) for key, value in seen.items()}
             noise = torch.randn(seen["residual"].shape, generator=torch.Generator().manual_seed(k)).to(self.device)
             with torch.inference_mode():
-                t = torch.full((1,), diffusion.T - 1, device=self.device)
+                t = torch.full((1,), T - 1, device=self.device)
                 x0 = net(noise, t, *(seen[key] for key in ("lms", "pan", "ms")))
             error = (x0 * self.sigma - seen["residual"]).square().mean() / seen["residual"].square().mean()
             shares.append(float(error.sqrt()))

@@ -9,12 +9,9 @@ import torch
 from torch import Tensor
 
 from .blocks import SceneStats
+from .card import MOMENTS, SCENE
 from .errors import BlockError
 
-SCENE = "scene"
-"bands and PAN over one number that the scene's bright pixels give: their ratios stay what they are"
-MOMENTS = "moments"
-"each band, and PAN, about its own mean over its own spread: all sensors and skies look alike"
 LEAST = 1e-3
 "of its mean: what a spread is at least, so that a scene of one colour is not all noise"
 SPREADS = 8.0

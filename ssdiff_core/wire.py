@@ -106,7 +106,7 @@ def write_arrays(memory: Memory, arrays: Mapping[str, np.ndarray], answer: np.nd
 
     answer: any array of the type and shape that it will have.
     """
-    held = {name: np.asarray(array) for name, array in arrays.items() if array is not None}
+    held = {name: np.asarray(array) for name, array in arrays.items()}
     shapes = {name: (array.dtype, array.shape) for name, array in held.items()}
     places, size = lay_out(shapes | ({} if answer is None else {"answer": (answer.dtype, answer.shape)}))
     memory.reserve(size)
@@ -126,16 +126,21 @@ def write_block(memory: Memory, block: Block, answer: np.dtype | None = None) ->
 
     answer: of which type counts or values over the block's core are to be answered, if any.
     """
-    arrays = {"pan": block.pan, "ms": block.ms, "valid": block.valid}
     room = None if answer is None else np.broadcast_to(np.zeros((), answer), (len(block.ms), *block.core.shape))
     return {
-        **write_arrays(memory, arrays, room),
+        **write_arrays(memory, arrays_of(block), room),
         "ms_at": [float(at) for at in block.ms_at],
         "ratio": float(block.ratio),
         "window": [int(n) for n in astuple(block.window)],
         "core": [int(n) for n in astuple(block.core)],
         "stats": asdict(block.stats),
     }
+
+
+def arrays_of(block: Block) -> dict[str, np.ndarray]:
+    """All arrays that a block holds."""
+    named = ((name, getattr(block, name)) for name in ("pan", "ms", "valid", "wanted"))
+    return {name: array for name, array in named if array is not None}
 
 
 def read_block(memory: Memory, told: Mapping) -> tuple[Block, np.ndarray | None]:

@@ -83,7 +83,7 @@ class Voice:
             heart.join()
 
 
-def serve(requests: queue.Queue, voice: Voice, memory: int, idle: float) -> None:
+def serve(inbox: queue.Queue, voice: Voice, memory: int, idle: float) -> None:
     """Answers requests until one is `bye`, or none comes any more."""
     with voice.alive():  # to import torch takes a while
         from .service import Service
@@ -91,11 +91,11 @@ def serve(requests: queue.Queue, voice: Voice, memory: int, idle: float) -> None
 
     def want(what: dict) -> dict:
         voice.tell("want", what=what)
-        return json.loads(requests.get())
+        return json.loads(inbox.get())
 
     service = Service(Memory.inherited(memory), voice.say, voice.progress, want)
     with contextlib.suppress(queue.Empty):
-        while answer(service, voice, requests.get(timeout=idle)):
+        while answer(service, voice, inbox.get(timeout=idle)):
             pass
     voice.tell("bye")
 
@@ -131,10 +131,10 @@ def own_stdout():
     return out
 
 
-def listen(requests: queue.Queue) -> None:
+def listen(inbox: queue.Queue) -> None:
     """Hands on the lines of standard input. Its end is the end, in the middle of a computation too."""
     for line in sys.stdin.buffer:
-        requests.put(line)
+        inbox.put(line)
     os._exit(0)
 
 
@@ -143,13 +143,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--memory", type=int, required=True, help="the open file that blocks are handed over in")
     parser.add_argument("--idle", type=float, default=IDLE, help="seconds without a request after which it ends")
     options = parser.parse_args(arguments)
-    voice, requests = Voice(own_stdout()), queue.Queue()
+    voice, inbox = Voice(own_stdout()), queue.Queue()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the program that asks
-    threading.Thread(target=listen, args=(requests,), daemon=True).start()
+    threading.Thread(target=listen, args=(inbox,), daemon=True).start()
     for name, value in PATIENT.items():  # torch reads it when it is imported
         os.environ.setdefault(name, value)
     try:
-        serve(requests, voice, options.memory, options.idle)
+        serve(inbox, voice, options.memory, options.idle)
     except (ImportError, OSError) as error:  # OSError: a library that torch brings cannot be loaded; or nobody listens
         traceback.print_exc()
         with contextlib.suppress(OSError):

@@ -11,7 +11,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..ssdiff_core import doctor, managed, places, wheels
+from ..ssdiff_core import doctor, managed, wheels
 from ..ssdiff_core.errors import Cancelled, SSDiffError
 from . import network, runtime, settings
 
@@ -76,7 +76,7 @@ class InstallRuntime(QgsProcessingAlgorithm):
 
     def prepareAlgorithm(self, parameters, context, feedback):
         settings.cache()
-        self.variables = network.variables(places.runtime())
+        self.variables = network.variables()
         return True
 
     def processAlgorithm(self, parameters, context, feedback):

@@ -1,10 +1,21 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from qgis.core import QgsProcessingProvider
+from qgis.PyQt.QtGui import QIcon
 
 from . import settings
+from .align import Align
+from .assess import Assess
 from .diagnostics import Diagnostics
+from .downloadweights import DownloadWeights
 from .installruntime import InstallRuntime
+from .pansharpen import Pansharpen
+from .pansharpenclassical import PansharpenClassical
+
+ICON = str(Path(__file__).parents[1] / "resources" / "icon.svg")
+ALGORITHMS = (Pansharpen, PansharpenClassical, Assess, Align, DownloadWeights, InstallRuntime, Diagnostics)
 
 
 class Provider(QgsProcessingProvider):
@@ -17,6 +28,12 @@ class Provider(QgsProcessingProvider):
     def longName(self):
         return self.tr("SSDiff pansharpening")
 
+    def icon(self):
+        return QIcon(ICON)
+
+    def svgIconPath(self):
+        return ICON
+
     def load(self):
         settings.add()
         return super().load()
@@ -27,5 +44,5 @@ class Provider(QgsProcessingProvider):
     def loadAlgorithms(self):
         """Also when options have changed, hence the cache."""
         settings.cache()
-        self.addAlgorithm(Diagnostics())
-        self.addAlgorithm(InstallRuntime())
+        for algorithm in ALGORITHMS:
+            self.addAlgorithm(algorithm())

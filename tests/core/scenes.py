@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from golden import published_state
 
 from ssdiff_core import classical
 from ssdiff_core.blocks import Block, SceneStats
-from ssdiff_core.network import Config, SSNet, from_published
-from ssdiff_core.weights import Card, Weights
+from ssdiff_core.card import Card
+from ssdiff_core.config import VIEWS, Config
+from ssdiff_core.network import SSNet, from_published, load_state, state_of, widened
+from ssdiff_core.statistics import Survey
+from ssdiff_core.weights import Weights
 from ssdiff_core.window import Window
 
 SAMPLE = Path(__file__).parents[2] / "resources" / "sample" / "eureka.npz"
@@ -75,4 +79,32 @@ def stiff_weights(bands=4, base="mtf-glp-fs", ratio=4, tile=64, scale="scene", s
     )
 
 
-__all__ = ["SAMPLE", "SceneStats", "sample_scene", "scene_of", "smooth_scene", "stiff_weights"]
+def with_views(weights: Weights) -> Weights:
+    """The same weights, but that they look at all views there are, and answer something to them."""
+    had, arch = weights.card.arch, replace(weights.card.arch, views=VIEWS)
+    state, generator = widened(state_of(weights.net), had, arch), torch.Generator().manual_seed(1)
+    state["spatial_stem.conv_in.weight"][:, had.guides : len(arch.seen)].normal_(std=0.3, generator=generator)
+    for name, tensor in state.items():
+        if not tensor.any():  # what is not learnt looks at nothing
+            state[name] = torch.empty_like(tensor).normal_(std=0.1, generator=generator)
+    net = SSNet(arch).eval().requires_grad_(False)
+    load_state(net, state)
+    return Weights(replace(weights.card, arch=arch), net)
+
+
+def surveyed(scene: Block, mtf=None, of_bands=()) -> Block:
+    """The scene with what weights on MTF-GLP-FS that look at all views must know of it."""
+    survey = Survey("mtf-glp-fs", mtf or scene.stats.mtf, scene.ratio, "cubic", views=VIEWS, groups=tuple(of_bands))
+    return replace(scene, stats=survey.stats(survey.gather(scene)))
+
+
+__all__ = [
+    "SAMPLE",
+    "SceneStats",
+    "sample_scene",
+    "scene_of",
+    "smooth_scene",
+    "stiff_weights",
+    "surveyed",
+    "with_views",
+]

@@ -16,6 +16,8 @@ from ssdiff_core.classical import Classical
 from ssdiff_core.errors import BlockError, ConfigError
 from ssdiff_core.ground import Ground
 from ssdiff_core.kernels import KERNELS, REACH, interpolation
+from ssdiff_core.masks import filled
+from ssdiff_core.methods import BASES
 from ssdiff_core.methods import CLASSICAL as METHODS
 from ssdiff_core.resample import take_rows
 from ssdiff_core.statistics import Histogram, Moments, Survey, nonnegative
@@ -29,7 +31,7 @@ def base_of(block, name="mtf-glp-fs", kernel="cubic"):
 
 
 @pytest.mark.parametrize(("ratio", "ms_at"), [(4, (1.5, 1.5)), (4, (2.0, 2.0)), (2, (0.0, 0.5)), (4, (-0.83, 3.1))])
-@pytest.mark.parametrize("base", classical.BASES)
+@pytest.mark.parametrize("base", BASES)
 def test_a_ramp_stays_a_ramp_at_the_phase_of_the_geometry(ratio, ms_at, base):
     """Half a pixel of error anywhere would show as half a count."""
     rows, cols = np.mgrid[:160, :160].astype(np.float32)
@@ -319,6 +321,51 @@ def test_the_engine_and_the_base_of_a_network_agree():
     scene, survey = smooth_scene(160, 160), Survey("lms", MTF[:4])
     np.testing.assert_allclose(Classical("mtf-glp-fs").fuse(scene), base_of(scene).numpy(), atol=0.02)
     assert survey.stats(survey.gather(scene)).scale == pytest.approx(scene.stats.scale, rel=3e-4)
+
+
+VIEWING = Survey("mtf-glp-fs", MTF[:4], views=("bt-h",))
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_one_pass_tells_what_a_network_with_views_needs_as_passes_of_their_own_would(holes):
+    scene = with_holes(smooth_scene(150, 170)) if holes else smooth_scene(150, 170)
+    of_base, of_view = (Classical(method).survey(MTF[:4]) for method in ("mtf-glp-fs", "bt-h"))
+    both, base, view = (survey.stats(survey.gather(scene)) for survey in (VIEWING, of_base, of_view))
+    assert (both.haze, both.limits, both.mtf) == (view.haze, base.limits, base.mtf)
+    near = 0.01 if holes else 1e-6  # a sample counts if all who look at it know it
+    for stats, names in ((view, ("weights", "match", "caps")), (base, ("gains", "means", "spreads"))):
+        for name in names:
+            np.testing.assert_allclose(getattr(both, name), getattr(stats, name), rtol=near)
+
+
+def test_what_a_network_sees_of_a_scene_does_not_depend_on_how_the_pass_cuts_it():
+    scene = with_holes(smooth_scene(150, 170))
+    whole = VIEWING.stats(VIEWING.gather(scene))
+    cut = VIEWING.stats(functools.reduce(lambda a, b: a + b, map(VIEWING.gather, pieces(scene, 61, VIEWING))))
+    for name in ("gains", "means", "spreads", "haze", "weights", "match", "caps"):
+        np.testing.assert_allclose(getattr(cut, name), getattr(whole, name), rtol=1e-5)
+
+
+@pytest.mark.parametrize("scene", [smooth_scene(150, 170), with_holes(smooth_scene(150, 170)), at_a_ratio(2.5)])
+def test_the_engine_and_the_view_of_a_network_agree(scene):
+    engine = Classical("bt-h", scene.ratio)
+    scene = surveyed(scene, engine)
+    scene = replace(scene, stats=replace(scene.stats, limits=()))  # a view is not held to them
+    pan_ok, ms_ok = scene.masks()
+    ms = torch.from_numpy(filled(scene.ms, ms_ok, REACH["cubic"]))
+    seen = classical.bt_h(scene, torch.from_numpy(np.where(pan_ok, scene.pan, 0)), ms, "cubic").numpy()
+    expected = engine.fuse(scene)
+    np.testing.assert_allclose(np.where(np.isnan(expected), np.nan, seen), expected, atol=0.02)
+
+
+def test_where_ms_is_black_the_view_is_too_whatever_pan_shows():
+    scene = smooth_scene(150, 170)
+    darkest = scene.ms.min((1, 2)) - 0.3
+    scene.ms[:, 10:25, 10:25] = darkest[:, None, None]
+    scene = surveyed(scene, Classical("bt-h"))
+    stats = replace(scene.stats, haze=tuple(map(float, darkest)))  # to the last bit
+    seen = classical.bt_h(replace(scene, stats=stats), *map(torch.from_numpy, (scene.pan, scene.ms)), "cubic")
+    assert (seen[:, 48:92, 48:92] == torch.from_numpy(darkest)[:, None, None]).all()
 
 
 def test_without_statistics_a_method_says_so():

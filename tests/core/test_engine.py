@@ -10,11 +10,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenes import SAMPLE, sample_scene, scene_of, smooth_scene, stiff_weights
+from scenes import SAMPLE, sample_scene, scene_of, smooth_scene, stiff_weights, surveyed, with_views
 
-from ssdiff_core import classical, devices
+from ssdiff_core import devices
 from ssdiff_core.engine import PIECE, Engine, half_if_close
 from ssdiff_core.errors import BlockError, ConfigError, DeviceError
+from ssdiff_core.methods import BASES
 from ssdiff_core.noise import normal
 from ssdiff_core.units import full_scale
 from ssdiff_core.window import Window
@@ -66,6 +67,23 @@ def test_with_less_around_it_a_block_would_show(sample_weights, monkeypatch):
     whole = worker.fuse(replace(scene, core=core))
     monkeypatch.setattr(Engine, "reach", 40)
     assert differ(worker.fuse(scene.crop(core, worker.reach, worker.ms_halo)), whole, scene) > 2 * SAME
+
+
+@pytest.mark.parametrize(("base", "scale"), [("lms", "scene"), ("mtf-glp-fs", "moments")])
+def test_blocks_do_not_show_where_the_network_sees_another_fusion_too(base, scale):
+    """Around holes, in the dark, and where MS is black."""
+    scene = smooth_scene(120, 130, origin=(-37, 1003))
+    ms, valid = scene.ms.copy(), np.ones(scene.pan.shape, bool)
+    ms[:, 18:28, 3:12] = ms.min((1, 2))[:, None, None]
+    ms[1, 2:5, 20:26] = np.nan
+    valid[30:60, 40:90] = False
+    scene = surveyed(replace(scene, ms=ms, valid=valid))
+    blind = engine(stiff_weights(tile=32, base=base, scale=scale))
+    worker = engine(with_views(stiff_weights(tile=32, base=base, scale=scale)))
+    assert worker.reach == blind.reach
+    whole = worker.fuse(scene)
+    assert differ(in_parts(worker, scene, [31, 77], [5, 64]), whole, scene) < SAME
+    assert differ(blind.fuse(scene), whole, scene) > 100 * SAME
 
 
 @settings(max_examples=4)
@@ -221,8 +239,9 @@ def test_what_is_masked_never_touches_what_is_not(poison):
     valid[20:50, 30:75] = False
     quiet, loud = scene.pan.copy(), scene.pan.copy()
     quiet[~valid], loud[~valid] = 0, poison
-    a, b = (engine().fuse(replace(scene, pan=pan, valid=valid)) for pan in (quiet, loud))
-    assert differ(a, b, scene) == 0
+    for weights in (stiff_weights(), with_views(stiff_weights(base="lms"))):
+        a, b = (engine(weights).fuse(surveyed(replace(scene, pan=pan, valid=valid))) for pan in (quiet, loud))
+        assert differ(a, b, scene) == 0
 
 
 def test_a_hole_does_not_stand_out_around_itself():
@@ -446,10 +465,10 @@ needs_cuda = pytest.mark.skipif(devices.prove("cuda") is not None, reason="no CU
 
 
 @needs_cuda
-@pytest.mark.parametrize("base", classical.BASES)
+@pytest.mark.parametrize("base", BASES)
 def test_cuda_answers_what_the_cpu_answers(base, sample_weights):
-    scene = smooth_scene(300, 500)
-    weights = stiff_weights(base=base)
+    scene = surveyed(smooth_scene(300, 500))
+    weights = with_views(stiff_weights(base=base))
     exact = Engine(weights, "cuda", precision="float32", steps=2, piece=144).fuse(scene)
     assert differ(exact, engine(weights, steps=2).fuse(scene), scene) < 1e-4
     scene = sample_scene()
@@ -503,6 +522,8 @@ def test_blocks_that_do_not_fit_are_refused():
     for gains in ((), (np.nan,) * 4):
         with pytest.raises(BlockError, match="stand on mtf-glp-fs"):
             engine().fuse(replace(scene, stats=replace(scene.stats, gains=gains)))
+    with pytest.raises(BlockError, match="'stiff' look at bt-h; the block brings no statistics for it"):
+        engine(with_views(stiff_weights())).fuse(scene)
     with pytest.raises(BlockError, match="PAN is 2 times finer than MS, weights 'stiff' are for 4"):
         engine().fuse(smooth_scene(64, 64, ratio=2))
     with pytest.raises(BlockError, match="PAN is"):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scenes import smooth_scene, stiff_weights
+from scenes import smooth_scene, stiff_weights, surveyed, with_views
 
 from ssdiff_core.engine import Engine
+from ssdiff_core.errors import BlockError
 from ssdiff_core.groups import Grouped, groups, only
 
 
@@ -41,6 +42,40 @@ def test_each_band_is_what_its_group_gives(bands):
         for place, band in enumerate(group):
             if group.index(band) == place and not any(band in g for g in of_bands[: of_bands.index(group)]):
                 assert np.array_equal(fused[band], alone[place])
+
+
+MTF = (0.34, 0.32, 0.30, 0.22, 0.27, 0.29)
+
+
+@pytest.mark.parametrize(("bands", "wavelengths"), [(3, ()), (6, ()), (6, (480, 830, 550, 660, 705, 740))])
+def test_of_each_group_that_is_known_which_is_known_of_a_scene_of_those_bands(bands, wavelengths):
+    scene, of_bands = smooth_scene(56, 60, bands=bands), groups(bands, 4, wavelengths)
+    known = surveyed(scene, MTF[:bands], of_bands)
+    for k, group in enumerate(of_bands):
+        picked = tuple(MTF[band] for band in group)
+        alone = surveyed(replace(scene, ms=scene.ms[list(group)]), picked).stats
+        found = only(known, group, k).stats
+        for name in ("means", "spreads", "gains", "haze", "limits", "weights", "match", "caps"):
+            np.testing.assert_allclose(getattr(found, name), getattr(alone, name), rtol=1e-7, err_msg=name)
+
+
+def test_groups_see_the_fusion_of_their_own_bands():
+    scene, of_bands = smooth_scene(56, 60, bands=6), groups(6, 4)
+    engine = Engine(with_views(stiff_weights(tile=32, scale="moments")), "cpu")
+    fused = Grouped(engine, of_bands).fuse(surveyed(scene, MTF, of_bands))
+    for group in of_bands:
+        picked = tuple(MTF[band] for band in group)
+        alone = engine.fuse(surveyed(replace(scene, ms=scene.ms[list(group)]), picked))
+        others = engine.fuse(only(surveyed(scene, MTF, reversed(of_bands)), group, of_bands.index(group)))
+        for band in group:
+            np.testing.assert_allclose(fused[band], alone[group.index(band)], atol=0.01)
+            assert np.abs(fused[band] - others[group.index(band)]).max() > 0.1
+
+
+def test_groups_that_were_not_surveyed_as_such_are_refused():
+    scene = surveyed(smooth_scene(56, 60, bands=6))
+    with pytest.raises(BlockError, match="no statistics for it"):
+        Grouped(Engine(with_views(stiff_weights(tile=32)), "cpu"), groups(6, 4)).fuse(scene)
 
 
 def test_a_hole_in_one_band_is_a_hole_in_all():

@@ -6,8 +6,9 @@ import torch
 from golden import answers, inputs, published_state, wave
 
 from ssdiff_core import bench, network
+from ssdiff_core.config import Config
 from ssdiff_core.errors import ConfigError, WeightsError
-from ssdiff_core.network import Config, SSNet, from_published, load_state, state_of, train_branch
+from ssdiff_core.network import SSNet, from_published, load_state, state_of, train_branch
 
 
 @pytest.mark.parametrize("bands", [4, 8])

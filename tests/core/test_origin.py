@@ -166,7 +166,10 @@ def test_wavelengths_tell_the_bands(tmp_path, fuse):
     assert offsets(image) == [1500, 1000, 500, 0]
 
 
-@pytest.mark.parametrize("text", ["", "<broken", "<a><b/></a>", "no = ", "\0\1\2", "END_GROUP = X\n=\n"])
+SWELLING = '<!DOCTYPE a [<!ENTITY b "c"><!ENTITY d "&b;&b;">]><a>&d;</a>'
+
+
+@pytest.mark.parametrize("text", ["", "<broken", "<a><b/></a>", "no = ", "\0\1\2", "END_GROUP = X\n=\n", SWELLING])
 def test_files_that_say_nothing_do_no_harm(tmp_path, fuse, text):
     pan, ms = gaofen(tmp_path)
     ms.with_suffix(".xml").write_text(text)
@@ -178,6 +181,7 @@ def test_groups_and_elements_become_dotted_keys():
     entries = sidecars.parsed('a = 1;\nBEGIN_GROUP = G\n\tb = "x";\nEND_GROUP = G\nc = 2;\nEND;\n')
     assert entries == [("a", "1"), ("G.b", "x"), ("c", "2")]
     assert sidecars.parsed("<a xmlns='u'><b>1</b><c><b>2</b></c></a>") == [("a.b", "1"), ("a.c.b", "2")]
+    assert sidecars.parsed("<p:a xmlns:p='u'> <b> 1 &amp; 2 </b> more</p:a>") == [("a.b", "1 & 2")]
 
 
 def test_nothing_is_recognised_where_bands_are_too_few_to_tell(tmp_path, fuse):

@@ -3,16 +3,14 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from files import ramps, read, write
 from osgeo import gdal
-from scenes import SAMPLE, stiff_weights
+from scenes import SAMPLE, stiff_weights, with_views
 
-from ssdiff_core import pansharpen, weights
-from ssdiff_core.errors import ConfigError
+from ssdiff_core import weights
 from ssdiff_core.network import state_of
 
 PAN_AT = (400_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6)
@@ -121,6 +119,7 @@ FAILURES = {
     "the extent .* does not touch PAN": ["--extent", "0,0,1,1"],
     "band 9 was asked for": ["--bands", "9"],
     r"nowhere\.safetensors": ["--weights", "nowhere.safetensors"],
+    "there are no weights 'nowhere': take general-4": ["--weights", "nowhere"],
     "nodata -5 does not fit in uint16": ["--method", "exp", "--nodata", "-5"],
     "0 steps were asked for": ["--steps", "0"],
 }
@@ -138,50 +137,28 @@ def test_what_cannot_be_done_is_one_sentence_and_leaves_nothing(sample, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.fixture
-def bundled(tmp_path, monkeypatch):
-    """Weights as they might be bundled: for QuickBird, for any four bands, for any eight, and for Landsat's ratio."""
-    (tmp_path / "weights").mkdir()
-    for name, sensor, bands, ratio in (
-        ("a-qb", "qb", 4, 4),
-        ("b-general-4", "general", 4, 4),
-        ("c-general-8", "general", 8, 4),
-        ("d-landsat", "landsat89", 4, 2),
-    ):
-        made = stiff_weights(bands=bands, ratio=ratio, tile=16, base="lms")
-        card = replace(made.card, id=name, sensor=sensor)
-        weights.save(tmp_path / "weights" / f"{name}.safetensors", state_of(made.net), card)
-    monkeypatch.setattr(pansharpen, "RESOURCES", tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("sensor", "bands", "ratio", "chosen"),
-    [
-        ("qb", 4, 4, "a-qb"),
-        ("ikonos", 4, 4, "b-general-4"),
-        ("general", 4, 4.1, "b-general-4"),
-        ("qb", 3, 4, "b-general-4"),
-        ("wv3", 8, 4, "c-general-8"),
-        ("landsat89", 4, 2, "d-landsat"),
-    ],
-)
-def test_the_weights_that_suit_best_are_chosen(bundled, sensor, bands, ratio, chosen):
-    assert pansharpen.find_weights("auto", sensor, bands, ratio).stem == chosen
-
-
-def test_weights_can_be_named_and_may_be_missing(bundled):
-    assert pansharpen.find_weights("c-general-8", "qb", 4, 4).stem == "c-general-8"
-    assert pansharpen.find_weights("mine.safetensors", "qb", 4, 4).name == "mine.safetensors"
-    with pytest.raises(ConfigError, match="there are no weights for 4 bands at ratio 3"):
-        pansharpen.find_weights("auto", "general", 4, 3)
-
-
 def test_three_bands_are_fused_with_weights_for_four(sample, tmp_path):
     said = ssdiff("pansharpen", *sample[:2], tmp_path / "o.tif", "--bands", "3,2,1", "--progress", "none").stderr
     assert "the 3 of MS are fused in 1 group" in said
     ssdiff("pansharpen", *sample[:2], tmp_path / "exp.tif", "--bands", "3,2,1", "--method", "exp")
     truth = sample[2][2::-1]
     assert ergas(read(tmp_path / "o.tif"), truth) < 0.75 * ergas(read(tmp_path / "exp.tif"), truth)
+
+
+def test_what_weights_look_at_is_fitted_to_the_scene_and_to_the_groups_of_its_bands(sample, tmp_path):
+    seeing = with_views(stiff_weights(tile=16))
+    weights.save(tmp_path / "w.safetensors", state_of(seeing.net), seeing.card)
+    asked = (
+        "--bands",
+        "4,2,1,3,2",
+        "--weights",
+        tmp_path / "w.safetensors",
+        "--extent",
+        "400000,4499970,400030,4500000",
+    )
+    said = ssdiff("pansharpen", *sample[:2], tmp_path / "o.tif", *asked, "--progress", "none").stderr
+    assert "the 5 of MS are fused in 2 group(s) of 4" in said
+    assert read(tmp_path / "o.tif").shape == (5, 50, 50)
 
 
 def test_an_input_is_never_overwritten(sample):

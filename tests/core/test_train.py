@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 from osgeo import gdal
-from scenes import smooth_scene
+from scenes import smooth_scene, surveyed
 
 from ssdiff_core import cli, imagery, weights
 from ssdiff_core.engine import Engine
@@ -122,3 +122,8 @@ def test_training_begins_with_what_other_weights_have_learnt(recipe, tmp_path):
     assert begun.card.residual_sigma == learnt.card.residual_sigma
     for name, tensor in learnt.net.state_dict().items():
         assert tensor.equal(begun.net.state_dict()[name]), name
+    none.write_text('views = ["bt-h"]' + none.read_text())
+    assert cli.main([*words, "--start", str(first)]) == 0
+    seeing, scene = weights.load(then), surveyed(smooth_scene(48, 48))
+    assert seeing.card.arch.views == ("bt-h",)
+    assert np.abs(Engine(seeing, "cpu").fuse(scene) - Engine(begun, "cpu").fuse(scene)).max() < 1e-3

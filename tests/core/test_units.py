@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scenes import scene_of, smooth_scene, stiff_weights
+from scenes import scene_of, smooth_scene, stiff_weights, surveyed
 
 from ssdiff_core.blocks import SceneStats
 from ssdiff_core.engine import Engine
 from ssdiff_core.errors import BlockError
+from ssdiff_core.network import state_of
 from ssdiff_core.units import units
 
 
@@ -41,24 +42,27 @@ def test_a_scene_of_one_colour_is_no_amplified_noise():
     assert own.ones.item() == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("guides", [1, 2])
-def test_another_gain_and_haze_of_each_band_and_of_pan_change_nothing_but_that(guides):
+@pytest.mark.parametrize(("guides", "views"), [(1, ()), (2, ()), (2, ("bt-h",))])
+def test_another_gain_and_haze_of_each_band_and_of_pan_change_nothing_but_that(guides, views):
     """A scene in other counts is fused to the same image in those counts: no sensor needs its own training for that."""
-    scene = smooth_scene(80, 100)
+    scene = surveyed(smooth_scene(80, 100))
     gains, haze = np.array([0.2, 3, 1, 7], np.float32)[:, None, None], np.array([0, 500, 90, 20], np.float32)
-    other = scene_of(scene.pan * 2.5 + 300, scene.ms * gains + haze[:, None, None])
-    weights = engine_with(guides)
+    other = surveyed(scene_of(scene.pan * 2.5 + 300, scene.ms * gains + haze[:, None, None]))
+    weights = engine_with(guides, views)
     one, two = weights.fuse(scene), weights.fuse(other)
     spread = one.std((1, 2), keepdims=True)
     assert np.abs((two - haze[:, None, None]) / gains - one).max() < 2e-3 * spread.max()
     assert np.abs(one - one.mean((1, 2), keepdims=True)).max() > 0.5 * spread.max()
 
 
-def engine_with(guides: int) -> Engine:
+def engine_with(guides: int, views=()) -> Engine:
     weights = stiff_weights(tile=32)
-    config = replace(weights.card.arch, guides=guides, keys=8)
+    config = replace(weights.card.arch, guides=guides, views=views, keys=8)
     torch.manual_seed(1)
     net = type(weights.net)(config).eval().requires_grad_(False)
+    for tensor in state_of(net).values():
+        if not tensor.any():  # an untrained network does not look at PAN
+            tensor.normal_(std=0.1)
     return Engine(replace(weights, card=replace(weights.card, arch=config, scale="moments"), net=net), "cpu")
 
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 from golden import answers, inputs, published_state
-from scenes import stiff_weights
+from scenes import stiff_weights, with_views
 
 from ssdiff_core import weights
+from ssdiff_core.card import read_card
 from ssdiff_core.errors import WeightsError
 from ssdiff_core.network import state_of
-from ssdiff_core.weights import load, read_card, save
+from ssdiff_core.weights import load, save
 
 
 @pytest.fixture
@@ -48,6 +49,22 @@ def test_the_header_is_flat_strings_under_the_agreed_names(made):
     names = "id sensor bands wavelengths_nm ratio scale residual_sigma base tile steps arch training scores licence"
     assert set(names.split()) <= set(header)
     assert all(isinstance(value, str) for value in header.values())
+
+
+def test_files_from_before_there_were_views_have_none_and_those_with_come_back(made, tmp_path):
+    path, card, source = made
+
+    def older(header, body):
+        arch = json.loads(header["__metadata__"]["arch"])
+        assert arch.pop("views") == []
+        header["__metadata__"]["arch"] = json.dumps(arch)
+
+    tamper(path, older)
+    assert load(path).card == card
+    seeing = with_views(source)
+    save(tmp_path / "v.safetensors", state_of(seeing.net), seeing.card)
+    assert load(tmp_path / "v.safetensors").card.arch.views == ("bt-h",)
+    assert load(tmp_path / "v.safetensors").card == seeing.card
 
 
 def test_half_precision_is_read_as_single(made, tmp_path):
@@ -110,8 +127,9 @@ FAULTS = {
     "header has no 'tile'": lambda header, body: header["__metadata__"].pop("tile"),
     "positive whole numbers": set_meta(arch='{"bands": 4.0}'),
     "not three multiples": set_meta(arch='{"widths": [32, 64]}'),
+    "views are .*each may be there once": set_meta(arch='{"views": ["gsa"]}'),
     "dropout is 5": set_meta(arch='{"dropout": 5}'),
-    "recursion": set_meta(scores="[" * 100_000 + "]" * 100_000),
+    "recursion|overflow": set_meta(scores="[" * 100_000 + "]" * 100_000),
     r"2 wavelengths": set_meta(wavelengths_nm="[1, 2]"),
     r"embed\.0\.bias has shape \(2, 256\), not \(512,\)": reshape,
     r"head\.0\.bias holds NaN": poison,

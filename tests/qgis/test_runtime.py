@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from pathlib import Path
 
 import pytest
 import standins
@@ -276,8 +277,6 @@ for read_it in (settings.device, settings.memory, lambda: ProcessingConfig.setSe
 # --- the network -----------------------------------------------------------------------------------------------------
 
 PROXY = """
-import os
-from pathlib import Path
 from qgis.core import QgsNetworkAccessManager, QgsSettings
 from ssdiff.ssdiff_qgis import network
 values = {"proxyEnabled": True, "proxyType": "HttpProxy", "proxyHost": "proxy.example", "proxyPort": "3128",
@@ -285,7 +284,7 @@ values = {"proxyEnabled": True, "proxyType": "HttpProxy", "proxyHost": "proxy.ex
 for name, value in values.items():
     QgsSettings().setValue("proxy/" + name, value)
 QgsNetworkAccessManager.instance().setupDefaultProxyAndCache()
-found = network.variables(Path(os.environ["FOLDER"]))
+found = network.variables()
 QgsSettings().remove("proxy")
 answer = found
 """
@@ -295,13 +294,13 @@ NO_NETWORK = dict.fromkeys(
 
 
 def test_an_installer_hears_of_the_proxy_of_qgis_and_of_the_authorities_it_trusts(in_qgis, tmp_path):
-    found = in_qgis(PROXY, FOLDER=str(tmp_path), **NO_NETWORK)
+    found = in_qgis(PROXY, SSDIFF_CACHE=str(tmp_path), **NO_NETWORK)
     assert found["HTTPS_PROXY"] == found["HTTP_PROXY"] == "http://me%40work:p%2Fw%3Ad@proxy.example:3128"
     assert "intern.example" in found["NO_PROXY"].split(",")
-    assert "BEGIN CERTIFICATE" in (tmp_path / "authorities.pem").read_text()
-    assert found["SSL_CERT_FILE"] == found["PIP_CERT"] == str(tmp_path / "authorities.pem")
+    assert "BEGIN CERTIFICATE" in Path(found["SSL_CERT_FILE"]).read_text()
+    assert found["SSL_CERT_FILE"] == found["PIP_CERT"]
 
 
 def test_what_the_environment_says_of_proxy_and_authorities_wins(in_qgis, tmp_path):
     given = {**NO_NETWORK, "HTTPS_PROXY": "http://other.example:8080", "SSL_CERT_FILE": "/etc/ssl/mine.pem"}
-    assert in_qgis(PROXY, FOLDER=str(tmp_path), **given) == {}
+    assert in_qgis(PROXY, SSDIFF_CACHE=str(tmp_path), **given) == {}

@@ -1,0 +1,165 @@
+"""`ssdiff weights` on the command line: its arguments, and what it prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from . import catalogue, places, progress
+from .errors import SSDiffError, WeightsError
+
+ALL = "all"
+
+
+def add(commands) -> None:
+    """Adds the commands to a parser's."""
+    actions = commands.add_parser("weights", help="weights: which there are, fetch, check, import").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    show = actions.add_parser("list", help="which weights there are, and where")
+    show.add_argument("--json", action="store_true")
+    show.set_defaults(run=run_list)
+    get = actions.add_parser("get", help="fetch weights, if they are not here, and print where they lie")
+    get.add_argument("ids", nargs="+", metavar="ID", help="of weights that were published, or all")
+    get.add_argument("--progress", default="auto", choices=progress.KINDS)
+    get.set_defaults(run=run_get)
+    verify = actions.add_parser("verify", help="read weights whole and compare them with what was published")
+    verify.add_argument("what", nargs="?", metavar="ID|FILE", help="shows its card (default: all that are here)")
+    verify.add_argument("--json", action="store_true")
+    verify.set_defaults(run=run_verify)
+    add_import(actions)
+
+
+def add_import(actions) -> None:
+    bring = actions.add_parser(
+        "import", help="take a .safetensors file into your folder, or make one of a published .pt checkpoint"
+    )
+    bring.add_argument("file")
+    of_pt = bring.add_argument_group("for a .pt checkpoint, which says nothing of itself")
+    of_pt.add_argument("-o", "--out", help="the weights file to write")
+    of_pt.add_argument("--id", help="the name it shall have")
+    of_pt.add_argument("--sensor", default="general")
+    of_pt.add_argument("--bands", help="names of the MS bands in order, with commas between")
+    of_pt.add_argument("--scale", type=float, default=2047.0, help="counts that map to 1 (default 2047)")
+    of_pt.add_argument(
+        "--sigma", type=float, default=1.0, help="factor on the network's answer (default 1, as published)"
+    )
+    of_pt.add_argument("--licence", default="unknown")
+    bring.set_defaults(run=run_import, wrong=bring.error)
+
+
+def run_list(args) -> None:
+    entries = catalogue.known()
+    if args.json:
+        listed = [{**asdict(entry), "state": entry.state, "path": entry.path and str(entry.path)} for entry in entries]
+        print(json.dumps({"weights": listed, "folder": str(places.weights()), "home": catalogue.home()}, indent=2))
+        return
+    rows = [
+        (
+            *(entry.id, entry.sensor, f"{len(entry.bands)} bands", f"ratio {entry.ratio}"),
+            *(progress.amount(entry.size), entry.state, entry.licence),
+        )
+        for entry in entries
+    ]
+    print("\n".join(in_columns(rows)))
+
+
+def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def run_get(args) -> None:
+    from .cli import tell
+
+    entries = catalogue.known()
+    for name in [entry.id for entry in catalogue.published()] if args.ids == [ALL] else args.ids:
+        entry = catalogue.named(name, entries)
+        fetch = catalogue.fetcher(progress=progress.reporter(args.progress, 0), say=tell)
+        print(entry.path or fetch(entry))
+
+
+def run_verify(args) -> None:
+    if args.what is None:
+        return verify_all(args.json)
+    from . import weights
+
+    path = place_of(args.what)
+    loaded = weights.load(path)
+    published = bool(catalogue.recognised(path).sha256)
+    card = {**asdict(loaded.card), "sha256": loaded.sha256, "published": published}
+    print(json.dumps(card, indent=2) if args.json else "\n".join(f"{key}: {value}" for key, value in card.items()))
+
+
+def place_of(what: str) -> Path:
+    """Of weights that are here, by their id; or of a file."""
+    entry = next((entry for entry in catalogue.known() if entry.id == what), None)
+    if not entry:
+        return Path(what)
+    if not entry.path:
+        raise WeightsError(f"weights {what} are not here whole: ssdiff weights get {what} fetches them")
+    return entry.path
+
+
+def verify_all(as_json: bool) -> None:
+    """A line for each file, and an error at the end if any is not what it should be."""
+    folders = (places.RESOURCES / "weights", places.weights())
+    found = [verdict(path) for folder in folders for path in sorted(folder.glob(f"*{catalogue.SUFFIX}"))]
+    lines = [
+        f"{told['file']}: {told['fault'] or told['id'] + (', as published' if told['published'] else ', whole')}"
+        for told in found
+    ]
+    print(json.dumps({"weights": found}, indent=2) if as_json else "\n".join(lines))
+    bad = sum(bool(told["fault"]) for told in found)
+    if bad:
+        raise WeightsError(f"{bad} of {len(found)} weights files cannot be used")
+
+
+def verdict(path: Path) -> dict:
+    from . import weights
+
+    try:
+        weights.load(path)
+        entry = catalogue.recognised(path)
+    except SSDiffError as error:
+        return {"file": str(path), "id": None, "published": False, "fault": str(error)}
+    return {"file": str(path), "id": entry.id, "published": bool(entry.sha256), "fault": None}
+
+
+def run_import(args) -> None:
+    if args.file.lower().endswith(catalogue.SUFFIX):
+        from . import weights
+        from .cli import tell
+
+        weights.load(args.file)
+        entry = catalogue.adopt(args.file)
+        return tell(f"weights {entry.id} are in {entry.path}")
+    if not (args.out and args.id and args.bands):
+        args.wrong("a checkpoint needs --out, --id and --bands")
+    import_checkpoint(args)
+
+
+def import_checkpoint(args) -> None:
+    from . import weights
+    from .config import Config
+    from .network import state_of
+
+    bands = tuple(name.strip() for name in args.bands.split(","))
+    card = weights.Card(
+        id=args.id,
+        sensor=args.sensor,
+        bands=bands,
+        residual_sigma=(args.sigma,) * len(bands),
+        arch=Config(bands=len(bands)),
+        scale=args.scale,
+        ms_phase=2.0,  # as the published training data has it
+        steps=10,
+        licence=args.licence,
+        training={"imported from": args.file},
+    )
+    imported = weights.import_published(args.file, card)
+    weights.save(args.out, state_of(imported.net), imported.card)
+    print(f"{args.out}: {imported.card.id}, {len(bands)} bands", file=sys.stderr)

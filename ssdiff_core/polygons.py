@@ -1,0 +1,77 @@
+"""Polygons that a scene is cut out by: as WKT in the CRS of PAN, so that they can be told like any other value."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from osgeo import gdal, ogr, osr
+
+from .errors import GeometryError, RasterError, one_line
+from .grid import Grid, snapped
+from .scene import Scene
+
+gdal.UseExceptions()
+ogr.UseExceptions()
+
+
+def read(path: str | Path, crs: str) -> str:
+    """All polygons of a vector file as one, as WKT in that CRS."""
+    try:
+        source = gdal.OpenEx(str(path), gdal.OF_VECTOR | gdal.OF_VERBOSE_ERROR)
+    except RuntimeError as error:
+        raise RasterError(f"{path} cannot be opened: {one_line(error)}") from None
+    whole = ogr.Geometry(ogr.wkbMultiPolygon)
+    for layer in (source.GetLayer(number) for number in range(source.GetLayerCount())):
+        to_pan = _between(layer.GetSpatialRef(), crs)
+        for shape in (feature.GetGeometryRef() for feature in layer):
+            if shape is not None:
+                if to_pan:
+                    shape.Transform(to_pan)
+                whole = whole.Union(shape)
+    if whole.IsEmpty():
+        raise GeometryError(f"{path} holds no polygon to cut the scene out by")
+    return whole.ExportToWkt()
+
+
+def _between(source: osr.SpatialReference | None, crs: str) -> osr.CoordinateTransformation | None:
+    if source is None or not crs:
+        return None
+    target = osr.SpatialReference(wkt=crs)
+    for one in (source, target):
+        one.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    return osr.CoordinateTransformation(source, target)
+
+
+def cut_out(scene: Scene, wkt: str) -> Scene:
+    """The scene with nothing wanted outside of those polygons."""
+    if not scene.pan_grid.placed:
+        raise GeometryError("PAN is not georeferenced: nothing says where on it a mask lies")
+    try:
+        left, right, bottom, top = ogr.CreateGeometryFromWkt(wkt).GetEnvelope()
+    except (RuntimeError, AttributeError):
+        raise GeometryError(f"the mask is no geometry: {wkt[:60]}") from None
+    window = scene.window & snapped(scene.pan_grid, (left, bottom, right, top))
+    if not window:
+        raise GeometryError(f"the mask holds no ground that PAN and MS share. PAN: {scene.pan_grid}.")
+    return replace(scene, window=window, mask=wkt)
+
+
+def drawn(wkt: str, crs: str) -> ogr.DataSource:
+    """The polygons as a layer that can be drawn from."""
+    source = ogr.GetDriverByName("Memory").CreateDataSource("")
+    layer = source.CreateLayer("mask", osr.SpatialReference(wkt=crs) if crs else None)
+    feature = ogr.Feature(layer.GetLayerDefn())
+    feature.SetGeometry(ogr.CreateGeometryFromWkt(wkt))
+    layer.CreateFeature(feature)
+    return source
+
+
+def inside(source: ogr.DataSource, grid: Grid) -> np.ndarray:
+    """The pixels of a grid whose centres lie in the polygons."""
+    image = gdal.GetDriverByName("MEM").Create("", grid.width, grid.height, 1, gdal.GDT_Byte)
+    image.SetGeoTransform(grid.transform)
+    image.SetProjection(grid.crs)
+    gdal.RasterizeLayer(image, [1], source.GetLayer(), burn_values=[1])
+    return image.ReadAsArray().astype(bool)

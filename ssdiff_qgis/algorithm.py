@@ -1,0 +1,145 @@
+"""What all algorithms of SSDiff have in common: how they look, what they say, and what computes for them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingException,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsRasterLayer,
+)
+from qgis.PyQt.QtCore import QCoreApplication
+from qgis.PyQt.QtGui import QIcon
+
+from ..ssdiff_core.elsewhere import Elsewhere
+from ..ssdiff_core.errors import Cancelled, SSDiffError, WorkerError
+from ..ssdiff_core.progress import duration
+from . import compat, runtime, settings
+
+ICON = Path(__file__).parents[1] / "resources" / "icon.svg"
+HOME = "https://github.com/ssdiff-qgis/ssdiff-qgis"
+SOON = 5.0
+"seconds after which there is something to say on how long it will take"
+OFTEN = 2.0
+"seconds between two words on that"
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def tr(text: str) -> str:
+    return QCoreApplication.translate("SSDiff", text)
+
+
+class Algorithm(QgsProcessingAlgorithm):
+    """Subclasses say ID, LABEL, TAGS and ABOUT, add parameters whose help tells what each is for, and do `run`."""
+
+    ID = LABEL = ABOUT = ""
+    TAGS = ("pansharpen", "fusion", "ssdiff")
+
+    def name(self):
+        return self.ID
+
+    def displayName(self):
+        return tr(self.LABEL)
+
+    def tags(self):
+        return list(self.TAGS)
+
+    def icon(self):
+        return QIcon(str(ICON))
+
+    def shortDescription(self):
+        return tr(self.ABOUT).split(". ")[0]
+
+    def shortHelpString(self):
+        parameters = [one for one in self.parameterDefinitions() if one.help()]
+        listed = "".join(f"<p><b>{one.description()}</b><br>{one.help()}</p>" for one in parameters)
+        return f"<p>{tr(self.ABOUT)}</p>{listed}"
+
+    def helpUrl(self):
+        return f"{HOME}#readme"
+
+    def createInstance(self):
+        return type(self)()
+
+    def with_help(self, parameter: QgsProcessingParameterDefinition, text: str, advanced: bool = False) -> None:
+        parameter.setHelp(text)
+        if advanced:
+            parameter.setFlags(parameter.flags() | compat.ADVANCED)
+        self.addParameter(parameter)
+
+    def choice(self, name: str, label: str, of, default: str, text: str, advanced: bool = False) -> None:
+        """A choice that scripts and models name by its word, so that lists may grow."""
+        parameter = QgsProcessingParameterEnum(name, label, list(of), defaultValue=default, usesStaticStrings=True)
+        self.with_help(parameter, text, advanced)
+
+    def chosen(self, parameters, name: str, context) -> str:
+        return self.parameterAsEnumString(parameters, name, context)
+
+    def file_of(self, parameters, name: str, context) -> str | None:
+        """The path of a raster layer that GDAL reads; None where none is named."""
+        layer = self.parameterAsRasterLayer(parameters, name, context)
+        return None if layer is None else path_of(layer)
+
+    def unfit(self, parameters, names, context) -> str | None:
+        """Why one of these layers cannot be read as pixels, in a sentence."""
+        for name in names:
+            layer = self.parameterAsRasterLayer(parameters, name, context)
+            if layer is not None and layer.providerType() != "gdal":
+                return tr("{} is a layer of type {}: its pixels cannot be read. Export it as a GeoTIFF first.").format(
+                    layer.name(), layer.providerType()
+                )
+        return None
+
+    def processAlgorithm(self, parameters, context, feedback):
+        try:
+            return self.run(parameters, context, feedback)
+        except Cancelled:
+            feedback.pushInfo(tr("Cancelled."))
+            return {}
+        except WorkerError as error:
+            feedback.pushDebugInfo(error.log)
+            raise QgsProcessingException(str(error)) from None
+        except SSDiffError as error:
+            raise QgsProcessingException(str(error)) from None
+
+
+def path_of(layer: QgsRasterLayer) -> str:
+    """What GDAL opens; a layer's open options stay behind."""
+    return layer.source().split("|")[0]
+
+
+def computer(feedback) -> Elsewhere:
+    """Who computes, and tells this algorithm's user of it."""
+    worker = runtime.worker()
+    feedback.pushInfo(tr("Computing with {}").format(worker.python))
+    return Elsewhere(worker, feedback.pushInfo, feedback.isCanceled)
+
+
+def device(wish: str) -> str:
+    """The device asked for, else that of the settings."""
+    return settings.device() if wish == "auto" else wish
+
+
+class Progress:
+    """Hears the share done of a part of the work and tells how long the rest will take; ends it when cancelled."""
+
+    def __init__(self, feedback, start: float = 0.0, end: float = 1.0):
+        self._feedback, self._from, self._to = feedback, start, end
+        self._began: tuple[float, float] | None = None
+        self._told = 0.0
+
+    def __call__(self, share: float) -> None:
+        if self._feedback.isCanceled():
+            raise Cancelled("cancelled")
+        self._feedback.setProgress(100 * (self._from + (self._to - self._from) * share))
+        now = time.monotonic()
+        self._began = self._began or (now, share)
+        elapsed, gained = now - self._began[0], share - self._began[1]
+        if gained > 0 and share < 1 and elapsed > SOON and now - self._told > OFTEN:
+            self._told = now
+            left = duration((1 - share) * elapsed / gained)
+            self._feedback.setProgressText(tr("{:.0%} done, about {} left").format(share, left))

@@ -1,0 +1,54 @@
+"""What QGIS calls by other names from version to version, each looked up once, here."""
+
+from __future__ import annotations
+
+from qgis.core import (
+    Qgis,
+    QgsContrastEnhancement,
+    QgsProcessing,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterNumber,
+    QgsRasterBandStats,
+)
+
+
+def _first(*places):
+    """The first of the names that is there: (owner, "Scoped.name"), newest first."""
+    for owner, path in places:
+        found = owner
+        for name in path.split("."):
+            found = getattr(found, name, None)
+        if found is not None:
+            return found
+    raise AttributeError(f"this QGIS has none of {', '.join(path for _, path in places)}")
+
+
+ADVANCED = _first(
+    (Qgis, "ProcessingParameterFlag.Advanced"),
+    (QgsProcessingParameterDefinition, "Flag.FlagAdvanced"),
+    (QgsProcessingParameterDefinition, "FlagAdvanced"),
+)
+INTEGER = _first(
+    (Qgis, "ProcessingNumberParameterType.Integer"),
+    (QgsProcessingParameterNumber, "Type.Integer"),
+    (QgsProcessingParameterNumber, "Integer"),
+)
+DOUBLE = _first(
+    (Qgis, "ProcessingNumberParameterType.Double"),
+    (QgsProcessingParameterNumber, "Type.Double"),
+    (QgsProcessingParameterNumber, "Double"),
+)
+VECTOR_POLYGON = _first(
+    (Qgis, "ProcessingSourceType.VectorPolygon"),
+    (QgsProcessing, "SourceType.TypeVectorPolygon"),
+    (QgsProcessing, "TypeVectorPolygon"),
+)
+STRETCH = _first(
+    (QgsContrastEnhancement, "ContrastEnhancementAlgorithm.StretchToMinimumMaximum"),
+    (QgsContrastEnhancement, "StretchToMinimumMaximum"),
+)
+ALL_STATISTICS = _first(
+    (Qgis, "RasterBandStatistic.All"),
+    (QgsRasterBandStats, "Stats.All"),
+    (QgsRasterBandStats, "All"),
+)

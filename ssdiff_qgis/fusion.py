@@ -1,0 +1,221 @@
+"""What the algorithms that fuse have in common: inputs, the file they make, and the layer it becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsGeometry,
+    QgsProcessingException,
+    QgsProcessingOutputString,
+    QgsProcessingParameterBand,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
+)
+
+from ..ssdiff_core import sensors, studies
+from ..ssdiff_core.pansharpen import Wishes, pansharpen
+from ..ssdiff_core.study import Asked
+from . import compat, settings
+from .algorithm import Algorithm, Progress, computer, tr
+from .styling import Look, Style, kept
+
+TYPES = ("auto", "uint8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+ALIGN = ("warn", "auto", "none")
+MEASURING = 0.85
+"share of the work after which a report is made"
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a run needs, as plain values: layers belong to the main thread."""
+
+    pan: str
+    ms: str
+    wishes: Wishes
+    name: str
+    "of the layer that will be"
+    style: Style
+
+
+class Fusion(Algorithm):
+    """Subclasses add what is their own in `own_parameters` and answer it in `own_wishes`."""
+
+    SPECTRAL, PANCHROMATIC, OUTPUT, REPORT = "SPECTRAL", "PANCHROMATIC", "OUTPUT", "REPORT"
+    SENSOR, EXTENT, MASK, BANDS, ALIGN = "SENSOR", "EXTENT", "MASK", "BANDS", "ALIGN"
+    MEMORY, NODATA, DATA_TYPE, CREATION_OPTIONS = "MEMORY", "NODATA", "DATA_TYPE", "CREATION_OPTIONS"
+    USED = "USED"
+
+    def initAlgorithm(self, configuration=None):
+        self.with_help(
+            QgsProcessingParameterRasterLayer(self.SPECTRAL, tr("Multispectral layer (coarse, coloured)")),
+            tr("Any number of bands. Products with a file for each band: build a virtual raster of them first."),
+        )
+        self.with_help(
+            QgsProcessingParameterRasterLayer(self.PANCHROMATIC, tr("Panchromatic layer (sharp, grey)")),
+            tr("Of the same ground, 1.5 to 8 times as fine. CRS, grid and extent may differ."),
+        )
+        self.choice(
+            self.SENSOR,
+            tr("Sensor"),
+            ("auto", *sensors.ids()),
+            "auto",
+            tr("auto recognises it from the files' metadata, names and bands."),
+        )
+        self.own_parameters()
+        self.with_help(
+            QgsProcessingParameterExtent(self.EXTENT, tr("Extent"), optional=True),
+            tr("Only this part is fused, and fitted to."),
+        )
+        self.with_help(
+            QgsProcessingParameterFeatureSource(self.MASK, tr("Mask"), [compat.VECTOR_POLYGON], optional=True),
+            tr("Polygons outside of which nothing is fused."),
+        )
+        self.with_help(
+            QgsProcessingParameterBand(
+                self.BANDS, tr("Bands"), parentLayerParameterName=self.SPECTRAL, optional=True, allowMultiple=True
+            ),
+            tr("Of the multispectral layer, in this order. Default: all that the sensor's products are fused in."),
+        )
+        self._advanced()
+        self.with_help(
+            QgsProcessingParameterRasterDestination(self.OUTPUT, tr("Pansharpened")),
+            tr("A cloud-optimised GeoTIFF, unless creation options are given."),
+        )
+        self.with_help(
+            QgsProcessingParameterFileDestination(
+                self.REPORT, tr("Quality report"), tr("HTML files (*.html)"), optional=True, createByDefault=False
+            ),
+            tr("How good the result is, with maps and crops, as one page."),
+        )
+        self.addOutput(QgsProcessingOutputString(self.USED, tr("Method or weights that were used")))
+
+    def _advanced(self) -> None:
+        self.choice(
+            self.ALIGN,
+            tr("Shift between PAN and MS"),
+            ALIGN,
+            "warn",
+            tr("auto measures and corrects it, warn only tells of it, none does not look."),
+            advanced=True,
+        )
+        self.choice(self.DATA_TYPE, tr("Data type"), TYPES, "auto", tr("auto: that of MS."), advanced=True)
+        self.with_help(
+            QgsProcessingParameterNumber(self.NODATA, tr("Nodata value"), compat.DOUBLE, optional=True),
+            tr("Of pixels without a value. Default: that of the inputs."),
+            advanced=True,
+        )
+        self.with_help(
+            QgsProcessingParameterNumber(self.MEMORY, tr("Memory (MB)"), compat.INTEGER, optional=True, minValue=64),
+            tr("That QGIS holds for this run at most. Default: that of the settings."),
+            advanced=True,
+        )
+        options = QgsProcessingParameterString(self.CREATION_OPTIONS, tr("Creation options"), "", optional=True)
+        options.setMetadata({"widget_wrapper": {"widget_type": "rasteroptions"}})
+        self.with_help(
+            options,
+            tr("Of a plain GeoTIFF, such as COMPRESS=DEFLATE|BIGTIFF=YES; none: cloud-optimised."),
+            advanced=True,
+        )
+
+    # --- what is asked for -------------------------------------------------------------------------------------------
+
+    def own_parameters(self) -> None:
+        raise NotImplementedError
+
+    def own_wishes(self, parameters, context) -> dict:
+        raise NotImplementedError
+
+    def checkParameterValues(self, parameters, context):
+        wrong = self.unfit(parameters, (self.SPECTRAL, self.PANCHROMATIC), context)
+        return (False, wrong) if wrong else super().checkParameterValues(parameters, context)
+
+    def prepareAlgorithm(self, parameters, context, feedback):
+        spectral = self.parameterAsRasterLayer(parameters, self.SPECTRAL, context)
+        sharp = self.parameterAsRasterLayer(parameters, self.PANCHROMATIC, context)
+        for layer, name in ((spectral, self.SPECTRAL), (sharp, self.PANCHROMATIC)):
+            if layer is None:
+                raise QgsProcessingException(self.invalidRasterError(parameters, name))
+        bands = tuple(self.parameterAsInts(parameters, self.BANDS, context))
+        options = self.parameterAsString(parameters, self.CREATION_OPTIONS, context)
+        kind = self.chosen(parameters, self.DATA_TYPE, context)
+        wishes = Wishes(
+            sensor=self.chosen(parameters, self.SENSOR, context),
+            bands=bands,
+            extent=self._extent(parameters, sharp.crs(), context),
+            mask=self._mask(parameters, sharp.crs(), context),
+            align=self.chosen(parameters, self.ALIGN, context),
+            dtype=None if kind == "auto" else kind,
+            nodata=self._number(parameters, self.NODATA, context),
+            memory=int(self._number(parameters, self.MEMORY, context) or settings.memory()),
+            format="gtiff" if options else "cog",
+            options=tuple(option for option in options.split("|") if option),
+            **self.own_wishes(parameters, context),
+        )
+        self.job = Job(
+            self.file_of(parameters, self.PANCHROMATIC, context),
+            self.file_of(parameters, self.SPECTRAL, context),
+            wishes,
+            tr("{} pansharpened").format(spectral.name()),
+            Style.of(spectral),
+        )
+        return True
+
+    def _number(self, parameters, name: str, context) -> float | None:
+        return self.parameterAsDouble(parameters, name, context) if parameters.get(name) is not None else None
+
+    def _extent(self, parameters, crs: QgsCoordinateReferenceSystem, context):
+        found = self.parameterAsExtent(parameters, self.EXTENT, context, crs)
+        return None if found.isNull() else (found.xMinimum(), found.yMinimum(), found.xMaximum(), found.yMaximum())
+
+    def _mask(self, parameters, crs: QgsCoordinateReferenceSystem, context) -> str:
+        """The polygons as one, as WKT in the CRS of PAN."""
+        source = self.parameterAsSource(parameters, self.MASK, context)
+        if source is None:
+            return ""
+        to_pan = QgsCoordinateTransform(source.sourceCrs(), crs, context.transformContext())
+        shapes = [feature.geometry() for feature in source.getFeatures() if feature.hasGeometry()]
+        for shape in shapes:
+            shape.transform(to_pan)
+        whole = QgsGeometry.unaryUnion(shapes)
+        if whole.isEmpty():
+            raise QgsProcessingException(tr("The mask holds no polygon."))
+        return whole.asWkt()
+
+    # --- the work ----------------------------------------------------------------------------------------------------
+
+    def run(self, parameters, context, feedback):
+        job, who = self.job, computer(feedback)
+        out = self.parameterAsOutputLayer(parameters, self.OUTPUT, context)
+        page = self.parameterAsFileOutput(parameters, self.REPORT, context)
+        heard = Progress(feedback, 0.0, MEASURING if page else 1.0)
+        made = pansharpen(job.pan, job.ms, out, job.wishes, feedback.pushInfo, lambda pixels: heard, who)
+        results = {self.OUTPUT: out, self.USED: made.provenance.get("weights", made.provenance["method"])}
+        if page:
+            self._report(out, page, who, feedback)
+            results[self.REPORT] = page
+        self.made = out, made
+        return results
+
+    def _report(self, out: str, page: str, who, feedback) -> None:
+        job = self.job
+        asked = Asked(memory=job.wishes.memory, align=job.wishes.align)
+        (study,) = studies.open_studies([Path(out)], job.pan, [job.ms], None, asked, lambda sentence: None)
+        who.assess(study, asked, Path(page), Progress(feedback, MEASURING))
+
+    def postProcessAlgorithm(self, context, feedback):
+        """In the main thread again: what the layer is called, and how it shall look."""
+        out, made = getattr(self, "made", ("", None))
+        if made and context.willLoadLayerOnCompletion(out):
+            details = context.layerToLoadOnCompletionDetails(out)
+            details.name = self.job.name
+            details.setPostProcessor(kept(Look(self.job.style, made)))
+        return {}

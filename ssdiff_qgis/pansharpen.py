@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from qgis.core import QgsProcessingParameterNumber, QgsProcessingParameterString
+
+from ..ssdiff_core import catalogue
+from . import compat
+from .algorithm import DEVICES, device, tr
+from .fusion import Fusion
+
+
+class Pansharpen(Fusion):
+    """The main job: the diffusion network."""
+
+    ID, LABEL = "pansharpen", "Pansharpen (SSDiff)"
+    ABOUT = (
+        "Makes one sharp image with true colours of a panchromatic and a multispectral layer, by the diffusion network "
+        "SSDiff. Weights that are not on this computer are fetched when first needed. On a processor alone a large "
+        "layer takes long: fuse an extent first, or use a classical method. The first run may ask you to install the "
+        "runtime (PyTorch), which is kept apart from QGIS."
+    )
+    WEIGHTS, STEPS, SAMPLES, SEED, DEVICE = "WEIGHTS", "STEPS", "SAMPLES", "SEED", "DEVICE"
+
+    def own_parameters(self):
+        weights = QgsProcessingParameterString(self.WEIGHTS, tr("Weights"), "auto")
+        self.with_help(
+            weights,
+            tr("auto takes what suits sensor and bands best. Else one of these, or a file of your own: {}").format(
+                ", ".join(entry.id for entry in catalogue.known())
+            ),
+        )
+        self.choice(
+            self.DEVICE,
+            tr("Device"),
+            DEVICES,
+            "auto",
+            tr("What computes. auto: that of the settings, else the fastest that works."),
+            advanced=True,
+        )
+        self.with_help(
+            QgsProcessingParameterNumber(self.STEPS, tr("Sampling steps"), compat.INTEGER, None, True, 1, 1000),
+            tr("Default: what the weights were made for. More take longer and are seldom better."),
+            advanced=True,
+        )
+        self.with_help(
+            QgsProcessingParameterNumber(self.SAMPLES, tr("Samples"), compat.INTEGER, 1, False, 1, 1000),
+            tr("Answers that are averaged, each from noise of its own."),
+            advanced=True,
+        )
+        self.with_help(
+            QgsProcessingParameterNumber(self.SEED, tr("Seed"), compat.INTEGER, 0, False, 0),
+            tr("Of the noise. The same seed gives the same pixels."),
+            advanced=True,
+        )
+
+    def own_wishes(self, parameters, context):
+        steps = self._number(parameters, self.STEPS, context)
+        return {
+            "weights": self.parameterAsString(parameters, self.WEIGHTS, context) or "auto",
+            "steps": None if steps is None else int(steps),
+            "samples": self.parameterAsInt(parameters, self.SAMPLES, context),
+            "seed": self.parameterAsInt(parameters, self.SEED, context),
+            "device": device(self.chosen(parameters, self.DEVICE, context)),
+        }

@@ -1,0 +1,164 @@
+"""`ssdiff weights`, and `ssdiff pansharpen` with weights that are not here yet: the commands, with a real server."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from files import write
+from plugins import plugin_with, run, tiny
+from scenes import SAMPLE
+from servers import Files, cut, running, stalled
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("release")
+    return [tiny(folder / f"{name}.safetensors", name, bands) for name, bands in (("four", 4), ("eight", 8))]
+
+
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory, release):
+    return plugin_with(tmp_path_factory.mktemp("with") / "plugin", *release)
+
+
+@pytest.fixture
+def server(release):
+    with running(Files({f"/{path.name}": path.read_bytes() for path in release})) as server:
+        yield server
+
+
+@pytest.fixture
+def ssdiff(plugin, server, tmp_path):
+    """The command line of the plugin folder, with a cache of its own."""
+
+    def ssdiff(*arguments, expect=0, **environ):
+        environ = {
+            "SSDIFF_CACHE": str(tmp_path / "cache"),
+            "SSDIFF_WEIGHTS_URL": server.url,
+            "no_proxy": "*",
+            **environ,
+        }
+        done = run(plugin, "-m", "ssdiff_core", *arguments, **environ)
+        assert done.returncode == expect, done.stderr
+        return done
+
+    return ssdiff
+
+
+def test_list_shows_all_there_are_and_where(ssdiff, server):
+    ssdiff("weights", "get", "four")
+    words = [line.split() for line in ssdiff("weights", "list").stdout.splitlines()]
+    told = json.loads(ssdiff("weights", "list", "--json").stdout)
+    assert {entry["id"]: entry["state"] for entry in told["weights"]} == {
+        **{"general-4": "bundled", "four": "here", "eight": "not here"}
+    }
+    assert told["home"] == server.url + "/"
+    assert [line[0] for line in words] == [entry["id"] for entry in told["weights"]]
+
+
+def test_get_fetches_what_is_missing_and_prints_where_it_is(ssdiff, server, tmp_path, release):
+    server.script = [cut(100_000)]
+    done = ssdiff("weights", "get", "eight", "--progress", "json")
+    path = Path(done.stdout.strip())
+    assert path.parent == tmp_path / "cache" / "weights"
+    assert path.read_bytes() == release[1].read_bytes()
+    assert "fetching weights eight, " in done.stderr
+    assert json.loads(done.stderr.splitlines()[-1])["progress"] == 1
+    assert server.ranges == [None, "bytes=100000-"]
+    lines = ssdiff("weights", "get", "all").stdout.splitlines()
+    assert len(lines) == 3
+    assert len(server.asked) == 3
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signals here")
+def test_an_interrupt_ends_it_and_the_next_run_goes_on(plugin, ssdiff, server, tmp_path):
+    server.script = [stalled(1_000_000)]
+    environ = {"SSDIFF_CACHE": str(tmp_path / "cache"), "SSDIFF_WEIGHTS_URL": server.url, "PYTHONPATH": str(plugin)}
+    command = [sys.executable, "-m", "ssdiff_core", "weights", "get", "eight"]
+    with subprocess.Popen(command, cwd=plugin, env={**os.environ, **environ}, stderr=subprocess.PIPE, text=True) as get:
+        while not any(path.stat().st_size for path in tmp_path.rglob("*.part")):
+            assert get.poll() is None
+            time.sleep(0.05)
+        get.send_signal(signal.SIGINT)
+        assert get.wait(30) == 130
+        assert get.stderr.read().splitlines()[-1] == "ssdiff: interrupted"
+    ssdiff("weights", "get", "eight")
+    assert server.ranges[1].startswith("bytes=")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("get", "nine"), "there are no weights 'nine': take general-4, four, eight, or name a file"),
+        (("get", "eight"), "not on this computer"),
+        (("verify", "eight"), "weights eight are not here whole: ssdiff weights get eight fetches them"),
+        (("verify", "nowhere.safetensors"), "nowhere.safetensors cannot be read"),
+        (("import", "nowhere.safetensors"), "nowhere.safetensors cannot be read"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(ssdiff, arguments, sentence):
+    done = ssdiff("weights", *arguments, expect=1, SSDIFF_OFFLINE="1")
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_a_checkpoint_needs_its_options(ssdiff):
+    assert "usage:" in ssdiff("weights", "import", "x.pt", "--id", "x", expect=2).stderr
+
+
+def test_import_takes_a_file_in_and_it_is_found_by_its_id(ssdiff, tmp_path):
+    ssdiff("weights", "import", tiny(tmp_path / "x.safetensors", "mine", 4), SSDIFF_OFFLINE="1")
+    assert json.loads(ssdiff("weights", "verify", "mine", "--json").stdout)["published"] is False
+    poisoned = tiny(tmp_path / "y.safetensors", "poisoned", 4)
+    poisoned.write_bytes(poisoned.read_bytes()[:-64] + b"\xff" * 64)
+    assert "NaN" in ssdiff("weights", "import", poisoned, expect=1).stderr
+
+
+def test_a_published_file_that_came_by_another_way_is_what_get_would_have_fetched(ssdiff, release, server):
+    ssdiff("weights", "import", release[1], SSDIFF_OFFLINE="1")
+    ssdiff("weights", "get", "eight")
+    assert json.loads(ssdiff("weights", "verify", "eight", "--json").stdout)["published"] is True
+    assert server.asked == []
+
+
+def test_verify_looks_at_all_that_is_here(ssdiff, tmp_path):
+    ssdiff("weights", "get", "four", "eight")
+    folder = tmp_path / "cache" / "weights"
+    tiny(folder / "mine.safetensors", "mine", 4)
+    assert [line.rsplit(": ")[1] for line in ssdiff("weights", "verify").stdout.splitlines()] == [
+        *("general-4, as published", "eight, as published", "four, as published", "mine, whole")
+    ]
+    eight = next(folder.glob("eight-*.safetensors"))
+    data = bytearray(eight.read_bytes())
+    data[-1] ^= 1
+    eight.write_bytes(data)
+    (folder / "half.safetensors").write_bytes(data[:5000])
+    done = ssdiff("weights", "verify", "--json", expect=1)
+    faults = {told["file"]: told["fault"] for told in json.loads(done.stdout)["weights"] if told["fault"]}
+    assert sorted(faults) == [str(eight), str(folder / "half.safetensors")]
+    assert "not what was published under it" in faults[str(eight)]
+    assert done.stderr == "ssdiff: 2 of 5 weights files cannot be used\n"
+    ssdiff("weights", "get", "eight")  # what is damaged is fetched again
+    assert "eight, as published" in ssdiff("weights", "verify", expect=1).stdout
+
+
+def test_pansharpen_fetches_the_weights_it_needs(ssdiff, server, tmp_path):
+    with np.load(SAMPLE) as file:
+        pan = write(tmp_path / "pan.tif", file["pan"][:64, :64], (0.0, 1.0, 0.0, 0.0, 0.0, -1.0))
+        ms = write(tmp_path / "ms.tif", file["ms"][:16, :16].transpose(2, 0, 1), (0.0, 4.0, 0.0, 0.0, 0.0, -4.0))
+    pair = ("pansharpen", pan, ms, tmp_path / "out.tif", "--weights", "four", "--progress", "json")
+    said = ssdiff(*pair, expect=1, SSDIFF_OFFLINE="1").stderr
+    assert "weights four are not on this computer and cannot be fetched" in said
+    assert not (tmp_path / "out.tif").exists()
+    said = ssdiff(*pair).stderr
+    assert "fetching weights four" in said
+    assert (tmp_path / "out.tif").exists()
+    ssdiff(*pair, SSDIFF_OFFLINE="1")
+    assert len(server.asked) == 1

@@ -1,0 +1,157 @@
+"""The algorithms on real layers, by qgis_process and in a QGIS of its own."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from osgeo import gdal, ogr, osr
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
+from files import read, sample_files, write
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    return sample_files(tmp_path_factory.mktemp("sample"))
+
+
+def run(qgis_process, algorithm, expect=0, **parameters):
+    words = [f"{name}={value}" for name, value in parameters.items()]
+    done = qgis_process("run", f"ssdiff:{algorithm}", "--json", "--", *words)
+    assert done.returncode == expect, done.stdout + done.stderr
+    return json.loads(done.stdout)["results"] if not expect else done.stdout + done.stderr
+
+
+def ergas(fused, truth):
+    fused, truth = fused.astype(float), truth.astype(float)
+    return 25 * np.sqrt((((fused - truth) ** 2).mean((1, 2)) / truth.mean((1, 2)) ** 2).mean())
+
+
+def test_a_layer_is_pansharpened_assessed_and_reported_on(qgis_process, sample, tmp_path):
+    pan, ms, truth = sample
+    inputs = {"SPECTRAL": ms, "PANCHROMATIC": pan}
+    made = run(qgis_process, "pansharpen", **inputs, OUTPUT=tmp_path / "fused.tif", REPORT=tmp_path / "report.html")
+    assert made["USED"] == "general-4"
+    assert "<html" in Path(made["REPORT"]).read_text(encoding="utf-8")
+    base = run(qgis_process, "pansharpenclassical", **inputs, METHOD="mtf-glp-fs", OUTPUT=tmp_path / "fs.tif")
+    assert base["USED"] == "mtf-glp-fs"
+    assert ergas(read(made["OUTPUT"]), read(truth)) < ergas(read(base["OUTPUT"]), read(truth))
+    found = run(qgis_process, "assess", INPUT=made["OUTPUT"], REPORT=tmp_path / "again.html")
+    assert 0.5 < found["HQNR"] <= 1
+    assert found["D_RHO"] > 0
+    assert json.loads(found["JSON"])["results"][0]["measures"]["HQNR"] == found["HQNR"]
+    against = run(qgis_process, "assess", INPUT=made["OUTPUT"], REFERENCE=truth)
+    assert 0 < against["ERGAS"] < 5
+    assert "HQNR" not in against
+
+
+def test_extent_bands_mask_and_creation_options_do_what_they_say(qgis_process, sample, tmp_path):
+    pan, ms, _ = sample
+    crs = osr.SpatialReference()
+    crs.ImportFromEPSG(32632)
+    vectors = ogr.GetDriverByName("GPKG").CreateDataSource(str(tmp_path / "mask.gpkg"))
+    layer = vectors.CreateLayer("mask", crs)
+    feature = ogr.Feature(layer.GetLayerDefn())
+    feature.SetGeometry(ogr.CreateGeometryFromWkt(WEDGE))
+    layer.CreateFeature(feature)
+    vectors = layer = None
+    made = run(
+        qgis_process,
+        "pansharpenclassical",
+        SPECTRAL=ms,
+        PANCHROMATIC=pan,
+        METHOD="exp",
+        EXTENT="400012,400072,4499940,4499988 [EPSG:32632]",
+        MASK=tmp_path / "mask.gpkg",
+        BANDS="4;2",
+        CREATION_OPTIONS="COMPRESS=LZW",
+        NODATA="65535",
+        OUTPUT=tmp_path / "fused.tif",
+    )
+    file = gdal.Open(made["OUTPUT"])
+    assert (file.RasterCount, file.GetMetadata("IMAGE_STRUCTURE")["COMPRESSION"]) == (2, "LZW")
+    assert [file.GetRasterBand(i).GetDescription() for i in (1, 2)] == ["nir", "green"]
+    assert file.GetRasterBand(1).GetNoDataValue() == 65535
+    assert 0.3 < (file.ReadAsArray()[0] != 65535).mean() < 0.6
+    assert file.GetGeoTransform()[0] >= 400020 - 0.6
+
+
+def test_a_shift_is_measured(qgis_process, sample, tmp_path):
+    pan, ms, _ = sample
+    moved = write(tmp_path / "pan.tif", read(pan), (400_001.2, 0.6, 0.0, 4_500_000.0, 0.0, -0.6))
+    found = run(qgis_process, "align", SPECTRAL=ms, PANCHROMATIC=moved)
+    here = run(qgis_process, "align", SPECTRAL=ms, PANCHROMATIC=pan)
+    assert found["COLS"] - here["COLS"] == pytest.approx(-2, abs=0.1)
+    assert len(json.loads(found["REPORT"])["bands"]) == 4
+
+
+WEDGE = "POLYGON ((400020 4499980,400060 4499980,400020 4499950,400020 4499980))"
+LAYER = """
+from qgis.core import *
+import processing
+from processing.core.Processing import Processing
+Processing.initialize()
+import ssdiff
+plugin = ssdiff.classFactory(None)
+plugin.initProcessing()
+"""
+
+
+def test_the_layer_that_is_loaded_looks_like_ms_and_tells_how_it_was_made(qgis_process, sample, tmp_path):
+    code = (
+        LAYER
+        + """
+import json
+ms = QgsRasterLayer(sys.argv[1], "some ms")
+renderer = QgsMultiBandColorRenderer(ms.dataProvider(), 4, 3, 2)
+for number, put in ((4, renderer.setRedContrastEnhancement), (3, renderer.setGreenContrastEnhancement),
+                    (2, renderer.setBlueContrastEnhancement)):
+    stretch = QgsContrastEnhancement(ms.dataProvider().dataType(number))
+    stretch.setMinimumValue(10 * number); stretch.setMaximumValue(100 * number)
+    put(stretch)
+ms.setRenderer(renderer)
+project = QgsProject.instance()
+project.addMapLayer(ms)
+context = QgsProcessingContext(); context.setProject(project)
+feedback = QgsProcessingFeedback()
+algorithm = QgsApplication.processingRegistry().createAlgorithmById("ssdiff:pansharpen")
+output = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project)
+results = {}
+wanted = {"SPECTRAL": ms, "PANCHROMATIC": sys.argv[2], "OUTPUT": output}
+task = QgsProcessingAlgRunnerTask(algorithm, wanted, context, feedback)
+task.executed.connect(lambda ok, found: (results.update(found, ok=ok), app.quit()))
+QgsApplication.taskManager().addTask(task)
+app.exec()
+assert results["ok"], feedback.textLog()
+from processing.gui.Postprocessing import handleAlgorithmResults
+handleAlgorithmResults(algorithm, context, feedback)
+(fused,) = [layer for layer in project.mapLayers().values() if layer.id() != ms.id()]
+renderer = fused.renderer()
+red = renderer.redContrastEnhancement()
+print(json.dumps({
+    "name": fused.name(), "bands": [renderer.redBand(), renderer.greenBand(), renderer.blueBand()],
+    "limits": [red.minimumValue(), red.maximumValue()], "history": fused.metadata().history(),
+    "size": [fused.width(), fused.height()]}))
+"""
+    )
+    done = qgis_process.python(
+        code, sample[1], sample[0], PYTHONPATH=f"{qgis_process.plugins}:/usr/share/qgis/python/plugins"
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["name"] == "some ms pansharpened"
+    assert (found["bands"], found["limits"]) == ([4, 3, 2], [40, 400])
+    assert found["size"] == [256, 256]
+    assert any(line.startswith("weights: general-4") for line in found["history"])
+
+
+def test_what_cannot_work_is_one_sentence(qgis_process, sample, tmp_path):
+    pan, ms, _ = sample
+    inputs = {"SPECTRAL": ms, "PANCHROMATIC": pan, "OUTPUT": tmp_path / "out.tif"}
+    assert "there are no weights 'nothing'" in run(qgis_process, "pansharpen", 1, **inputs, WEIGHTS="nothing")
+    assert "device 'cuda' does not work here" in run(qgis_process, "pansharpen", 1, **inputs, DEVICE="cuda")
+    far = {**inputs, "EXTENT": "0,10,0,10 [EPSG:32632]"}
+    assert "does not touch PAN" in run(qgis_process, "pansharpen", 1, **far)
+    assert not list(tmp_path.iterdir())
