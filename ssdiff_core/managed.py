@@ -1,8 +1,8 @@
 """A Python of its own for what computes: an environment with torch, numpy and safetensors and nothing else.
 
 It lies in places.runtime() under a name that tells Python and system, and belongs to no program: every QGIS of this
-user takes it. The note of what was installed is written into it last of all, so an environment without one is
-half-made: it is never used, and started over.
+user takes it. It is made beside its place, and moved there once it has computed; so what is half-made is never used,
+and what was there before is used until then.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ from .pythons import Host, Python
 from .wheels import Choice
 
 NOTE = "ssdiff.json"
+"what was installed, in the environment"
+NEW, OLD = ".new", ".old"
+"endings of what is being made, and of what is being removed"
+HELD = (0.5, 1.0, 2.0)
+"seconds between tries to move what a virus scanner looks at"
 READY, OUTDATED, HALF_MADE, BROKEN = "ready", "outdated", "half-made", "broken"
 MEANING = {
     READY: "complete",
@@ -54,7 +59,7 @@ class Environment:
     @property
     def state(self) -> str:
         note = self.note
-        if note is None:
+        if note is None or self.folder.suffix == NEW:
             return HALF_MADE
         if not (os.path.isfile(self.python) and os.path.isdir(_made_with(self.folder))):
             return BROKEN
@@ -72,7 +77,7 @@ class Environment:
 def environments() -> list[Environment]:
     """All that there are, whatever their state, the newest first."""
     configured = places.runtime().glob("*/pyvenv.cfg")
-    found = [Environment(path.parent) for path in configured if not path.parent.name.endswith(".old")]
+    found = [Environment(path.parent) for path in configured if path.parent.suffix != OLD]
     return sorted(found, key=lambda each: (each.note or {}).get("made", ""), reverse=True)
 
 
@@ -148,15 +153,22 @@ def summary(note: Mapping) -> str:
 
 def remove(folder: Path) -> None:
     """Away with it, at once or not at all: what is in use cannot be moved on Windows."""
-    old = _beside(folder, ".old")
+    old = _beside(folder, OLD)
     shutil.rmtree(old, ignore_errors=True)
-    try:
-        folder.rename(old)
-    except FileNotFoundError:
-        return
-    except OSError:
-        raise InstallError(f"{folder} is in use: close the other windows of QGIS and start again") from None
+    if folder.exists():
+        _move(folder, old)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _move(folder: Path, to: Path) -> None:
+    for seconds in (*HELD, None):
+        try:
+            folder.rename(to)
+            return
+        except PermissionError:
+            if seconds is None:
+                raise InstallError(f"{folder} is in use: close the other windows of QGIS and start again") from None
+            time.sleep(seconds)
 
 
 def _tools(host: Host) -> tuple[Python, list[Uv | Pip]]:
@@ -189,6 +201,7 @@ class _Making:
 
     def __init__(self, there: Environment, base: Python, tools: Sequence[Uv | Pip], wish: Wish, listener: Listener):
         self.there, self.base, self.tools, self.wish, self.listener = there, base, tools, wish, listener
+        self.new = Environment(_beside(there.folder, NEW))
         self.log, self.work = _beside(there.folder, ".log"), _beside(there.folder, ".work")
         self.guard = base.path if os.path.isfile(base.path) else None
         self.tick: Callable[[], None] = lambda: None
@@ -197,12 +210,14 @@ class _Making:
         """What was fetched is kept after a failure, for the next time; nothing is after a cancellation."""
         self._announce(choice)
         self._check_room(choice)
-        self.tick = Ticking([self.there.folder, self.work], choice.download + choice.disk, self.listener)
+        self.tick = Ticking([self.new.folder, self.work], choice.download + choice.disk, self.listener)
         self.log.write_text("", encoding="utf-8")
         try:
             self._write_note(choice.build, *self._made(choice))
+            remove(self.there.folder)
+            _move(self.new.folder, self.there.folder)
         except Exception as error:
-            self._clear()
+            shutil.rmtree(self.new.folder, ignore_errors=True)
             if isinstance(error, Cancelled):
                 shutil.rmtree(self.work, ignore_errors=True)
             raise
@@ -231,8 +246,8 @@ class _Making:
             self._clear()
             environ = {**tool.variables(wanted), **self.wish.variables}
             try:
-                self._run(tool.make(self.there.folder), environ)
-                self._run(tool.fill(self.there.python, wanted), environ)
+                self._run(tool.make(self.new.folder), environ)
+                self._run(tool.fill(self.new.python, wanted), environ)
                 return self._proof()
             except _Failed as failed:
                 reason = str(failed)
@@ -242,14 +257,14 @@ class _Making:
     def _proof(self) -> dict:
         """What doctor finds in it; of a Python that crashes, that it does not compute."""
         try:
-            return doctor.ask(self.there.python, self._hear, tick=self.tick, guard=self.guard)
+            return doctor.ask(self.new.python, self._hear, tick=self.tick, guard=self.guard)
         except NoPythonError as error:
             crashed = {"works": False, "reason": str(error), "name": None}
             return {"packages": dict.fromkeys(doctor.NEEDED), "devices": {"cpu": crashed}}
 
     def _clear(self) -> None:
-        remove(self.there.folder)
-        shutil.rmtree(self.work / "tmp", ignore_errors=True)
+        for folder in (self.new.folder, self.work / "tmp"):
+            shutil.rmtree(folder, ignore_errors=True)
         (self.work / "tmp").mkdir(parents=True)
 
     def _run(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
@@ -300,12 +315,10 @@ class _Making:
             "platform": self.base.platform,
             "devices": told["devices"],
         }
-        unfinished = self.there.folder / (NOTE + ".part")
-        with unfinished.open("w", encoding="utf-8") as file:
+        with (self.new.folder / NOTE).open("w", encoding="utf-8") as file:
             json.dump(note, file, indent=2)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(self.there.folder / NOTE)
 
 
 class Ticking:

@@ -25,6 +25,8 @@ from ..ssdiff_core.connection import Connection
 from ..ssdiff_core.errors import DownloadError
 from . import settings
 
+PACKAGES = "https://pypi.org/"
+"where an installer goes, for systems whose proxy depends on that"
 AUTHENTICATION = "ssdiff/weights_authcfg"
 "setting: the id of an authentication configuration for where weights lie"
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
@@ -46,7 +48,7 @@ def connection() -> Connection:
     manager = QgsNetworkAccessManager.instance()
     return Connection(
         proxies=_proxies(manager, home()),
-        direct=tuple(filter(None, [*manager.excludeList(), *manager.noProxyList()])),
+        direct=_direct(manager),
         headers=_headers(home(), QgsSettings().value(AUTHENTICATION, "", str)),
         ca=_authorities(),
         offline=settings.offline(),
@@ -54,18 +56,25 @@ def connection() -> Connection:
 
 
 def variables() -> dict[str, str]:
-    """The same for programs that ask the environment; what that of QGIS says itself wins."""
-    reached, found = connection(), {}
-    if reached.proxies and not _says(PROXIES):
-        direct = ["localhost", "127.0.0.1", *(urlsplit(url).hostname or url for url in reached.direct)]
-        found |= dict.fromkeys(PROXIES, reached.proxies["https"]) | {"NO_PROXY": ",".join(direct)}
-    if reached.ca and not _says(AUTHORITIES):
-        found |= dict.fromkeys(AUTHORITIES, reached.ca)
+    """What a program is told that fetches packages, and asks its environment; what that of QGIS says itself wins."""
+    manager, found = QgsNetworkAccessManager.instance(), {}
+    proxies = None if _says(PROXIES) else _proxies(manager, PACKAGES)
+    if proxies:
+        direct = ["localhost", "127.0.0.1", *(urlsplit(url).hostname or url for url in _direct(manager))]
+        found |= dict.fromkeys(PROXIES, proxies["https"]) | {"NO_PROXY": ",".join(direct)}
+    authorities = "" if _says(AUTHORITIES) else _authorities()
+    if authorities:
+        found |= dict.fromkeys(AUTHORITIES, authorities)
     return found
 
 
 def _says(names: tuple[str, ...]) -> bool:
     return any(os.environ.get(name) or os.environ.get(name.lower()) for name in names)
+
+
+def _direct(manager: QgsNetworkAccessManager) -> tuple[str, ...]:
+    """How addresses begin that are reached without a proxy."""
+    return tuple(filter(None, [*manager.excludeList(), *manager.noProxyList()]))
 
 
 def _proxies(manager: QgsNetworkAccessManager, url: str) -> dict[str, str] | None:
@@ -100,10 +109,20 @@ def _authorities() -> str:
         pem = b"".join(bytes(each.toPem()) for each in QSslConfiguration.systemCaCertificates())
     if not pem:
         return ""
+    pem += _common_authorities()
     file = places.cache() / f"authorities-{hashlib.sha256(pem).hexdigest()[:12]}.pem"
     if not file.exists():
         _write(file, pem)
     return str(file)
+
+
+def _common_authorities() -> bytes:
+    """Those that Python's packages bring, if they do: Windows knows many of its own only once they were needed."""
+    try:
+        import certifi
+    except ImportError:
+        return b""
+    return b"\n" + certifi.contents().encode()
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -155,6 +155,17 @@ def test_it_is_made_anew_if_that_is_wished_or_if_other_versions_are_pinned(index
         assert not stray.exists()
 
 
+def test_what_was_there_is_used_until_what_is_new_has_computed(index, heard, pinned):
+    made = managed.install(listener=heard)
+    before = made.note
+    next((index.folder / "pypi").glob("numpy/*.whl")).unlink()
+    with pytest.raises(InstallError):
+        managed.install(Wish(again=True), heard)
+    assert managed.environments() == [made]
+    assert managed.usable().note == before
+    assert subprocess.run([made.python, "-I", "-c", "import torch, numpy, safetensors"], check=False).returncode == 0
+
+
 def test_an_environment_whose_python_is_gone_is_not_used(index, heard):
     made = managed.install(listener=heard)
     config = made.folder / "pyvenv.cfg"
@@ -277,7 +288,7 @@ def test_after_a_kill_nothing_runs_on_and_the_half_made_environment_is_started_o
     (half.folder / "stray").touch()
     index.let_go.set()
     made = managed.install(listener=heard)
-    assert made == half
+    assert managed.environments() == [made]
     assert made.state == managed.READY
     assert not (made.folder / "stray").exists()
 
@@ -388,7 +399,7 @@ def test_a_python_that_has_no_pip_but_brings_one_gives_it_to_the_environment(ind
     assert pythons.ask(pythons.own(host)[0]).pip is None
     made = managed.install(listener=heard, host=host)
     assert made.state == managed.READY
-    assert any("-m pip install" in line and line.startswith(f"> {made.python}") for line in heard.lines)
+    assert any("-m pip install" in line and line.startswith(f"> {made.folder}.new") for line in heard.lines)
 
 
 def test_no_python_at_all_is_a_sentence(heard, nowhere_else, tmp_path):
