@@ -48,13 +48,13 @@ def download(qgis, server, tmp_path):
 
 
 def test_all_weights_are_fetched_once(download, server, release, tmp_path):
-    server.script = [cut(100_000)]
+    server.script = [cut(102_400)]
     folder = tmp_path / "cache" / "weights"
     assert download(WEIGHTS="four") == {"COUNT": 1, "FOLDER": str(folder)}
     assert download(WEIGHTS="all")["COUNT"] == 1
     assert download(WEIGHTS="all")["COUNT"] == 0
     assert {path.read_bytes() for path in folder.glob("*.safetensors")} == {path.read_bytes() for path in release}
-    assert server.ranges == [None, "bytes=100000-", None]
+    assert server.ranges == [None, "bytes=102400-", None]
 
 
 def test_a_file_is_imported_without_any_network(download, server, tmp_path):
