@@ -256,11 +256,13 @@ def adopt(file: str | os.PathLike, folder: Path | None = None) -> Entry:
 
 
 def _copy(file: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, partial)
         download.keep(partial, target)
+    except OSError as error:
+        raise WeightsError(f"{file} cannot be copied to {target}: {error.strerror or error}") from None
     finally:
         partial.unlink(missing_ok=True)
 

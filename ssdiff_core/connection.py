@@ -49,10 +49,14 @@ class Connection:
     @property
     def forbidden(self) -> bool:
         """Whether the network is not to be used; SSDIFF_OFFLINE=1 says so for everything."""
-        return self.offline or os.environ.get("SSDIFF_OFFLINE", "0") not in ("", "0")
+        return self.offline or is_yes(os.environ.get("SSDIFF_OFFLINE", ""))
 
 
 USUAL = Connection()
+
+
+def is_yes(value: str) -> bool:
+    return value.lower() not in ("", "0", "false", "no")
 
 
 class Again(Exception):
