@@ -19,8 +19,8 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from . import download, places, sensors
-from .card import RATIO_SLACK, read_card
-from .connection import USUAL, Connection
+from .card import read_card, suits
+from .connection import USUAL, Connection, shown
 from .digest import sha256_of
 from .errors import ConfigError, DownloadError, WeightsError
 from .progress import amount
@@ -63,7 +63,7 @@ class Entry:
         return "not here" if not self.path else "bundled" if self.bundled else "here"
 
     def suits(self, ratio: float) -> bool:
-        return abs(ratio / self.ratio - 1) <= RATIO_SLACK
+        return suits(ratio, self.ratio)
 
 
 Fetch = Callable[[Entry], Path]
@@ -234,7 +234,7 @@ def fetcher(
             )
         except DownloadError as error:
             raise DownloadError(
-                f"weights {entry.id} are not on this computer and cannot be fetched ({error}): get {urls[0]} "
+                f"weights {entry.id} are not on this computer and cannot be fetched ({error}): get {shown(urls[0])} "
                 "some other way and import that file (ssdiff weights import FILE, or Download weights in QGIS)"
             ) from None
 
@@ -256,11 +256,13 @@ def adopt(file: str | os.PathLike, folder: Path | None = None) -> Entry:
 
 
 def _copy(file: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, partial)
         download.keep(partial, target)
+    except OSError as error:
+        raise WeightsError(f"{file} cannot be copied to {target}: {error.strerror or error}") from None
     finally:
         partial.unlink(missing_ok=True)
 

@@ -34,7 +34,10 @@ def tr(text: str) -> str:
 
 
 class Algorithm(QgsProcessingAlgorithm):
-    """Subclasses say ID, LABEL, TAGS and ABOUT, add parameters whose help tells what each is for, and do `run`."""
+    """Subclasses say ID, LABEL, TAGS and ABOUT, add parameters whose help tells what each is for, and do the `work`.
+
+    It is not called run: that is what scripts call, and QGIS's own.
+    """
 
     ID = LABEL = ABOUT = ""
     TAGS = ("pansharpen", "fusion", "ssdiff")
@@ -96,7 +99,7 @@ class Algorithm(QgsProcessingAlgorithm):
 
     def processAlgorithm(self, parameters, context, feedback):
         try:
-            return self.run(parameters, context, feedback)
+            return self.work(parameters, context, feedback)
         except Cancelled:
             feedback.pushInfo(tr("Cancelled."))
             return {}

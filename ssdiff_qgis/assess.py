@@ -98,7 +98,7 @@ class Assess(Algorithm):
         )
         return bool(self.files[0])
 
-    def run(self, parameters, context, feedback):
+    def work(self, parameters, context, feedback):
         page = self.parameterAsFileOutput(parameters, self.REPORT, context)
         fused, pan, ms, reference = self.files
         (study,) = studies.open_studies([Path(fused)], pan, ms, reference, self.asked, feedback.pushInfo)

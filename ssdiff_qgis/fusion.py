@@ -21,11 +21,10 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
-from ..ssdiff_core import catalogue, sensors, studies
-from ..ssdiff_core.connection import Connection
+from ..ssdiff_core import sensors, studies
 from ..ssdiff_core.pansharpen import Wishes, pansharpen
 from ..ssdiff_core.study import Asked
-from . import compat, network, settings
+from . import compat, settings
 from .algorithm import Algorithm, Progress, computer, tr
 from .styling import Look, Style, kept
 
@@ -45,8 +44,6 @@ class Job:
     name: str
     "of the layer that will be"
     style: Style
-    connection: Connection
-    home: str
     "of weights that are not here"
 
 
@@ -138,6 +135,9 @@ class Fusion(Algorithm):
     def own_wishes(self, parameters, context) -> dict:
         raise NotImplementedError
 
+    fetch = None
+    "what brings weights that are not here"
+
     def checkParameterValues(self, parameters, context):
         wrong = self.unfit(parameters, (self.SPECTRAL, self.PANCHROMATIC), context)
         return (False, wrong) if wrong else super().checkParameterValues(parameters, context)
@@ -170,8 +170,6 @@ class Fusion(Algorithm):
             wishes,
             tr("{} pansharpened").format(spectral.name()),
             Style.of(spectral),
-            network.connection(),
-            network.home(),
         )
         return True
 
@@ -198,13 +196,12 @@ class Fusion(Algorithm):
 
     # --- the work ----------------------------------------------------------------------------------------------------
 
-    def run(self, parameters, context, feedback):
+    def work(self, parameters, context, feedback):
         job, who = self.job, computer(feedback)
         out = self.parameterAsOutputLayer(parameters, self.OUTPUT, context)
         page = self.parameterAsFileOutput(parameters, self.REPORT, context)
         heard = Progress(feedback, 0.0, MEASURING if page else 1.0)
-        fetch = catalogue.fetcher(job.connection, heard, feedback.isCanceled, feedback.pushInfo, job.home)
-        made = pansharpen(job.pan, job.ms, out, job.wishes, feedback.pushInfo, lambda pixels: heard, who, fetch)
+        made = pansharpen(job.pan, job.ms, out, job.wishes, feedback.pushInfo, lambda pixels: heard, who, self.fetch)
         results = {self.OUTPUT: out, self.USED: made.provenance.get("weights", made.provenance["method"])}
         if page:
             self._report(out, page, who, feedback)

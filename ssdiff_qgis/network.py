@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -20,7 +22,7 @@ from qgis.PyQt.QtNetwork import (
     QSslConfiguration,
 )
 
-from ..ssdiff_core import catalogue, places
+from ..ssdiff_core import catalogue
 from ..ssdiff_core.connection import Connection
 from ..ssdiff_core.errors import DownloadError
 from . import settings
@@ -44,15 +46,30 @@ def home() -> str:
 
 
 def connection() -> Connection:
-    """How weights are reached."""
     manager = QgsNetworkAccessManager.instance()
     return Connection(
         proxies=_proxies(manager, home()),
         direct=_direct(manager),
-        headers=_headers(home(), QgsSettings().value(AUTHENTICATION, "", str)),
         ca=_authorities(),
         offline=settings.offline(),
     )
+
+
+def fetcher(feedback, progress: Callable[[float], None]) -> catalogue.Fetch:
+    """What brings weights, for an algorithm whose user hears of it and may cancel it."""
+    try:
+        headers = _headers(home(), QgsSettings().value(AUTHENTICATION, "", str))
+    except DownloadError as error:
+        return _refusing(error)  # whose weights are here need not hear of it
+    reached = replace(connection(), headers=headers)
+    return catalogue.fetcher(reached, progress, feedback.isCanceled, feedback.pushInfo, settings.weights_url())
+
+
+def _refusing(error: DownloadError) -> catalogue.Fetch:
+    def fetch(entry):
+        raise error
+
+    return fetch
 
 
 def variables() -> dict[str, str]:
@@ -110,7 +127,7 @@ def _authorities() -> str:
     if not pem:
         return ""
     pem += _common_authorities()
-    file = places.cache() / f"authorities-{hashlib.sha256(pem).hexdigest()[:12]}.pem"
+    file = settings.cache() / f"authorities-{hashlib.sha256(pem).hexdigest()[:12]}.pem"
     if not file.exists():
         _write(file, pem)
     return str(file)

@@ -3,8 +3,8 @@ from __future__ import annotations
 from qgis.core import QgsProcessingParameterNumber, QgsProcessingParameterString
 
 from ..ssdiff_core import catalogue
-from . import compat
-from .algorithm import DEVICES, device, tr
+from . import compat, network
+from .algorithm import DEVICES, Progress, device, tr
 from .fusion import Fusion
 
 
@@ -51,6 +51,10 @@ class Pansharpen(Fusion):
             tr("Of the noise. The same seed gives the same pixels."),
             advanced=True,
         )
+
+    def prepareAlgorithm(self, parameters, context, feedback):
+        self.fetch = network.fetcher(feedback, Progress(feedback))
+        return super().prepareAlgorithm(parameters, context, feedback)
 
     def own_wishes(self, parameters, context):
         steps = self._number(parameters, self.STEPS, context)

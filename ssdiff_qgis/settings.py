@@ -10,6 +10,7 @@ from qgis.core import QgsSettings
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..ssdiff_core import places
+from ..ssdiff_core.connection import is_yes
 from ..ssdiff_core.errors import ConfigError
 from ..ssdiff_core.passes import MEMORY
 
@@ -18,7 +19,6 @@ KEPT = "Processing/Configuration/{}"
 "where Processing keeps an option, and where it can be read without Processing"
 PYTHON, CACHE, DEVICE = "SSDIFF_PYTHON", "SSDIFF_CACHE", "SSDIFF_DEVICE"
 BYTES, OFFLINE, WEIGHTS_URL = "SSDIFF_MEMORY", "SSDIFF_OFFLINE", "SSDIFF_WEIGHTS_URL"
-NO = ("", "0", "false", "no")
 
 
 def tr(text: str) -> str:
@@ -47,7 +47,7 @@ def memory() -> int:
 
 def offline() -> bool:
     """Whether the network is not to be used."""
-    return _value(OFFLINE).lower() not in NO
+    return is_yes(_value(OFFLINE))
 
 
 def weights_url() -> str:

@@ -87,6 +87,22 @@ def test_a_shift_is_measured(qgis_process, sample, tmp_path):
     assert len(json.loads(found["REPORT"])["bands"]) == 4
 
 
+def test_scripts_run_it_as_any_other_algorithm(qgis_process, sample):
+    """Python's processing.run calls what qgis_process does not."""
+    code = """
+import processing
+from processing.core.Processing import Processing
+Processing.initialize()
+from ssdiff.ssdiff_qgis.provider import Provider
+provider = Provider()
+QgsApplication.processingRegistry().addProvider(provider)
+print(json.dumps(processing.run("ssdiff:align", {"PANCHROMATIC": sys.argv[1], "SPECTRAL": sys.argv[2]})))
+"""
+    done = qgis_process.python(code, *sample[:2])
+    assert done.returncode == 0, done.stderr
+    assert abs(json.loads(done.stdout)["COLS"]) < 0.3
+
+
 WEDGE = "POLYGON ((400020 4499980,400060 4499980,400020 4499950,400020 4499980))"
 LAYER = """
 from qgis.core import *
