@@ -211,6 +211,7 @@ def installed(zipped, tmp_path_factory):
         file.extractall(plugins)
     kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "QGIS_PLUGINPATH")}
     own = {
+        "HOME": str(profile),
         "QT_QPA_PLATFORM": "offscreen",
         "QGIS_CUSTOM_CONFIG_PATH": str(profile),
         "XDG_RUNTIME_DIR": str(profile),
