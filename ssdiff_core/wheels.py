@@ -182,7 +182,7 @@ def _known(capability: str | None) -> str | None:
 
 def _told(command: list[str]) -> str:
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # nosec B603
             command, env=environment(), capture_output=True, creationflags=HIDDEN, timeout=30, check=False
         )
     except (OSError, subprocess.SubprocessError):
