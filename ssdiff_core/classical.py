@@ -169,7 +169,7 @@ def _bt_h(engine: Classical, ground: Ground):
 
 
 class ClearBrovey:
-    """BT-H in two halves: the linear one, done on samples or on pixels, and what is done on pixels alone."""
+    """BT-H in two halves: the linear one, done on MS samples, and what is done on the pixels read from them."""
 
     def __init__(self, stats: SceneStats, device: torch.device):
         self.haze, self.caps = (upload(_column(values).numpy(), device) for values in (stats.haze, stats.caps))
@@ -233,10 +233,10 @@ def shown(
 
     That is what the spatial branch sees (n + views * C, h, w), a view as what it has beyond the base, and the base.
     """
-    lms = upsample(block, ms, kernel)
-    stands_on = base(name, block, pan, lms, kernel)
+    stands_on = base(name, block, pan, upsample(block, ms, kernel), kernel)
     beyond = [own.of_detail(VIEWS[view](block, pan, ms, kernel) - stands_on) for view in views]
-    return torch.cat([own.of_pan(guides(n, block, pan, kernel)), *beyond]), own.of_ms(stands_on)
+    seen = own.of_pan(guides(n, block, pan, kernel))
+    return torch.cat([seen, *beyond]) if beyond else seen, own.of_ms(stands_on)
 
 
 def base_reach(base: str, ratio: float, interpolation_reach: int) -> int:

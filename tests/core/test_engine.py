@@ -398,7 +398,7 @@ scene = smooth_scene(200, 200)
 small = Engine(stiff_weights(), "cpu", batch=2, piece=200)
 reference = small.fuse(scene)
 held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (held + 200 * 2**20,) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (held + 120 * 2**20,) * 2)
 said = []
 large = Engine(stiff_weights(), "cpu", batch=256, piece=200, say=said.append)
 fused = large.fuse(scene)
