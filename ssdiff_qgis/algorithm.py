@@ -12,7 +12,6 @@ from qgis.core import (
     QgsProcessingParameterEnum,
     QgsRasterLayer,
 )
-from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 
 from ..ssdiff_core import catalogue
@@ -20,6 +19,7 @@ from ..ssdiff_core.elsewhere import Elsewhere
 from ..ssdiff_core.errors import Cancelled, SSDiffError, WorkerError
 from ..ssdiff_core.progress import duration
 from . import compat, runtime, settings
+from .words import tr
 
 ICON = Path(__file__).parents[1] / "resources" / "icon.svg"
 SOON = 5.0
@@ -27,10 +27,6 @@ SOON = 5.0
 OFTEN = 2.0
 "seconds between two words on that"
 DEVICES = ("auto", "cpu", "cuda", "mps")
-
-
-def tr(text: str) -> str:
-    return QCoreApplication.translate("SSDiff", text)
 
 
 class Algorithm(QgsProcessingAlgorithm):

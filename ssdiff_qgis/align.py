@@ -6,7 +6,8 @@ from dataclasses import asdict
 from qgis.core import QgsProcessingOutputNumber, QgsProcessingOutputString, QgsProcessingParameterRasterLayer
 
 from ..ssdiff_core import reading
-from .algorithm import Algorithm, tr
+from .algorithm import Algorithm
+from .words import tr
 
 
 class Align(Algorithm):

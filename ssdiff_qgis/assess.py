@@ -15,7 +15,8 @@ from qgis.core import (
 from ..ssdiff_core import measures, sensors, studies
 from ..ssdiff_core.study import SAMPLE, Asked
 from . import compat, settings
-from .algorithm import Algorithm, Progress, computer, tr
+from .algorithm import Algorithm, Progress, computer
+from .words import tr
 
 CONVENTIONS = ("geometric", "toolbox")
 ALIGN = ("warn", "auto", "none")

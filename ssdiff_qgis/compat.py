@@ -6,6 +6,7 @@ from qgis.core import (
     Qgis,
     QgsContrastEnhancement,
     QgsProcessing,
+    QgsProcessingAlgorithm,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterNumber,
     QgsRasterBandStats,
@@ -42,6 +43,11 @@ VECTOR_POLYGON = _first(
     (Qgis, "ProcessingSourceType.VectorPolygon"),
     (QgsProcessing, "SourceType.TypeVectorPolygon"),
     (QgsProcessing, "TypeVectorPolygon"),
+)
+SUPPORTS_BATCH = _first(
+    (Qgis, "ProcessingAlgorithmFlag.SupportsBatch"),
+    (QgsProcessingAlgorithm, "Flag.FlagSupportsBatch"),
+    (QgsProcessingAlgorithm, "FlagSupportsBatch"),
 )
 STRETCH = _first(
     (QgsContrastEnhancement, "ContrastEnhancementAlgorithm.StretchToMinimumMaximum"),

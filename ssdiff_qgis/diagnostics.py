@@ -7,61 +7,42 @@ from pathlib import Path
 
 from qgis.core import (
     Qgis,
-    QgsProcessingAlgorithm,
-    QgsProcessingException,
     QgsProcessingOutputBoolean,
     QgsProcessingOutputString,
 )
-from qgis.PyQt.QtCore import QCoreApplication
 
 from ..ssdiff_core import __version__, doctor, managed, places, pythons, wheels
 from ..ssdiff_core.errors import Cancelled, SSDiffError
 from . import runtime, settings
+from .algorithm import Algorithm
+from .words import tr
 
 SETTINGS = ("python", "cache", "device", "memory", "offline", "weights_url")
 
 
-class Diagnostics(QgsProcessingAlgorithm):
+class Diagnostics(Algorithm):
     """What there is to compute with: a report for the log and for an issue, and outputs for models. It never fails."""
 
+    ID, LABEL = "diagnostics", "Diagnostics"
+    ABOUT = (
+        "Shows which Python SSDiff computes with and why, its packages and devices, what Install runtime has made, "
+        "folders, options and the last words of what computed. A device is believed only after it has run a "
+        "kernel. The report can be pasted into an issue: it holds no passwords, and ~ for your home."
+    )
+    TAGS = ("gpu", "torch", "cuda", "ssdiff")
     READY, REPORT, DEVICES = "READY", "REPORT", "DEVICES"
 
-    def tr(self, text):
-        return QCoreApplication.translate("Diagnostics", text)
-
-    def name(self):
-        return "diagnostics"
-
-    def displayName(self):
-        return self.tr("Diagnostics")
-
-    def shortDescription(self):
-        return self.tr("Which Python, packages and devices SSDiff computes with, and why")
-
-    def shortHelpString(self):
-        return self.tr(
-            "Shows which Python SSDiff computes with and why, its packages and devices, what Install runtime has made, "
-            "folders, options and the last words of what computed. A device is believed only after it has run a "
-            "kernel. The report can be pasted into an issue: it holds no passwords, and ~ for your home."
-        )
-
-    def createInstance(self):
-        return Diagnostics()
-
     def initAlgorithm(self, configuration=None):
-        self.addOutput(QgsProcessingOutputBoolean(self.READY, self.tr("PyTorch is there and a device computes")))
-        self.addOutput(QgsProcessingOutputString(self.REPORT, self.tr("Report (JSON)")))
-        self.addOutput(QgsProcessingOutputString(self.DEVICES, self.tr("Devices that compute")))
+        self.addOutput(QgsProcessingOutputBoolean(self.READY, tr("PyTorch is there and a device computes")))
+        self.addOutput(QgsProcessingOutputString(self.REPORT, tr("Report (JSON)")))
+        self.addOutput(QgsProcessingOutputString(self.DEVICES, tr("Devices that compute")))
 
-    def processAlgorithm(self, parameters, context, feedback):
+    def work(self, parameters, context, feedback):
         def tick() -> None:
             if feedback.isCanceled():
                 raise Cancelled("cancelled")
 
-        try:
-            report = gathered(tick)
-        except Cancelled:
-            raise QgsProcessingException(self.tr("Diagnostics was cancelled.")) from None
+        report = gathered(tick)
         for line in as_markdown(report).splitlines():
             feedback.pushInfo(line)
         if report["problem"]:

@@ -9,7 +9,8 @@ from qgis.core import (
 
 from ..ssdiff_core import catalogue, places
 from . import network
-from .algorithm import Algorithm, Progress, tr
+from .algorithm import Algorithm, Progress
+from .words import tr
 
 
 class DownloadWeights(Algorithm):

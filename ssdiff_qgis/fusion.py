@@ -25,8 +25,9 @@ from ..ssdiff_core import sensors, studies
 from ..ssdiff_core.pansharpen import Wishes, pansharpen
 from ..ssdiff_core.study import Asked
 from . import compat, settings
-from .algorithm import Algorithm, Progress, computer, tr
+from .algorithm import Algorithm, Progress, computer
 from .styling import Look, Style, kept
+from .words import tr
 
 TYPES = ("auto", "uint8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 ALIGN = ("warn", "auto", "none")

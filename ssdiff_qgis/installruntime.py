@@ -1,77 +1,54 @@
 from __future__ import annotations
 
 from qgis.core import (
-    QgsProcessingAlgorithm,
-    QgsProcessingException,
     QgsProcessingOutputBoolean,
     QgsProcessingOutputString,
     QgsProcessingParameterBoolean,
-    QgsProcessingParameterEnum,
     QgsProcessingParameterFile,
 )
-from qgis.PyQt.QtCore import QCoreApplication
 
 from ..ssdiff_core import doctor, managed, wheels
-from ..ssdiff_core.errors import Cancelled, SSDiffError
-from . import network, runtime, settings
+from ..ssdiff_core.errors import Cancelled
+from . import compat, network, runtime, settings
+from .algorithm import Algorithm
+from .words import tr
 
 
-class InstallRuntime(QgsProcessingAlgorithm):
+class InstallRuntime(Algorithm):
     """Makes the Python that computes. It is run by a person, and by nothing else."""
 
+    ID, LABEL = "installruntime", "Install runtime"
+    ABOUT = (
+        "Makes a Python environment of its own with PyTorch, numpy and safetensors, in a folder of the user beside "
+        "QGIS; QGIS's own Python stays as it is. For an NVIDIA GPU the build is chosen that its driver takes, and "
+        "believed after it has run a kernel; if it has not, the CPU computes. 0.2 GB are fetched for the CPU and "
+        "about 3 GB for CUDA. It is not needed if QGIS's own Python has PyTorch or an interpreter is named in the "
+        "options of Processing."
+    )
+    TAGS = ("pytorch", "torch", "python", "cuda", "gpu", "install")
     DEVICE, WHEELS, REINSTALL = "DEVICE", "WHEELS", "REINSTALL"
     PYTHON, READY = "PYTHON", "READY"
 
-    def tr(self, text):
-        return QCoreApplication.translate("InstallRuntime", text)
-
-    def name(self):
-        return "installruntime"
-
-    def displayName(self):
-        return self.tr("Install runtime")
-
-    def shortDescription(self):
-        return self.tr("Installs PyTorch for SSDiff, beside QGIS and not into it")
-
-    def tags(self):
-        return ["pytorch", "torch", "python", "cuda", "gpu", "install"]
-
-    def shortHelpString(self):
-        return self.tr(
-            "Makes a Python environment of its own with PyTorch, numpy and safetensors, in a folder of the user beside "
-            "QGIS; QGIS's own Python stays as it is. For an NVIDIA GPU the build is chosen that its driver takes, and "
-            "believed after it has run a kernel; if it has not, the CPU computes. 0.2 GB are fetched for the CPU and "
-            "about 3 GB for CUDA.\n\n"
-            "Folder of wheels: for computers without a network; the packages are taken from there alone.\n\n"
-            "It is not needed if QGIS's own Python has PyTorch or an interpreter is named in the options of Processing."
-        )
-
     def flags(self):
-        return super().flags() & ~QgsProcessingAlgorithm.FlagSupportsBatch
-
-    def createInstance(self):
-        return InstallRuntime()
+        return super().flags() & ~compat.SUPPORTS_BATCH
 
     def initAlgorithm(self, configuration=None):
-        device = QgsProcessingParameterEnum(
-            self.DEVICE, self.tr("Device"), list(wheels.DEVICES), defaultValue="auto", usesStaticStrings=True
-        )
+        self.choice(self.DEVICE, tr("Device"), wheels.DEVICES, "auto", tr("auto: a GPU if there is one that computes."))
         folder = QgsProcessingParameterFile.Behavior.Folder
-        self.addParameter(device)
-        self.addParameter(
-            QgsProcessingParameterFile(self.WHEELS, self.tr("Folder of wheels"), behavior=folder, optional=True)
+        self.with_help(
+            QgsProcessingParameterFile(self.WHEELS, tr("Folder of wheels"), behavior=folder, optional=True),
+            tr("For computers without a network: the packages are taken from there alone."),
         )
         self.addParameter(
-            QgsProcessingParameterBoolean(self.REINSTALL, self.tr("Install again even if it is complete"), False)
+            QgsProcessingParameterBoolean(self.REINSTALL, tr("Install again even if it is complete"), False)
         )
-        self.addOutput(QgsProcessingOutputString(self.PYTHON, self.tr("Python that computes")))
-        self.addOutput(QgsProcessingOutputString(self.DEVICE, self.tr("Device it computes on")))
-        self.addOutput(QgsProcessingOutputBoolean(self.READY, self.tr("It computes")))
+        self.addOutput(QgsProcessingOutputString(self.PYTHON, tr("Python that computes")))
+        self.addOutput(QgsProcessingOutputString(self.DEVICE, tr("Device it computes on")))
+        self.addOutput(QgsProcessingOutputBoolean(self.READY, tr("It computes")))
 
     def checkParameterValues(self, parameters, context):
         if settings.offline() and not self.parameterAsString(parameters, self.WHEELS, context):
-            return False, self.tr("The network is not to be used (options of SSDiff): name a folder of wheels.")
+            return False, tr("The network is not to be used (options of SSDiff): name a folder of wheels.")
         return super().checkParameterValues(parameters, context)
 
     def prepareAlgorithm(self, parameters, context, feedback):
@@ -79,7 +56,7 @@ class InstallRuntime(QgsProcessingAlgorithm):
         self.variables = network.variables()
         return True
 
-    def processAlgorithm(self, parameters, context, feedback):
+    def work(self, parameters, context, feedback):
         wish = managed.Wish(
             self.parameterAsEnumString(parameters, self.DEVICE, context),
             self.parameterAsString(parameters, self.WHEELS, context),
@@ -92,15 +69,13 @@ class InstallRuntime(QgsProcessingAlgorithm):
             made = managed.install(wish, listener_of(feedback))
         except Cancelled:
             return {self.READY: False}
-        except SSDiffError as error:
-            raise QgsProcessingException(str(error)) from None
         self._say_if_another_is_taken(made, feedback)
         return {self.PYTHON: made.python, self.DEVICE: doctor.working(made.note["devices"])[0], self.READY: True}
 
     def _say_if_another_is_taken(self, made, feedback):
         taken = runtime.interpreter()
         if taken.python != made.python:
-            feedback.pushWarning(self.tr("SSDiff computes with {} all the same: {}.").format(taken.python, taken.why))
+            feedback.pushWarning(tr("SSDiff computes with {} all the same: {}.").format(taken.python, taken.why))
 
 
 def listener_of(feedback) -> managed.Listener:

@@ -4,8 +4,9 @@ from qgis.core import QgsProcessingParameterNumber, QgsProcessingParameterString
 
 from ..ssdiff_core import catalogue
 from . import compat, network
-from .algorithm import DEVICES, Progress, device, tr
+from .algorithm import DEVICES, Progress, device
 from .fusion import Fusion
+from .words import tr
 
 
 class Pansharpen(Fusion):

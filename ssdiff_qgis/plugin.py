@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from qgis.core import QgsApplication
+from qgis.PyQt.QtCore import QCoreApplication
 
-from . import runtime
+from . import runtime, words
 from .provider import Provider
 
 
@@ -11,7 +12,7 @@ class Plugin:
 
     def __init__(self, iface=None):
         self.iface = iface
-        self.provider = None
+        self.provider, self.words = None, words.installed()
 
     def initProcessing(self):
         self.provider = Provider()
@@ -24,4 +25,7 @@ class Plugin:
         if self.provider:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None
+        if self.words:
+            QCoreApplication.removeTranslator(self.words)
+            self.words = None
         runtime.close()

@@ -7,22 +7,18 @@ import re
 from pathlib import Path
 
 from qgis.core import QgsSettings
-from qgis.PyQt.QtCore import QCoreApplication
 
 from ..ssdiff_core import places
 from ..ssdiff_core.connection import is_yes
 from ..ssdiff_core.errors import ConfigError
 from ..ssdiff_core.passes import MEMORY
+from .words import tr
 
 GROUP = "SSDiff"
 KEPT = "Processing/Configuration/{}"
 "where Processing keeps an option, and where it can be read without Processing"
 PYTHON, CACHE, DEVICE = "SSDIFF_PYTHON", "SSDIFF_CACHE", "SSDIFF_DEVICE"
 BYTES, OFFLINE, WEIGHTS_URL = "SSDIFF_MEMORY", "SSDIFF_OFFLINE", "SSDIFF_WEIGHTS_URL"
-
-
-def tr(text: str) -> str:
-    return QCoreApplication.translate("Settings", text)
 
 
 def python() -> str:
