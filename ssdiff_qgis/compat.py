@@ -5,11 +5,13 @@ from __future__ import annotations
 from qgis.core import (
     Qgis,
     QgsContrastEnhancement,
+    QgsMapLayerProxyModel,
     QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterNumber,
     QgsRasterBandStats,
+    QgsWkbTypes,
 )
 
 
@@ -57,4 +59,12 @@ ALL_STATISTICS = _first(
     (Qgis, "RasterBandStatistic.All"),
     (QgsRasterBandStats, "Stats.All"),
     (QgsRasterBandStats, "All"),
+)
+RASTER_LAYERS = _first(
+    (Qgis, "LayerFilter.RasterLayer"),
+    (QgsMapLayerProxyModel, "Filter.RasterLayer"),
+)
+POLYGON = _first(
+    (Qgis, "GeometryType.Polygon"),
+    (QgsWkbTypes, "GeometryType.PolygonGeometry"),
 )

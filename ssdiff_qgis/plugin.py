@@ -12,7 +12,8 @@ class Plugin:
 
     def __init__(self, iface=None):
         self.iface = iface
-        self.provider, self.words = None, words.installed()
+        self.provider = self.interface = None
+        self.words = words.installed()
 
     def initProcessing(self):
         self.provider = Provider()
@@ -20,8 +21,15 @@ class Plugin:
 
     def initGui(self):
         self.initProcessing()
+        if self.iface:
+            from .interface import Interface  # widgets, which qgis_process has none of
+
+            self.interface = Interface(self.iface)
 
     def unload(self):
+        if self.interface:
+            self.interface.remove()
+            self.interface = None
         if self.provider:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None

@@ -20,6 +20,8 @@ from . import compat
 
 WIDE = 2.0
 "standard deviations about the mean that are stretched to all brightness where the MS layer says nothing else"
+SIGNED = "SSDiff for QGIS"
+"what tells in the history of a layer who has made it"
 NATURAL = ("red", "green", "blue")
 _kept: deque = deque(maxlen=64)
 
@@ -100,7 +102,7 @@ class Look(QgsProcessingLayerPostProcessorInterface):
 
     def _tell(self, layer: QgsRasterLayer) -> None:
         metadata = layer.metadata()
-        metadata.addHistoryItem(f"{datetime.now():%Y-%m-%d %H:%M} SSDiff for QGIS")
+        metadata.addHistoryItem(f"{datetime.now():%Y-%m-%d %H:%M} {SIGNED}")
         for key, value in self._made.provenance.items():
             metadata.addHistoryItem(f"{key}: {value}")
         layer.setMetadata(metadata)
