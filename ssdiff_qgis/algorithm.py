@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..ssdiff_core import catalogue
 from ..ssdiff_core.elsewhere import Elsewhere
-from ..ssdiff_core.errors import Cancelled, SSDiffError, WorkerError
+from ..ssdiff_core.errors import Cancelled, NoPythonError, SSDiffError
 from ..ssdiff_core.progress import duration
 from . import compat, runtime, settings
 from .words import tr
@@ -27,6 +28,20 @@ SOON = 5.0
 OFTEN = 2.0
 "seconds between two words on that"
 DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def telling(method):
+    """What goes wrong in it as QGIS shows it: one sentence, and in the log what is known besides."""
+
+    @functools.wraps(method)
+    def told(self, parameters, context, feedback):
+        try:
+            return method(self, parameters, context, feedback)
+        except SSDiffError as error:
+            feedback.pushDebugInfo(getattr(error, "log", ""))
+            raise QgsProcessingException(str(error)) from None
+
+    return told
 
 
 class Algorithm(QgsProcessingAlgorithm):
@@ -93,17 +108,13 @@ class Algorithm(QgsProcessingAlgorithm):
                 )
         return None
 
+    @telling
     def processAlgorithm(self, parameters, context, feedback):
         try:
             return self.work(parameters, context, feedback)
         except Cancelled:
             feedback.pushInfo(tr("Cancelled."))
             return {}
-        except WorkerError as error:
-            feedback.pushDebugInfo(error.log)
-            raise QgsProcessingException(str(error)) from None
-        except SSDiffError as error:
-            raise QgsProcessingException(str(error)) from None
 
 
 def path_of(layer: QgsRasterLayer) -> str:
@@ -116,6 +127,15 @@ def computer(feedback) -> Elsewhere:
     worker = runtime.worker()
     feedback.pushInfo(tr("Computing with {}").format(worker.python))
     return Elsewhere(worker, feedback.pushInfo, feedback.isCanceled)
+
+
+def nothing_computes() -> str | None:
+    """Why there is nobody who could compute, in a sentence."""
+    try:
+        runtime.interpreter()
+    except NoPythonError as error:
+        return str(error)
+    return None
 
 
 def device(wish: str) -> str:

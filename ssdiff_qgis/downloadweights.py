@@ -9,7 +9,7 @@ from qgis.core import (
 
 from ..ssdiff_core import catalogue, places
 from . import network
-from .algorithm import Algorithm, Progress
+from .algorithm import Algorithm, Progress, telling
 from .words import tr
 
 
@@ -49,6 +49,7 @@ class DownloadWeights(Algorithm):
             return False, tr("Choose weights to fetch, or a file to import.")
         return super().checkParameterValues(parameters, context)
 
+    @telling
     def prepareAlgorithm(self, parameters, context, feedback):
         progress = Progress(feedback)
         self.done = self.part = 0.0

@@ -25,7 +25,7 @@ from ..ssdiff_core import sensors, studies
 from ..ssdiff_core.pansharpen import Wishes, pansharpen
 from ..ssdiff_core.study import Asked
 from . import compat, settings
-from .algorithm import Algorithm, Progress, computer
+from .algorithm import Algorithm, Progress, computer, nothing_computes, telling
 from .styling import Look, Style, kept
 from .words import tr
 
@@ -140,9 +140,10 @@ class Fusion(Algorithm):
     "what brings weights that are not here"
 
     def checkParameterValues(self, parameters, context):
-        wrong = self.unfit(parameters, (self.SPECTRAL, self.PANCHROMATIC), context)
+        wrong = self.unfit(parameters, (self.SPECTRAL, self.PANCHROMATIC), context) or nothing_computes()
         return (False, wrong) if wrong else super().checkParameterValues(parameters, context)
 
+    @telling
     def prepareAlgorithm(self, parameters, context, feedback):
         spectral = self.parameterAsRasterLayer(parameters, self.SPECTRAL, context)
         sharp = self.parameterAsRasterLayer(parameters, self.PANCHROMATIC, context)
@@ -212,7 +213,8 @@ class Fusion(Algorithm):
 
     def _report(self, out: str, page: str, who, feedback) -> None:
         job = self.job
-        asked = Asked(memory=job.wishes.memory, align=job.wishes.align)
+        wishes = job.wishes
+        asked = Asked(sensor=wishes.sensor, bands=wishes.bands, memory=wishes.memory, align=wishes.align)
         (study,) = studies.open_studies([Path(out)], job.pan, [job.ms], None, asked, lambda sentence: None)
         who.assess(study, asked, Path(page), Progress(feedback, MEASURING))
 

@@ -10,7 +10,7 @@ from qgis.core import (
 from ..ssdiff_core import doctor, managed, wheels
 from ..ssdiff_core.errors import Cancelled
 from . import compat, network, runtime, settings
-from .algorithm import Algorithm
+from .algorithm import Algorithm, telling
 from .words import tr
 
 
@@ -51,6 +51,7 @@ class InstallRuntime(Algorithm):
             return False, tr("The network is not to be used (options of SSDiff): name a folder of wheels.")
         return super().checkParameterValues(parameters, context)
 
+    @telling
     def prepareAlgorithm(self, parameters, context, feedback):
         settings.cache()
         self.variables = network.variables()

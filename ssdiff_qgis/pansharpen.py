@@ -4,7 +4,7 @@ from qgis.core import QgsProcessingParameterNumber, QgsProcessingParameterString
 
 from ..ssdiff_core import catalogue
 from . import compat, network
-from .algorithm import DEVICES, Progress, device
+from .algorithm import DEVICES, Progress, device, telling
 from .fusion import Fusion
 from .words import tr
 
@@ -53,6 +53,7 @@ class Pansharpen(Fusion):
             advanced=True,
         )
 
+    @telling
     def prepareAlgorithm(self, parameters, context, feedback):
         self.fetch = network.fetcher(feedback, Progress(feedback))
         return super().prepareAlgorithm(parameters, context, feedback)

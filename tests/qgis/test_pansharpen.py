@@ -171,3 +171,25 @@ def test_what_cannot_work_is_one_sentence(qgis_process, sample, tmp_path):
     far = {**inputs, "EXTENT": "0,10,0,10 [EPSG:32632]"}
     assert "does not touch PAN" in run(qgis_process, "pansharpen", 1, **far)
     assert not list(tmp_path.iterdir())
+
+
+def test_without_a_python_that_computes_it_says_what_to_do(qgis_process, sample, tmp_path):
+    words = [f"SPECTRAL={sample[1]}", f"PANCHROMATIC={sample[0]}", f"OUTPUT={tmp_path / 'out.tif'}"]
+    done = qgis_process("run", "ssdiff:pansharpen", "--", *words, SSDIFF_PYTHON="")
+    assert done.returncode
+    assert 'run the algorithm "Install runtime"' in done.stdout + done.stderr
+
+
+def test_a_setting_that_makes_no_sense_is_one_sentence(qgis_process, sample, tmp_path):
+    words = [f"SPECTRAL={sample[1]}", f"PANCHROMATIC={sample[0]}", f"OUTPUT={tmp_path / 'out.tif'}"]
+    done = qgis_process("run", "ssdiff:pansharpen", "--", *words, SSDIFF_MEMORY="lots")
+    assert done.returncode
+    assert "The memory 'lots' is no number of MB" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_report_is_of_the_bands_that_were_fused(qgis_process, sample, tmp_path):
+    inputs = {"SPECTRAL": sample[1], "PANCHROMATIC": sample[0], "METHOD": "gsa", "BANDS": "4;2"}
+    out, page = tmp_path / "out.tif", tmp_path / "report.html"
+    run(qgis_process, "pansharpenclassical", **inputs, OUTPUT=out, REPORT=page)
+    assert page.stat().st_size > 10_000
