@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import time
 from pathlib import Path
 
@@ -66,7 +67,7 @@ class Algorithm(QgsProcessingAlgorithm):
         return QIcon(str(ICON))
 
     def shortDescription(self):
-        return tr(self.ABOUT).split(". ")[0]
+        return re.split(r"\. |。", tr(self.ABOUT))[0]
 
     def shortHelpString(self):
         parameters = [one for one in self.parameterDefinitions() if one.help()]

@@ -26,6 +26,7 @@ from ..ssdiff_core import catalogue
 from ..ssdiff_core.connection import Connection
 from ..ssdiff_core.errors import DownloadError
 from . import settings
+from .words import tr
 
 PACKAGES = "https://pypi.org/"
 "where an installer goes, for systems whose proxy depends on that"
@@ -114,7 +115,9 @@ def _headers(url: str, configuration: str) -> dict[str, str]:
     done, request = QgsApplication.authManager().updateNetworkRequest(QNetworkRequest(QUrl(url)), configuration)
     if not done:
         raise DownloadError(
-            f"QGIS cannot use its authentication configuration {configuration!r}: unlock it, or choose another one"
+            tr("QGIS cannot use its authentication configuration {!r}: unlock it, or choose another one").format(
+                configuration
+            )
         )
     return {bytes(name).decode(): bytes(request.rawHeader(name)).decode() for name in request.rawHeaderList()}
 

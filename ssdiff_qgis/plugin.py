@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from qgis.core import QgsApplication
-from qgis.PyQt.QtCore import QCoreApplication
 
 from . import runtime, words
 from .provider import Provider
@@ -13,7 +12,7 @@ class Plugin:
     def __init__(self, iface=None):
         self.iface = iface
         self.provider = self.interface = None
-        self.words = words.installed()
+        words.learn()
 
     def initProcessing(self):
         self.provider = Provider()
@@ -33,7 +32,4 @@ class Plugin:
         if self.provider:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None
-        if self.words:
-            QCoreApplication.removeTranslator(self.words)
-            self.words = None
         runtime.close()

@@ -13,6 +13,7 @@ from .downloadweights import DownloadWeights
 from .installruntime import InstallRuntime
 from .pansharpen import Pansharpen
 from .pansharpenclassical import PansharpenClassical
+from .words import tr
 
 ICON = str(Path(__file__).parents[1] / "resources" / "icon.svg")
 ALGORITHMS = (Pansharpen, PansharpenClassical, Assess, Align, DownloadWeights, InstallRuntime, Diagnostics)
@@ -26,7 +27,7 @@ class Provider(QgsProcessingProvider):
         return "SSDiff"
 
     def longName(self):
-        return self.tr("SSDiff pansharpening")
+        return tr("SSDiff pansharpening")
 
     def icon(self):
         return QIcon(ICON)

@@ -14,14 +14,10 @@ from ..ssdiff_core import managed, pythons
 from ..ssdiff_core.doctor import NEEDED
 from ..ssdiff_core.errors import NoPythonError
 from . import settings
+from .words import tr
 
 if TYPE_CHECKING:
     from ..ssdiff_core.remote import Worker
-
-NONE = (
-    'There is no Python with PyTorch yet: run the algorithm "Install runtime" of SSDiff, or name an interpreter that '
-    "has torch, numpy and safetensors in Settings > Options > Processing > Providers > SSDiff."
-)
 
 
 @dataclass(frozen=True)
@@ -46,12 +42,17 @@ def interpreter() -> Interpreter:
 def choose(named: str, by: str, own: str, lacking: Sequence[str], made: str) -> Interpreter:
     """The first of: what the user named, QGIS's own if it lacks nothing, what Install runtime made."""
     if named:
-        return Interpreter(named, f"named by {by}")
+        return Interpreter(named, tr("named by {}").format(by))
     if own and not lacking:
-        return Interpreter(own, f"QGIS's own Python has {', '.join(NEEDED)}")
+        return Interpreter(own, tr("QGIS's own Python has {}").format(", ".join(NEEDED)))
     if made:
-        return Interpreter(made, "made by Install runtime")
-    raise NoPythonError(NONE)
+        return Interpreter(made, tr("made by Install runtime"))
+    raise NoPythonError(
+        tr(
+            'There is no Python with PyTorch yet: run the algorithm "Install runtime" of SSDiff, or name an '
+            "interpreter that has torch, numpy and safetensors in Settings > Options > Processing > Providers > SSDiff."
+        )
+    )
 
 
 def lacking() -> list[str]:

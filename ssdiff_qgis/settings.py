@@ -54,8 +54,8 @@ def weights_url() -> str:
 def come_from(name: str) -> str:
     """Where a value comes from, in words."""
     if os.environ.get(name):
-        return f"the environment variable {name}"
-    return "the options of Processing" if _kept(name) else "the default"
+        return tr("the environment variable {}").format(name)
+    return tr("the options of Processing") if _kept(name) else tr("the default")
 
 
 def _value(name: str) -> str:
