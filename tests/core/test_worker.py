@@ -445,7 +445,7 @@ def test_another_version_is_one_sentence(tmp_path):
     old = python_that(
         tmp_path / "python", f"sys.path.insert(0, {str(ROOT)!r})\nimport ssdiff_core.wire as w\nw.PROTOCOL = 0"
     )
-    refused(old, "which speaks protocol 0 and not 2: restart the program after an update of SSDiff")
+    refused(old, "which speaks protocol 0 and not 3: restart the program after an update of SSDiff")
 
 
 @posix
@@ -499,8 +499,8 @@ def test_a_block_written_into_memory_is_read_from_it_as_it_was(monkeypatch, tmp_
     memory = Memory.make()
     for side in (20, 400, 30):
         block = smooth_scene(side, side)
-        told = json.loads(json.dumps(write_block(memory, block, np.dtype(np.float32))))
-        read, answer = read_block(memory, told)
+        told = json.loads(json.dumps(write_block(memory, block, [np.dtype(np.float32)])))
+        read, (answer,) = read_block(memory, told)
         assert (read.window, read.core, read.stats, read.ms_at) == (block.window, block.core, block.stats, block.ms_at)
         assert np.array_equal(read.pan, block.pan)
         assert np.array_equal(read.ms, block.ms)
