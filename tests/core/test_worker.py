@@ -13,16 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scenes import smooth_scene, surveyed, with_views
+from scenes import smooth_scene, surveyed, tiny_file, with_views
 
 from ssdiff_core import weights
 from ssdiff_core.blocks import Block
 from ssdiff_core.child import environment
-from ssdiff_core.config import Config
 from ssdiff_core.engine import Engine
 from ssdiff_core.errors import BlockError, Cancelled, DeviceError, WeightsError, WorkerError
 from ssdiff_core.groups import Grouped, groups
-from ssdiff_core.network import SSNet, state_of
+from ssdiff_core.network import state_of
 from ssdiff_core.remote import Asker, RemoteEngine, Worker
 from ssdiff_core.wire import Memory, read_block, write_block
 
@@ -45,18 +44,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """The smallest network there is, with a random answer that depends on all that it is shown."""
-    torch.manual_seed(0)
-    net = SSNet(Config(bands=4, tile=16, widths=(32, 32, 32))).eval()
-    for tensor in state_of(net).values():
-        if not tensor.any():  # an untrained network does not look at the noise
-            tensor.normal_(std=0.1)
-    card = weights.Card(
-        "tiny", "general", tuple("bgrn"), (0.5,) * 4, net.config, base="mtf-glp-fs", interpolation="cubic"
-    )
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    weights.save(path, state_of(net), card)
-    return path
+    return tiny_file(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="module")
