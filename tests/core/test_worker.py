@@ -113,6 +113,7 @@ def test_its_pixels_are_those_of_the_engine_in_this_process_to_the_last_bit(work
         assert (there.id, there.sha256) == ("tiny", weights.sha256_of(tiny))
         for block in (smooth_scene(40, 50), smooth_scene(64, 90, origin=(12, 8))):  # the second needs more memory
             assert np.array_equal(there.fuse(block), here.fuse(block))
+            assert np.array_equal(there.fuse_with_spread(block), here.fuse_with_spread(block))
 
 
 def test_masks_number_types_and_views_arrive_as_they_are(worker, tiny):
