@@ -45,7 +45,6 @@ class Job:
     name: str
     "of the layer that will be"
     style: Style
-    "of weights that are not here"
 
 
 class Fusion(Algorithm):
