@@ -294,9 +294,12 @@ def _there_and_back(block: Block, axis: int, mtf: tuple[float, ...], kernel: str
     return there, reader(first - sample, n, block.ratio, kernel, device)
 
 
-def fitted(block: Block, mtf: tuple[float, ...], kernel: str = "cubic") -> Block:
-    """The same block, a whole scene, with its statistics filled in from the pixels that are valid."""
-    survey = Survey("mtf-glp-fs", tuple(mtf), block.ratio, kernel)
+def fitted(block: Block, mtf: tuple[float, ...], kernel: str = "cubic", views: tuple[str, ...] = ()) -> Block:
+    """The same block, a whole scene, with its statistics filled in from the pixels that are valid.
+
+    views: what a network looks at besides its base (its Config says).
+    """
+    survey = Survey("mtf-glp-fs", tuple(mtf), block.ratio, kernel, views=views)
     return replace(block, stats=survey.stats(survey.gather(block)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qgis.core import (
     Qgis,
+    QgsColorRampShader,
     QgsContrastEnhancement,
     QgsMapLayerProxyModel,
     QgsProcessing,
@@ -54,6 +55,16 @@ SUPPORTS_BATCH = _first(
 STRETCH = _first(
     (QgsContrastEnhancement, "ContrastEnhancementAlgorithm.StretchToMinimumMaximum"),
     (QgsContrastEnhancement, "StretchToMinimumMaximum"),
+)
+LINEAR = _first(
+    (Qgis, "ShaderInterpolationMethod.Linear"),
+    (QgsColorRampShader, "Type.Interpolated"),
+    (QgsColorRampShader, "Interpolated"),
+)
+CONTINUOUS = _first(
+    (Qgis, "ShaderClassificationMethod.Continuous"),
+    (QgsColorRampShader, "ClassificationMode.Continuous"),
+    (QgsColorRampShader, "Continuous"),
 )
 ALL_STATISTICS = _first(
     (Qgis, "RasterBandStatistic.All"),
