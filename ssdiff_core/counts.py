@@ -22,7 +22,9 @@ ALONE = 30_000
 "pixels up to which torch does not share a sweep out to several threads, which take longer to meet than to sweep"
 
 
-def in_counts(engine, block: Block, kinds: Sequence[tuple[np.dtype, float | None]], progress=None):
+def in_counts(
+    engine, block: Block, kinds: Sequence[tuple[np.dtype, float | None]], progress=None
+) -> list[tuple[np.ndarray, tuple[Sums, ...]]]:
     """The fused core as a file of that type and nodata value holds it, and the sums of its bands; where two kinds are
     given, the same of how far the engine's samples lie apart."""
     images = engine.fuse_with_spread(block, progress) if len(kinds) > 1 else [engine.fuse(block, progress)]

@@ -133,7 +133,8 @@ def _key(scene: Scene, outputs: Sequence[Output], provenance: dict[str, str], si
     """What must be the same for finished blocks to be worth anything."""
     inputs = [(path, _age(path)) for path in sorted({band.path for band in (scene.pan, *scene.ms)})]
     kinds = [(str(output.dtype), output.nodata, output.format, output.options) for output in outputs]
-    parts = (scene, inputs, kinds, side)
+    beside = [str(output.path.absolute()) for output in outputs[1:]]  # the first has the journal at its side
+    parts = (scene, inputs, kinds, beside, side)
     return hashlib.sha256(repr((parts, sorted(provenance.items()))).encode()).hexdigest()
 
 

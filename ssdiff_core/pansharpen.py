@@ -179,11 +179,11 @@ def sampled(wishes: Wishes, card: Card, say: Callable[[str], None]) -> Sampling:
     samples = most if wishes.samples is None else wishes.samples
     if wishes.uncertainty:
         say(
-            f"the image will be the mean of {samples} samples in {steps} steps each, and the uncertainty how far they "
-            f"lie apart: {samples * steps / card.steps:.3g} times the work of an image alone"
+            f"the image will be the mean of {samples} samples of {steps} step(s), and the uncertainty how far they lie "
+            f"apart: {samples * steps / card.steps:.3g} times the work of an image alone"
         )
         if steps < SPREAD_STEPS:
-            say(f"in fewer than {SPREAD_STEPS} steps samples hardly lie apart, whatever the image is worth")
+            say(f"in fewer than {SPREAD_STEPS} steps samples mostly lie apart by much less than the image is wrong")
     return Sampling(wishes.device, steps, samples, wishes.seed)
 
 

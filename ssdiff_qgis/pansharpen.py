@@ -56,7 +56,7 @@ class Pansharpen(Fusion):
         )
         self.with_help(
             QgsProcessingParameterNumber(self.STEPS, tr("Sampling steps"), compat.INTEGER, None, True, 1, 1000),
-            tr("Default: what the weights were made for. More take longer and are seldom better."),
+            tr("Default: what the weights were made for, 4 or more for an uncertainty. More are seldom better."),
             advanced=True,
         )
         self.with_help(

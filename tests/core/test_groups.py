@@ -46,7 +46,7 @@ def test_each_band_is_what_its_group_gives(bands):
 
 def test_the_spread_of_each_band_is_what_its_group_gives():
     scene = smooth_scene(40, 44, bands=3)
-    engine = Engine(stiff_weights(tile=32, scale="moments"), "cpu", samples=2)
+    engine = Engine(stiff_weights(scale="moments"), "cpu", samples=2)
     mean, spread = Grouped(engine, groups(3, 4)).fuse_with_spread(scene)
     alone = engine.fuse_with_spread(only(scene, (0, 0, 1, 2)))
     for got, wanted in zip((mean, spread), alone):
