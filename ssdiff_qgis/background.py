@@ -23,6 +23,9 @@ from ..ssdiff_core.remote import Asker
 from . import runtime, settings
 from .algorithm import tr
 
+_at_work: set = set()
+"steps that have begun: QGIS holds no reference to what Python must keep for them until they end, cancelled or not"
+
 
 class Start(QgsTask):
     """Starts what computes, which whoever fuses next would wait for anyway, and learns whether it has a GPU."""
@@ -33,6 +36,7 @@ class Start(QgsTask):
         self.error, self.fine, self.fast = "", False, False
 
     def start(self) -> None:
+        _at_work.add(self)
         QgsApplication.taskManager().addTask(self)
 
     def run(self):
@@ -50,6 +54,7 @@ class Start(QgsTask):
 
     def finished(self, fine):
         self.fine = fine
+        _at_work.discard(self)
         self._then(self)
 
 
@@ -99,8 +104,8 @@ class Run:
         self._task = QgsProcessingAlgRunnerTask(self._algorithm, self._parameters, self._context, self.feedback)
         if self._task.isCanceled():  # it could not even be prepared
             return self._then(self)
-        # The connection keeps this, and the context with it, as long as the task lasts.
-        self._task.executed.connect(lambda fine, results: self._executed(fine, results))
+        self._task.executed.connect(self._executed)
+        _at_work.add(self)
         QgsApplication.taskManager().addTask(self._task)
 
     def cancel(self) -> None:
@@ -108,6 +113,7 @@ class Run:
 
     def _executed(self, fine, results):
         self.results = results if fine else {}
+        _at_work.discard(self)
         self._then(self)
 
     def take_layer(self) -> QgsRasterLayer:

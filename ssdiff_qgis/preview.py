@@ -113,7 +113,7 @@ class Preview(QObject):
     def _fuse(self, algorithm: str, how: dict, percent: tuple[int, int], then) -> None:
         start, end = percent
         inputs = {"PANCHROMATIC": self._pan, "SPECTRAL": self._ms, "EXTENT": self._part.extent}
-        run = Run(algorithm, {**inputs, **how}, then)
+        run = Run(algorithm, {**inputs, "ALIGN": "none", **how}, then)  # measuring a shift takes as long as all else
         run.feedback.progressChanged.connect(lambda done: self.progressed.emit(start + (end - start) * done / 100))
         run.feedback.said.connect(self.told)
         self._go(run)
