@@ -31,7 +31,7 @@ class Start(QgsTask):
     """Starts what computes, which whoever fuses next would wait for anyway, and learns whether it has a GPU."""
 
     def __init__(self, then: Callable):
-        super().__init__(tr("Starting SSDiff"), QgsTask.Flag.CanCancel)
+        super().__init__(tr("SSDiff starts"), QgsTask.Flag.CanCancel)
         self._then = then
         self.error, self.fine, self.fast = "", False, False
 
@@ -48,14 +48,19 @@ class Start(QgsTask):
         except (SSDiffError, OSError) as error:
             self.error = str(error)
             return False
-        named = [name for name in devices if wish in ("auto", name.split(":")[0], name)]
-        self.fast = any(devices[name]["works"] for name in named if name != "cpu")
+        self.fast = has_gpu(devices, wish)
         return True
 
     def finished(self, fine):
         self.fine = fine
         _at_work.discard(self)
         self._then(self)
+
+
+def has_gpu(devices: dict[str, dict], wish: str) -> bool:
+    """Whether what is wished for is a GPU that works, or comes down to one."""
+    asked = [name for name in devices if wish in ("auto", name, name.split(":")[0])]
+    return any(devices[name]["works"] for name in asked if name != "cpu")
 
 
 class Feedback(QgsProcessingFeedback):

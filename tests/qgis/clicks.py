@@ -86,19 +86,22 @@ def layers_chosen() -> dict:
     QTest.qWait(100)
     show(0, 0, 100, 100)
     away = d.fit.text
+    d.fit.linkActivated.emit("zoom")
+    QTest.qWait(100)
+    back = d.fit.text
     show(400_000, 4_499_900, 400_060, 4_499_960)
-    return {"alone": alone, "guessed": guessed, "far": far, "away": away, "ready": [d.fit.text, d.start.isEnabled()]}
+    return {"alone": alone, "guessed": guessed, "far": far, "away": away, "back": back, "ready": d.start.isEnabled()}
 
 
 def previewed() -> dict:
     d, pulse, began = dock(), Pulse(), time.monotonic()
     click(d.start)
     wait(lambda: d.progress.value() > 0, 30)
-    during = {"framed": d._frame.numberOfVertices() > 3, "choices": d.pan.isEnabled()}
+    during = {"at work": len(computing()), "framed": d._frame.numberOfVertices() > 3, "choices": d.pan.isEnabled()}
     picture("running")
     wait(lambda: not d.preview.runs)
     took, swipe = time.monotonic() - began, d.compare.swipe
-    wait(lambda: all(swipe._pictures), 20)
+    wait(lambda: swipe.complete, 20)
     details = {}
     for index in range(d.compare.left.count()):
         d.compare.left.setCurrentIndex(index)

@@ -47,7 +47,7 @@ def click(button) -> None:
 def drag(widget, *points) -> None:
     """The left button goes down at the first point and up at the last."""
     QTest.mousePress(widget, LEFT, NONE, QPointF(*points[0]).toPoint())
-    for point in map(lambda at: QPointF(*at), points[1:]):  # QTest.mouseMove only moves the pointer on Qt 5
+    for point in (QPointF(*at) for at in points[1:]):  # QTest.mouseMove only moves the pointer on Qt 5
         QApplication.sendEvent(widget, QMouseEvent(QEvent.Type.MouseMove, point, point, LEFT, LEFT, NONE))
     QTest.mouseRelease(widget, LEFT, NONE, QPointF(*points[-1]).toPoint())
 

@@ -49,13 +49,12 @@ def seen():
 
 swipe.placeholder = "nothing yet"
 swipe.grab()
-swipe.names = ["before", "after"]
 swipe.show_ground(800, 600)
 told = {"start": seen()}
-for side, colour in ((LEFT, "#ff0000"), (RIGHT, "#0000ff")):
+for side, name, colour in ((LEFT, "before", "#ff0000"), (RIGHT, "after", "#0000ff")):
     image = QImage(8, 6, QImage.Format.Format_RGB32)
     image.fill(QColor(colour))
-    swipe.show_picture(side, image, QRectF(0, 0, 800, 600))
+    swipe.show_picture(side, name, image, QRectF(0, 0, 800, 600))
 told["shown"] = seen()
 drag((205, 100), (300, 100), (390, 100))
 told["line right"] = seen()
