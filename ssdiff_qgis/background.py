@@ -21,7 +21,7 @@ from qgis.PyQt.QtCore import pyqtSignal
 from ..ssdiff_core.errors import Cancelled, SSDiffError
 from ..ssdiff_core.remote import Asker
 from . import runtime, settings
-from .algorithm import tr
+from .words import tr
 
 _at_work: set = set()
 "steps that have begun: QGIS holds no reference to what Python must keep for them until they end, cancelled or not"

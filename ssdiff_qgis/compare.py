@@ -17,9 +17,9 @@ from qgis.PyQt.QtCore import QRectF, QSize, Qt, QTimer
 from qgis.PyQt.QtGui import QColor
 from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
-from .algorithm import tr
 from .part import Part
 from .swipe import LEFT, RIGHT, Swipe
+from .words import tr
 
 REST = 80
 "milliseconds without a change of the view until it is rendered"

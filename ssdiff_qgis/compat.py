@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from qgis.core import (
     Qgis,
+    QgsColorRampShader,
     QgsContrastEnhancement,
     QgsMapLayerProxyModel,
     QgsProcessing,
+    QgsProcessingAlgorithm,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterNumber,
     QgsRasterBandStats,
@@ -45,9 +47,24 @@ VECTOR_POLYGON = _first(
     (QgsProcessing, "SourceType.TypeVectorPolygon"),
     (QgsProcessing, "TypeVectorPolygon"),
 )
+SUPPORTS_BATCH = _first(
+    (Qgis, "ProcessingAlgorithmFlag.SupportsBatch"),
+    (QgsProcessingAlgorithm, "Flag.FlagSupportsBatch"),
+    (QgsProcessingAlgorithm, "FlagSupportsBatch"),
+)
 STRETCH = _first(
     (QgsContrastEnhancement, "ContrastEnhancementAlgorithm.StretchToMinimumMaximum"),
     (QgsContrastEnhancement, "StretchToMinimumMaximum"),
+)
+LINEAR = _first(
+    (Qgis, "ShaderInterpolationMethod.Linear"),
+    (QgsColorRampShader, "Type.Interpolated"),
+    (QgsColorRampShader, "Interpolated"),
+)
+CONTINUOUS = _first(
+    (Qgis, "ShaderClassificationMethod.Continuous"),
+    (QgsColorRampShader, "ClassificationMode.Continuous"),
+    (QgsColorRampShader, "Continuous"),
 )
 ALL_STATISTICS = _first(
     (Qgis, "RasterBandStatistic.All"),

@@ -19,11 +19,11 @@ from qgis.PyQt.QtWidgets import (
 from ..ssdiff_core.errors import SSDiffError
 from ..ssdiff_core.progress import duration
 from . import compat, pairs, part, runtime
-from .algorithm import tr
 from .compare import Compare
 from .dialogs import ADAPT, ASSESS, FUSE, INSTALL, exists, fused_layer, open_dialog
 from .preview import Made, Preview, Wanted
 from .widgets import FINE, INFO, WARNING, Notice, WeightsBox
+from .words import tr
 
 LONG = 60
 "seconds from which on it is worth telling how long the whole layer takes"

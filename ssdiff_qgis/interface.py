@@ -6,10 +6,11 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAction, QToolButton
 
-from .algorithm import ICON, tr
+from .algorithm import ICON
 from .dialogs import FUSE, open_dialog
 from .dock import Dock
 from .pairs import pair_of_project
+from .words import tr
 
 MENU = "SSDiff"
 

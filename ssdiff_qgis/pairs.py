@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsCsException, QgsProject, QgsRasterLayer
 
-from .algorithm import tr
+from .words import tr
 
 RATIOS = 1.5, 8.0
 "how many times as fine as MS PAN may be"

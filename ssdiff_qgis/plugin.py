@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from qgis.core import QgsApplication
 
+from . import runtime, words
 from .provider import Provider
 
 
@@ -11,6 +12,7 @@ class Plugin:
     def __init__(self, iface=None):
         self.iface = iface
         self.provider = self.interface = None
+        words.learn()
 
     def initProcessing(self):
         self.provider = Provider()
@@ -30,3 +32,4 @@ class Plugin:
         if self.provider:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None
+        runtime.close()

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from qgis.core import QgsRasterLayer, QgsReferencedRectangle
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
-from .algorithm import tr
 from .background import Run, Start
 from .compare import Compared
 from .part import FAST, SLOW, in_view
+from .words import tr
 
 FUSE, CLASSICAL = "ssdiff:pansharpen", "ssdiff:pansharpenclassical"
 BROVEY_TAKES = 5

@@ -5,14 +5,18 @@ from pathlib import Path
 from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
+from . import settings
 from .align import Align
 from .assess import Assess
 from .diagnostics import Diagnostics
 from .downloadweights import DownloadWeights
+from .installruntime import InstallRuntime
 from .pansharpen import Pansharpen
 from .pansharpenclassical import PansharpenClassical
+from .words import tr
 
 ICON = str(Path(__file__).parents[1] / "resources" / "icon.svg")
+ALGORITHMS = (Pansharpen, PansharpenClassical, Assess, Align, DownloadWeights, InstallRuntime, Diagnostics)
 
 
 class Provider(QgsProcessingProvider):
@@ -23,7 +27,7 @@ class Provider(QgsProcessingProvider):
         return "SSDiff"
 
     def longName(self):
-        return self.tr("SSDiff pansharpening")
+        return tr("SSDiff pansharpening")
 
     def icon(self):
         return QIcon(ICON)
@@ -31,6 +35,15 @@ class Provider(QgsProcessingProvider):
     def svgIconPath(self):
         return ICON
 
+    def load(self):
+        settings.add()
+        return super().load()
+
+    def unload(self):
+        settings.remove()
+
     def loadAlgorithms(self):
-        for algorithm in (Pansharpen, PansharpenClassical, Assess, Align, DownloadWeights, Diagnostics):
+        """Also when options have changed, hence the cache."""
+        settings.cache()
+        for algorithm in ALGORITHMS:
             self.addAlgorithm(algorithm())

@@ -10,7 +10,7 @@ from qgis.PyQt.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QSi
 
 from ..ssdiff_core import catalogue
 from ..ssdiff_core.progress import amount
-from .algorithm import tr
+from .words import tr
 
 FINE, WARNING, INFO = "/mIconSuccess.svg", "/mIconWarning.svg", "/mIconInfo.svg"
 AUTO = "auto"

@@ -16,7 +16,7 @@ from ssdiff_core.card import Card
 from ssdiff_core.config import VIEWS, Config
 from ssdiff_core.network import SSNet, from_published, load_state, state_of, widened
 from ssdiff_core.statistics import Survey
-from ssdiff_core.weights import Weights
+from ssdiff_core.weights import Weights, save
 from ssdiff_core.window import Window
 
 SAMPLE = Path(__file__).parents[2] / "resources" / "sample" / "eureka.npz"
@@ -92,6 +92,18 @@ def with_views(weights: Weights) -> Weights:
     return Weights(replace(weights.card, arch=arch), net)
 
 
+def tiny_file(folder: Path) -> Path:
+    """A file of the smallest network there is, with a random answer that depends on all that it is shown."""
+    torch.manual_seed(0)
+    net = SSNet(Config(bands=4, tile=16, widths=(32, 32, 32))).eval()
+    for tensor in state_of(net).values():
+        if not tensor.any():  # an untrained network does not look at the noise
+            tensor.normal_(std=0.1)
+    card = Card("tiny", "general", tuple("bgrn"), (0.5,) * 4, net.config, base="mtf-glp-fs", interpolation="cubic")
+    save(folder / "tiny.safetensors", state_of(net), card)
+    return folder / "tiny.safetensors"
+
+
 def surveyed(scene: Block, mtf=None, of_bands=()) -> Block:
     """The scene with what weights on MTF-GLP-FS that look at all views must know of it."""
     survey = Survey("mtf-glp-fs", mtf or scene.stats.mtf, scene.ratio, "cubic", views=VIEWS, groups=tuple(of_bands))
@@ -106,5 +118,6 @@ __all__ = [
     "smooth_scene",
     "stiff_weights",
     "surveyed",
+    "tiny_file",
     "with_views",
 ]
