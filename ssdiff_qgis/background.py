@@ -23,16 +23,20 @@ from ..ssdiff_core.remote import Asker
 from . import runtime, settings
 from .words import tr
 
+_at_work: set = set()
+"steps that have begun: QGIS holds no reference to what Python must keep for them until they end, cancelled or not"
+
 
 class Start(QgsTask):
     """Starts what computes, which whoever fuses next would wait for anyway, and learns whether it has a GPU."""
 
     def __init__(self, then: Callable):
-        super().__init__(tr("Starting SSDiff"), QgsTask.Flag.CanCancel)
+        super().__init__(tr("SSDiff starts"), QgsTask.Flag.CanCancel)
         self._then = then
         self.error, self.fine, self.fast = "", False, False
 
     def start(self) -> None:
+        _at_work.add(self)
         QgsApplication.taskManager().addTask(self)
 
     def run(self):
@@ -44,13 +48,19 @@ class Start(QgsTask):
         except (SSDiffError, OSError) as error:
             self.error = str(error)
             return False
-        named = [name for name in devices if wish in ("auto", name.split(":")[0], name)]
-        self.fast = any(devices[name]["works"] for name in named if name != "cpu")
+        self.fast = has_gpu(devices, wish)
         return True
 
     def finished(self, fine):
         self.fine = fine
+        _at_work.discard(self)
         self._then(self)
+
+
+def has_gpu(devices: dict[str, dict], wish: str) -> bool:
+    """Whether what is wished for is a GPU that works, or comes down to one."""
+    asked = [name for name in devices if wish in ("auto", name, name.split(":")[0])]
+    return any(devices[name]["works"] for name in asked if name != "cpu")
 
 
 class Feedback(QgsProcessingFeedback):
@@ -99,8 +109,8 @@ class Run:
         self._task = QgsProcessingAlgRunnerTask(self._algorithm, self._parameters, self._context, self.feedback)
         if self._task.isCanceled():  # it could not even be prepared
             return self._then(self)
-        # The connection keeps this, and the context with it, as long as the task lasts.
-        self._task.executed.connect(lambda fine, results: self._executed(fine, results))
+        self._task.executed.connect(self._executed)
+        _at_work.add(self)
         QgsApplication.taskManager().addTask(self._task)
 
     def cancel(self) -> None:
@@ -108,6 +118,7 @@ class Run:
 
     def _executed(self, fine, results):
         self.results = results if fine else {}
+        _at_work.discard(self)
         self._then(self)
 
     def take_layer(self) -> QgsRasterLayer:

@@ -108,17 +108,17 @@ class Compare(QWidget):
         self._rest.stop()
         if self._compared is None or self.swipe.view.isEmpty():
             return
-        self.swipe.names = [self.left.currentText(), tr("SSDiff")]
-        self._render_side(LEFT, self._sides[self.left.currentText()])
-        self._render_side(RIGHT, self._compared.fused)
+        name = self.left.currentText()
+        self._render_side(LEFT, name, self._sides[name])
+        self._render_side(RIGHT, tr("SSDiff"), self._compared.fused)
 
-    def _render_side(self, side: int, layer: QgsRasterLayer) -> None:
+    def _render_side(self, side: int, name: str, layer: QgsRasterLayer) -> None:
         ground = self.swipe.view
         job = QgsMapRendererParallelJob(self._settings(layer, ground))
 
         def done():
             if self._jobs.get(side) is job:
-                self.swipe.show_picture(side, job.renderedImage(), ground)
+                self.swipe.show_picture(side, name, job.renderedImage(), ground)
 
         before = self._jobs.get(side)
         if before is not None and before.isActive():

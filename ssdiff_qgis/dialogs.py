@@ -8,6 +8,9 @@ from .styling import SIGNED
 
 FUSE, ASSESS, ADAPT, INSTALL = "ssdiff:pansharpen", "ssdiff:assess", "ssdiff:adapt", "ssdiff:installruntime"
 
+_open: set = set()
+"dialogs whose Python half would be lost if nobody held it"
+
 
 def exists(algorithm: str) -> bool:
     return QgsApplication.processingRegistry().algorithmById(algorithm) is not None
@@ -18,6 +21,8 @@ def open_dialog(algorithm: str, **parameters):
     import processing  # is not on the path before QGIS has started
 
     dialog = processing.createAlgorithmDialog(algorithm, parameters)
+    _open.add(dialog)
+    dialog.destroyed.connect(lambda: _open.discard(dialog))
     dialog.show()
     return dialog
 

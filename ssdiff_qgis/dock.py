@@ -56,6 +56,7 @@ class Dock(QgsDockWidget):
         self.fit, self.missing, self.state = Notice(body), Notice(body), Notice(body)
         self.start = QPushButton(QgsApplication.getThemeIcon("/mActionStart.svg"), tr("Preview"), body)
         self.cancel = QPushButton(QgsApplication.getThemeIcon("/mTaskCancel.svg"), tr("Cancel"), body)
+        self.install = QPushButton(tr("Install runtime…"), body)
         self.progress = QProgressBar(body)
         self.compare = Compare(body)
         self.run = QPushButton(tr("Run on whole layer…"), body)
@@ -86,11 +87,13 @@ class Dock(QgsDockWidget):
         others.addWidget(self.adapt)
         column = QVBoxLayout(self.widget())
         column.setSpacing(8)
-        for each in (self.missing, self._choices, self.fit, self._or, self.state, self.compare, self.run, others):
-            if isinstance(each, QWidget):
-                column.addWidget(each, 1 if each is self.compare else 0)
-            else:
-                column.addLayout(each)
+        for each in (self.missing, self.install, self._choices, self.fit):
+            column.addWidget(each)
+        column.addLayout(self._or)
+        column.addWidget(self.state)
+        column.addWidget(self.compare, 1)
+        column.addWidget(self.run)
+        column.addLayout(others)
 
     def _connect(self) -> None:
         project = QgsProject.instance()
@@ -100,8 +103,8 @@ class Dock(QgsDockWidget):
         self.opened.connect(self._opened)
         for box in (self.pan, self.ms):
             box.layerChanged.connect(self.refresh)
-        for notice in (self.fit, self.missing, self.state):
-            notice.linkActivated.connect(self._follow)
+        self.fit.linkActivated.connect(self._show_layers)
+        self.install.clicked.connect(self._install)
         self.start.clicked.connect(self._start)
         self.cancel.clicked.connect(self.preview.cancel)
         self.run.clicked.connect(self._run)
@@ -144,11 +147,8 @@ class Dock(QgsDockWidget):
         size = f"{seen.width} × {seen.height}"
         if seen.whole:
             return tr("The preview fuses what the map shows, {} pixels.").format(size)
-        if self.preview.limit == part.SLOW:
-            return tr("The preview fuses the middle of the map, {} pixels: a processor does so in seconds.").format(
-                size
-            )
-        return tr("The preview fuses the middle of the map, {} pixels.").format(size)
+        told = tr("The preview fuses the middle of the map, {} pixels").format(size)
+        return told + (tr(": a processor does that in seconds.") if self.preview.limit == part.SLOW else ".")
 
     def _view(self) -> QgsReferencedRectangle:
         return QgsReferencedRectangle(self._canvas.extent(), self._canvas.mapSettings().destinationCrs())
@@ -158,13 +158,14 @@ class Dock(QgsDockWidget):
             runtime.interpreter()
             self.missing.say("")
         except SSDiffError as error:
-            install = tr('<a href="install">Install it…</a>') if exists(INSTALL) else ""
-            self.missing.say(f"{error} {install}", WARNING)
+            self.missing.say(str(error), WARNING)
+        self.install.setVisible(bool(self.missing.text) and exists(INSTALL))
+        self.refresh()
 
     def _opened(self) -> None:
         self.weights.look()
-        self._look_for_runtime()
         self._guess()
+        self._look_for_runtime()
 
     def _guess(self) -> None:
         """Chooses layers where those that are chosen do not fit; looks once more when new ones are styled."""
@@ -173,14 +174,13 @@ class Dock(QgsDockWidget):
             box.setLayer(QgsProject.instance().mapLayer(id))
         QTimer.singleShot(0, self.refresh)
 
-    def _follow(self, link: str) -> None:
-        if link == "zoom":
-            self._canvas.setReferencedExtent(
-                QgsReferencedRectangle(self.pan.currentLayer().extent(), self.pan.currentLayer().crs())
-            )
-            self._canvas.refresh()
-        else:
-            open_dialog(INSTALL).algorithmFinished.connect(lambda fine, results: self._opened())
+    def _show_layers(self) -> None:
+        pan = self.pan.currentLayer()
+        self._canvas.setReferencedExtent(QgsReferencedRectangle(pan.extent(), pan.crs()))
+        self._canvas.refresh()
+
+    def _install(self) -> None:
+        open_dialog(INSTALL).algorithmFinished.connect(self._look_for_runtime)
 
     # --- the preview -------------------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ class Interface:
 
     def _button(self) -> QToolButton:
         button = QToolButton(self._iface.mainWindow())
+        button.setObjectName("ssdiffButton")
         button.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
         button.setDefaultAction(self.panel)
         button.addAction(self.fuse)

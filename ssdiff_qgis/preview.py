@@ -64,7 +64,7 @@ class Preview(QObject):
         self._wanted = wanted
         # The user may remove the layers meanwhile.
         self._pan, self._ms = wanted.pan.clone(), wanted.ms.clone()
-        self.told.emit(tr("Starting SSDiff"))
+        self.told.emit(tr("SSDiff starts…"))
         self.progressed.emit(-1)
         self._go(Start(self._started))
 
@@ -92,14 +92,14 @@ class Preview(QObject):
         self.limit = FAST if step.fast else SLOW
         self._part = in_view(self._pan, self._ms, self._wanted.view, self.limit)
         self.begun.emit(self._part)
-        self.told.emit(tr("Brovey, to compare with"))
+        self.told.emit(tr("Fusing by Brovey, to compare with…"))
         self._fuse(CLASSICAL, {"METHOD": "brovey"}, (0, BROVEY_TAKES), self._brovey_is_there)
 
     def _brovey_is_there(self, step: Run) -> None:
         if self._ended(step):
             return
         self._brovey, self._since = step.take_layer(), time.monotonic()
-        self.told.emit(tr("SSDiff"))
+        self.told.emit(tr("Fusing by SSDiff…"))
         self._fuse(FUSE, {"WEIGHTS": self._wanted.weights}, (BROVEY_TAKES, 100), self._fused_is_there)
 
     def _fused_is_there(self, step: Run) -> None:
@@ -113,7 +113,7 @@ class Preview(QObject):
     def _fuse(self, algorithm: str, how: dict, percent: tuple[int, int], then) -> None:
         start, end = percent
         inputs = {"PANCHROMATIC": self._pan, "SPECTRAL": self._ms, "EXTENT": self._part.extent}
-        run = Run(algorithm, {**inputs, **how}, then)
+        run = Run(algorithm, {**inputs, "ALIGN": "none", **how}, then)  # measuring a shift takes as long as all else
         run.feedback.progressChanged.connect(lambda done: self.progressed.emit(start + (end - start) * done / 100))
         run.feedback.said.connect(self.told)
         self._go(run)

@@ -28,10 +28,9 @@ class Swipe(QWidget):
         super().__init__(parent)
         self.divider = 0.5
         "where the line is, from 0 at the left to 1"
-        self.names = ["", ""]
         self.placeholder = ""
         "what is said as long as there is no picture"
-        self._pictures: list[tuple[QImage, QRectF] | None] = [None, None]
+        self._pictures: list[tuple[str, QImage, QRectF] | None] = [None, None]
         self._ground = QRectF()
         self._centre, self._scale = QPointF(), 0.0
         "scale 0: all of the ground, whatever the size of the widget"
@@ -55,9 +54,14 @@ class Swipe(QWidget):
         self._centre = self._ground.center()
         self.zoom(max(self.width() / width, self.height() / height, 1.0))
 
-    def show_picture(self, side: int, picture: QImage, ground: QRectF) -> None:
-        self._pictures[side] = picture, ground
+    def show_picture(self, side: int, name: str, picture: QImage, ground: QRectF) -> None:
+        self._pictures[side] = name, picture, ground
         self.update()
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is a picture on both sides."""
+        return all(self._pictures)
 
     def zoom(self, scale: float) -> None:
         """To so many pixels of the screen for one of the ground; 0: all of the ground."""
@@ -180,23 +184,23 @@ class Swipe(QWidget):
     def _paint_picture(self, painter: QPainter, side: int, clip: QRectF) -> None:
         if not self._pictures[side]:
             return
-        picture, ground = self._pictures[side]
+        name, picture, ground = self._pictures[side]
         place = self._on_screen(ground)
         painter.save()
         painter.setClipRect(clip)
         painter.drawImage(place, picture, QRectF(picture.rect()))
-        self._paint_name(painter, side, place & QRectF(self.rect()))
+        self._paint_name(painter, side, name, place & QRectF(self.rect()))
         painter.restore()
 
-    def _paint_name(self, painter: QPainter, side: int, place: QRectF) -> None:
-        size = QSizeF(painter.fontMetrics().size(0, self.names[side])) + QSizeF(14, 6)
+    def _paint_name(self, painter: QPainter, side: int, name: str, place: QRectF) -> None:
+        size = QSizeF(painter.fontMetrics().size(0, name)) + QSizeF(14, 6)
         left = place.left() + 8 if side == LEFT else place.right() - 8 - size.width()
         plate = QRectF(QPointF(left, place.top() + 8), size)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(SHADE)
         painter.drawRoundedRect(plate, size.height() / 2, size.height() / 2)
         painter.setPen(LIGHT)
-        painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, self.names[side])
+        painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, name)
 
     def _paint_line(self, painter: QPainter, x: float) -> None:
         middle = QPointF(x, self.height() / 2)
