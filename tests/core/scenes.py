@@ -35,7 +35,8 @@ def scene_of(pan, ms, ms_at=None, origin=(0, 0), valid=None, ratio=None) -> Bloc
     ratio = ratio or round(pan.shape[0] / ms.shape[1])
     ms_at = ms_at or (origin[0] + (ratio - 1) / 2, origin[1] + (ratio - 1) / 2)
     window = Window(*origin, *pan.shape)
-    return classical.fitted(Block(pan, ms, ms_at, ratio, window, window, valid), (0.3,) * len(ms), "cubic")
+    block = Block(pan, ms, ms_at, ratio, window, window, valid)
+    return classical.fitted(block, (0.3,) * len(ms), "cubic", VIEWS)
 
 
 def smooth_scene(height=150, width=170, bands=4, ratio=4, seed=0, origin=(0, 0)) -> Block:
