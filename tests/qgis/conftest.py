@@ -88,6 +88,13 @@ def plugins(qgis_process):
 
 
 @pytest.fixture(scope="session")
+def torchless():
+    """For tests of a QGIS whose own Python cannot compute."""
+    if not subprocess.run(["/usr/bin/python3", "-c", "import torch"], capture_output=True).returncode:
+        pytest.skip("the Python of this QGIS has torch itself")
+
+
+@pytest.fixture(scope="session")
 def outputs(qgis_process):
     """What an algorithm of ours answers."""
 

@@ -34,7 +34,7 @@ def test_diagnostics_without_torch_say_so_and_do_not_fail(outputs, tmp_path):
     assert "No module named" in report["computes"]["devices"]["cpu"]["reason"]
 
 
-def test_diagnostics_where_nothing_is_installed_say_what_to_do(outputs):
+def test_diagnostics_where_nothing_is_installed_say_what_to_do(torchless, outputs):
     found, report = diagnosed(outputs, SSDIFF_PYTHON="")
     assert (found["READY"], found["DEVICES"], report["python"]) == (False, "", None)
     assert 'run the algorithm "Install runtime"' in report["problem"]

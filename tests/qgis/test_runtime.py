@@ -42,7 +42,7 @@ def fresh(tmp_path):
 # --- Install runtime -------------------------------------------------------------------------------------------------
 
 
-def test_install_runtime_makes_what_computes_and_diagnostics_find_it(outputs, wheels, fresh):
+def test_install_runtime_makes_what_computes_and_diagnostics_find_it(torchless, outputs, wheels, fresh):
     made = outputs("installruntime", f"WHEELS={wheels}", "DEVICE=auto", **fresh)
     assert (made["READY"], made["DEVICE"]) == (True, "cpu")
     assert made["PYTHON"].startswith(fresh["SSDIFF_CACHE"])
