@@ -31,7 +31,7 @@ class Start(QgsTask):
     """Starts what computes, which whoever fuses next would wait for anyway, and learns whether it has a GPU."""
 
     def __init__(self, then: Callable):
-        super().__init__(tr("SSDiff starts"), QgsTask.Flag.CanCancel)
+        super().__init__(tr("Starting SSDiff"), QgsTask.Flag.CanCancel)
         self._then = then
         self.error, self.fine, self.fast = "", False, False
 

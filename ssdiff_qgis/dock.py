@@ -147,8 +147,10 @@ class Dock(QgsDockWidget):
         size = f"{seen.width} × {seen.height}"
         if seen.whole:
             return tr("The preview fuses what the map shows, {} pixels.").format(size)
-        told = tr("The preview fuses the middle of the map, {} pixels").format(size)
-        return told + (tr(": a processor does that in seconds.") if self.preview.limit == part.SLOW else ".")
+        middle = tr("The preview fuses the middle of the map, {} pixels.")
+        if self.preview.limit == part.SLOW:
+            middle = tr("The preview fuses the middle of the map, {} pixels: a processor does so in seconds.")
+        return middle.format(size)
 
     def _view(self) -> QgsReferencedRectangle:
         return QgsReferencedRectangle(self._canvas.extent(), self._canvas.mapSettings().destinationCrs())

@@ -80,7 +80,8 @@ def obstacle(pan: Image, ms: Image) -> str:
     if found < 1 / RATIOS[0]:
         return tr("The multispectral layer is the finer one of the two: are they swapped?")
     if not RATIOS[0] / SLACK <= found <= RATIOS[1] * SLACK:
-        return tr("PAN must be 1.5 to 8 times as fine as MS; here it is {:.1f} times as fine.").format(found)
+        why = tr("The panchromatic layer must be 1.5 to 8 times as fine as the multispectral one; this is {:.1f}.")
+        return why.format(found)
     return ""
 
 

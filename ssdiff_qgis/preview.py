@@ -64,7 +64,7 @@ class Preview(QObject):
         self._wanted = wanted
         # The user may remove the layers meanwhile.
         self._pan, self._ms = wanted.pan.clone(), wanted.ms.clone()
-        self.told.emit(tr("SSDiff starts…"))
+        self.told.emit(tr("Starting SSDiff"))
         self.progressed.emit(-1)
         self._go(Start(self._started))
 

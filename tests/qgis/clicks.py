@@ -168,6 +168,26 @@ def history() -> int:
     return sum("ssdiff:pansharpen" in str(entry) for entry in entries)
 
 
+def no_runtime() -> dict:
+    """As if nobody had named a Python, when the panel is opened again."""
+    d, panel = dock(), plugins["ssdiff"].interface.panel
+    python = os.environ.pop("SSDIFF_PYTHON")
+    before = d.install.isVisible()
+    for _ in range(2):
+        panel.trigger()
+        QTest.qWait(100)
+    picture("missing")
+    seen = {"before": before, "says": d.missing.text, "button": d.install.isVisible(), "preview": d.start.isEnabled()}
+    if d.install.isVisible():
+        click(d.install)
+        dialog("Install runtime").close()
+    os.environ["SSDIFF_PYTHON"] = python
+    for _ in range(2):
+        panel.trigger()
+        QTest.qWait(100)
+    return {**seen, "after": d.missing.text, "preview again": d.start.isEnabled()}
+
+
 def cancelled() -> dict:
     d = dock()
     for name in ("pan", "ms"):
@@ -207,7 +227,7 @@ def reloaded() -> dict:
 
 def scene() -> dict:
     iface.mainWindow().resize(1400, 900)
-    steps = empty_panel, layers_chosen, previewed, whole_layer, cancelled, reloaded
+    steps = empty_panel, layers_chosen, previewed, whole_layer, no_runtime, cancelled, reloaded
     told = {}
     for step in steps:
         began = time.monotonic()

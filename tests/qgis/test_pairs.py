@@ -98,7 +98,7 @@ def test_what_is_in_the_way_of_a_pair_is_one_sentence(told):
     assert told["fine"] == ["", ""]
     assert "swapped" in told["swapped"]
     assert "different places" in told["far"]
-    assert "here it is 1.0 times as fine" in told["even"]
+    assert "must be 1.5 to 8 times as fine" in told["even"]
 
 
 def test_a_preview_is_of_what_the_map_shows_and_not_too_large(told):

@@ -85,10 +85,19 @@ def test_the_whole_layer_is_fused_by_the_algorithm_and_can_be_assessed(told):
     assert seen["history"] == 1
 
 
+def test_without_a_runtime_the_panel_says_so_and_offers_to_install_it(told):
+    seen = told["no_runtime"]
+    if not seen["says"]:
+        pytest.skip("QGIS's own Python has PyTorch here: it is never without a runtime")
+    assert "There is no Python with PyTorch yet" in seen["says"]
+    assert (seen["before"], seen["button"], seen["preview"]) == (False, True, False)
+    assert (seen["after"], seen["preview again"]) == ("", True)
+
+
 def test_what_is_cancelled_leaves_no_process_behind(told):
     seen = told["cancelled"]
     assert "the middle of the map" in seen["limited"]
-    assert "a processor does that in seconds" in seen["limited"]
+    assert "a processor does so in seconds" in seen["limited"]
     assert (seen["at work"], seen["says"], seen["preview"]) == (1, "Cancelled.", True)
 
 
