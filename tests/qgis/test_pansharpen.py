@@ -221,7 +221,7 @@ def test_what_cannot_work_is_one_sentence(qgis_process, sample, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_without_a_python_that_computes_it_says_what_to_do(qgis_process, sample, tmp_path):
+def test_without_a_python_that_computes_it_says_what_to_do(torchless, qgis_process, sample, tmp_path):
     words = [f"SPECTRAL={sample[1]}", f"PANCHROMATIC={sample[0]}", f"OUTPUT={tmp_path / 'out.tif'}"]
     done = qgis_process("run", "ssdiff:pansharpen", "--", *words, SSDIFF_PYTHON="")
     assert done.returncode
