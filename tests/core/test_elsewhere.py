@@ -85,7 +85,7 @@ def test_an_image_and_its_uncertainty_are_the_same_with_holes_and_cut_out_by_pol
     image = read(sample[0]).copy()
     image[40:60, 30:90] = 0
     pan = write(tmp_path / "pan.tif", image, (400_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6), nodata=0)
-    how = {"weights": str(tiny_file(tmp_path)), "mask": WEDGE, "align": "none", "memory": 8}
+    how = {"weights": str(tiny_file(tmp_path)), "mask": WEDGE, "align": "none", "memory": 8, "steps": 2, "samples": 2}
     computers = {"here": Here(), "there": Elsewhere(worker, print)}
     made = {}
     for name, computer in computers.items():
