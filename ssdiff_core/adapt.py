@@ -6,6 +6,7 @@ comes of it is kept only if it is better on what is held out than what there was
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import statistics
@@ -76,12 +77,15 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
     start = None if base is None or job.mode == "scratch" else bands.fitted(base, recipe.bands, recipe.wavelengths_nm)
     checkpoint = Path(job.checkpoint)
     begun = found_in(checkpoint, job.key)
-    steps = begun.get("steps") or planned(job, recipe, source, device, start)
+    steps = begun.get("steps") or job.steps or planned(job, recipe, source, device, start)
     trainer = Trainer(staged(recipe, job, steps, device), source, str(device), say, start, Keeper(job, base))
-    if begun:
+    if not begun:
+        Path(job.working).unlink(missing_ok=True)
+    else:
         trainer.load(checkpoint)
         say(f"going on from an interrupted run: {trainer.done:.0%} is done")
-    trainer.run(checkpoint, LATE * minutes(job, device), OFTEN, progress, key=job.key, steps=steps)
+    most = math.inf if job.steps else LATE * minutes(job, device)
+    trainer.run(checkpoint, most, OFTEN, progress, key=job.key, steps=steps)
     best = min(trainer.log, key=lambda row: row["error"], default={"error": 1.0})
     return {"before": source.before, "best": best, "steps": trainer.state.taken}
 

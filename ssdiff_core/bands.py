@@ -1,4 +1,4 @@
-"""Weights for other bands than a scene has, made to begin with there: each band learns from the nearest by wavelength."""
+"""Weights for other bands than a scene has, made to begin with there: each band begins as the nearest by wavelength."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def nearest(wanted: Sequence[float], given: Sequence[float]) -> list[int]:
 
 
 def sources(bands: int, wavelengths: Sequence[float], had: int, had_wavelengths: Sequence[float]) -> list[int]:
-    """Which of the bands that weights had each of a scene's bands is to begin as; by rank where wavelengths are unknown."""
+    """Which of the bands that weights had each of a scene's is to begin as; by rank where wavelengths are unknown."""
     if len(wavelengths) == bands and len(had_wavelengths) == had:
         return nearest(wavelengths, had_wavelengths)
     return list(range(bands)) if bands == had else [band * had // bands for band in range(bands)]

@@ -1,5 +1,5 @@
-"""Which parts of a scene to learn from, and which to hold out: cells of it are looked at, and windows are chosen that show
-all there is.
+"""Which parts of a scene to learn from, and which to hold out: cells of it are looked at, and windows are chosen that
+show all there is.
 """
 
 from __future__ import annotations
@@ -164,13 +164,22 @@ def _worth(seen: Cells, window: Window) -> float:
 
 
 def spread(points: np.ndarray, count: int, rounds: int = 20) -> set[int]:
-    """Which of the points (n, d) stand for all of them: those next to the centres of so many clusters (k-means)."""
-    order = np.argsort(points[:, 0], kind="stable")
-    centres = points[order[np.linspace(0, len(points) - 1, count).round().astype(int)]]
+    """Which of the points (n, d) stand for all of them: those next to the centres of so many clusters (k-means).
+
+    Each cluster begins as the point that lies furthest from those before it.
+    """
+    centres = points.mean(0)[None]
+    for _ in range(count):
+        centres = np.concatenate([centres, points[squares(points, centres).min(1).argmax()][None]])
+    centres = centres[1:]
     for _ in range(rounds):
-        far = ((points[:, None] - centres[None]) ** 2).sum(2)
-        nearest = far.argmin(1)
+        nearest = squares(points, centres).argmin(1)
         centres = np.stack(
             [points[nearest == k].mean(0) if (nearest == k).any() else centre for k, centre in enumerate(centres)]
         )
-    return set(((points[:, None] - centres[None]) ** 2).sum(2).argmin(0).tolist())
+    return set(squares(points, centres).argmin(0).tolist())
+
+
+def squares(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Of the distances (points, centres)."""
+    return ((points[:, None] - centres[None]) ** 2).sum(2)

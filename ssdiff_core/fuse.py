@@ -20,6 +20,7 @@ import numpy as np
 from osgeo import gdal
 
 from .blocks import Block, SceneStats
+from .digest import age
 from .errors import RasterError, SSDiffError, one_line
 from .output import Output, check_room, clean_up, finish, make_working_file
 from .passes import MEMORY, block_side, blocks_of, processors, read_and_use
@@ -120,17 +121,9 @@ def _begin(scene: Scene, output: Output, provenance, side: int, resume: bool, bl
 
 def _key(scene: Scene, output: Output, provenance: dict[str, str], side: int) -> str:
     """What must be the same for finished blocks to be worth anything."""
-    inputs = [(path, _age(path)) for path in sorted({band.path for band in (scene.pan, *scene.ms)})]
+    inputs = [(path, age(path)) for path in sorted({band.path for band in (scene.pan, *scene.ms)})]
     parts = (scene, inputs, str(output.dtype), output.nodata, output.format, output.options, side)
     return hashlib.sha256(repr((parts, sorted(provenance.items()))).encode()).hexdigest()
-
-
-def _age(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:  # an address, or a place within an archive
-        return None
-    return found.st_size, found.st_mtime_ns
 
 
 def _taken_up(output: Output, key: str) -> Work | None:

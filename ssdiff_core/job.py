@@ -25,6 +25,8 @@ class Job:
     mode: str = "lbaf"
     minutes: float = 0.0
     "0: as many as the device needs"
+    steps: int = 0
+    "to take instead, however long that is; 0: what the minutes allow"
     device: str = "auto"
     seed: int = 1
     memory: int = MEMORY

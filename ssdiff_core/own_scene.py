@@ -107,8 +107,7 @@ class OwnScene:
 def scores(judged: Sequence[Pair], fuse: Callable[[Block], np.ndarray]) -> dict[str, float]:
     """How good what an engine makes of the pairs is."""
     sums = reduce(operator.add, (_likeness(made, fuse(made.block)) for made in judged))
-    sam, q2n = (float(mean.value) for mean in (sums.angle, sums.q2n))
-    return {"ERGAS": sums.ergas(judged[0].piece.ratio), "SAM": sam, "Q2n": q2n}
+    return {"ERGAS": sums.ergas(judged[0].piece.ratio), "SAM": float(sums.angle.value)}
 
 
 def _likeness(made: Pair, fused: np.ndarray) -> Likeness:
@@ -133,8 +132,10 @@ def jittered(look: Look, rng: np.random.Generator) -> Look:
 
 
 def mirrored(seen: Samples, tile: int, ratio: int) -> Samples:
-    """Images of whole MS samples, at least a tile large: what is missing is mirrored on both sides, as in the engine, but
-    nothing is to be learnt there."""
+    """Images of whole MS samples, at least a tile large.
+
+    What is missing is mirrored on both sides, as in the engine, but nothing is to be learnt there.
+    """
     sizes = [n // ratio * ratio for n in seen["residual"].shape[1:]]
     missing = [-(-max(tile - n, 0) // (2 * ratio)) * ratio for n in sizes]  # on each side
 

@@ -1,5 +1,5 @@
-"""Pieces of a scene, and pairs made of them whose truth is known: PAN at the MS samples, MS a ratio coarser, and MS as it
-is, which is what fusing those two shall give (Wald et al., 1997).
+"""Pieces of a scene, and pairs made of them whose truth is known: PAN at the MS samples, MS a ratio coarser, and MS
+as it is, which is what fusing those two shall give (Wald et al., 1997).
 
 A piece holds its own pixels and nothing around them. So two pieces that do not overlap have nothing in common, and what
 is learnt on one knows nothing of the other.

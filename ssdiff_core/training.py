@@ -174,7 +174,7 @@ class Trainer:
         start: weights.Weights | None = None,
         kept: Callable[[Trainer, dict], None] = lambda trainer, found: None,
     ):
-        """start: what is learnt already; None: nothing. kept: hears when there is a new best, and what was seen of it."""
+        """start: what is learnt already; None: nothing. kept: hears of each new best, and what was seen of it."""
         self.recipe, self.source, self.say, self.device = recipe, source, say, torch.device(device)
         self._kept = kept
         config = recipe.config(recipe.stages[0].tile)
