@@ -17,19 +17,16 @@ from pathlib import Path
 
 import torch
 
-from . import __version__, bands, content, devices, weights
+from . import __version__, bands, devices, weights
 from .classical import Classical
-from .coarser import layout_of
 from .engine import Engine
-from .errors import GeometryError
 from .groups import Grouped
 from .job import Job
+from .material import looks_of, pieces_of
 from .own_scene import OwnScene, scores
-from .pieces import Piece, read_piece
 from .scene import Scene
 from .statistics import Survey
 from .training import Recipe, Stage, Trainer
-from .trust import trusted
 
 GAIN = 0.01
 "share of the error on what is held out that must go for weights to be worth having"
@@ -52,10 +49,6 @@ PATIENCE = 4
 "looks of a stage without anything better after which it ends"
 FRESH = {"keys": 16}
 "what a network is like that is begun with where there are no weights for the ratio"
-PIECES = 48
-"that are learnt from or judged by, at most"
-HELD = 0.2
-"share of those that are judged by"
 OFTEN = 30.0
 "seconds between two checkpoints"
 
@@ -71,9 +64,10 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
     base = weights.load(job.base) if job.base else None
     train, held = pieces_of(scenes, readers, job, say)
     recipe = recipe_of(job, base)
-    source = OwnScene(train, held, job.sensor, recipe, str(device))
+    source = OwnScene(train, held, job.sensor, recipe, looks_of(train, len(scenes), job.sensor, say), str(device))
     source.before = before(source, job, base, device)
-    say(f"{len(train)} pieces are learnt from, {len(held)} held out, where there was {shown(source.before)}")
+    told = ", ".join(f"{name} {value:.4f}" for name, value in source.before.items())
+    say(f"{len(train)} piece(s) to learn from, {len(held)} held out, where there was {told}")
     start = None if base is None or job.mode == "scratch" else bands.fitted(base, recipe.bands, recipe.wavelengths_nm)
     checkpoint = Path(job.checkpoint)
     begun = found_in(checkpoint, job.key)
@@ -88,45 +82,6 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
     trainer.run(checkpoint, most, OFTEN, progress, key=job.key, steps=steps)
     best = min(trainer.log, key=lambda row: row["error"], default={"error": 1.0})
     return {"before": source.before, "best": best, "steps": trainer.state.taken}
-
-
-def shown(found: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.3f}" for name, value in found.items())
-
-
-# --- what is learnt from ---------------------------------------------------------------------------------------------
-
-
-def pieces_of(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say) -> tuple[list[Piece], list[Piece]]:
-    """What is learnt from, and what is held out: a strip of each scene."""
-    most = max(_room(scenes[0], job.memory) // len(scenes), 2)
-    train, held = [], []
-    for number, (scene, reader) in enumerate(zip(scenes, readers)):
-        one, other = _of_scene(scene, reader, job.sensor, most, number, say)
-        train, held = train + one, held + other
-    return train, held
-
-
-def _of_scene(scene: Scene, reader, sensor, most: int, number: int, say: Say) -> tuple[list[Piece], list[Piece]]:
-    layout = layout_of(scene)
-    seen = content.looked_at(reader, scene, layout, sensor.wavelengths)
-    if seen.cloud.any():
-        say(f"clouds are left out: {seen.cloud.mean():.0%} of {scene.pan.path}")
-    if not seen.good.any():
-        raise GeometryError(f"{scene.pan.path} shows no ground to learn from")
-    strip = content.held_out(layout.part, seen)
-    beside = [window for part in content.around(layout.part, strip) for window in content.windows(part)]
-    judging = max(round(most * HELD), 1)
-    chosen = content.chosen(beside, seen, most - judging), content.chosen(content.windows(strip), seen, judging)
-    pieces = [read_piece(reader, scene, layout, window, number) for windows in chosen for window in windows]
-    pieces = trusted(pieces, sensor, seen.limits)
-    return pieces[: len(chosen[0])], pieces[len(chosen[0]) :]
-
-
-def _room(scene: Scene, memory: int) -> int:
-    """How many pieces half the memory holds."""
-    size = 4 * content.SIDE**2 * (scene.placement.ratio**2 + 6 * len(scene.ms))
-    return int(min(max(memory * 2**20 / 2 / size, 4), PIECES))
 
 
 # --- how it is learnt ------------------------------------------------------------------------------------------------
@@ -200,7 +155,8 @@ class Keeper:
         if found["error"] > 1 - GAIN:
             return
         card = trainer.card(self._told(trainer), self.base.card.licence if self.base else "")
-        scores = {"held out": {"before": trainer.source.before, "after": {**found}}}
+        before = trainer.source.before
+        scores = {"held out": {"before": before, "after": {name: found[name] for name in before}}}
         card = replace(card, scores=scores, steps=self.base.card.steps if self.base else 1)
         weights.save(self.job.working, {name: tensor.half() for name, tensor in trainer.ema.items()}, card)
 

@@ -63,7 +63,7 @@ class Adapted:
     path: Path | None
     "where the new ones lie; None: there are none"
     before: dict[str, float]
-    "scores on what was held out, of the base"
+    "scores of the base on what was held out"
     after: dict[str, float]
     "and of the best weights"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
 
 import numpy as np
@@ -31,37 +31,41 @@ OVERLAP = 2
 "tiles that are cut of a piece, as often as it holds them side by side"
 LEARNT = 0.25
 "share of a tile, at least, that may be learnt from"
-JITTER = {"mtf": 0.03, "pan_mtf": 0.04, "off": 0.1}
-"standard deviations: of the sensors' responses, and of where PAN lies, in its pixels"
+JITTER = 0.15
+"standard deviation by which the sensors' responses are varied, as a share of them"
+WANDER = 0.1
+"standard deviation of where PAN lies, in its pixels"
+
+PROFILE, SCENE = "profile", "scene"
+"looks: the sensors are what their profile says, or what the scene itself shows"
+
+Looks = Mapping[str, Sequence[Look]]
+"what the sensors of each scene are taken to be"
 
 
 class OwnScene:
-    """A Trainer's source. Statistics are fitted as they would be to the pieces that are learnt from, and for judging to
-    all."""
+    """A Trainer's source. Statistics are fitted to the pieces that are learnt from, and for judging to all."""
 
-    def __init__(self, train: list[Piece], held: list[Piece], sensor: Sensor, recipe: Recipe, device: str = "cpu"):
-        self.recipe, self.sensor, self.device = recipe, sensor, device
+    def __init__(
+        self, train: list[Piece], held: list[Piece], sensor: Sensor, recipe: Recipe, looks: Looks, device: str = "cpu"
+    ):
+        self.recipe, self.looks, self.device = recipe, looks, device
+        self.ratio = train[0].ratio
         self.before: dict[str, float] = {}
-        "how good what is to be bettered is on what is held out"
+        "scores of what is to be bettered, on what is held out"
         self._pieces, self._held = train, held
         survey = Survey(recipe.base, sensor.mtf, self.ratio, recipe.interpolation, sensor.pan_mtf, recipe.views)
-        self._pairs = surveyed([pair(piece, self._plain) for piece in train], survey)
-        self._stats = {made.piece.scene: made.block.stats for made in self._pairs}
+        self._pairs = {name: surveyed(self._made(train, name), survey) for name in looks}
         self._judged = self.judged(survey)
 
-    @property
-    def ratio(self) -> float:
-        return self._pieces[0].ratio
-
-    @property
-    def _plain(self) -> Look:
-        return Look(self.sensor.mtf, self.sensor.pan_mtf)
+    def _made(self, pieces: list[Piece], look: str) -> list[Pair]:
+        return [pair(piece, self.looks[look][piece.scene]) for piece in pieces]
 
     # --- to learn from -----------------------------------------------------------------------------------------------
 
     def sigma(self) -> float:
-        known = [samples.known(made.truth, made.block, self.recipe)["residual"].flatten() for made in self._pairs]
-        whole = torch.cat(known)
+        pairs = itertools.chain(*self._pairs.values())
+        whole = torch.cat([samples.known(made.truth, made.block, self.recipe)["residual"].flatten() for made in pairs])
         return float(whole[whole.isfinite()].std())
 
     def pools(self, stage: int, tile: int, first: int = 0) -> Iterator[Samples]:
@@ -70,15 +74,16 @@ class OwnScene:
             parts, count = [], 0
             while count < POOL:
                 for number in rng.permutation(len(self._pieces))[:PIECES]:
-                    parts.append(self._tiles(self._pieces[number], tile, rng))
+                    like = self._pairs[rng.choice(list(self.looks))][number]
+                    parts.append(self._tiles(like, tile, rng))
                     count += len(parts[-1]["pan"])
             pool = samples.together(parts)
             order = torch.from_numpy(rng.permutation(count))
             yield {key: value[order] for key, value in pool.items()}
 
-    def _tiles(self, piece: Piece, tile: int, rng: np.random.Generator) -> Samples:
-        """Tiles of a piece as sensors a little different would have seen it."""
-        made = with_stats(pair(piece, jittered(self._plain, rng)), self._stats[piece.scene])
+    def _tiles(self, like: Pair, tile: int, rng: np.random.Generator) -> Samples:
+        """Tiles of a pair as sensors a little different would have seen it."""
+        made = with_stats(pair(like.piece, jittered(like.look, rng)), like.block.stats)
         seen = mirrored(samples.known(made.truth, made.block, self.recipe), tile, self.recipe.ratio)
         ratio, learnt = self.recipe.ratio, seen["residual"].isfinite().all(0)
         spans = [(n - tile) // ratio + 1 for n in learnt.shape]
@@ -92,22 +97,27 @@ class OwnScene:
 
     # --- to judge by -------------------------------------------------------------------------------------------------
 
-    def judged(self, survey: Survey) -> list[Pair]:
-        """What is held out, with what an engine wants to know of the scenes."""
-        every = surveyed([pair(piece, self._plain) for piece in (*self._held, *self._pieces)], survey)
-        return every[: len(self._held)]
+    def judged(self, survey: Survey) -> dict[str, list[Pair]]:
+        """What is held out in each look, with what an engine wants to know of the scenes."""
+        every = {name: surveyed(self._made([*self._held, *self._pieces], name), survey) for name in self.looks}
+        return {name: pairs[: len(self._held)] for name, pairs in every.items()}
 
     def look(self, learnt: Weights) -> dict[str, float]:
-        """`error`: how much of the error before is left, in ERGAS and SAM; above 1 if either has grown."""
+        """`error`: how much of the error before is left, in ERGAS and SAM of all looks; above 1 if any has grown."""
         found = scores(self._judged, Engine(learnt, self.device, say=lambda sentence: None).fuse)
-        shares = [found[name] / max(self.before.get(name, found[name]), 1e-9) for name in ("ERGAS", "SAM")]
-        return {"error": max(shares) if max(shares) > 1 else math.sqrt(math.prod(shares)), **found}
+        shares = [value / max(self.before.get(name, value), 1e-9) for name, value in found.items()]
+        return {"error": max(shares) if max(shares) > 1 else math.prod(shares) ** (1 / len(shares)), **found}
 
 
-def scores(judged: Sequence[Pair], fuse: Callable[[Block], np.ndarray]) -> dict[str, float]:
-    """How good what an engine makes of the pairs is."""
-    sums = reduce(operator.add, (_likeness(made, fuse(made.block)) for made in judged))
-    return {"ERGAS": sums.ergas(judged[0].piece.ratio), "SAM": float(sums.angle.value)}
+def scores(judged: Mapping[str, Sequence[Pair]], fuse: Callable[[Block], np.ndarray]) -> dict[str, float]:
+    """ERGAS and SAM of what an engine makes of the pairs of each look."""
+    found = {}
+    for look, pairs in judged.items():
+        sums = reduce(operator.add, (_likeness(made, fuse(made.block)) for made in pairs))
+        which = "" if look == PROFILE else f" ({look})"
+        found[f"ERGAS{which}"] = sums.ergas(pairs[0].piece.ratio)
+        found[f"SAM{which}"] = float(sums.angle.value)
+    return found
 
 
 def _likeness(made: Pair, fused: np.ndarray) -> Likeness:
@@ -126,9 +136,12 @@ def surveyed(pairs: list[Pair], survey: Survey) -> list[Pair]:
 
 
 def jittered(look: Look, rng: np.random.Generator) -> Look:
-    mtf = np.array(look.mtf) + rng.normal(0, JITTER["mtf"]) + rng.normal(0, JITTER["mtf"] / 3, len(look.mtf))
-    pan_mtf = np.clip(look.pan_mtf + rng.normal(0, JITTER["pan_mtf"]), 0.05, 0.6)
-    return Look(tuple(np.clip(mtf, 0.1, 0.6)), float(pan_mtf), tuple(rng.normal(0, JITTER["off"], 2)))
+    def varied(gain: float, by: float) -> float:
+        return float(np.clip(gain * np.exp(by + rng.normal(0, JITTER / 3)), 0.01, 0.7))
+
+    together = rng.normal(0, JITTER, 2)
+    mtf = tuple(varied(gain, together[0]) for gain in look.mtf)
+    return Look(mtf, varied(look.pan_mtf, together[1]), tuple(rng.normal(0, WANDER, 2)))
 
 
 def mirrored(seen: Samples, tile: int, ratio: int) -> Samples:

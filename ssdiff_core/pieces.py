@@ -39,20 +39,21 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Pair:
-    truth: np.ndarray
-    "(C, n, m), NaN where nothing is to be learnt"
-    block: Block
-    piece: Piece
-
-
-@dataclass(frozen=True)
 class Look:
     """What the sensors are taken to be, and how far PAN lies beside MS, in pixels of the pair."""
 
     mtf: tuple[float, ...]
     pan_mtf: float
     off: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Pair:
+    truth: np.ndarray
+    "(C, n, m), NaN where nothing is to be learnt"
+    block: Block
+    piece: Piece
+    look: Look
 
 
 def read_piece(reader, scene: Scene, layout: Layout, window: Window, number: int = 0) -> Piece:
@@ -86,7 +87,7 @@ def pair(piece: Piece, look: Look) -> Pair:
     ms = blurred(piece.ms, ok, coarse, look.mtf, ratio)
     window = Window(0, 0, *size)
     block = Block(pan, ms, piece.phase, ratio, window, window)
-    return Pair(_trusted(piece, block), block, piece)
+    return Pair(_trusted(piece, block), block, piece, look)
 
 
 def _trusted(piece: Piece, block: Block) -> np.ndarray:

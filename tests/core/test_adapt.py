@@ -11,11 +11,11 @@ from files import ramps, write
 from scenes import stiff_weights, with_views
 
 from ssdiff_core import align, bands, classical, content, sensors, trust, weights
-from ssdiff_core.adapt import pieces_of
 from ssdiff_core.coarser import layout_of
 from ssdiff_core.job import Job
+from ssdiff_core.material import pieces_of
 from ssdiff_core.network import state_of
-from ssdiff_core.own_scene import OwnScene, mirrored, turned
+from ssdiff_core.own_scene import PROFILE, OwnScene, mirrored, turned
 from ssdiff_core.pansharpen import aligned
 from ssdiff_core.pieces import Look, pair, read_piece
 from ssdiff_core.reading import Reader, open_scene
@@ -55,25 +55,27 @@ def job_for(**more) -> Job:
     return Job("tiny", SENSOR, **more)
 
 
+PLAIN = {PROFILE: [Look(SENSOR.mtf, SENSOR.pan_mtf)]}
 RECIPE = Recipe("own", ("gf2",), SENSOR.bands, SENSOR.wavelengths, stages=(Stage(16, 16, 4),), net=TINY)
 
 
-def base_weights(folder, tile=16, count=4, ratio=4, wavelengths=(480.0, 550.0, 660.0, 830.0)):
-    """Weights that answer their base unchanged: an untaught network."""
+def base_weights(folder, tile=16, count=4, ratio=4, wavelengths=(480.0, 550.0, 660.0, 830.0), off=1.0):
+    """Weights whose network has learnt nothing and answers too much of every other band, too little of the rest."""
     torch.manual_seed(0)
     recipe = Recipe(
         "base", ("gf2",), tuple(f"b{i}" for i in range(count)), wavelengths, ratio, stages=(Stage(tile),), net=TINY
     )
-    trainer = Trainer(replace(recipe, residual_sigma=0.3), None, say=lambda text: None)
-    path = folder / "base.safetensors"
-    weights.save(path, state_of(trainer.net), trainer.card({}, "CC0"))
+    trainer = Trainer(replace(recipe, residual_sigma=1.0), None, say=lambda text: None)
+    path, state = folder / "base.safetensors", state_of(trainer.net)
+    sign = torch.tensor([1.0, -1.0] * count)[:count]
+    weights.save(path, {**state, "head.2.bias": state["head.2.bias"] + off * sign}, trainer.card({}, "CC0"))
     return path
 
 
 def source_of(folder, recipe=None, **scene) -> OwnScene:
     opened = open_scene(*pair_of_files(folder, **scene))
     train, held = pieces_of([opened], [Reader(opened)], job_for(), lambda text: None)
-    return OwnScene(train, held, SENSOR, recipe or RECIPE)
+    return OwnScene(train, held, SENSOR, recipe or RECIPE, PLAIN)
 
 
 def pool_of(source: OwnScene) -> dict:
@@ -123,9 +125,9 @@ def test_a_pair_knows_nothing_of_what_lies_beside_its_piece(tmp_path):
 def test_nothing_that_is_learnt_from_depends_on_what_is_held_out(tmp_path):
     source = source_of(tmp_path / "a")
     strange = [replace(piece, ms=piece.ms[:, ::-1] + 50, pan=piece.pan[::-1] * 2) for piece in source._held]
-    other = OwnScene(source._pieces, strange, SENSOR, RECIPE)
+    other = OwnScene(source._pieces, strange, SENSOR, RECIPE, PLAIN)
     assert same(pool_of(source), pool_of(other))
-    assert not np.array_equal(source._judged[0].truth, other._judged[0].truth)
+    assert not np.array_equal(source._judged[PROFILE][0].truth, other._judged[PROFILE][0].truth)
 
 
 # --- pairs -----------------------------------------------------------------------------------------------------------
