@@ -12,7 +12,7 @@ import signal
 import sys
 from dataclasses import asdict, fields
 
-from . import __version__, cli_assess, cli_weights
+from . import __version__, cli_adapt, cli_assess, cli_weights
 from .errors import ConfigError, SSDiffError
 
 METHOD_HELP = "exp, brovey, gsa, bt-h, bdsd-pc, mtf-glp-fs, mtf-glp-hpm"
@@ -104,6 +104,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--licence", default="", help="of the weights")
     train.set_defaults(run=run_train)
 
+    cli_adapt.add(commands, numbers)
     cli_weights.add(commands)
     return top
 
@@ -129,12 +130,17 @@ def tell(sentence: str) -> None:
     print(f"ssdiff: {sentence}", file=sys.stderr)
 
 
+def hear_interrupts() -> None:
+    """Whoever asks this process to end is taken for a person who interrupts."""
+    for name in ("SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
+
+
 def run_pansharpen(args) -> None:
     from . import pansharpen, polygons, progress, reading
 
-    for name in ("SIGTERM", "SIGBREAK"):  # as if a person had interrupted
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.default_int_handler)
+    hear_interrupts()
     named = {item.name: getattr(args, item.name) for item in fields(pansharpen.Wishes) if item.name != "options"}
     if args.mask:
         named["mask"] = polygons.read(args.mask, reading.look(args.pan)[1].crs)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from .blocks import SceneStats
+from .job import Job
 from .passes import scene_stats
 from .reading import Reader
 from .scene import Scene
@@ -55,6 +56,12 @@ class Here:
         from .classical import Classical
 
         return Classical(method, ratio)
+
+    def adapt(self, scenes: Sequence[Scene], job: Job, say: Say, progress: Callable[[float], None]) -> dict:
+        """Adapts weights to scenes (see adapt.adapt)."""
+        from .adapt import adapt
+
+        return adapt(scenes, [Reader(scene) for scene in scenes], job, say, progress)
 
     def stats(self, scene: Scene, wanted: dict, memory: int, hands: int) -> SceneStats:
         """What belongs to the whole scene; wanted: what the survey is made of (see statistics.Survey)."""

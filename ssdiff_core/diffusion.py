@@ -49,7 +49,10 @@ def q_sample(x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
 
 
 def loss(denoise: Denoiser, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-    return F.l1_loss(denoise(q_sample(x0, t, noise), t), x0)
+    """The mean error where x0 is known: where it is not, it is NaN."""
+    known = x0.isfinite()
+    x0 = torch.where(known, x0, 0)
+    return (F.l1_loss(denoise(q_sample(x0, t, noise), t), x0, reduction="none") * known).sum() / known.sum()
 
 
 def ddim_step(x_t: Tensor, x0: Tensor, t: int, t_next: int | None) -> Tensor:

@@ -8,14 +8,12 @@ from pathlib import Path
 
 from .blocks import SceneStats
 from .computing import Sampling, Say
+from .job import Job
 from .plain import meant, plain
 from .remote import Asker, RemoteClassical, RemoteEngine, Worker
 from .scene import Scene
 from .serving import Serving
 from .study import Asked, Study
-
-TOLD = ("scene", "sensor", "rounded", "convention", "warnings", "crs")
-"what of a study is told as it is; its images are asked for"
 
 TOLD = ("scene", "sensor", "rounded", "convention", "warnings", "crs")
 "what of a study is told as it is; its images are asked for"
@@ -38,14 +36,19 @@ class Elsewhere:
         return RemoteClassical(self._worker, method, ratio, say=say, cancelled=self._asker.cancelled)
 
     def stats(self, scene: Scene, wanted: dict, memory: int, hands: int) -> SceneStats:
-        asker = replace(self._asker, serve=Serving(scene))
+        asker = replace(self._asker, serve=Serving([scene]))
         told = self._worker.request(asker, "stats", scene=plain(scene), wanted=plain(wanted), memory=memory)
         return meant(told["stats"])
+
+    def adapt(self, scenes: Sequence[Scene], job: Job, say: Say, progress: Callable[[float], None]) -> dict:
+        """As adapt.adapt."""
+        asker = replace(self._asker, say=say, serve=Serving(scenes), progress=progress)
+        return self._worker.request(asker, "adapt", scenes=plain(list(scenes)), job=plain(job))
 
     def assess(self, study: Study, asked: Asked, page: Path | None, progress: Callable[[float], None]) -> dict:
         """As report.assessed."""
         images = [*study.images, *([study.reference] if study.reference else [])]
-        asker = replace(self._asker, serve=Serving(study.scene, images), progress=progress)
+        asker = replace(self._asker, serve=Serving([study.scene], images), progress=progress)
         values = {name: getattr(study, name) for name in TOLD}
         told = self._worker.request(
             asker,

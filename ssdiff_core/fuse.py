@@ -21,6 +21,7 @@ import numpy as np
 from osgeo import gdal
 
 from .blocks import Block, SceneStats
+from .digest import age
 from .errors import SSDiffError
 from .output import Output, Working, blamed, check_room, clean_up, finish, make_working_file
 from .passes import MEMORY, block_side, blocks_of, processors, read_and_use
@@ -131,19 +132,11 @@ def _made(output: Output, scene: Scene, provenance: dict[str, str]) -> Working:
 
 def _key(scene: Scene, outputs: Sequence[Output], provenance: dict[str, str], side: int) -> str:
     """What must be the same for finished blocks to be worth anything."""
-    inputs = [(path, _age(path)) for path in sorted({band.path for band in (scene.pan, *scene.ms)})]
+    inputs = [(path, age(path)) for path in sorted({band.path for band in (scene.pan, *scene.ms)})]
     kinds = [(str(output.dtype), output.nodata, output.format, output.options) for output in outputs]
     beside = [str(output.path.absolute()) for output in outputs[1:]]  # the first has the journal at its side
     parts = (scene, inputs, kinds, beside, side)
     return hashlib.sha256(repr((parts, sorted(provenance.items()))).encode()).hexdigest()
-
-
-def _age(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:  # an address, or a place within an archive
-        return None
-    return found.st_size, found.st_mtime_ns
 
 
 def _taken_up(outputs: Sequence[Output], key: str) -> Work | None:

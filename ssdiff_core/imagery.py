@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from .errors import ConfigError, RasterError
+from .made_up import Place
 from .simulate import Picture
-from .training import Place
 
 SIDE = 256
 "of the pictures that a raster is cut into"

@@ -91,8 +91,9 @@ def pansharpen(
     if wishes.mask:
         scene = cut_out(scene, wishes.mask)
     scene, sensor = identified(scene, wishes.sensor, say, ordered=not wishes.bands)
-    scene = aligned(scene, wishes.align, say)
-    engine, wanted, provenance = prepare(scene, sensor, wishes, say, computer, fetch)
+    path = weights_for(scene, sensor, wishes, fetch, say)
+    scene = aligned(scene, as_learnt(path, wishes.align, say), say)
+    engine, wanted, provenance = prepare(scene, sensor, path, wishes, say, computer)
     output = output_for(
         scene, out, dtype=wishes.dtype, nodata=wishes.nodata, format=wishes.format, options=wishes.options
     )
@@ -149,8 +150,23 @@ def aligned(scene: Scene, wish: str, say: Callable[[str], None]) -> Scene:
     return scene
 
 
+def weights_for(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, fetch: Fetch, say) -> Path | None:
+    """The file of the weights, if the method wants any."""
+    if wishes.method != NETWORK:
+        return None
+    return catalogue.find(wishes.weights, sensor.id, len(scene.ms), scene.placement.ratio, fetch, say)
+
+
+def as_learnt(path: Path | None, wish: str, say: Callable[[str], None]) -> str:
+    """What becomes of shifts: weights adapted to scenes that were put right want them so, unless told otherwise."""
+    if path and wish == "warn" and read_card(path).training.get("align") == "auto":
+        say("the weights were adapted to scenes put right; so the shift is corrected here too")
+        return "auto"
+    return wish
+
+
 def prepare(
-    scene: Scene, sensor: sensors.Sensor, wishes: Wishes, say, computer, fetch: Fetch
+    scene: Scene, sensor: sensors.Sensor, path: Path | None, wishes: Wishes, say, computer
 ) -> tuple[object, dict, dict[str, str]]:
     """The engine for the method, what must be known of the whole scene, and what the file shall say of it all."""
     ratio = scene.placement.ratio
@@ -159,7 +175,6 @@ def prepare(
     if wishes.method != NETWORK:
         engine = computer.classical(wishes.method, ratio, say)
         return engine, {} if wishes.method in UNFITTED else to_know(wishes.method, sensor, ratio), said
-    path = catalogue.find(wishes.weights, sensor.id, len(scene.ms), ratio, fetch, say)
     card = read_card(path)
     sampling = sampled(wishes, card, say)
     of_bands = groups_for(card, sensor, len(scene.ms), say)

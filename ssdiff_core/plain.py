@@ -6,13 +6,14 @@ from dataclasses import fields, is_dataclass
 
 from .blocks import SceneStats
 from .grid import Grid, Placement
+from .job import Job
 from .scene import Band, Scene
 from .sensors import Sensor
 from .study import Asked
 from .window import Window
 
 KIND = "is a"
-KINDS = {kind.__name__: kind for kind in (Asked, Band, Grid, Placement, Scene, SceneStats, Sensor, Window)}
+KINDS = {kind.__name__: kind for kind in (Asked, Band, Grid, Job, Placement, Scene, SceneStats, Sensor, Window)}
 
 
 def plain(value):

@@ -19,10 +19,11 @@ class Served:
     def __init__(self, memory: Memory, want: Callable[[dict], dict]):
         self._memory, self._want, self._one = memory, want, threading.Lock()
 
-    def read(self, core: Window, reach: int = 0, ms_halo: int = 0) -> Block:
+    def read(self, core: Window, reach: int = 0, ms_halo: int = 0, scene: int = 0) -> Block:
         """As reading.Reader.read."""
         with self._one:
-            told = self._want({"window": astuple(core), "reach": reach, "ms_halo": ms_halo})
+            wanted = {"window": [int(n) for n in astuple(core)], "reach": reach, "ms_halo": ms_halo}
+            told = self._want({**wanted, "scene": scene})
             block, _ = read_block(self._memory, told)
             own = {name: array.copy() for name, array in arrays_of(block).items()}
             return replace(block, **own)
@@ -31,6 +32,17 @@ class Served:
         with self._one:
             told = self._want({"window": astuple(window), "image": image})
             return read_arrays(self._memory, told)["image"].copy()
+
+
+@dataclass(frozen=True)
+class ServedScene:
+    """One scene of several, as reading.Reader."""
+
+    served: Served
+    number: int
+
+    def read(self, core: Window, reach: int = 0, ms_halo: int = 0) -> Block:
+        return self.served.read(core, reach, ms_halo, self.number)
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ from .groups import Grouped
 from .hands import hands
 from .passes import scene_stats
 from .plain import meant, plain
-from .served import Served, ServedImage
+from .served import Served, ServedImage, ServedScene
 from .statistics import Survey
 from .study import Study
 from .weights import load
 from .wire import PROTOCOL, Memory, read_block
 
-COMMANDS = ("hello", "open", "classical", "fuse", "close", "stats", "assess")
+COMMANDS = ("hello", "open", "classical", "fuse", "close", "stats", "assess", "adapt")
 MEMORY_FULL = "out of memory: allow less memory, or choose another device or fewer bands"
 
 
@@ -104,6 +104,14 @@ class Service:
         from .report import assessed
 
         return {"document": assessed(whole, meant(asked), page, self._progress)}
+
+    def adapt(self, scenes: list, job: dict) -> dict:
+        """What came of adapting weights; they lie where the job says."""
+        seen = meant(scenes)
+        readers = [ServedScene(self._served, number) for number in range(len(seen))]
+        from .adapt import adapt
+
+        return adapt(seen, readers, meant(job), self._say, self._progress)
 
     def _find(self, number: int) -> Opened:
         if number not in self._open:

@@ -13,6 +13,7 @@ import torch
 
 from . import __version__, devices, imagery, weights
 from .errors import ConfigError
+from .made_up import MadeUp
 from .training import Trainer, read_recipe
 
 
@@ -36,7 +37,8 @@ def train(
     checkpoint = out.with_suffix(".ckpt")
     text = _read(recipe)
     learnt = weights.load(start) if start else None
-    trainer = Trainer(read_recipe(text), imagery.load(paths), devices.choose(device), say, learnt)
+    read = read_recipe(text)
+    trainer = Trainer(read, MadeUp(imagery.load(paths), read), devices.choose(device), say, learnt)
     if checkpoint.exists():
         trainer.load(checkpoint)
         say(f"going on from {checkpoint}: stage {trainer.state.stage}, step {trainer.state.step}")
@@ -61,7 +63,7 @@ def _told(trainer: Trainer, recipe: str) -> dict:
     state = trainer.state
     cuda = trainer.device.type == "cuda"
     return {
-        "places": [place.name for place in trainer.train],
+        "places": [place.name for place in trainer.source.train],
         "samples": state.samples,
         "steps": state.taken,
         "seconds": round(state.seconds),

@@ -1,4 +1,4 @@
-"""Training a network on made-up scenes: from a recipe to a weights file, to be stopped and gone on with at any time.
+"""Training a network: from a recipe and a source of samples to weights, to be stopped and gone on with at any time.
 
 All that is random follows from the recipe's seed and from how far training is, so a run that was stopped and resumed
 ends with the same weights as one that was not.
@@ -8,27 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
-import operator
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import reduce
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from . import classical, diffusion, sensors, simulate, weights
-from .blocks import Block
+from . import diffusion, weights
 from .config import Config, T
 from .errors import ConfigError
 from .network import SSNet, load_state, state_of, train_branch, widened, zeroed
 from .pipeline import Line, Stopped
-from .statistics import Survey
-from .units import units
+from .samples import Samples
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,8 @@ class Recipe:
     base: str = "mtf-glp-fs"
     scale: float | str = "moments"
     interpolation: str = "cubic"
+    ms_phase: float | None = None
+    "where the network expects its first MS sample, as in a card"
     guides: int = 2
     views: tuple[str, ...] = ()
     residual_sigma: float | None = None
@@ -71,7 +70,9 @@ class Recipe:
     most: int = 24
     "tiles taken of one picture"
     validate: int = 500
-    "steps between two looks at the places that are held out"
+    "steps between two looks at what is held out"
+    patience: int = 0
+    "looks that saw nothing better after which a stage ends, and what did best is kept; 0: all is learnt to the end"
     net: dict = field(default_factory=dict)
     "what else the network's Config shall say"
 
@@ -96,79 +97,7 @@ def read_recipe(text: str) -> Recipe:
         raise ConfigError(f"the recipe cannot be understood: {error}") from None
 
 
-# --- samples ---------------------------------------------------------------------------------------------------------
-
-
-def samples(scenes: list[simulate.Scene], believed_mtf, recipe: Recipe, tile: int, most: int, rng) -> dict[str, Tensor]:
-    """Tiles of one scene's pictures as a network is shown them, and the residual that it shall answer."""
-    mtf = tuple(map(float, believed_mtf))
-    survey = Survey(recipe.base, mtf, recipe.ratio, recipe.interpolation, views=recipe.views)
-    stats = survey.stats(reduce(operator.add, (survey.gather(scene.block) for scene in scenes)))
-    cut = [_tiles(scene, stats, recipe, tile, most, rng) for scene in scenes]
-    return {key: torch.cat([part[key] for part in cut]) for key in cut[0]}
-
-
-def _tiles(scene: simulate.Scene, stats, recipe: Recipe, tile: int, most: int, rng) -> dict[str, Tensor]:
-    block = dataclasses.replace(scene.block, stats=stats)
-    seen = conditions(block, recipe)
-    own = units(recipe.scale, stats, len(block.ms))
-    seen["residual"] = own.of_ms(torch.from_numpy(scene.truth)) - seen["lms"]
-    places = [(r, c) for r in range(block.pan.shape[0] // tile) for c in range(block.pan.shape[1] // tile)]
-    if not places:
-        raise ConfigError(f"a picture of {block.pan.shape} holds no tile of {tile}")
-    chosen = [places[i] for i in rng.permutation(len(places))[:most]]
-
-    def part(image: Tensor, side: int) -> Tensor:
-        return torch.stack([image[:, r * side : (r + 1) * side, c * side : (c + 1) * side] for r, c in chosen])
-
-    return {key: part(image, tile // recipe.ratio if key == "ms" else tile) for key, image in seen.items()}
-
-
-def conditions(block: Block, recipe: Recipe) -> dict[str, Tensor]:
-    """What the network sees of a whole scene, in the weights' units: as engine lays it out."""
-    own = units(recipe.scale, block.stats, len(block.ms))
-    pan = torch.from_numpy(np.asarray(block.pan, np.float32))
-    ms = torch.from_numpy(np.asarray(block.ms, np.float32))
-    looks = (recipe.interpolation, recipe.base, recipe.guides, recipe.views)
-    seen, base = classical.shown(block, pan, ms, own, *looks)
-    return {"pan": seen, "lms": base, "ms": own.of_ms(ms)}
-
-
-@dataclass(frozen=True)
-class Place:
-    """Pictures that may be one scene together, and whether they are fine enough to be made coarser."""
-
-    name: str
-    pictures: tuple[simulate.Picture, ...]
-
-    @property
-    def soft(self) -> bool:
-        return self.pictures[0].soft
-
-
-def made_up(places: list[Place], recipe: Recipe, tile: int, rng: np.random.Generator) -> dict[str, Tensor]:
-    """Samples of one scene, all of it drawn."""
-    share = np.sqrt([sum(p.image[0].size for p in place.pictures) for place in places])
-    place = places[rng.choice(len(places), p=share / share.sum())]
-    names = recipe.sensors
-    sensor = sensors.get(names[rng.integers(len(names))], len(recipe.bands))
-    smallest = min(min(picture.image.shape[1:]) for picture in place.pictures)
-    drawn = simulate.draw(sensor, place.pictures[0].wavelengths, place.soft, smallest / tile, rng)
-    n = min(int(rng.choice([1, 2, 4, 8])), len(place.pictures))
-    chosen = [place.pictures[i] for i in rng.permutation(len(place.pictures))[:n]]
-    scenes = simulate.make(chosen, drawn, recipe.ratio, rng, max(tile, 16))
-    most = max(1, recipe.most // n)
-    return samples(scenes, drawn.believed_mtf, recipe, tile, most, rng)
-
-
-def pools(places: list[Place], recipe: Recipe, stage: int, first: int = 0) -> Iterator[dict[str, Tensor]]:
-    """Shuffled samples of many scenes, without end. Pool k is the same whenever it is made."""
-    tile = recipe.stages[stage].tile
-    for k in itertools.count(first):
-        rng = np.random.default_rng([recipe.seed, stage, k])
-        made = [made_up(places, recipe, tile, rng) for _ in range(recipe.pool)]
-        order = torch.from_numpy(rng.permutation(sum(len(part["pan"]) for part in made)))
-        yield {key: torch.cat([part[key] for part in made])[order] for key in made[0]}
+# --- training ---------------------------------------------------------------------------------------------------------
 
 
 def ahead(items: Iterator, size: int = 2) -> Iterator:
@@ -193,9 +122,6 @@ def ahead(items: Iterator, size: int = 2) -> Iterator:
             yield item
     finally:
         stop.set()
-
-
-# --- training --------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -225,32 +151,39 @@ def rate_at(step: int, stage: Stage) -> float:
     return stage.rate * min(1.0, (step + 1) / stage.warmup) * (0.01 + 0.99 * (0.5 + 0.5 * float(np.cos(np.pi * done))))
 
 
+class Source(Protocol):
+    """What a Trainer learns from."""
+
+    def sigma(self) -> float:
+        """How far the truth lies from the base, in the network's units: asked where no weights are begun with."""
+
+    def pools(self, stage: int, tile: int, first: int = 0) -> Iterator[Samples]:
+        """Shuffled samples without end, for a stage. Pool k is the same whenever it is made."""
+
+    def look(self, learnt: weights.Weights) -> dict[str, float] | None:
+        """How good these are on what is held out: `error`, the less the better, and more; None: nothing is held out."""
+
+
 class Trainer:
     def __init__(
         self,
         recipe: Recipe,
-        places: list[Place],
+        source: Source,
         device: str = "cpu",
         say: Callable[[str], None] = print,
         start: weights.Weights | None = None,
+        kept: Callable[[Trainer, dict], None] = lambda trainer, found: None,
     ):
-        """start: what is learnt already; None: nothing."""
-        self.recipe, self.say, self.device = recipe, say, torch.device(device)
+        """start: what is learnt already; None: nothing. kept: hears of each new best, and what was seen of it."""
+        self.recipe, self.source, self.say, self.device = recipe, source, say, torch.device(device)
+        self._kept = kept
         config = recipe.config(recipe.stages[0].tile)
-        self.train = [p for p in places if not _held(p.name, recipe)]
-        self.held = [p for p in places if _held(p.name, recipe)]
-        if not self.train:
-            raise ConfigError("there is no imagery to train on")
         self.state, self.net, self.ema, self.optimiser = State(), None, {}, None
         self.log: list[dict] = []
-        self.sigma = _sigma_of(start) if start else recipe.residual_sigma or self._measured_sigma()
+        self.best: dict[str, Tensor] = {}
+        "what did best on what is held out, if the recipe has patience"
+        self.sigma = _sigma_of(start) if start else recipe.residual_sigma or source.sigma()
         self._begin_stage(widened(state_of(start.net), start.card.arch, config) if start else None)
-
-    def _measured_sigma(self) -> float:
-        rng = np.random.default_rng([self.recipe.seed, 10**6])
-        tile = self.recipe.stages[0].tile
-        seen = [made_up(self.train, self.recipe, tile, rng)["residual"].flatten() for _ in range(32)]
-        return float(torch.cat(seen).std())
 
     def _begin_stage(self, state: dict | None) -> None:
         """A network for the stage's tile, with what was learnt so far."""
@@ -265,8 +198,18 @@ class Trainer:
         learns = train_branch(self.net, stage.branch)
         self.optimiser = torch.optim.AdamW(learns, lr=stage.rate, weight_decay=1e-4)
 
-    def run(self, checkpoint: Path | None = None, minutes: float = float("inf"), every: float = 120.0) -> bool:
-        """Trains until the recipe ends (True) or the minutes are over; saves to checkpoint now and then."""
+    def run(
+        self,
+        checkpoint: Path | None = None,
+        minutes: float = float("inf"),
+        every: float = 120.0,
+        heard: Callable[[float], None] = lambda share: None,
+        **more,
+    ) -> bool:
+        """Trains until the recipe ends (True) or the minutes are over; saves to checkpoint now and then.
+
+        heard: hears the share of the steps that are taken. more: what a checkpoint shall hold besides.
+        """
         start, saved = time.monotonic(), time.monotonic()
         before = self.state.seconds
         while self.state.stage < len(self.recipe.stages):
@@ -274,26 +217,39 @@ class Trainer:
                 loss = self._step(batch)
                 now = time.monotonic()
                 self.state.seconds = before + now - start
+                heard(self.done)
                 if self.state.step % 100 == 0:
                     self._tell(loss, batch)
-                if self.state.step % self.recipe.validate == 0 and self.held:
-                    self._tell_held()
+                if self.state.step % self.recipe.validate == 0:
+                    self._look()
                 over = now - start > 60 * minutes
                 if checkpoint and (over or now - saved > every):
-                    self.save(checkpoint)
+                    self.save(checkpoint, **more)
                     saved = now
                 if over:
                     return False
             self._next_stage()
         if checkpoint:
-            self.save(checkpoint)
+            self.save(checkpoint, **more)
         return True
 
-    def _batches(self) -> Iterator[dict[str, Tensor]]:
+    @property
+    def done(self) -> float:
+        """The share of the steps that are taken, or need not be taken any more."""
+        steps, state = [stage.steps for stage in self.recipe.stages], self.state
+        return (sum(steps[: state.stage]) + state.step) / max(sum(steps), 1)
+
+    def learnt(self) -> weights.Weights:
+        """What was learnt so far."""
+        net = SSNet(self.net.config).to(self.device).eval()
+        load_state(net, self.ema)
+        return weights.Weights(self.card({}), net.requires_grad_(False))
+
+    def _batches(self) -> Iterator[Samples]:
         stage = self.recipe.stages[self.state.stage]
-        for pool in ahead(pools(self.train, self.recipe, self.state.stage, self.state.pool)):
+        for pool in ahead(self.source.pools(self.state.stage, stage.tile, self.state.pool)):
             while self.state.used + stage.batch <= len(pool["pan"]):
-                if self.state.step >= stage.steps:
+                if self.state.step >= stage.steps or self._tired():
                     return
                 here = slice(self.state.used, self.state.used + stage.batch)
                 self.state.used += stage.batch
@@ -303,7 +259,7 @@ class Trainer:
             self.state.pool += 1
             self.state.used = 0
 
-    def _step(self, batch: dict[str, Tensor]) -> float:
+    def _step(self, batch: Samples) -> float:
         stage, state = self.recipe.stages[self.state.stage], self.state
         generator = torch.Generator().manual_seed((self.recipe.seed * 1000 + state.stage) * 10**8 + state.step)
         x0 = batch["residual"] / self.sigma
@@ -326,54 +282,53 @@ class Trainer:
                 self.ema[name].lerp_(tensor, 1 - keep)
         return loss.item()
 
-    def _tell(self, loss: float, batch: dict[str, Tensor]) -> None:
-        zero = (batch["residual"] / self.sigma).abs().mean().item()
+    def _tell(self, loss: float, batch: Samples) -> None:
+        zero = (batch["residual"] / self.sigma).abs().nanmean().item()
         stage = self.recipe.stages[self.state.stage]
         self.say(
             f"stage {self.state.stage} tile {stage.tile} step {self.state.step}/{stage.steps} loss {loss:.4f} "
             f"of {zero:.4f}, {self.state.samples / max(self.state.seconds, 1e-9):.1f} samples/s"
         )
 
-    def held_error(self, scenes: int = 12) -> float:
-        """Root mean square error on made-up scenes of held-out places, one step, over that of the base; their mean."""
-        net = SSNet(self.net.config).to(self.device).eval()
-        load_state(net, self.ema)
-        shares = []
-        for k in range(scenes):
-            rng = np.random.default_rng([self.recipe.seed, 2 * 10**6, k])
-            seen = made_up(self.held, self.recipe, net.config.tile, rng)
-            seen = {key: value[:8].to(self.device) for key, value in seen.items()}
-            noise = torch.randn(seen["residual"].shape, generator=torch.Generator().manual_seed(k)).to(self.device)
-            with torch.inference_mode():
-                t = torch.full((1,), T - 1, device=self.device)
-                x0 = net(noise, t, *(seen[key] for key in ("lms", "pan", "ms")))
-            error = (x0 * self.sigma - seen["residual"]).square().mean() / seen["residual"].square().mean()
-            shares.append(float(error.sqrt()))
-        return float(np.mean(shares))
+    def _look(self) -> None:
+        """Looks at what is held out."""
+        found, state = self.source.look(self.learnt()), self.state
+        if found is None:
+            return
+        if self.recipe.patience and found["error"] < min((row["error"] for row in self.log), default=math.inf):
+            self.best = {name: tensor.clone() for name, tensor in self.ema.items()}
+            self._kept(self, found)
+        self.log.append({"stage": state.stage, "step": state.step, "samples": state.samples, **found})
+        told = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
+        self.say(f"stage {state.stage} step {state.step}: held-out {told}")
 
-    def _tell_held(self) -> None:
-        state = self.state
-        share = self.held_error()
-        self.log.append({"stage": state.stage, "step": state.step, "samples": state.samples, "error": share})
-        self.say(f"stage {state.stage} step {state.step}: held-out error {share:.4f} of the base's")
+    def _tired(self) -> bool:
+        """Whether none of the last looks, as many as the recipe has patience, saw anything better than before."""
+        errors = [row["error"] for row in self.log if row["stage"] == self.state.stage]
+        patience = self.recipe.patience
+        return bool(patience) and len(errors) > patience and min(errors[-patience:]) >= min(errors[:-patience])
 
     def _next_stage(self) -> None:
         self.state = dataclasses.replace(self.state, stage=self.state.stage + 1, step=0, pool=0, used=0)
+        self.ema = self.best or self.ema
         if self.state.stage < len(self.recipe.stages):
             self._begin_stage(self.ema)
 
     # --- files ---------------------------------------------------------------------------------------------------
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, **more) -> None:
+        """more: plain values that `load` gives back."""
         partial = path.with_name(path.name + ".part")
         torch.save(
             {
                 "state": dataclasses.asdict(self.state),
                 "net": self.net.state_dict(),
                 "ema": self.ema,
+                "best": self.best,
                 "optimiser": self.optimiser.state_dict(),
                 "sigma": self.sigma,
                 "log": self.log,
+                "more": more,
             },
             partial,
         )
@@ -385,7 +340,7 @@ class Trainer:
         if self.state.stage < len(self.recipe.stages):
             self._begin_stage(saved["net"])
             self.optimiser.load_state_dict(saved["optimiser"])
-        self.ema = saved["ema"]
+        self.ema, self.best = saved["ema"], saved.get("best", {})
 
     def card(self, training: dict, licence: str = "") -> weights.Card:
         recipe = self.recipe
@@ -399,6 +354,7 @@ class Trainer:
             residual_sigma=(self.sigma,) * len(recipe.bands),
             base=recipe.base,
             interpolation=recipe.interpolation,
+            ms_phase=recipe.ms_phase,
             steps=1,
             arch=recipe.config(recipe.stages[min(self.state.stage, len(recipe.stages) - 1)].tile),
             training=training,
@@ -411,7 +367,3 @@ def _sigma_of(start: weights.Weights) -> float:
     if len(sigma) > 1:
         raise ConfigError(f"weights {start.card.id!r} have another residual_sigma for each band: no start for training")
     return sigma.pop()
-
-
-def _held(name: str, recipe: Recipe) -> bool:
-    return any(part in name for part in recipe.held_out)

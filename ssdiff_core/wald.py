@@ -14,32 +14,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from osgeo import gdal
 
-from .blocks import Block
-from .conventions import Geometric
-from .errors import ConfigError, GeometryError
+from .coarser import BLUR, Layout, blurred, layout_of, samples
+from .errors import ConfigError
 from .grid import Transform, compose
 from .images import Raster
-from .masks import filled
 from .methods import LABELS
 from .pansharpen import Wishes, pansharpen
 from .passes import block_side, blocks_of
 from .progress import part
 from .reading import Reader, look, open_scene
-from .resample import take_cols, take_rows
 from .scene import Scene
 from .sensors import Sensor
 from .studies import as_it_lies, opened, study_of
 from .study import Asked, Say
 from .window import Window
 
-LEAST = 16
-"samples of the coarser MS along a side, below which nothing can be said"
-TRUSTED = 0.99
-"share of what a coarse pixel sees that must be valid"
-BLUR = Geometric()
 Share = Callable[[float], None]
 
 
@@ -51,48 +42,6 @@ class Degraded:
     ms: Path
     reference: Path
     "MS as it is"
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Which MS samples the test is made of, and where they lie."""
-
-    part: Window
-    "in MS samples"
-    at: tuple[float, float]
-    "row and column of PAN of the centre of MS's first sample"
-    ratio: float
-
-    @property
-    def coarse(self) -> Window:
-        return Window(0, 0, *(math.floor(n / self.ratio + 1e-6) for n in self.part.shape))
-
-    def centres(self, axis: int, samples: np.ndarray) -> np.ndarray:
-        """Of samples, which are counted from the part's first one, on PAN."""
-        first = (self.part.row, self.part.col)[axis]
-        return self.at[axis] + (first + samples) * self.ratio
-
-    def centres_coarse(self, axis: int, samples: np.ndarray) -> np.ndarray:
-        """Of coarse samples, in samples of MS: corner to corner."""
-        return (samples + 0.5) * self.ratio - 0.5
-
-
-def layout_of(scene: Scene) -> Layout:
-    """The MS samples whose whole ground lies in the scene, in whole coarse samples."""
-    at, ratio, window = scene.placement.at, scene.placement.ratio, scene.window
-    spans = []
-    for start, stop, first, n in zip((window.row, window.col), window.stop, at, scene.ms_grid.window.shape):
-        begin = max(math.ceil((start - 0.5 - first) / ratio + 0.5 - 1e-6), 0)
-        end = min(math.floor((stop - 0.5 - first) / ratio + 0.5 + 1e-6), n)
-        coarse = math.floor(max(end - begin, 0) / ratio + 1e-6)
-        spans.append((begin, math.floor(coarse * ratio + 1e-6)))
-        if coarse < LEAST:
-            raise GeometryError(
-                f"the scene is too small for this test: its MS would be {coarse} pixels along a side after it is made "
-                f"coarser; {LEAST} are needed"
-            )
-    (row, height), (col, width) = spans
-    return Layout(Window(row, col, height, width), at, ratio)
 
 
 def degrade(scene: Scene, sensor: Sensor, folder: Path, memory: int, progress: Share) -> Degraded:
@@ -130,18 +79,8 @@ def _at_samples(reader: Reader, layout: Layout, window: Window, gain: float) -> 
     block = reader.read(core, BLUR.reach(ratio) + 1, 1)
     image, ok = block.pan[None], block.masks()[0]
     start = block.window.row, block.window.col
-    low = _blurred(image, ok, [places - s for places, s in zip(at, start)], (gain,), ratio)[0]
-    return low, _samples(block, scene, layout, window)
-
-
-def _samples(block: Block, scene: Scene, layout: Layout, window: Window) -> np.ndarray:
-    """The MS samples of a window, out of a block around them."""
-    have = [round((here - first) / layout.ratio) for here, first in zip(block.ms_at, scene.placement.at)]
-    row, col = (
-        start + part - held
-        for start, part, held in zip((window.row, window.col), (layout.part.row, layout.part.col), have)
-    )
-    return block.ms[:, row : row + window.height, col : col + window.width]
+    low = blurred(image, ok, [places - s for places, s in zip(at, start)], (gain,), ratio)[0]
+    return low, samples(block, layout, window)
 
 
 def _coarser(truth: gdal.Dataset, layout: Layout, window: Window, mtf: Sequence[float]) -> np.ndarray:
@@ -152,23 +91,7 @@ def _coarser(truth: gdal.Dataset, layout: Layout, window: Window, mtf: Sequence[
     around = around & Window(0, 0, truth.RasterYSize, truth.RasterXSize)
     image = truth.ReadAsArray(around.col, around.row, around.width, around.height).reshape(-1, *around.shape)
     ok, start = np.isfinite(image).all(0), (around.row, around.col)
-    return _blurred(image, ok, [places - s for places, s in zip(at, start)], mtf, layout.ratio)
-
-
-def _blurred(image: np.ndarray, ok: np.ndarray, at, gains: Sequence[float], ratio: float) -> np.ndarray:
-    """Bands (n, h, w) at rows and columns `at`, each through its sensor; NaN where that sees what is masked."""
-    if not ok.any():
-        return np.full((len(image), *map(len, at)), np.nan, np.float32)
-    known = None if ok.all() else torch.from_numpy(ok).float()
-    whole = torch.from_numpy(filled(image, ok, BLUR.reach(ratio)))
-    answer = []
-    for band, gain in zip(whole, gains):
-        rows, cols = (BLUR.blur(places, gain, ratio) for places in at)
-        low = take_cols(cols, take_rows(rows, band))
-        if known is not None:
-            low[take_cols(cols, take_rows(rows, known)) < TRUSTED] = torch.nan
-        answer.append(low.numpy())
-    return np.stack(answer)
+    return blurred(image, ok, [places - s for places, s in zip(at, start)], mtf, layout.ratio)
 
 
 def _spans(window: Window):

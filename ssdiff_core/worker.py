@@ -10,10 +10,11 @@ JSON on standard output, and blocks lie in memory that both see (wire.py):
     {"ask": "close", "engine": NUMBER}
     {"ask": "stats", "scene": ..., ...}             what belongs to the whole scene
     {"ask": "assess", "study": ..., ...}            what was measured, and a report if that is wished
+    {"ask": "adapt", "scenes": ..., "job": ...}     what came of adapting weights, which lie where the job says
     {"ask": "bye"}
 
-`stats` and `assess` go over a scene whose files they do not open: a line of type `want` asks for a block of it, and the
-next line that comes in says where in the memory that lies.
+`stats`, `assess` and `adapt` go over scenes whose files they do not open: a line of type `want` asks for a block, and
+the next line that comes in says where in the memory that lies.
 
 The last line for a request is of type `done` or `error`; before it come `progress`, `say` (a sentence for the user)
 and, as long as the process is at it, `alive`. An error is the request's alone. The process ends when it is idle too

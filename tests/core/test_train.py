@@ -10,8 +10,8 @@ from scenes import smooth_scene, surveyed
 from ssdiff_core import cli, imagery, weights
 from ssdiff_core.engine import Engine
 from ssdiff_core.errors import ConfigError
+from ssdiff_core.made_up import Place
 from ssdiff_core.simulate import Picture
-from ssdiff_core.training import Place
 
 RECIPE = """
 id = "tiny"

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from ssdiff_core import sensors, simulate, training, weights
+from ssdiff_core import made_up, samples, sensors, simulate, training, weights
 from ssdiff_core.blocks import Block
 from ssdiff_core.classical import Classical
 from ssdiff_core.engine import Engine
 from ssdiff_core.errors import ConfigError, WeightsError
+from ssdiff_core.made_up import MadeUp, Place
 from ssdiff_core.network import BRANCHES, SSNet, load_state
 from ssdiff_core.simulate import Picture
 from ssdiff_core.statistics import Survey
-from ssdiff_core.training import Place, Recipe, Stage, Trainer
+from ssdiff_core.training import Recipe, Stage, Trainer
 from ssdiff_core.units import units
 
 NAIP = (650.0, 560.0, 470.0, 830.0)
@@ -46,7 +47,7 @@ PLACES = [place("here", 1), place("there", 2), place("elsewhere", 3)]
 
 def trainer(recipe=TINY, **kwargs) -> Trainer:
     torch.manual_seed(123)  # training must not care
-    return Trainer(recipe, PLACES, say=lambda text: None, **kwargs)
+    return Trainer(recipe, MadeUp(PLACES, recipe), say=lambda text: None, **kwargs)
 
 
 def same(a: dict, b: dict) -> bool:
@@ -72,8 +73,8 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path):
 
 def test_held_out_places_are_never_trained_on():
     started = trainer()
-    assert [p.name for p in started.train] == ["here", "there"]
-    assert [p.name for p in started.held] == ["elsewhere"]
+    assert [p.name for p in started.source.train] == ["here", "there"]
+    assert [p.name for p in started.source.held] == ["elsewhere"]
     with pytest.raises(ConfigError, match="no imagery to train on"):
         trainer(replace(TINY, held_out=("here", "there", "elsewhere")))
 
@@ -102,7 +103,7 @@ def test_training_comes_to_better_the_base_on_new_scenes_of_its_places():
     recipe = replace(TINY, stages=(replace(TINY.stages[0], steps=200, batch=8, warmup=20, rate=2e-3),), pool=8)
     run = trainer(recipe)
     rng = np.random.default_rng(99)
-    unseen = training.made_up(run.train, recipe, 16, rng)
+    unseen = made_up.made_up(run.source.train, recipe, 16, rng)
 
     def error() -> float:
         net = SSNet(recipe.config(16))
@@ -132,7 +133,7 @@ def test_what_training_shows_the_network_is_what_the_engine_shows_it(views):
     """A network that answers its base unchanged must give, through the engine, the scene's own base."""
     run = trainer(replace(TINY, stages=(replace(TINY.stages[0], tile=32),), net={"keys": 8}, views=views))
     block = made_up_block(views)
-    seen = training.conditions(block, run.recipe)
+    seen = samples.conditions(block, run.recipe)
     engine = Engine(weights.Weights(run.card({}), run.net.eval()), "cpu")
     canvas = engine._lay_out(block, *block.masks(), np.ones(block.pan.shape, bool))
     here = (slice(None), *block.core.within(canvas.cells.window))
@@ -143,7 +144,7 @@ def test_what_training_shows_the_network_is_what_the_engine_shows_it(views):
 
 def test_a_view_is_the_classical_fusion_less_the_base_in_the_units_of_the_bands():
     recipe, block = replace(TINY, views=("bt-h",)), made_up_block(("bt-h",))
-    seen = training.conditions(block, recipe)
+    seen = samples.conditions(block, recipe)
     own = units("moments", block.stats, 4)
     fusion = torch.from_numpy(Classical("bt-h").fuse(replace(block, stats=replace(block.stats, limits=()))))
     assert torch.allclose(seen["pan"][2:], own.of_ms(fusion) - seen["lms"], atol=1e-4)

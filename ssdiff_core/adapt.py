@@ -1,0 +1,186 @@
+"""Weights adapted to scenes: learnt from what the scenes themselves show, judged by a part that is never learnt from.
+
+MS as it is is the truth for PAN and MS made coarser by the ratio (pieces.py); so it is with any bands and ratio. What
+comes of it is kept only if it is better on what is held out than what there was before.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from . import __version__, bands, devices, weights
+from .classical import Classical
+from .engine import Engine
+from .groups import Grouped
+from .job import Job
+from .material import looks_of, pieces_of
+from .own_scene import OwnScene, scores
+from .scene import Scene
+from .statistics import Survey
+from .training import Recipe, Stage, Trainer
+
+GAIN = 0.01
+"share of the error on what is held out that must go for weights to be worth having"
+TURNS = {"lbaf": ("spectral", "spatial", "spectral", "spatial"), "full": (None,), "scratch": (None,)}
+"which branch learns in each stage; None: all"
+RATES = {"lbaf": 5e-4, "full": 3e-4, "scratch": 8e-4}
+MINUTES = {"cpu": 20.0}
+"that are taken if nobody says otherwise; on a GPU"
+GPU_MINUTES = 3.0
+BATCH = {"cpu": 4}
+"tiles of a step; on a GPU"
+GPU_BATCH = 32
+LATE = 1.25
+"times the minutes after which it ends in any case"
+STEPS = (16, 20000)
+"the least and the most that are worth while"
+LOOKS = 16
+"at what is held out, all in all"
+PATIENCE = 4
+"looks of a stage without anything better after which it ends"
+FRESH = {"keys": 16}
+"what a network is like that is begun with where there are no weights for the ratio"
+OFTEN = 30.0
+"seconds between two checkpoints"
+
+Say = Callable[[str], None]
+
+
+def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progress: Callable[[float], None]) -> dict:
+    """Writes job.working if that is worth having, and answers what was seen on the way.
+
+    readers: what reads the blocks of each scene.
+    """
+    device = devices.choose(job.device)
+    base = weights.load(job.base) if job.base else None
+    train, held = pieces_of(scenes, readers, job, say)
+    recipe = recipe_of(job, base)
+    source = OwnScene(train, held, job.sensor, recipe, looks_of(train, len(scenes), job.sensor, say), str(device))
+    source.before = before(source, job, base, device)
+    told = ", ".join(f"{name} {value:.4f}" for name, value in source.before.items())
+    say(f"{len(train)} piece(s) to learn from, {len(held)} held out, where there was {told}")
+    start = None if base is None or job.mode == "scratch" else bands.fitted(base, recipe.bands, recipe.wavelengths_nm)
+    checkpoint = Path(job.checkpoint)
+    begun = found_in(checkpoint, job.key)
+    steps = begun.get("steps") or job.steps or planned(job, recipe, source, device, start)
+    trainer = Trainer(staged(recipe, job, steps, device), source, str(device), say, start, Keeper(job, base))
+    if not begun:
+        Path(job.working).unlink(missing_ok=True)
+    else:
+        trainer.load(checkpoint)
+        say(f"going on from an interrupted run: {trainer.done:.0%} is done")
+    most = math.inf if job.steps else LATE * minutes(job, device)
+    trainer.run(checkpoint, most, OFTEN, progress, key=job.key, steps=steps)
+    best = min(trainer.log, key=lambda row: row["error"], default={"error": 1.0})
+    return {"before": source.before, "best": best, "steps": trainer.state.taken}
+
+
+# --- how it is learnt ------------------------------------------------------------------------------------------------
+
+
+def recipe_of(job: Job, base: weights.Weights | None) -> Recipe:
+    """For weights like the base, for the bands of the scenes."""
+    sensor = job.sensor
+    own = {"sensors": (sensor.id,), "bands": sensor.bands, "wavelengths_nm": sensor.wavelengths, "seed": job.seed}
+    if base is None:
+        return Recipe(job.id, **own, ratio=job.ratio, net=FRESH, stages=(Stage(64),))
+    shape = asdict(base.card.arch)
+    looks = {name: shape.pop(name) for name in ("guides", "views")}
+    net = {name: value for name, value in shape.items() if name not in ("bands", "ratio", "tile")}
+    how = {name: getattr(base.card, name) for name in ("ratio", "base", "scale", "interpolation", "ms_phase")}
+    return Recipe(job.id, **own, **how, **looks, stages=(Stage(base.card.tile),), net=net)
+
+
+def staged(recipe: Recipe, job: Job, steps: int, device: torch.device) -> Recipe:
+    """The recipe with so many steps, shared out to the stages of the mode."""
+    turns = TURNS[job.mode]
+    each, looks = max(steps // len(turns), 1), LOOKS // len(turns)
+    like = Stage(
+        tile=recipe.stages[0].tile,
+        steps=each,
+        batch=BATCH.get(device.type, GPU_BATCH),
+        rate=RATES[job.mode],
+        warmup=max(each // 20, 1),
+    )
+    stages = tuple(replace(like, branch=branch) for branch in turns)
+    return replace(recipe, stages=stages, noisiest=0.85, validate=max(each // looks, 1), patience=PATIENCE)
+
+
+def minutes(job: Job, device: torch.device) -> float:
+    return job.minutes or MINUTES.get(device.type, GPU_MINUTES)
+
+
+def planned(job: Job, recipe: Recipe, source: OwnScene, device: torch.device, start) -> int:
+    """How many steps the time allows, told by how long a few of them take."""
+    trial = replace(staged(recipe, replace(job, mode="full"), 6, device), validate=10**9)
+    times = []
+    trainer = Trainer(trial, source, str(device), lambda sentence: None, start)
+    trainer.run(heard=lambda share: times.append(time.monotonic()))
+    pace = statistics.median(b - a for a, b in zip(times, times[1:]))
+    return int(min(max(60 * minutes(job, device) / max(pace, 1e-6), STEPS[0]), STEPS[1]))
+
+
+# --- how good it is --------------------------------------------------------------------------------------------------
+
+
+def before(source: OwnScene, job: Job, base: weights.Weights | None, device: torch.device) -> dict[str, float]:
+    """What is to be bettered on what is held out: the base, or the classical method where there is none."""
+    sensor, ratio = job.sensor, source.ratio
+    if base is None:
+        method = Classical("mtf-glp-fs", ratio)
+        return scores(source.judged(method.survey(sensor.mtf, sensor.pan_mtf)), method.fuse)
+    card, groups = base.card, [tuple(group) for group in job.groups]
+    survey = Survey(card.base, sensor.mtf, ratio, card.interpolation, sensor.pan_mtf, card.arch.views, tuple(groups))
+    engine = Engine(base, str(device), say=lambda sentence: None)
+    return scores(source.judged(survey), (Grouped(engine, groups) if groups else engine).fuse)
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Writes the best so far, once it is worth having: so whatever happens next, it is there."""
+
+    job: Job
+    base: weights.Weights | None
+
+    def __call__(self, trainer: Trainer, found: dict[str, float]) -> None:
+        if found["error"] > 1 - GAIN:
+            return
+        card = trainer.card(self._told(trainer), self.base.card.licence if self.base else "")
+        before = trainer.source.before
+        scores = {"held out": {"before": before, "after": {name: found[name] for name in before}}}
+        card = replace(card, scores=scores, steps=self.base.card.steps if self.base else 1)
+        weights.save(self.job.working, {name: tensor.half() for name, tensor in trainer.ema.items()}, card)
+
+    def _told(self, trainer: Trainer) -> dict:
+        cuda = trainer.device.type == "cuda"
+        return {
+            **self.job.told,
+            "mode": self.job.mode,
+            "base": self.base.card.id if self.base else "",
+            "base_sha256": self.base.sha256 if self.base else "",
+            "seconds": round(trainer.state.seconds),
+            "steps": trainer.state.taken,
+            "samples": trainer.state.samples,
+            "hardware": torch.cuda.get_device_name() if cuda else f"{os.cpu_count()} cores, {platform.machine()}",
+            "version": __version__,
+        }
+
+
+def found_in(checkpoint: Path, key: str) -> dict:
+    """What a checkpoint of this very work says besides; nothing if there is none."""
+    if not checkpoint.is_file():
+        return {}
+    try:
+        more = torch.load(checkpoint, map_location="cpu", weights_only=True)["more"]
+    except Exception:  # torch raises many kinds, none documented
+        return {}
+    return more if more.get("key") == key else {}
