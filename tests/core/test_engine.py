@@ -524,7 +524,7 @@ def test_blocks_that_do_not_fit_are_refused():
         with pytest.raises(BlockError, match="stand on mtf-glp-fs"):
             engine().fuse(replace(scene, stats=replace(scene.stats, gains=gains)))
     with pytest.raises(BlockError, match="'stiff' look at bt-h; the block brings no statistics for it"):
-        engine(with_views(stiff_weights())).fuse(scene)
+        engine(with_views(stiff_weights())).fuse(replace(scene, stats=replace(scene.stats, caps=())))
     with pytest.raises(BlockError, match="PAN is 2 times finer than MS, weights 'stiff' are for 4"):
         engine().fuse(smooth_scene(64, 64, ratio=2))
     with pytest.raises(BlockError, match="PAN is"):
