@@ -48,7 +48,7 @@ LOOKS = 16
 PATIENCE = 4
 "looks of a stage without anything better after which it ends"
 FRESH = {"keys": 16}
-"what a network is like that is begun with where there are no weights for the ratio"
+"what a network is like that is begun with where there are no weights at all"
 OFTEN = 30.0
 "seconds between two checkpoints"
 
@@ -68,7 +68,9 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
     source.before = before(source, job, base, device)
     told = ", ".join(f"{name} {value:.4f}" for name, value in source.before.items())
     say(f"{len(train)} piece(s) to learn from, {len(held)} held out, where there was {told}")
-    start = None if base is None or job.mode == "scratch" else bands.fitted(base, recipe.bands, recipe.wavelengths_nm)
+    start = None
+    if base and job.mode != "scratch":
+        start = bands.fitted(base, recipe.bands, recipe.wavelengths_nm, recipe.ratio)
     checkpoint = Path(job.checkpoint)
     begun = found_in(checkpoint, job.key)
     steps = begun.get("steps") or job.steps or planned(job, recipe, source, device, start)
@@ -96,7 +98,8 @@ def recipe_of(job: Job, base: weights.Weights | None) -> Recipe:
     shape = asdict(base.card.arch)
     looks = {name: shape.pop(name) for name in ("guides", "views")}
     net = {name: value for name, value in shape.items() if name not in ("bands", "ratio", "tile")}
-    how = {name: getattr(base.card, name) for name in ("ratio", "base", "scale", "interpolation", "ms_phase")}
+    how = {name: getattr(base.card, name) for name in ("base", "scale", "interpolation")}
+    how |= {"ratio": job.ratio, "ms_phase": bands.phase(base.card, job.ratio)}
     return Recipe(job.id, **own, **how, **looks, stages=(Stage(base.card.tile),), net=net)
 
 
@@ -133,9 +136,9 @@ def planned(job: Job, recipe: Recipe, source: OwnScene, device: torch.device, st
 
 
 def before(source: OwnScene, job: Job, base: weights.Weights | None, device: torch.device) -> dict[str, float]:
-    """What is to be bettered on what is held out: the base, or the classical method where there is none."""
+    """What is to be bettered on what is held out: the base, or the classical method where none is for the ratio."""
     sensor, ratio = job.sensor, source.ratio
-    if base is None:
+    if base is None or base.card.ratio != job.ratio:
         method = Classical("mtf-glp-fs", ratio)
         return scores(source.judged(method.survey(sensor.mtf, sensor.pan_mtf)), method.fuse)
     card, groups = base.card, [tuple(group) for group in job.groups]

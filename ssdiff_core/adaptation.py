@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import catalogue, places, sensors
-from .card import Card, read_card
+from .card import Card, read_card, suits
 from .catalogue import Fetch
 from .computing import Here
 from .digest import age, sha256_of
@@ -175,17 +175,22 @@ def opened_as(pan, ms, wishes: Wishes, say: Say) -> tuple[Scene, sensors.Sensor]
 
 
 def base_for(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, fetch: Fetch, say: Say) -> Path | None:
-    """The weights to begin with; None if none are for the ratio and none were named."""
+    """The weights to begin with; None if there are none."""
     bands, ratio = len(scene.ms), scene.placement.ratio
-    if wishes.base == "auto" and not any(entry.suits(ratio) for entry in catalogue.known()):
-        if not any(abs(ratio / whole - 1) < NEARLY for whole in RATIOS):
-            raise ConfigError(f"PAN is {ratio:.3g} times finer than MS; weights can be learnt for 2 and 4")
-        say(f"there are no weights for ratio {ratio:.3g}: a network begins with what mtf-glp-fs answers")
+    if not any(suits(ratio, whole) for whole in RATIOS):
+        raise ConfigError(f"PAN is {ratio:.3g} times finer than MS; weights can be learnt for 2 and 4")
+    there = {entry.ratio for entry in catalogue.known()}
+    begun = next((near for near in sorted(there, key=lambda whole: abs(whole - ratio))), None)
+    if wishes.base == "auto" and not begun:
+        say("there are no weights to begin with: a network begins with what mtf-glp-fs answers")
         return None
-    path = catalogue.find(wishes.base, sensor.id, bands, ratio, fetch, say)
+    path = catalogue.find(wishes.base, sensor.id, bands, begun, fetch, say)
     card = read_card(path)
     if not card.suits(ratio):
-        raise ConfigError(f"weights {card.id} are for ratio {card.ratio}, and here it is {ratio:.3g}: name others")
+        say(
+            f"weights {card.id} are for ratio {card.ratio}, and here it is {ratio:.3g}: what they have learnt is begun "
+            "with, and mtf-glp-fs is to be bettered"
+        )
     return path
 
 
