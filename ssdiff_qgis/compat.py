@@ -43,6 +43,11 @@ VECTOR_POLYGON = _first(
     (QgsProcessing, "SourceType.TypeVectorPolygon"),
     (QgsProcessing, "TypeVectorPolygon"),
 )
+RASTER = _first(
+    (Qgis, "ProcessingSourceType.Raster"),
+    (QgsProcessing, "SourceType.TypeRaster"),
+    (QgsProcessing, "TypeRaster"),
+)
 STRETCH = _first(
     (QgsContrastEnhancement, "ContrastEnhancementAlgorithm.StretchToMinimumMaximum"),
     (QgsContrastEnhancement, "StretchToMinimumMaximum"),

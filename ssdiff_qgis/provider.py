@@ -5,6 +5,7 @@ from pathlib import Path
 from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
+from .adapt import Adapt
 from .align import Align
 from .assess import Assess
 from .diagnostics import Diagnostics
@@ -32,5 +33,5 @@ class Provider(QgsProcessingProvider):
         return ICON
 
     def loadAlgorithms(self):
-        for algorithm in (Pansharpen, PansharpenClassical, Assess, Align, DownloadWeights, Diagnostics):
+        for algorithm in (Pansharpen, PansharpenClassical, Assess, Align, Adapt, DownloadWeights, Diagnostics):
             self.addAlgorithm(algorithm())
