@@ -1,6 +1,6 @@
 """What adapting does at native resolution, where a made-up scene is known: the tables of docs/study.md.
 
-    python scripts/study_adapt.py FOLDER_OF_NPZ [--steps 300] [--scenes usual-a,strange-b] [--modes lbaf,full] [--rate 5e-4]
+    python scripts/study_adapt.py FOLDER_OF_NPZ [--steps 300] [--scenes usual-a,strange-b] [--modes lbaf,full]
 
 FOLDER holds the NAIP cities as .npz. Scenes are made of two that the bundled weights have never seen, Santa Monica and
 Eureka: `usual` ones as the weights were trained on, and `strange` ones whose PAN sees the bands otherwise, whose bands
@@ -129,10 +129,8 @@ def main() -> None:
                 found = adapted(folder, options.base, mode, options.steps)
                 image = fused(folder, weights=str(found.path)) if found.path else None
                 told = "nothing" if image is None else score(image, truth)
-                scores = ", ".join(
-                    f"{key} {value:.3f} -> {found.after[key]:.3f}" for key, value in found.before.items()
-                )
-                print("|", name, "|", mode, options.steps, "|", told, "|", scores, "|", flush=True)
+                held = adaptation.compared(found.before, found.after)
+                print("|", name, "|", mode, options.steps, "|", told, "|", held, "|", flush=True)
 
 
 if __name__ == "__main__":
