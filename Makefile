@@ -23,7 +23,7 @@ package:  ## dist/ssdiff.zip, which QGIS installs
 scan: setup package  ## what plugins.qgis.org looks for in the zip
 	$(PYTHON) scripts/scan.py dist/ssdiff.zip
 
-release:  ## the zip, weights that are not in it, and SHA256SUMS
+release:  ## dist/: the zip, the weights and SHA256SUMS
 	python3 scripts/package.py --release
 
 bench: setup  ## speed of the engine on this machine

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +24,6 @@ NAME = "ssdiff"
 PARTS = ("__init__.py", "metadata.txt", "LICENSE", "resources/", "ssdiff_core/", "ssdiff_qgis/")
 LEFT_OUT = ("resources/sample/",)
 "what only the demo and the tests use"
-WEIGHTS = ".safetensors"
 LARGEST = 25_000_000
 "bytes that plugins.qgis.org takes"
 MADE = (1980, 1, 1, 0, 0, 0)
@@ -66,7 +67,7 @@ def entry(path: str) -> zipfile.ZipInfo:
 
 def pack(paths: list[str], target: Path) -> Path:
     with zipfile.ZipFile(target, "w") as file:
-        for path in packed(paths):
+        for path in paths:
             file.writestr(entry(path), content(path), compresslevel=9)
     size = target.stat().st_size
     if size > LARGEST:
@@ -75,28 +76,39 @@ def pack(paths: list[str], target: Path) -> Path:
     return target
 
 
-def loose_weights(paths: list[str], folder: Path) -> list[Path]:
-    """Copies of the weights that the zip does not hold."""
-    loose = [path for path in paths if path.endswith(WEIGHTS) and path not in packed(paths)]
-    return [Path(shutil.copyfile(ROOT / path, folder / Path(path).name)) for path in loose]
+def digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def weights(folder: Path) -> Iterator[Path]:
+    """All that the catalogue tells of. What is not bundled is expected in the folder, or published already."""
+    catalogue = json.loads((ROOT / "resources" / "weights.json").read_text(encoding="utf-8"))
+    for entry in catalogue["weights"]:
+        file = folder / entry["file"]
+        if entry["bundled"]:
+            shutil.copyfile(ROOT / "resources" / "weights" / entry["file"], file)
+        if not file.exists():
+            print(f"{file} is not here: {catalogue['release']} must hold it already", file=sys.stderr)
+        elif entry["digest"] != f"sha256:{digest(file)}":
+            sys.exit(f"{file} is not what resources/weights.json tells of: publish it under another id")
+        else:
+            yield file
 
 
 def sums(files: list[Path], target: Path) -> Path:
-    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
-    target.write_bytes("".join(lines).encode())
+    target.write_bytes("".join(f"{digest(file)}  {file.name}\n" for file in files).encode())
     return target
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "dist")
-    parser.add_argument("--release", action="store_true", help="also other weights and SHA256SUMS")
+    parser.add_argument("--release", action="store_true", help="also the weights, and SHA256SUMS")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    paths = known()
-    made = [pack(paths, options.folder / f"{NAME}.zip")]
+    made = [pack(packed(known()), options.folder / f"{NAME}.zip")]
     if options.release:
-        made += loose_weights(paths, options.folder)
+        made += weights(options.folder)
         made.append(sums(made, options.folder / "SHA256SUMS"))
     for file in made:
         print(f"{file} ({file.stat().st_size / 1e6:.2f} MB)")

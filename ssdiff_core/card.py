@@ -62,7 +62,12 @@ class Card:
         return self.arch.tile
 
     def suits(self, ratio: float) -> bool:
-        return abs(ratio / self.ratio - 1) <= RATIO_SLACK
+        return suits(ratio, self.ratio)
+
+
+def suits(ratio: float, trained: float) -> bool:
+    """Whether a scene's ratio is near enough to that of the weights."""
+    return abs(ratio / trained - 1) <= RATIO_SLACK
 
 
 def check(card: Card) -> Card:

@@ -19,8 +19,8 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from . import download, places, sensors
-from .card import RATIO_SLACK, read_card
-from .connection import USUAL, Connection
+from .card import read_card, suits
+from .connection import USUAL, Connection, shown
 from .digest import sha256_of
 from .errors import ConfigError, DownloadError, WeightsError
 from .progress import amount
@@ -63,7 +63,7 @@ class Entry:
         return "not here" if not self.path else "bundled" if self.bundled else "here"
 
     def suits(self, ratio: float) -> bool:
-        return abs(ratio / self.ratio - 1) <= RATIO_SLACK
+        return suits(ratio, self.ratio)
 
 
 Fetch = Callable[[Entry], Path]
@@ -74,10 +74,11 @@ Fetch = Callable[[Entry], Path]
 
 def published(resources: Path = places.RESOURCES) -> tuple[Entry, ...]:
     """All that the catalogue tells of, here or not."""
-    return tuple(
-        Entry(**{**told, "urls": tuple(told["urls"]), "bands": tuple(told["bands"])})
-        for told in _catalogue(resources)["weights"]
-    )
+    return tuple(_entry(**told) for told in _catalogue(resources)["weights"])
+
+
+def _entry(digest: str, urls: list[str], bands: list[str], **told) -> Entry:
+    return Entry(**told, sha256=digest.removeprefix("sha256:"), urls=tuple(urls), bands=tuple(bands))
 
 
 def known(resources: Path = places.RESOURCES, folder: Path | None = None) -> list[Entry]:
@@ -202,10 +203,15 @@ def home(setting: str = "", resources: Path = places.RESOURCES, environ: Mapping
     """The address that published files lie under: SSDIFF_WEIGHTS_URL, else the setting, else the project's release."""
     named = environ.get("SSDIFF_WEIGHTS_URL") or setting
     if not named:
-        about = configparser.ConfigParser(interpolation=None)
-        about.read(resources.parent / "metadata.txt", encoding="utf-8")
-        named = f"{about['general']['repository']}/releases/download/{_catalogue(resources)['release']}"
+        named = f"{repository(resources)}/releases/download/{_catalogue(resources)['release']}"
     return named.rstrip("/") + "/"
+
+
+def repository(resources: Path = places.RESOURCES) -> str:
+    """The project's home, which metadata.txt names."""
+    about = configparser.ConfigParser(interpolation=None)
+    about.read(resources.parent / "metadata.txt", encoding="utf-8")
+    return about["general"]["repository"]
 
 
 def fetcher(
@@ -228,7 +234,7 @@ def fetcher(
             )
         except DownloadError as error:
             raise DownloadError(
-                f"weights {entry.id} are not on this computer and cannot be fetched ({error}): get {urls[0]} "
+                f"weights {entry.id} are not on this computer and cannot be fetched ({error}): get {shown(urls[0])} "
                 "some other way and import that file (ssdiff weights import FILE, or Download weights in QGIS)"
             ) from None
 
@@ -250,11 +256,13 @@ def adopt(file: str | os.PathLike, folder: Path | None = None) -> Entry:
 
 
 def _copy(file: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, partial)
         download.keep(partial, target)
+    except OSError as error:
+        raise WeightsError(f"{file} cannot be copied to {target}: {error.strerror or error}") from None
     finally:
         partial.unlink(missing_ok=True)
 

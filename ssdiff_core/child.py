@@ -11,17 +11,11 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from pathlib import Path
 
 from .errors import Cancelled, SSDiffError, WorkerError
+from .isolated import HIDDEN, HOME, command, environment
 from .wire import Memory
 
-HOME = Path(__file__).resolve().parents[1]
-"the folder that ssdiff_core lies in"
-START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from ssdiff_core.worker import main; main()"
-"python -m would look for the worker where PYTHONPATH and the current folder say; -I asks neither, nor user packages"
-MISLEADING = ("PYTHON", "QGIS", "GDAL", "PROJ", "OGR_", "QT_", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_")
-"how variables begin that are meant for the program that asks, and would mislead another Python"
 LINE = 1 << 20
 "bytes that a line may have"
 WAITING = 1000
@@ -38,18 +32,16 @@ class Child:
         self._words: deque = deque(maxlen=LAST_WORDS)
         self.memory = Memory.make()
         number, how = self.memory.for_child()
-        command = [python, "-I", "-c", START, str(HOME), "--memory", str(number), "--idle", str(idle)]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)
         try:
             self.process = subprocess.Popen(  # nosec B603
-                command,
+                command(python, "worker", "--memory", str(number), "--idle", str(idle)),
                 **pipes,
                 **how,
                 bufsize=0,
                 env=environment(),
                 cwd=HOME,
-                creationflags=hidden,
+                creationflags=HIDDEN,
                 start_new_session=True,  # with all that it may start itself, and beyond the reach of a Ctrl-C
             )
         except OSError as error:
@@ -139,11 +131,6 @@ class Child:
                     break
                 use(line)
         use(None)
-
-
-def environment() -> dict[str, str]:
-    """The environment, without what is meant for the Python and the libraries of this process."""
-    return {name: value for name, value in os.environ.items() if not name.upper().startswith(MISLEADING)}
 
 
 def _write(pipe, line: bytes) -> None:

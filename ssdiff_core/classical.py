@@ -169,7 +169,7 @@ def _bt_h(engine: Classical, ground: Ground):
 
 
 class ClearBrovey:
-    """BT-H in two halves: the linear one, done on samples or on pixels, and what is done on pixels alone."""
+    """BT-H in two halves: the linear one, done on MS samples, and what is done on the pixels read from them."""
 
     def __init__(self, stats: SceneStats, device: torch.device):
         self.haze, self.caps = (upload(_column(values).numpy(), device) for values in (stats.haze, stats.caps))
@@ -233,10 +233,10 @@ def shown(
 
     That is what the spatial branch sees (n + views * C, h, w), a view as what it has beyond the base, and the base.
     """
-    lms = upsample(block, ms, kernel)
-    stands_on = base(name, block, pan, lms, kernel)
+    stands_on = base(name, block, pan, upsample(block, ms, kernel), kernel)
     beyond = [own.of_detail(VIEWS[view](block, pan, ms, kernel) - stands_on) for view in views]
-    return torch.cat([own.of_pan(guides(n, block, pan, kernel)), *beyond]), own.of_ms(stands_on)
+    seen = own.of_pan(guides(n, block, pan, kernel))
+    return torch.cat([seen, *beyond]) if beyond else seen, own.of_ms(stands_on)
 
 
 def base_reach(base: str, ratio: float, interpolation_reach: int) -> int:
@@ -294,9 +294,12 @@ def _there_and_back(block: Block, axis: int, mtf: tuple[float, ...], kernel: str
     return there, reader(first - sample, n, block.ratio, kernel, device)
 
 
-def fitted(block: Block, mtf: tuple[float, ...], kernel: str = "cubic") -> Block:
-    """The same block, a whole scene, with its statistics filled in from the pixels that are valid."""
-    survey = Survey("mtf-glp-fs", tuple(mtf), block.ratio, kernel)
+def fitted(block: Block, mtf: tuple[float, ...], kernel: str = "cubic", views: tuple[str, ...] = ()) -> Block:
+    """The same block, a whole scene, with its statistics filled in from the pixels that are valid.
+
+    views: what a network looks at besides its base (its Config says).
+    """
+    survey = Survey("mtf-glp-fs", tuple(mtf), block.ratio, kernel, views=views)
     return replace(block, stats=survey.stats(survey.gather(block)))
 
 

@@ -48,12 +48,18 @@ def parser() -> argparse.ArgumentParser:
     pansharpen.add_argument("--sensor", default="auto", help="auto (default) or an id such as wv3, gf2, landsat89")
     pansharpen.add_argument("--weights", default="auto", help="auto (default), an id or a file")
     pansharpen.add_argument("--steps", type=int, help="sampling steps (default: what the weights were made for)")
-    pansharpen.add_argument("--samples", type=int, default=1, help="samples to average (default 1)")
+    pansharpen.add_argument("--samples", type=int, help="samples to average (default 1, or 8 with --uncertainty)")
     pansharpen.add_argument("--seed", type=int, default=0)
     pansharpen.add_argument("--extent", type=extent, metavar="XMIN,YMIN,XMAX,YMAX", help="in the CRS of PAN")
     pansharpen.add_argument("--mask", default="", metavar="FILE", help="polygons outside of which nothing is fused")
     pansharpen.add_argument(
         "--bands", type=numbers, default=(), metavar="1,2,3", help="MS bands, as they shall come out"
+    )
+    pansharpen.add_argument(
+        "--uncertainty",
+        default="",
+        metavar="FILE",
+        help="also write how far samples of ssdiff lie apart, in counts (by default of 8 samples of 4 steps)",
     )
     pansharpen.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     pansharpen.add_argument(

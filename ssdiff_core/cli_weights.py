@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from . import catalogue, places, progress
+from . import places, progress
 from .errors import SSDiffError, WeightsError
 
 ALL = "all"
@@ -52,19 +52,20 @@ def add_import(actions) -> None:
 
 
 def run_list(args) -> None:
+    from . import catalogue
+    from .connection import shown
+
     entries = catalogue.known()
     if args.json:
         listed = [{**asdict(entry), "state": entry.state, "path": entry.path and str(entry.path)} for entry in entries]
-        print(json.dumps({"weights": listed, "folder": str(places.weights()), "home": catalogue.home()}, indent=2))
-        return
-    rows = [
-        (
-            *(entry.id, entry.sensor, f"{len(entry.bands)} bands", f"ratio {entry.ratio}"),
-            *(progress.amount(entry.size), entry.state, entry.licence),
-        )
-        for entry in entries
-    ]
-    print("\n".join(in_columns(rows)))
+        told = {"weights": listed, "folder": str(places.weights()), "home": shown(catalogue.home())}
+        return print(json.dumps(told, indent=2))
+    print("\n".join(in_columns([cells(entry) for entry in entries])))
+
+
+def cells(entry) -> tuple[str, ...]:
+    made_for = entry.sensor, f"{len(entry.bands)} bands", f"ratio {entry.ratio}"
+    return entry.id, *made_for, progress.amount(entry.size), entry.state, entry.licence
 
 
 def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -73,6 +74,7 @@ def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def run_get(args) -> None:
+    from . import catalogue
     from .cli import tell
 
     entries = catalogue.known()
@@ -85,7 +87,7 @@ def run_get(args) -> None:
 def run_verify(args) -> None:
     if args.what is None:
         return verify_all(args.json)
-    from . import weights
+    from . import catalogue, weights
 
     path = place_of(args.what)
     loaded = weights.load(path)
@@ -96,6 +98,8 @@ def run_verify(args) -> None:
 
 def place_of(what: str) -> Path:
     """Of weights that are here, by their id; or of a file."""
+    from . import catalogue
+
     entry = next((entry for entry in catalogue.known() if entry.id == what), None)
     if not entry:
         return Path(what)
@@ -107,19 +111,15 @@ def place_of(what: str) -> Path:
 def verify_all(as_json: bool) -> None:
     """A line for each file, and an error at the end if any is not what it should be."""
     folders = (places.RESOURCES / "weights", places.weights())
-    found = [verdict(path) for folder in folders for path in sorted(folder.glob(f"*{catalogue.SUFFIX}"))]
-    lines = [
-        f"{told['file']}: {told['fault'] or told['id'] + (', as published' if told['published'] else ', whole')}"
-        for told in found
-    ]
-    print(json.dumps({"weights": found}, indent=2) if as_json else "\n".join(lines))
+    found = [verdict(path) for folder in folders for path in sorted(folder.glob("*.safetensors"))]
+    print(json.dumps({"weights": found}, indent=2) if as_json else "\n".join(map(line_of, found)))
     bad = sum(bool(told["fault"]) for told in found)
     if bad:
         raise WeightsError(f"{bad} of {len(found)} weights files cannot be used")
 
 
 def verdict(path: Path) -> dict:
-    from . import weights
+    from . import catalogue, weights
 
     try:
         weights.load(path)
@@ -129,9 +129,14 @@ def verdict(path: Path) -> dict:
     return {"file": str(path), "id": entry.id, "published": bool(entry.sha256), "fault": None}
 
 
+def line_of(told: dict) -> str:
+    fine = f"{told['id']}, {'as published' if told['published'] else 'whole'}"
+    return f"{told['file']}: {told['fault'] or fine}"
+
+
 def run_import(args) -> None:
-    if args.file.lower().endswith(catalogue.SUFFIX):
-        from . import weights
+    if args.file.lower().endswith(".safetensors"):
+        from . import catalogue, weights
         from .cli import tell
 
         weights.load(args.file)

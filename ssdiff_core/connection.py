@@ -18,7 +18,8 @@ from urllib.parse import urljoin, urlsplit
 from . import __version__
 from .errors import Cancelled, DownloadError
 
-PIECE = 1 << 14
+PIECE = 1 << 12
+"bytes that are read at once, and at most lost when a line breaks"
 TICK = 0.1
 "seconds until it is asked again whether anybody still wants the answer"
 REDIRECTS = 5
@@ -48,10 +49,14 @@ class Connection:
     @property
     def forbidden(self) -> bool:
         """Whether the network is not to be used; SSDIFF_OFFLINE=1 says so for everything."""
-        return self.offline or os.environ.get("SSDIFF_OFFLINE", "0") not in ("", "0")
+        return self.offline or is_yes(os.environ.get("SSDIFF_OFFLINE", ""))
 
 
 USUAL = Connection()
+
+
+def is_yes(value: str) -> bool:
+    return value.lower() not in ("", "0", "false", "no")
 
 
 class Again(Exception):
@@ -69,9 +74,13 @@ class Answer:
     pieces: Iterator[bytes]
 
 
+def shown(url: str) -> str:
+    """An address as it may be shown: without the login that it may hold."""
+    return urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
+
+
 def host(url: str) -> str:
-    """What may be said of an address: it may hold a password."""
-    return urlsplit(url).hostname or url
+    return urlsplit(url).hostname or shown(url)
 
 
 @contextlib.contextmanager
@@ -134,14 +143,15 @@ def _heard(words: queue.Queue, url: str, connection: Connection, cancelled: Call
 
 def _opened(session, url: str, headers: Mapping[str, str], connection: Connection):
     """The answer of the address, or of the one that it refers to."""
-    session.trust_env = connection.proxies is None
     first = urlsplit(url)
     for _ in range(REDIRECTS + 1):
         own = connection.headers if urlsplit(url)[:2] == first[:2] else {}
+        direct = any(url.startswith(start) for start in connection.direct)
+        session.trust_env = connection.proxies is None and not direct
         response = session.get(
             _web(url),
             headers={**AGENT, **own, **headers},
-            proxies={} if _direct(url, connection) else connection.proxies,
+            proxies={} if direct else connection.proxies,
             verify=connection.ca or True,
             timeout=(connection.connect, connection.idle),
             allow_redirects=False,  # requests would also go from https to http
@@ -154,10 +164,6 @@ def _opened(session, url: str, headers: Mapping[str, str], connection: Connectio
     raise Useless(f"{host(url)} refers from one address to the next without end")
 
 
-def _direct(url: str, connection: Connection) -> bool:
-    return any(url.startswith(start) for start in connection.direct if start)
-
-
 def _referred(url: str, location: str) -> str:
     target = urljoin(url, location)
     if urlsplit(url).scheme == "https" and urlsplit(target).scheme == "http":
@@ -167,7 +173,7 @@ def _referred(url: str, location: str) -> str:
 
 def _web(url: str) -> str:
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-        raise Useless(f"{url} is no http or https address")
+        raise Useless(f"{shown(url)} is no http or https address")
     return url
 
 

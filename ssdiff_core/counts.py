@@ -7,18 +7,28 @@ in the processor's cache.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .blocks import Block
 from .sums import Sums
 
 CACHED = 1 << 18
 "pixels that stay in the processor's cache with what is made of them"
 ALONE = 30_000
 "pixels up to which torch does not share a sweep out to several threads, which take longer to meet than to sweep"
+
+
+def in_counts(
+    engine, block: Block, kinds: Sequence[tuple[np.dtype, float | None]], progress=None
+) -> list[tuple[np.ndarray, tuple[Sums, ...]]]:
+    """The fused core as a file of that type and nodata value holds it, and the sums of its bands; where two kinds are
+    given, the same of how far the engine's samples lie apart."""
+    images = engine.fuse_with_spread(block, progress) if len(kinds) > 1 else [engine.fuse(block, progress)]
+    return [counted(block.cut_out(image), *kind) for image, kind in zip(images, kinds)]
 
 
 def counted(pixels: np.ndarray, kind: np.dtype, nodata: float | None) -> tuple[np.ndarray, tuple[Sums, ...]]:

@@ -8,7 +8,13 @@ import torch
 from .errors import DeviceError
 
 KINDS = ("cpu", "cuda", "mps")
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
+OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "alloc_failed",
+    "could not create a primitive",  # oneDNN, where there is no room for its code
+)
 
 
 def prove(name: str) -> str | None:

@@ -66,7 +66,7 @@ def fetch(urls: Sequence[str], wanted: Wanted) -> Path:
     if is_intact(target, wanted.size, wanted.sha256):
         return target
     if wanted.connection.forbidden:
-        raise DownloadError("the network is not to be used (offline)")
+        raise DownloadError("the network is not to be used: offline")
     try:
         with locked(target.parent / LOCK, wanted.cancelled):
             sweep(target.parent)

@@ -41,6 +41,14 @@ class DownloadError(SSDiffError):
     "A file cannot be fetched, or is not what was published."
 
 
+class NoPythonError(SSDiffError):
+    "There is no Python to compute with."
+
+
+class InstallError(SSDiffError):
+    "What computes cannot be installed."
+
+
 class Cancelled(SSDiffError):
     "Somebody has had enough, and what was being computed was ended."
 

@@ -46,13 +46,21 @@ class Grouped:
         return self.engine.ms_halo
 
     def fuse(self, block: Block, progress: Callable[[float], None] | None = None) -> np.ndarray:
+        return self._by_group(lambda *asked: [self.engine.fuse(*asked)], 1, block, progress)[0]
+
+    def fuse_with_spread(self, block: Block, progress: Callable[[float], None] | None = None):
+        mean, std = self._by_group(self.engine.fuse_with_spread, 2, block, progress)
+        return mean, std
+
+    def _by_group(self, fuse: Callable, images: int, block: Block, progress) -> np.ndarray:
+        """What fuse answers to each group, put together (images, C, h, w)."""
         report = progress or (lambda share: None)
-        answer = np.empty((len(block.ms), *block.core.shape), np.float32)
+        answer = np.empty((images, len(block.ms), *block.core.shape), np.float32)
         block = whole_holes(block)
         for k, bands in enumerate(self.groups):
-            fused = self.engine.fuse(only(block, bands, k), lambda share, k=k: report((k + share) / len(self.groups)))
+            made = fuse(only(block, bands, k), lambda share, k=k: report((k + share) / len(self.groups)))
             for band in dict.fromkeys(bands):
-                answer[band] = fused[bands.index(band)]
+                answer[:, band] = [image[bands.index(band)] for image in made]
         return answer
 
 

@@ -1,24 +1,26 @@
-"""The file that a run makes, and those beside it while it is not whole.
+"""The files that a run makes, and those beside them while they are not whole.
 
 Pixels go into a working file, OUT.part, a tiled TIFF without compression; a journal tells which blocks are there. If
 the output shall be such a TIFF, the working file becomes it; else it is copied, compressed. Either takes the name OUT
-in one move at the end, so a half image never bears it.
+in one move at the end, so a half image never bears it. A run may make two: the image, and how far the samples that it
+is the mean of lie apart. They are written together, and get their names when both are whole.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from osgeo import gdal, gdal_array
 
-from .errors import RasterError, SSDiffError
+from .errors import RasterError, SSDiffError, one_line
 from .progress import amount
 from .reading import open_raster
 from .scene import Scene
@@ -29,6 +31,11 @@ PACKED = 0.5
 "of its plain size: what a compressed file is reckoned to take before it is known"
 BESIDE = ("", ".aux.xml", ".ovr.tmp", ".msk.ovr.tmp")
 "ends of the names of what GDAL writes with a file"
+SPREAD = "standard deviation of the samples, in counts"
+"what a file says that it shows, if that is not the image"
+OF_COUNTS = ("NBITS", "PREDICTOR", "PHOTOMETRIC", "ALPHA", "DISCARD_LSB", "COMPRESS=JPEG", "COMPRESS=WEBP")
+"creation options for whole numbers or pictures, which a spread is not"
+FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,8 @@ class Output:
     format: str = "cog"
     options: tuple[str, ...] = ()
     "creation options KEY=VALUE; they win over the usual ones"
+    spread: bool = False
+    "whether it shows how far samples lie apart, and not what they are"
 
     @property
     def working(self) -> Path:
@@ -70,6 +79,13 @@ def output_for(scene: Scene, path: str | Path, dtype: str | None = None, nodata:
     if nodata is not None and not _holds(kind, nodata):
         raise SSDiffError(f"nodata {nodata:g} does not fit in {kind.name}")
     return Output(Path(path), kind, nodata, **rest)
+
+
+def spread_beside(output: Output, path: str | Path) -> Output:
+    """The output for how far the samples lie apart whose mean goes into another: with a value where that has one."""
+    nodata = None if output.nodata is None else float("nan")
+    options = tuple(option for option in output.options if not option.upper().startswith(OF_COUNTS))
+    return replace(output, path=Path(path), dtype=np.dtype(np.float32), nodata=nodata, options=options, spread=True)
 
 
 def _holds(kind: np.dtype, value: float) -> bool:
@@ -104,23 +120,33 @@ def _driver(output: Output) -> gdal.Driver:
 # --- the working file ------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Working:
+    """A working file that takes pixels."""
+
+    output: Output
+    layout: Layout
+    final: bool
+    "whether it becomes the output"
+
+
 def may_be_final(output: Output) -> bool:
     """Whether the working file can be made such that it is the output."""
     return output.format == "gtiff" and creation_options(output)["COMPRESS"].upper() == "NONE"
 
 
-def make_working_file(output: Output, scene: Scene, provenance: dict[str, str]) -> tuple[Layout, bool]:
-    """Makes it, with all that is known before there are pixels. Answers its layout, and whether it can be final."""
+def make_working_file(output: Output, scene: Scene, provenance: dict[str, str]) -> Working:
+    """Makes it, with all that is known before there are pixels."""
     if may_be_final(output):
         _create(output, scene, provenance, [f"{key}={value}" for key, value in creation_options(output).items()])
         layout = layout_of(output.working)
         if layout:
-            return layout, True
+            return Working(output, layout, True)
     _create(output, scene, provenance, ["TILED=YES", "INTERLEAVE=BAND", "BIGTIFF=IF_SAFER"])
     layout = layout_of(output.working)
     if not layout:
         raise RasterError(f"{output.working} was made by GDAL {gdal.__version__} in a way that cannot be written to")
-    return layout, False
+    return Working(output, layout, False)
 
 
 def _create(output: Output, scene: Scene, provenance: dict[str, str], options: list[str]) -> None:
@@ -129,7 +155,7 @@ def _create(output: Output, scene: Scene, provenance: dict[str, str], options: l
     with _closed(
         gdal.GetDriverByName("GTiff").Create(str(output.working), *size, len(scene.ms), kind, options)
     ) as image:
-        _describe(image, scene, provenance)
+        _describe(image, output, scene, provenance)
 
 
 @contextlib.contextmanager
@@ -142,12 +168,13 @@ def _closed(image: gdal.Dataset):
         gdal.Dataset.__swig_destroy__(image)
 
 
-def _describe(image: gdal.Dataset, scene: Scene, provenance: dict[str, str]) -> None:
+def _describe(image: gdal.Dataset, output: Output, scene: Scene, provenance: dict[str, str]) -> None:
     if scene.grid.placed:
         image.SetGeoTransform(scene.grid.transform)
         image.SetProjection(scene.grid.crs)
     sources = [open_raster(source.path) for source in (scene.pan, *scene.ms)]  # a band dies with its dataset
     imagery = {**sources[0].GetMetadata("IMAGERY"), **sources[1].GetMetadata("IMAGERY")}
+    provenance = {**provenance, "shows": SPREAD} if output.spread else provenance
     said = {f"SSDIFF_{key.upper()}": str(value) for key, value in provenance.items()}
     _say(image, {**imagery, **said}, imagery)
     for index, (source, file) in enumerate(zip(scene.ms, sources[1:]), 1):
@@ -156,10 +183,13 @@ def _describe(image: gdal.Dataset, scene: Scene, provenance: dict[str, str]) -> 
         said = {key: value for key, value in original.GetMetadata().items() if not key.startswith("STATISTICS_")}
         _say(band, {**imagery, **said}, imagery)
         band.SetDescription(source.name)
+        if original.GetScale() is not None:
+            band.SetScale(original.GetScale())
+        if output.spread:  # has no colour, and is the same whatever counts begin at
+            continue
         band.SetColorInterpretation(original.GetColorInterpretation())
-        for get, put in (("GetScale", "SetScale"), ("GetOffset", "SetOffset")):
-            if getattr(original, get)() is not None:
-                getattr(band, put)(getattr(original, get)())
+        if original.GetOffset() is not None:
+            band.SetOffset(original.GetOffset())
 
 
 def _say(what: gdal.MajorObject, said: dict[str, str], imagery: dict[str, str]) -> None:
@@ -169,19 +199,36 @@ def _say(what: gdal.MajorObject, said: dict[str, str], imagery: dict[str, str]) 
         what.SetMetadata(imagery, "IMAGERY")
 
 
-# --- from the working file to the output -----------------------------------------------------------------------------
+# --- from the working files to the outputs ---------------------------------------------------------------------------
 
 
-def finish(output: Output, sums: Sequence[Sums], final: bool, stop: threading.Event) -> None:
-    """Statistics into the working file, and the whole image to its name."""
-    with _closed(gdal.OpenEx(str(output.working), gdal.OF_RASTER | gdal.OF_UPDATE)) as image:
-        _seal(image, output, sums)
-    if not final:
-        _copy(output, stop)
-    ready = output.working if final else output.finished
-    with open(ready, "r+b") as file:
-        os.fsync(file.fileno())
-    os.replace(ready, output.path)
+def finish(files: Sequence[Working], sums: Sequence[Sequence[Sums]], stop: threading.Event) -> None:
+    """Statistics into the working files, and whole images to their names: to all of them, or to none."""
+    ready = [_ready(file, of_bands, stop) for file, of_bands in zip(files, sums)]
+    named = []
+    try:
+        for file, whole in reversed(list(zip(files, ready))):  # the image last: where it is, all is
+            with blamed(file.output):
+                os.replace(whole, file.output.path)
+            named.append(file.output.path)
+    except RasterError:
+        for path in named:
+            path.unlink()
+        raise
+
+
+def _ready(file: Working, sums: Sequence[Sums], stop: threading.Event) -> Path:
+    """The whole image, which needs nothing but its name."""
+    output = file.output
+    with blamed(output):
+        with _closed(gdal.OpenEx(str(output.working), gdal.OF_RASTER | gdal.OF_UPDATE)) as image:
+            _seal(image, output, sums)
+        if not file.final:
+            _copy(output, stop)
+        ready = output.working if file.final else output.finished
+        with open(ready, "r+b") as whole:
+            os.fsync(whole.fileno())
+        return ready
 
 
 def _seal(image: gdal.Dataset, output: Output, sums: Sequence[Sums]) -> None:
@@ -213,23 +260,50 @@ def _copy(output: Output, stop: threading.Event) -> None:
         gdal.PopErrorHandler()
 
 
-def clean_up(output: Output) -> None:
-    """Removes what a run leaves beside its output before it is whole."""
-    for path in output.leftovers:
-        path.unlink(missing_ok=True)
+def clean_up(outputs: Sequence[Output]) -> None:
+    """Removes what a run leaves beside its outputs before they are whole."""
+    for output in outputs:
+        for path in output.leftovers:
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def blamed(output: Output) -> Iterator[None]:
+    """What goes wrong here is told as something about that file."""
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        if getattr(error, "errno", None) in FULL:
+            why = "the disk is full; make room or name another folder"
+        else:
+            why = getattr(error, "strerror", None) or one_line(error)
+        raise RasterError(f"{output.path} cannot be written: {why}") from None
 
 
 # --- room on the disk ------------------------------------------------------------------------------------------------
 
 
-def check_room(output: Output, scene: Scene) -> None:
+def check_room(outputs: Sequence[Output], scene: Scene) -> None:
     """Better no start than an end half way."""
-    plain = scene.window.height * scene.window.width * len(scene.ms) * output.dtype.itemsize
-    needed = plain * (1 if may_be_final(output) else 1 + PACKED)
-    with contextlib.suppress(OSError):  # a folder that is not there is told of when it is written to
-        free = shutil.disk_usage(output.path.absolute().parent).free
+    disks: dict[int, list[Output]] = {}
+    for output in outputs:
+        with contextlib.suppress(OSError):  # a folder that is not there is told of when it is written to
+            disks.setdefault(os.stat(_folder(output)).st_dev, []).append(output)
+    for together in disks.values():
+        needed = sum(_room(output, scene) for output in together)
+        free = shutil.disk_usage(_folder(together[0])).free
         if free < needed:
+            names = " with ".join(str(output.path) for output in together)
             raise RasterError(
-                f"{output.path} needs about {amount(needed)} and {amount(free)} are free there: "
+                f"{names} needs about {amount(needed)} and {amount(free)} are free there: "
                 "make room or name another folder"
             )
+
+
+def _folder(output: Output) -> Path:
+    return output.path.absolute().parent
+
+
+def _room(output: Output, scene: Scene) -> float:
+    plain = scene.window.height * scene.window.width * len(scene.ms) * output.dtype.itemsize
+    return plain * (1 if may_be_final(output) else 1 + PACKED)

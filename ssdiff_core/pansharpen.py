@@ -18,9 +18,9 @@ from .digest import sha256_of
 from .errors import ConfigError
 from .fuse import fuse
 from .groups import groups
-from .methods import ALL, NETWORK, UNFITTED
+from .methods import ALL, LABELS, NETWORK, UNFITTED
 from .origin import identified, multispectral
-from .output import output_for
+from .output import output_for, spread_beside
 from .passes import MEMORY
 from .polygons import cut_out
 from .progress import duration
@@ -33,6 +33,8 @@ SURE = 0.5
 "confidence from which a measured shift is believed"
 SLOW = 60.0
 "seconds that a run may take without a word on how long it will be"
+SPREAD_STEPS, SPREAD_SAMPLES = 4, 8
+"from which on the spread of samples says something (docs/study.md)"
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Wishes:
     sensor: str = "auto"
     weights: str = "auto"
     steps: int | None = None
-    samples: int = 1
+    samples: int | None = None
+    "None: one, or where an uncertainty is wished as many as that takes"
     seed: int = 0
     bands: tuple[int, ...] = ()
     extent: tuple[float, float, float, float] | None = None
@@ -56,6 +59,8 @@ class Wishes:
     "auto corrects the shift between PAN and MS, warn only tells of it, none does not look"
     mask: str = ""
     "polygons as WKT, in the CRS of PAN, outside of which nothing is wanted"
+    uncertainty: str = ""
+    "the file for how far the samples of the network lie apart; empty: none"
     memory: int = MEMORY
     resume: bool = False
 
@@ -79,10 +84,8 @@ def pansharpen(
     """
     computer = computer or Here()
     fetch = fetch or catalogue.fetcher(progress=reporter(0), say=say)
-    out = Path(out)
     scene = open_scene(pan, ms, wishes.bands or multispectral(ms, wishes.sensor, say), wishes.extent)
-    if any(out.resolve() == Path(path).resolve() for path in (scene.pan.path, *(band.path for band in scene.ms))):
-        raise ConfigError(f"{out} is one of the inputs")
+    check(scene, out, wishes)
     for note in scene.notes:
         say(note)
     if wishes.mask:
@@ -94,12 +97,36 @@ def pansharpen(
     output = output_for(
         scene, out, dtype=wishes.dtype, nodata=wishes.nodata, format=wishes.format, options=wishes.options
     )
+    spread = spread_beside(output, wishes.uncertainty) if wishes.uncertainty else None
     hands = computer.hands(wishes.method)
     stats = computer.stats(scene, wanted, wishes.memory, hands) if wanted else SceneStats(mtf=sensor.mtf)
     pixels = scene.window.height * scene.window.width
     progress = forewarning(reporter(pixels), say, wishes.method)
-    fuse(scene, engine, output, stats, provenance, progress, wishes.resume, wishes.memory, hands=hands, say=say)
+    how = {"hands": hands, "say": say, "spread": spread}
+    fuse(scene, engine, output, stats, provenance, progress, wishes.resume, wishes.memory, **how)
     return Made(scene, provenance)
+
+
+def check(scene: Scene, out, wishes: Wishes) -> None:
+    """What can be told from the wishes and the names of the files alone."""
+    inputs = {Path(band.path).resolve() for band in (scene.pan, *scene.ms)}
+    for path in filter(None, (out, wishes.uncertainty)):
+        if Path(path).resolve() in inputs:
+            raise ConfigError(f"{path} is one of the inputs")
+    if wishes.method not in ALL:
+        raise ConfigError(f"there is no method {wishes.method!r}; these are: {', '.join(ALL)}")
+    if wishes.uncertainty:
+        check_uncertainty(out, wishes)
+
+
+def check_uncertainty(out, wishes: Wishes) -> None:
+    if wishes.method != NETWORK:
+        label = LABELS[wishes.method]
+        raise ConfigError(f"{label} gives one answer, which has no uncertainty: leave that out, or take ssdiff")
+    if wishes.samples == 1:
+        raise ConfigError("one sample alone has no uncertainty: ask for two or more, or do not say how many")
+    if Path(wishes.uncertainty).resolve() == Path(out).resolve():
+        raise ConfigError(f"{out} cannot be the image and its uncertainty: name another file for one of them")
 
 
 def aligned(scene: Scene, wish: str, say: Callable[[str], None]) -> Scene:
@@ -145,21 +172,34 @@ def prepare(
     ratio = scene.placement.ratio
     inputs = {"pan": scene.pan.path, "ms": ", ".join(dict.fromkeys(band.path for band in scene.ms))}
     said = {"version": __version__, "method": wishes.method, "sensor": sensor.id, **inputs}
-    if wishes.method not in ALL:
-        raise ConfigError(f"there is no method {wishes.method!r}; these are: {', '.join(ALL)}")
     if wishes.method != NETWORK:
         engine = computer.classical(wishes.method, ratio, say)
         return engine, {} if wishes.method in UNFITTED else to_know(wishes.method, sensor, ratio), said
     card = read_card(path)
-    sampling = Sampling(wishes.device, wishes.steps, wishes.samples, wishes.seed)
+    sampling = sampled(wishes, card, say)
     of_bands = groups_for(card, sensor, len(scene.ms), say)
     engine = computer.network(path, of_bands, sampling, say)
-    told = {"weights": card.id, "weights_sha256": sha256_of(path), "steps": wishes.steps or card.steps}
-    said |= told | {"seed": wishes.seed, "samples": wishes.samples}
+    told = {"weights": card.id, "weights_sha256": sha256_of(path), "steps": sampling.steps}
+    said |= told | {"seed": sampling.seed, "samples": sampling.samples}
     if card.base == "lms" and card.scale not in (SCENE, MOMENTS) and not card.arch.views:
         return engine, {}, said  # such weights ask nothing of the scene
     how = {"kernel": card.interpolation, "views": card.arch.views, "groups": of_bands}
     return engine, to_know(card.base, sensor, ratio) | how, said
+
+
+def sampled(wishes: Wishes, card: Card, say: Callable[[str], None]) -> Sampling:
+    """How the network is asked: as its weights were made for, but for an uncertainty so that samples lie apart."""
+    usual, most = (max(card.steps, SPREAD_STEPS), SPREAD_SAMPLES) if wishes.uncertainty else (card.steps, 1)
+    steps = usual if wishes.steps is None else wishes.steps
+    samples = most if wishes.samples is None else wishes.samples
+    if wishes.uncertainty:
+        say(
+            f"the image will be the mean of {samples} samples of {steps} step(s), and the uncertainty how far they lie "
+            f"apart: {samples * steps / card.steps:.3g} times the work of an image alone"
+        )
+        if steps < SPREAD_STEPS:
+            say(f"in fewer than {SPREAD_STEPS} steps samples mostly lie apart by much less than the image is wrong")
+    return Sampling(wishes.device, steps, samples, wishes.seed)
 
 
 def to_know(method: str, sensor: sensors.Sensor, ratio: float) -> dict:

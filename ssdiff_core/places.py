@@ -9,13 +9,21 @@ from pathlib import Path
 
 RESOURCES = Path(__file__).resolve().parents[1] / "resources"
 
+_used = ""
+
+
+def use(folder: str) -> None:
+    """Makes a folder the cache of this process; SSDIFF_CACHE wins over it, and an empty name takes it back."""
+    global _used
+    _used = folder
+
 
 def cache(environ: Mapping[str, str] = os.environ, system: str = sys.platform) -> Path:
     """The folder for what can be fetched or made again: weights, and the Python that computes.
 
     SSDIFF_CACHE names another one, for instance on a disk with more room, or one that many users share.
     """
-    named = environ.get("SSDIFF_CACHE")
+    named = environ.get("SSDIFF_CACHE") or _used
     if named:
         return Path(named).expanduser()
     home = Path(environ.get("HOME") or environ.get("USERPROFILE") or "~").expanduser()
@@ -24,6 +32,11 @@ def cache(environ: Mapping[str, str] = os.environ, system: str = sys.platform) -
     if system == "darwin":
         return home / "Library" / "Caches" / "ssdiff"
     return Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "ssdiff"
+
+
+def runtime() -> Path:
+    """The folder for Pythons that were made to compute."""
+    return cache() / "runtime"
 
 
 def weights() -> Path:

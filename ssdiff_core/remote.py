@@ -16,7 +16,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
@@ -27,12 +27,14 @@ from .blocks import Block
 from .child import Child
 from .errors import Cancelled, SSDiffError, WorkerError
 from .sums import Sums
-from .wire import PROTOCOL, Memory, write_block
+from .wire import PROTOCOL, Memory, read_block, write_block
 
 TICK = 0.1
 "seconds until it is asked again whether anybody still wants the answer"
 FOREIGN = 20
 "lines of others before the worker's first: what shells and site packages greet with"
+AS_COMPUTED = np.dtype(np.float32), None
+"type and nodata value of what is handed on as it is"
 
 log = logging.getLogger("ssdiff")
 
@@ -194,13 +196,11 @@ class _Engine(_Closing):
 
     def fuse(self, block: Block, progress: Callable[[float], None] | None = None) -> np.ndarray:
         """As engine.Engine.fuse, and the same to the last bit. What progress raises ends the process."""
-        return self.worker.again(lambda: self._fuse(block, progress, np.dtype(np.float32))[0])
+        return self.fuse_counts(block, [AS_COMPUTED], progress)[0][0]
 
-    def fuse_counts(self, block: Block, dtype: np.dtype, nodata: float | None, progress: Callable | None = None):
-        """As counts.counted of that: what a file shall hold, and the sums of each band."""
-        counts = {"nodata": nodata}
-        answer, told = self.worker.again(lambda: self._fuse(block, progress, dtype, counts=counts))
-        return answer, tuple(Sums(*band) for band in told["sums"])
+    def fuse_counts(self, block: Block, kinds: Sequence[tuple[np.dtype, float | None]], progress=None) -> list:
+        """As counts.in_counts: what each file shall hold, and the sums of its bands."""
+        return self.worker.again(lambda: self._fuse(block, kinds, progress))
 
     def close(self) -> None:
         """Frees what the process holds for this engine; the process stays for others."""
@@ -209,13 +209,15 @@ class _Engine(_Closing):
                 self.worker.again(lambda: self.worker.ask(self._home, self._asker, "close", engine=self._number))
             self._home = None
 
-    def _fuse(self, block: Block, progress, dtype: np.dtype, **how) -> tuple[np.ndarray, dict]:
+    def _fuse(self, block: Block, kinds, progress) -> list[tuple[np.ndarray, tuple[Sums, ...]]]:
         child = self._at_home()
-        told = write_block(child.memory, block, dtype)
-        answer = child.memory.array(*told["places"]["answer"])
+        told = write_block(child.memory, block, [dtype for dtype, _ in kinds])
+        _, answers = read_block(child.memory, told)
         asker = replace(self._asker, progress=progress or (lambda share: None))
-        said = self.worker.ask(child, asker, "fuse", engine=self._number, block=told, **how)
-        return answer.copy(), said
+        nodata = [value for _, value in kinds]
+        said = self.worker.ask(child, asker, "fuse", engine=self._number, block=told, nodata=nodata)
+        sums = [tuple(Sums(*band) for band in bands) for bands in said["sums"]]
+        return [(answer.copy(), of_bands) for answer, of_bands in zip(answers, sums)]
 
     def _at_home(self) -> Child:
         """The process, with this engine open in it."""
@@ -255,6 +257,10 @@ class RemoteEngine(_Engine):
         path = os.path.abspath(weights)  # the process has a folder of its own
         wishes = {"weights": path, "device": device, "steps": steps, "samples": samples, "seed": seed, "groups": bands}
         super().__init__(worker, Asker(say=say, cancelled=cancelled), "open", wishes)
+
+    def fuse_with_spread(self, block: Block, progress: Callable[[float], None] | None = None):
+        """As engine.Engine.fuse_with_spread."""
+        return tuple(image for image, _ in self.fuse_counts(block, [AS_COMPUTED] * 2, progress))
 
     def __repr__(self) -> str:
         return f"RemoteEngine({self.id}, {self.device}, {self.steps} steps, {self.worker})"

@@ -11,7 +11,7 @@ import torch
 
 from . import __version__, devices
 from .classical import Classical
-from .counts import counted
+from .counts import in_counts
 from .engine import Engine
 from .errors import SSDiffError, WorkerError, one_line
 from .groups import Grouped
@@ -77,15 +77,14 @@ class Service:
         self._open[self._last] = opened
         return {"engine": self._last, "reach": opened.engine.reach, "ms_halo": opened.engine.ms_halo}
 
-    def fuse(self, engine: int, block: dict, counts: dict | None = None) -> dict:
-        """counts: of which type and with which nodata value the answer is to be, and then the sums of its bands too."""
-        asked, answer = read_block(self._memory, block)
-        fused = asked.cut_out(self._find(engine).fuses.fuse(asked, self._progress))
-        if counts is None:
-            answer[:] = fused
-            return {}
-        answer[:], sums = counted(fused, answer.dtype, counts["nodata"])
-        return {"sums": [astuple(band) for band in sums]}
+    def fuse(self, engine: int, block: dict, nodata: list) -> dict:
+        """The images that the block has room for, each with its nodata value; told are the sums of their bands."""
+        asked, answers = read_block(self._memory, block)
+        kinds = [(answer.dtype, value) for answer, value in zip(answers, nodata)]
+        found = in_counts(self._find(engine).fuses, asked, kinds, self._progress)
+        for answer, (counts, _) in zip(answers, found):
+            answer[:] = counts
+        return {"sums": [[astuple(band) for band in sums] for _, sums in found]}
 
     def close(self, engine: int) -> dict:
         device = self._find(engine).device

@@ -62,7 +62,9 @@ class Draw:
     believed_mtf: tuple[float, ...]
     "what whoever fuses the scene takes it to be"
     shift: tuple[float, float]
-    "PAN pixels that PAN lies off MS"
+    "PAN pixels that PAN lies off the truth"
+    off: tuple[float, float]
+    "PAN pixels that MS lies off the truth"
     shifts: np.ndarray
     "(bands, 2) PAN pixels that each band lies off the others"
     noise: tuple[float, float]
@@ -90,7 +92,6 @@ def draw(sensor: Sensor, wavelengths: tuple[float, ...], soft: bool, coarsest: f
     mtf = np.clip(np.array(sensor.mtf) + rng.normal(0, 0.03) + rng.normal(0, 0.015, n), 0.12, 0.5)
     pan_mtf = rng.uniform(0.08, 0.45)
     sharp = pan_mtf * rng.uniform(0.8, 2.2)  # else an image would have to be as sharp as no PAN tells
-    far = rng.uniform(0, 1) < 0.15
     return Draw(
         mix=_mixture(sensor.wavelengths, wavelengths, rng),
         bend=rng.normal(0, 1, (n + 1, len(wavelengths))),
@@ -105,7 +106,9 @@ def draw(sensor: Sensor, wavelengths: tuple[float, ...], soft: bool, coarsest: f
         crisp=float(rng.uniform(0, 0.6) * (rng.uniform() < 0.3)),
         mtf=tuple(mtf),
         believed_mtf=tuple(np.clip(mtf + rng.normal(0, 0.02), 0.12, 0.5)),
-        shift=tuple(rng.normal(0, 0.6 if far else 0.3, 2).clip(-1, 1)),
+        # A little off: nobody can tell what is right, and MS is. Far off: an image is sharp where PAN is.
+        shift=tuple(rng.normal(0, 0.2, 2).clip(-0.5, 0.5)),
+        off=tuple(rng.uniform(-1, 1, 2) * (rng.uniform() < 0.25)),
         shifts=rng.normal(0, 0.1, (n, 2)).clip(-0.3, 0.3),
         noise=(float(rng.exponential(0.003)), float(rng.exponential(0.002))),
         levels=float(2 ** rng.uniform(7, 12)),
@@ -153,7 +156,8 @@ def _scene(image: np.ndarray, about, drawn: Draw, ratio: int, rng: np.random.Gen
     pan = sampled(pan, sizes, drawn, drawn.pan_mtf, drawn.shift)
     if drawn.crisp:
         pan = pan + np.float32(drawn.crisp) * (pan - degraded(pan, 0.35, 1.0))
-    ms = np.stack([degraded(band, gain, ratio) for band, gain in zip(truth, drawn.mtf)])
+    at = tuple((ratio - 1) / 2 + off for off in drawn.off)
+    ms = np.stack([degraded(band, gain, ratio, at) for band, gain in zip(truth, drawn.mtf)])
     pan, ms = (
         _counts(i, drawn, s, h, rng)
         for i, s, h in ((pan, drawn.noise[0], drawn.haze[-1:]), (ms, drawn.noise[1], drawn.haze[:-1]))

@@ -309,8 +309,9 @@ class Survey:
         caps, intensities = np.zeros(len(haze)), []
         for group in self._groups:
             low = len(haze) + self._lows.index(self._mean_mtf(group))
-            intensities += [without_haze(sums.coarse.among((*group, low)), haze[list(group)])]
-            caps[list(group)] = intensities[-1]["caps"]
+            known = without_haze(sums.coarse.among((*group, low)), haze[list(group)])
+            caps[list(group)] = known["caps"]
+            intensities += [known]
         weights, match = (tuple(one[name][0] for one in intensities) for name in ("weights", "match"))
         return {"haze": _plain(haze), "weights": weights, "match": match, "caps": _plain(caps)}
 

@@ -25,13 +25,19 @@ TAKEN = ("PAN", "MS", "reference", *LABELS.values())
 
 
 def files_in(paths: Sequence[str | Path]) -> list[Path]:
-    """The files that are named, and the rasters in folders that are."""
+    """The files that are named, and the images in folders that are."""
     found = []
     for path in map(Path, paths):
-        found += sorted(p for p in path.iterdir() if p.suffix.lower() in (".tif", ".tiff")) if path.is_dir() else [path]
+        found += images_in(path) if path.is_dir() else [path]
     if not found:
         raise ConfigError(f"there is no .tif file in {', '.join(map(str, paths))}")
     return found
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The rasters in a folder, without those that show the uncertainty of others."""
+    rasters = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".tif", ".tiff"))
+    return [path for path in rasters if "shows" not in look_said(path)]
 
 
 def open_studies(files: Sequence[Path], pan, ms, reference, asked: Asked, say: Say) -> list[Study]:
@@ -41,6 +47,8 @@ def open_studies(files: Sequence[Path], pan, ms, reference, asked: Asked, say: S
     for file, name in zip(files, names):
         pan_of, ms_of = (_source(file, key, given) for key, given in (("pan", pan), ("ms", ms)))
         raster = Raster(file, look(pan_of[0])[1], name)
+        if "shows" in raster.said:
+            raise ConfigError(f"{file} is no fused image: it shows the {raster.said['shows']}")
         groups.setdefault((pan_of[0], ms_of, raster.window), []).append(raster)
     return [open_study(rasters, *key[:2], reference, asked, say) for key, rasters in groups.items()]
 

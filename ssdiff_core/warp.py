@@ -48,7 +48,8 @@ def samples(source: gdal.Dataset, grid: Grid, window: Window) -> np.ndarray:
     """All bands but alpha over a window of the grid -> (bands, h, w), NaN where there is nothing."""
     last = source.GetRasterBand(source.RasterCount).GetColorInterpretation()
     canvas = _canvas(cut(grid, window), source.RasterCount - (last == gdal.GCI_AlphaBand))
-    fixed = ["INIT_DEST=NAN", "XSCALE=1", "YSCALE=1"]  # else the kernel's width depends on the window
+    nothing = "INIT_DEST=nan"  # in small letters: GDAL 3.10 takes large ones for 0
+    fixed = [nothing, "XSCALE=1", "YSCALE=1"]  # else the kernel's width depends on the window
     gdal.Warp(canvas, source, resampleAlg="cubic", errorThreshold=0, warpOptions=fixed)
     return canvas.ReadAsArray(buf_type=gdal.GDT_Float32).reshape(canvas.RasterCount, *window.shape)
 

@@ -13,7 +13,7 @@ import mmap
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple
 
 import numpy as np
@@ -22,10 +22,12 @@ from .blocks import Block, SceneStats
 from .errors import WorkerError
 from .window import Window
 
-PROTOCOL = 2
+PROTOCOL = 3
 ALIGNED = 64
 "bytes: where an array may begin"
 ZEROS = bytes(1 << 20)
+OF_BLOCK = ("pan", "ms", "valid", "wanted")
+"arrays of a block"
 
 
 class Memory:
@@ -101,14 +103,11 @@ class Memory:
 # --- blocks ----------------------------------------------------------------------------------------------------------
 
 
-def write_arrays(memory: Memory, arrays: Mapping[str, np.ndarray], answer: np.ndarray | None = None) -> dict:
-    """Puts arrays into the memory, with room for an answer if one is to come; answers where they lie.
-
-    answer: any array of the type and shape that it will have.
-    """
+def write_arrays(memory: Memory, arrays: Mapping[str, np.ndarray], room: Mapping[str, tuple] | None = None) -> dict:
+    """Puts arrays into the memory, with room for others of these types and shapes; answers where all of them lie."""
     held = {name: np.asarray(array) for name, array in arrays.items()}
     shapes = {name: (array.dtype, array.shape) for name, array in held.items()}
-    places, size = lay_out(shapes | ({} if answer is None else {"answer": (answer.dtype, answer.shape)}))
+    places, size = lay_out({**shapes, **(room or {})})
     memory.reserve(size)
     for name, array in held.items():
         memory.array(*places[name])[...] = array
@@ -121,12 +120,13 @@ def read_arrays(memory: Memory, told: Mapping) -> dict[str, np.ndarray]:
     return {name: memory.array(*place) for name, place in told["places"].items()}
 
 
-def write_block(memory: Memory, block: Block, answer: np.dtype | None = None) -> dict:
+def write_block(memory: Memory, block: Block, answers: Sequence[np.dtype] = ()) -> dict:
     """Puts the block's arrays into the memory; what it says else can be said in JSON.
 
-    answer: of which type counts or values over the block's core are to be answered, if any.
+    answers: of which type each image of the block's core is that is to be answered.
     """
-    room = None if answer is None else np.broadcast_to(np.zeros((), answer), (len(block.ms), *block.core.shape))
+    shape = len(block.ms), *block.core.shape
+    room = {f"answer {number}": (np.dtype(kind), shape) for number, kind in enumerate(answers)}
     return {
         **write_arrays(memory, arrays_of(block), room),
         "ms_at": [float(at) for at in block.ms_at],
@@ -139,19 +139,18 @@ def write_block(memory: Memory, block: Block, answer: np.dtype | None = None) ->
 
 def arrays_of(block: Block) -> dict[str, np.ndarray]:
     """All arrays that a block holds."""
-    named = ((name, getattr(block, name)) for name in ("pan", "ms", "valid", "wanted"))
+    named = ((name, getattr(block, name)) for name in OF_BLOCK)
     return {name: array for name, array in named if array is not None}
 
 
-def read_block(memory: Memory, told: Mapping) -> tuple[Block, np.ndarray | None]:
-    """The block that lies in the memory, and the place of its answer. Views: good until the next one is written."""
+def read_block(memory: Memory, told: Mapping) -> tuple[Block, list[np.ndarray]]:
+    """The block that lies in the memory, and the places of its answers. Views: good until the next one is written."""
     arrays = read_arrays(memory, told)
-    answer = arrays.pop("answer", None)
+    held = {name: arrays.pop(name) for name in OF_BLOCK if name in arrays}
     stats = SceneStats(**{name: _tuples(value) for name, value in told["stats"].items()})
     window, core = Window(*told["window"]), Window(*told["core"])
-    return Block(
-        ms_at=tuple(told["ms_at"]), ratio=told["ratio"], window=window, core=core, stats=stats, **arrays
-    ), answer
+    block = Block(ms_at=tuple(told["ms_at"]), ratio=told["ratio"], window=window, core=core, stats=stats, **held)
+    return block, list(arrays.values())
 
 
 def lay_out(shapes: Mapping[str, tuple[np.dtype, tuple[int, ...]]]) -> tuple[dict[str, list], int]:

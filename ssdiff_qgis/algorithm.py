@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import re
 import time
 from pathlib import Path
 
@@ -12,16 +14,16 @@ from qgis.core import (
     QgsProcessingParameterEnum,
     QgsRasterLayer,
 )
-from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 
+from ..ssdiff_core import catalogue
 from ..ssdiff_core.elsewhere import Elsewhere
-from ..ssdiff_core.errors import Cancelled, SSDiffError, WorkerError
+from ..ssdiff_core.errors import Cancelled, NoPythonError, SSDiffError
 from ..ssdiff_core.progress import duration
 from . import compat, runtime, settings
+from .words import tr
 
 ICON = Path(__file__).parents[1] / "resources" / "icon.svg"
-HOME = "https://github.com/ssdiff-qgis/ssdiff-qgis"
 SOON = 5.0
 "seconds after which there is something to say on how long it will take"
 OFTEN = 2.0
@@ -29,12 +31,25 @@ OFTEN = 2.0
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-def tr(text: str) -> str:
-    return QCoreApplication.translate("SSDiff", text)
+def telling(method):
+    """What goes wrong in it as QGIS shows it: one sentence, and in the log what is known besides."""
+
+    @functools.wraps(method)
+    def told(self, parameters, context, feedback):
+        try:
+            return method(self, parameters, context, feedback)
+        except SSDiffError as error:
+            feedback.pushDebugInfo(getattr(error, "log", ""))
+            raise QgsProcessingException(str(error)) from None
+
+    return told
 
 
 class Algorithm(QgsProcessingAlgorithm):
-    """Subclasses say ID, LABEL, TAGS and ABOUT, add parameters whose help tells what each is for, and do `run`."""
+    """Subclasses say ID, LABEL, TAGS and ABOUT, add parameters whose help tells what each is for, and do the `work`.
+
+    It is not called run: that is what scripts call, and QGIS's own.
+    """
 
     ID = LABEL = ABOUT = ""
     TAGS = ("pansharpen", "fusion", "ssdiff")
@@ -52,7 +67,7 @@ class Algorithm(QgsProcessingAlgorithm):
         return QIcon(str(ICON))
 
     def shortDescription(self):
-        return tr(self.ABOUT).split(". ")[0]
+        return re.split(r"\. |。", tr(self.ABOUT))[0]
 
     def shortHelpString(self):
         parameters = [one for one in self.parameterDefinitions() if one.help()]
@@ -60,7 +75,7 @@ class Algorithm(QgsProcessingAlgorithm):
         return f"<p>{tr(self.ABOUT)}</p>{listed}"
 
     def helpUrl(self):
-        return f"{HOME}#readme"
+        return f"{catalogue.repository()}#readme"
 
     def createInstance(self):
         return type(self)()
@@ -94,17 +109,13 @@ class Algorithm(QgsProcessingAlgorithm):
                 )
         return None
 
+    @telling
     def processAlgorithm(self, parameters, context, feedback):
         try:
-            return self.run(parameters, context, feedback)
+            return self.work(parameters, context, feedback)
         except Cancelled:
             feedback.pushInfo(tr("Cancelled."))
             return {}
-        except WorkerError as error:
-            feedback.pushDebugInfo(error.log)
-            raise QgsProcessingException(str(error)) from None
-        except SSDiffError as error:
-            raise QgsProcessingException(str(error)) from None
 
 
 def path_of(layer: QgsRasterLayer) -> str:
@@ -117,6 +128,15 @@ def computer(feedback) -> Elsewhere:
     worker = runtime.worker()
     feedback.pushInfo(tr("Computing with {}").format(worker.python))
     return Elsewhere(worker, feedback.pushInfo, feedback.isCanceled)
+
+
+def nothing_computes() -> str | None:
+    """Why there is nobody who could compute, in a sentence."""
+    try:
+        runtime.interpreter()
+    except NoPythonError as error:
+        return str(error)
+    return None
 
 
 def device(wish: str) -> str:

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from qgis.core import QgsProcessingOutputNumber, QgsProcessingOutputString, QgsProcessingParameterRasterLayer
 
 from ..ssdiff_core import reading
-from .algorithm import Algorithm, tr
+from .algorithm import Algorithm
+from .words import tr
 
 
 class Align(Algorithm):
@@ -36,7 +37,7 @@ class Align(Algorithm):
         self.files = [self.file_of(parameters, name, context) for name in (self.PANCHROMATIC, self.SPECTRAL)]
         return all(self.files)
 
-    def run(self, parameters, context, feedback):
+    def work(self, parameters, context, feedback):
         shift = reading.alignment(reading.open_scene(*self.files))
         for name, one in [("", shift), *((number, band) for number, band in enumerate(shift.bands, 1))]:
             who = tr("band {}").format(name) if name else tr("all bands")

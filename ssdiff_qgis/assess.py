@@ -15,7 +15,8 @@ from qgis.core import (
 from ..ssdiff_core import measures, sensors, studies
 from ..ssdiff_core.study import SAMPLE, Asked
 from . import compat, settings
-from .algorithm import Algorithm, Progress, computer, tr
+from .algorithm import Algorithm, Progress, computer, nothing_computes, telling
+from .words import tr
 
 CONVENTIONS = ("geometric", "toolbox")
 ALIGN = ("warn", "auto", "none")
@@ -83,9 +84,10 @@ class Assess(Algorithm):
 
     def checkParameterValues(self, parameters, context):
         names = self.INPUT, self.SPECTRAL, self.PANCHROMATIC, self.REFERENCE
-        wrong = self.unfit(parameters, names, context)
+        wrong = self.unfit(parameters, names, context) or nothing_computes()
         return (False, wrong) if wrong else super().checkParameterValues(parameters, context)
 
+    @telling
     def prepareAlgorithm(self, parameters, context, feedback):
         names = self.INPUT, self.PANCHROMATIC, self.SPECTRAL, self.REFERENCE
         self.files = [self.file_of(parameters, name, context) for name in names]
@@ -98,7 +100,7 @@ class Assess(Algorithm):
         )
         return bool(self.files[0])
 
-    def run(self, parameters, context, feedback):
+    def work(self, parameters, context, feedback):
         page = self.parameterAsFileOutput(parameters, self.REPORT, context)
         fused, pan, ms, reference = self.files
         (study,) = studies.open_studies([Path(fused)], pan, ms, reference, self.asked, feedback.pushInfo)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from qgis.core import (
     Qgis,
+    QgsColorRampShader,
     QgsContrastEnhancement,
+    QgsMapLayerProxyModel,
     QgsProcessing,
+    QgsProcessingAlgorithm,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterNumber,
     QgsRasterBandStats,
+    QgsWkbTypes,
 )
 
 
@@ -48,12 +52,35 @@ RASTER = _first(
     (QgsProcessing, "SourceType.TypeRaster"),
     (QgsProcessing, "TypeRaster"),
 )
+SUPPORTS_BATCH = _first(
+    (Qgis, "ProcessingAlgorithmFlag.SupportsBatch"),
+    (QgsProcessingAlgorithm, "Flag.FlagSupportsBatch"),
+    (QgsProcessingAlgorithm, "FlagSupportsBatch"),
+)
 STRETCH = _first(
     (QgsContrastEnhancement, "ContrastEnhancementAlgorithm.StretchToMinimumMaximum"),
     (QgsContrastEnhancement, "StretchToMinimumMaximum"),
+)
+LINEAR = _first(
+    (Qgis, "ShaderInterpolationMethod.Linear"),
+    (QgsColorRampShader, "Type.Interpolated"),
+    (QgsColorRampShader, "Interpolated"),
+)
+CONTINUOUS = _first(
+    (Qgis, "ShaderClassificationMethod.Continuous"),
+    (QgsColorRampShader, "ClassificationMode.Continuous"),
+    (QgsColorRampShader, "Continuous"),
 )
 ALL_STATISTICS = _first(
     (Qgis, "RasterBandStatistic.All"),
     (QgsRasterBandStats, "Stats.All"),
     (QgsRasterBandStats, "All"),
+)
+RASTER_LAYERS = _first(
+    (Qgis, "LayerFilter.RasterLayer"),
+    (QgsMapLayerProxyModel, "Filter.RasterLayer"),
+)
+POLYGON = _first(
+    (Qgis, "GeometryType.Polygon"),
+    (QgsWkbTypes, "GeometryType.PolygonGeometry"),
 )

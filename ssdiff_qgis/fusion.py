@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qgis.core import (
@@ -25,8 +25,9 @@ from ..ssdiff_core import sensors, studies
 from ..ssdiff_core.pansharpen import Wishes, pansharpen
 from ..ssdiff_core.study import Asked
 from . import compat, settings
-from .algorithm import Algorithm, Progress, computer, tr
-from .styling import Look, Style, kept
+from .algorithm import Algorithm, Progress, computer, nothing_computes, telling
+from .styling import Look, LookUncertain, Style, kept
+from .words import tr
 
 TYPES = ("auto", "uint8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 ALIGN = ("warn", "auto", "none")
@@ -42,14 +43,15 @@ class Job:
     ms: str
     wishes: Wishes
     name: str
-    "of the layer that will be"
+    "of the MS layer"
     style: Style
 
 
 class Fusion(Algorithm):
     """Subclasses add what is their own in `own_parameters` and answer it in `own_wishes`."""
 
-    SPECTRAL, PANCHROMATIC, OUTPUT, REPORT = "SPECTRAL", "PANCHROMATIC", "OUTPUT", "REPORT"
+    SPECTRAL, PANCHROMATIC = "SPECTRAL", "PANCHROMATIC"
+    OUTPUT, UNCERTAINTY, REPORT = "OUTPUT", "UNCERTAINTY", "REPORT"
     SENSOR, EXTENT, MASK, BANDS, ALIGN = "SENSOR", "EXTENT", "MASK", "BANDS", "ALIGN"
     MEMORY, NODATA, DATA_TYPE, CREATION_OPTIONS = "MEMORY", "NODATA", "DATA_TYPE", "CREATION_OPTIONS"
     USED = "USED"
@@ -134,10 +136,18 @@ class Fusion(Algorithm):
     def own_wishes(self, parameters, context) -> dict:
         raise NotImplementedError
 
+    fetch = None
+    "what brings weights that are not here"
+
+    def uncertainty(self, parameters, context) -> str:
+        """The file for that, if it is wished and can be had."""
+        return ""
+
     def checkParameterValues(self, parameters, context):
-        wrong = self.unfit(parameters, (self.SPECTRAL, self.PANCHROMATIC), context)
+        wrong = self.unfit(parameters, (self.SPECTRAL, self.PANCHROMATIC), context) or nothing_computes()
         return (False, wrong) if wrong else super().checkParameterValues(parameters, context)
 
+    @telling
     def prepareAlgorithm(self, parameters, context, feedback):
         spectral = self.parameterAsRasterLayer(parameters, self.SPECTRAL, context)
         sharp = self.parameterAsRasterLayer(parameters, self.PANCHROMATIC, context)
@@ -164,7 +174,7 @@ class Fusion(Algorithm):
             self.file_of(parameters, self.PANCHROMATIC, context),
             self.file_of(parameters, self.SPECTRAL, context),
             wishes,
-            tr("{} pansharpened").format(spectral.name()),
+            spectral.name(),
             Style.of(spectral),
         )
         return True
@@ -192,30 +202,38 @@ class Fusion(Algorithm):
 
     # --- the work ----------------------------------------------------------------------------------------------------
 
-    def run(self, parameters, context, feedback):
+    def work(self, parameters, context, feedback):
         job, who = self.job, computer(feedback)
         out = self.parameterAsOutputLayer(parameters, self.OUTPUT, context)
+        apart = self.uncertainty(parameters, context)
         page = self.parameterAsFileOutput(parameters, self.REPORT, context)
         heard = Progress(feedback, 0.0, MEASURING if page else 1.0)
-        made = pansharpen(job.pan, job.ms, out, job.wishes, feedback.pushInfo, lambda pixels: heard, who)
+        wishes = replace(job.wishes, uncertainty=apart)
+        made = pansharpen(job.pan, job.ms, out, wishes, feedback.pushInfo, lambda pixels: heard, who, self.fetch)
         results = {self.OUTPUT: out, self.USED: made.provenance.get("weights", made.provenance["method"])}
+        if apart:
+            results[self.UNCERTAINTY] = apart
         if page:
             self._report(out, page, who, feedback)
             results[self.REPORT] = page
-        self.made = out, made
+        self.looks = {
+            out: (tr("{} pansharpened"), Look(job.style, made)),
+            apart: (tr("{} uncertainty"), LookUncertain(made)),
+        }
         return results
 
     def _report(self, out: str, page: str, who, feedback) -> None:
         job = self.job
-        asked = Asked(memory=job.wishes.memory, align=job.wishes.align)
+        wishes = job.wishes
+        asked = Asked(sensor=wishes.sensor, bands=wishes.bands, memory=wishes.memory, align=wishes.align)
         (study,) = studies.open_studies([Path(out)], job.pan, [job.ms], None, asked, lambda sentence: None)
         who.assess(study, asked, Path(page), Progress(feedback, MEASURING))
 
     def postProcessAlgorithm(self, context, feedback):
-        """In the main thread again: what the layer is called, and how it shall look."""
-        out, made = getattr(self, "made", ("", None))
-        if made and context.willLoadLayerOnCompletion(out):
-            details = context.layerToLoadOnCompletionDetails(out)
-            details.name = self.job.name
-            details.setPostProcessor(kept(Look(self.job.style, made)))
+        """In the main thread again: what the layers are called, and how they shall look."""
+        for path, (name, look) in getattr(self, "looks", {}).items():
+            if context.willLoadLayerOnCompletion(path):
+                details = context.layerToLoadOnCompletionDetails(path)
+                details.name = name.format(self.job.name)
+                details.setPostProcessor(kept(look))
         return {}

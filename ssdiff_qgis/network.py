@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from qgis.core import QgsApplication, QgsNetworkAccessManager, QgsSettings
 from qgis.PyQt.QtCore import QUrl
@@ -20,12 +22,18 @@ from qgis.PyQt.QtNetwork import (
     QSslConfiguration,
 )
 
-from ..ssdiff_core import catalogue, places
+from ..ssdiff_core import catalogue
 from ..ssdiff_core.connection import Connection
 from ..ssdiff_core.errors import DownloadError
+from . import settings
+from .words import tr
 
-URL, AUTHENTICATION, OFFLINE = "ssdiff/weights_url", "ssdiff/weights_authcfg", "ssdiff/offline"
-"settings: where weights lie, the id of an authentication configuration for that, and whether to stay off the network"
+PACKAGES = "https://pypi.org/"
+"where an installer goes, for systems whose proxy depends on that"
+AUTHENTICATION = "ssdiff/weights_authcfg"
+"setting: the id of an authentication configuration for where weights lie"
+PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+AUTHORITIES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")
 SCHEMES = {
     QNetworkProxy.ProxyType.HttpProxy: "http",
     QNetworkProxy.ProxyType.HttpCachingProxy: "http",
@@ -35,19 +43,56 @@ SCHEMES = {
 
 def home() -> str:
     """The address that weights lie under."""
-    return catalogue.home(QgsSettings().value(URL, "", str))
+    return catalogue.home(settings.weights_url())
 
 
 def connection() -> Connection:
-    """How weights are reached."""
     manager = QgsNetworkAccessManager.instance()
     return Connection(
         proxies=_proxies(manager, home()),
-        direct=tuple(filter(None, [*manager.excludeList(), *manager.noProxyList()])),
-        headers=_headers(home(), QgsSettings().value(AUTHENTICATION, "", str)),
+        direct=_direct(manager),
         ca=_authorities(),
-        offline=QgsSettings().value(OFFLINE, False, bool),
+        offline=settings.offline(),
     )
+
+
+def fetcher(feedback, progress: Callable[[float], None]) -> catalogue.Fetch:
+    """What brings weights, for an algorithm whose user hears of it and may cancel it."""
+    try:
+        headers = _headers(home(), QgsSettings().value(AUTHENTICATION, "", str))
+    except DownloadError as error:
+        return _refusing(error)  # whose weights are here need not hear of it
+    reached = replace(connection(), headers=headers)
+    return catalogue.fetcher(reached, progress, feedback.isCanceled, feedback.pushInfo, settings.weights_url())
+
+
+def _refusing(error: DownloadError) -> catalogue.Fetch:
+    def fetch(entry):
+        raise error
+
+    return fetch
+
+
+def variables() -> dict[str, str]:
+    """What a program is told that fetches packages, and asks its environment; what that of QGIS says itself wins."""
+    manager, found = QgsNetworkAccessManager.instance(), {}
+    proxies = None if _says(PROXIES) else _proxies(manager, PACKAGES)
+    if proxies:
+        direct = ["localhost", "127.0.0.1", *(urlsplit(url).hostname or url for url in _direct(manager))]
+        found |= dict.fromkeys(PROXIES, proxies["https"]) | {"NO_PROXY": ",".join(direct)}
+    authorities = "" if _says(AUTHORITIES) else _authorities()
+    if authorities:
+        found |= dict.fromkeys(AUTHORITIES, authorities)
+    return found
+
+
+def _says(names: tuple[str, ...]) -> bool:
+    return any(os.environ.get(name) or os.environ.get(name.lower()) for name in names)
+
+
+def _direct(manager: QgsNetworkAccessManager) -> tuple[str, ...]:
+    """How addresses begin that are reached without a proxy."""
+    return tuple(filter(None, [*manager.excludeList(), *manager.noProxyList()]))
 
 
 def _proxies(manager: QgsNetworkAccessManager, url: str) -> dict[str, str] | None:
@@ -70,7 +115,9 @@ def _headers(url: str, configuration: str) -> dict[str, str]:
     done, request = QgsApplication.authManager().updateNetworkRequest(QNetworkRequest(QUrl(url)), configuration)
     if not done:
         raise DownloadError(
-            f"QGIS cannot use its authentication configuration {configuration!r}: unlock it, or choose another one"
+            tr("QGIS cannot use its authentication configuration {!r}: unlock it, or choose another one").format(
+                configuration
+            )
         )
     return {bytes(name).decode(): bytes(request.rawHeader(name)).decode() for name in request.rawHeaderList()}
 
@@ -82,10 +129,20 @@ def _authorities() -> str:
         pem = b"".join(bytes(each.toPem()) for each in QSslConfiguration.systemCaCertificates())
     if not pem:
         return ""
-    file = places.cache() / f"authorities-{hashlib.sha256(pem).hexdigest()[:12]}.pem"
+    pem += _common_authorities()
+    file = settings.cache() / f"authorities-{hashlib.sha256(pem).hexdigest()[:12]}.pem"
     if not file.exists():
         _write(file, pem)
     return str(file)
+
+
+def _common_authorities() -> bytes:
+    """Those that Python's packages bring, if they do: Windows knows many of its own only once they were needed."""
+    try:
+        import certifi
+    except ImportError:
+        return b""
+    return b"\n" + certifi.contents().encode()
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
-from qgis.core import QgsProcessingParameterNumber, QgsProcessingParameterString
+from qgis.core import (
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterString,
+)
 
 from ..ssdiff_core import catalogue
-from . import compat
-from .algorithm import DEVICES, device, tr
+from . import compat, network
+from .algorithm import DEVICES, Progress, device, telling
 from .fusion import Fusion
+from .words import tr
 
 
 class Pansharpen(Fusion):
@@ -19,6 +24,19 @@ class Pansharpen(Fusion):
         "runtime (PyTorch), which is kept apart from QGIS."
     )
     WEIGHTS, STEPS, SAMPLES, SEED, DEVICE = "WEIGHTS", "STEPS", "SAMPLES", "SEED", "DEVICE"
+
+    def initAlgorithm(self, configuration=None):
+        super().initAlgorithm(configuration)
+        self.with_help(
+            QgsProcessingParameterRasterDestination(
+                self.UNCERTAINTY, tr("Uncertainty"), optional=True, createByDefault=False
+            ),
+            tr(
+                "How far samples of the network lie apart, in counts, band by band: a hint where the image is likely "
+                "to be wrong, and no bound on its error. It takes many times as long: unless you say otherwise, the "
+                "image is then the mean of 8 samples in 4 steps."
+            ),
+        )
 
     def own_parameters(self):
         weights = QgsProcessingParameterString(self.WEIGHTS, tr("Weights"), "auto")
@@ -38,12 +56,12 @@ class Pansharpen(Fusion):
         )
         self.with_help(
             QgsProcessingParameterNumber(self.STEPS, tr("Sampling steps"), compat.INTEGER, None, True, 1, 1000),
-            tr("Default: what the weights were made for. More take longer and are seldom better."),
+            tr("Default: what the weights were made for, 4 or more for an uncertainty. More are seldom better."),
             advanced=True,
         )
         self.with_help(
-            QgsProcessingParameterNumber(self.SAMPLES, tr("Samples"), compat.INTEGER, 1, False, 1, 1000),
-            tr("Answers that are averaged, each from noise of its own."),
+            QgsProcessingParameterNumber(self.SAMPLES, tr("Samples"), compat.INTEGER, None, True, 1, 1000),
+            tr("Answers that are averaged, each from noise of its own. Default: 1, or 8 for an uncertainty."),
             advanced=True,
         )
         self.with_help(
@@ -52,12 +70,20 @@ class Pansharpen(Fusion):
             advanced=True,
         )
 
+    @telling
+    def prepareAlgorithm(self, parameters, context, feedback):
+        self.fetch = network.fetcher(feedback, Progress(feedback))
+        return super().prepareAlgorithm(parameters, context, feedback)
+
     def own_wishes(self, parameters, context):
-        steps = self._number(parameters, self.STEPS, context)
+        steps, samples = (self._number(parameters, name, context) for name in (self.STEPS, self.SAMPLES))
         return {
             "weights": self.parameterAsString(parameters, self.WEIGHTS, context) or "auto",
             "steps": None if steps is None else int(steps),
-            "samples": self.parameterAsInt(parameters, self.SAMPLES, context),
+            "samples": None if samples is None else int(samples),
             "seed": self.parameterAsInt(parameters, self.SEED, context),
             "device": device(self.chosen(parameters, self.DEVICE, context)),
         }
+
+    def uncertainty(self, parameters, context):
+        return self.parameterAsOutputLayer(parameters, self.UNCERTAINTY, context)

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from ..ssdiff_core.methods import CLASSICAL
-from .algorithm import tr
 from .fusion import Fusion
+from .words import tr
 
 
 class PansharpenClassical(Fusion):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from qgis.core import QgsApplication
 
+from . import runtime, words
 from .provider import Provider
 
 
@@ -10,7 +11,8 @@ class Plugin:
 
     def __init__(self, iface=None):
         self.iface = iface
-        self.provider = None
+        self.provider = self.interface = None
+        words.learn()
 
     def initProcessing(self):
         self.provider = Provider()
@@ -18,8 +20,16 @@ class Plugin:
 
     def initGui(self):
         self.initProcessing()
+        if self.iface:
+            from .interface import Interface  # widgets, which qgis_process has none of
+
+            self.interface = Interface(self.iface)
 
     def unload(self):
+        if self.interface:
+            self.interface.remove()
+            self.interface = None
         if self.provider:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None
+        runtime.close()

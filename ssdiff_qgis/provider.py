@@ -5,15 +5,19 @@ from pathlib import Path
 from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
+from . import settings
 from .adapt import Adapt
 from .align import Align
 from .assess import Assess
 from .diagnostics import Diagnostics
 from .downloadweights import DownloadWeights
+from .installruntime import InstallRuntime
 from .pansharpen import Pansharpen
 from .pansharpenclassical import PansharpenClassical
+from .words import tr
 
 ICON = str(Path(__file__).parents[1] / "resources" / "icon.svg")
+ALGORITHMS = (Pansharpen, PansharpenClassical, Assess, Align, Adapt, DownloadWeights, InstallRuntime, Diagnostics)
 
 
 class Provider(QgsProcessingProvider):
@@ -24,7 +28,7 @@ class Provider(QgsProcessingProvider):
         return "SSDiff"
 
     def longName(self):
-        return self.tr("SSDiff pansharpening")
+        return tr("SSDiff pansharpening")
 
     def icon(self):
         return QIcon(ICON)
@@ -32,6 +36,15 @@ class Provider(QgsProcessingProvider):
     def svgIconPath(self):
         return ICON
 
+    def load(self):
+        settings.add()
+        return super().load()
+
+    def unload(self):
+        settings.remove()
+
     def loadAlgorithms(self):
-        for algorithm in (Pansharpen, PansharpenClassical, Assess, Align, Adapt, DownloadWeights, Diagnostics):
+        """Also when options have changed, hence the cache."""
+        settings.cache()
+        for algorithm in ALGORITHMS:
             self.addAlgorithm(algorithm())

@@ -1,44 +1,93 @@
-"""The Python that computes: a process of its own, so that torch never enters QGIS."""
+"""The Python that computes, and the process of this QGIS that runs in it: torch never enters QGIS itself."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
+import site
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from typing import TYPE_CHECKING
 
-PLUGIN = Path(__file__).parents[1]
-NOT_INHERITED = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+from ..ssdiff_core import managed, pythons
+from ..ssdiff_core.doctor import NEEDED
+from ..ssdiff_core.errors import NoPythonError
+from . import settings
+from .words import tr
 
-
-def interpreter() -> str:
-    """The user's choice in SSDIFF_PYTHON, else the Python that QGIS runs on."""
-    return os.environ.get("SSDIFF_PYTHON") or sys.executable or "/usr/bin/python3"
-
-
-def command(*arguments: str) -> list[str]:
-    return [interpreter(), "-m", "ssdiff_core", *arguments]
-
-
-def environment() -> dict[str, str]:
-    own = {key: value for key, value in os.environ.items() if key not in NOT_INHERITED}
-    return {**own, "PYTHONPATH": str(PLUGIN), "PYTHONIOENCODING": "utf-8"}
+if TYPE_CHECKING:
+    from ..ssdiff_core.remote import Worker
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess:
-    """`ssdiff` with these arguments, to its end."""
-    return subprocess.run(  # nosec B603
-        command(*arguments), env=environment(), capture_output=True, text=True, encoding="utf-8"
+@dataclass(frozen=True)
+class Interpreter:
+    python: str
+    why: str
+
+
+def interpreter() -> Interpreter:
+    """The Python to compute with, and why it is this one."""
+    settings.cache()
+    made = managed.usable()
+    return choose(
+        settings.python(),
+        settings.come_from(settings.PYTHON),
+        (pythons.own(pythons.Host()) or [""])[0],
+        lacking(),
+        made.python if made else "",
     )
 
 
-_worker = None
+def choose(named: str, by: str, own: str, lacking: Sequence[str], made: str) -> Interpreter:
+    """The first of: what the user named, QGIS's own if it lacks nothing, what Install runtime made."""
+    if named:
+        return Interpreter(named, tr("named by {}").format(by))
+    if own and not lacking:
+        return Interpreter(own, tr("QGIS's own Python has {}").format(", ".join(NEEDED)))
+    if made:
+        return Interpreter(made, tr("made by Install runtime"))
+    raise NoPythonError(
+        tr(
+            'There is no Python with PyTorch yet: run the algorithm "Install runtime" of SSDiff, or name an '
+            "interpreter that has torch, numpy and safetensors in Settings > Options > Processing > Providers > SSDiff."
+        )
+    )
 
 
-def worker():
-    global _worker
+def lacking() -> list[str]:
+    """What QGIS's own Python has not, as a process would see it that asks neither sys.path nor user packages.
+
+    Nothing is imported, and what another plugin has put on sys.path does not count.
+    """
+    places = [path for path in site.getsitepackages() if os.path.isdir(path)]
+    return [name for name in NEEDED if PathFinder.find_spec(name, places) is None]
+
+
+_workers: dict[str, Worker] = {}
+_turn = threading.Lock()
+
+
+def worker() -> Worker:
+    """The process of this QGIS that computes, the same one for a whole batch; it starts with the first request.
+
+    If another interpreter was chosen meanwhile, it is another one; that of before ends by itself when it is idle.
+    """
     from ..ssdiff_core.remote import Worker
 
-    if _worker is None or _worker.python != interpreter():
-        _worker = Worker(interpreter())
-    return _worker
+    python = interpreter().python
+    with _turn:
+        return _workers.setdefault(python, Worker(python))
+
+
+def last_words() -> str:
+    """What the processes that computed have said to nobody in particular."""
+    return "\n".join(filter(None, (worker.log for worker in list(_workers.values()))))
+
+
+def close() -> None:
+    """Ends what computes, whatever it is doing."""
+    with _turn:
+        for worker in _workers.values():
+            worker.close()
+        _workers.clear()

@@ -1,5 +1,5 @@
-"""How the fused layer looks: as the MS layer did, with bands and stretch that fit, and a history that tells how it was
-made."""
+"""How the layers that were made look: the fused one as the MS layer did, with bands and stretch that fit, and its
+uncertainty in colours; both with a history that tells how they were made."""
 
 from __future__ import annotations
 
@@ -8,19 +8,29 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from qgis.core import (
+    QgsColorRampShader,
     QgsContrastEnhancement,
+    QgsGradientColorRamp,
+    QgsGradientStop,
     QgsMultiBandColorRenderer,
     QgsProcessingLayerPostProcessorInterface,
     QgsRasterLayer,
+    QgsRasterShader,
     QgsSingleBandGrayRenderer,
+    QgsSingleBandPseudoColorRenderer,
 )
+from qgis.PyQt.QtGui import QColor
 
 from ..ssdiff_core.pansharpen import Made
 from . import compat
 
 WIDE = 2.0
 "standard deviations about the mean that are stretched to all brightness where the MS layer says nothing else"
+SIGNED = "SSDiff for QGIS"
+"what tells in the history of a layer who has made it"
 NATURAL = ("red", "green", "blue")
+VIRIDIS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
+"colours from little to much that look equally far apart"
 _kept: deque = deque(maxlen=64)
 
 
@@ -84,7 +94,7 @@ class Look(QgsProcessingLayerPostProcessorInterface):
             renderer = QgsSingleBandGrayRenderer(provider, shown[0][0])
             renderer.setContrastEnhancement(enhancements[0])
         layer.setRenderer(renderer)
-        self._tell(layer)
+        _tell(layer, self._made)
         layer.triggerRepaint()
 
     def _shown(self) -> list[tuple[int, tuple[float, float] | None]]:
@@ -98,12 +108,43 @@ class Look(QgsProcessingLayerPostProcessorInterface):
             return [(names.index(name) + 1, None) for name in NATURAL]
         return [(band, None) for band in ((3, 2, 1) if len(names) > 2 else (1,))]
 
-    def _tell(self, layer: QgsRasterLayer) -> None:
-        metadata = layer.metadata()
-        metadata.addHistoryItem(f"{datetime.now():%Y-%m-%d %H:%M} SSDiff for QGIS")
-        for key, value in self._made.provenance.items():
-            metadata.addHistoryItem(f"{key}: {value}")
-        layer.setMetadata(metadata)
+
+class LookUncertain(QgsProcessingLayerPostProcessorInterface):
+    """Shows the first band in colours, from no uncertainty to more than nearly all pixels have."""
+
+    def __init__(self, made: Made):
+        super().__init__()
+        self._made = made
+
+    def postProcessLayer(self, layer, context, feedback):
+        if not isinstance(layer, QgsRasterLayer) or not layer.isValid():
+            return
+        provider = layer.dataProvider()
+        _, most = _usual(provider, 1)
+        ramp = QgsColorRampShader(0, most, _viridis(), compat.LINEAR, compat.CONTINUOUS)
+        ramp.classifyColorRamp(len(VIRIDIS), 1)
+        shader = QgsRasterShader(0, most)
+        shader.setRasterShaderFunction(ramp)
+        renderer = QgsSingleBandPseudoColorRenderer(provider, 1, shader)
+        renderer.setClassificationMin(0)
+        renderer.setClassificationMax(most)
+        layer.setRenderer(renderer)
+        _tell(layer, self._made)
+        layer.triggerRepaint()
+
+
+def _viridis() -> QgsGradientColorRamp:
+    first, *between, last = map(QColor, VIRIDIS)
+    stops = [QgsGradientStop(place / (len(VIRIDIS) - 1), colour) for place, colour in enumerate(between, 1)]
+    return QgsGradientColorRamp(first, last, False, stops)
+
+
+def _tell(layer: QgsRasterLayer, made: Made) -> None:
+    metadata = layer.metadata()
+    metadata.addHistoryItem(f"{datetime.now():%Y-%m-%d %H:%M} {SIGNED}")
+    for key, value in made.provenance.items():
+        metadata.addHistoryItem(f"{key}: {value}")
+    layer.setMetadata(metadata)
 
 
 def _stretched(layer: QgsRasterLayer, band: int, limits: tuple[float, float] | None) -> QgsContrastEnhancement:

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
+from files import read, sample_files
 
 from ssdiff_core import __version__
 
@@ -90,7 +91,7 @@ def test_all_that_runs_is_in_the_zip_and_nothing_else(zipped, names):
     with zipfile.ZipFile(zipped) as file:
         assert file.read(f"ssdiff/{weights}") == (ROOT / weights).read_bytes()
     assert {Path(name).suffix for name in names} == {"", ".py", ".txt", ".json", ".html", ".svg", ".safetensors"}
-    assert not [name for name in names if re.search(r"/(\.|tests|docs|scripts|sample)", name)]
+    assert not [name for name in names if re.search(r"/(\.|(tests|docs|scripts|sample)/)", name)]
 
 
 def test_what_lies_about_in_a_clone_stays_out(clone, tmp_path):
@@ -102,15 +103,33 @@ def test_what_lies_about_in_a_clone_stays_out(clone, tmp_path):
     assert len({(tmp_path / made / "ssdiff.zip").read_bytes() for made in ("clean", "littered")}) == 1
 
 
-def test_a_release_brings_weights_that_are_not_in_the_zip_and_digests(clone, tmp_path):
-    (clone / "weights").mkdir()
-    (clone / "weights" / "other-8.safetensors").write_bytes(b"weights")
-    git(clone, "add", "weights")
-    assert package(tmp_path / "dist", "--release", root=clone).returncode == 0
-    lines = (tmp_path / "dist" / "SHA256SUMS").read_text().splitlines()
-    assert [line.split("  ")[1] for line in lines] == ["ssdiff.zip", "other-8.safetensors"]
-    for digest, name in (line.split("  ") for line in lines):
-        assert hashlib.sha256((tmp_path / "dist" / name).read_bytes()).hexdigest() == digest
+@pytest.fixture
+def with_more(clone):
+    """A clone whose catalogue also tells of weights that are not bundled."""
+    file = clone / "resources" / "weights.json"
+    catalogue = json.loads(file.read_text())
+    more = {"file": "more.safetensors", "bundled": False, "digest": f"sha256:{hashlib.sha256(b'more').hexdigest()}"}
+    file.write_text(json.dumps({**catalogue, "weights": [*catalogue["weights"], more]}))
+    return clone
+
+
+def test_a_release_is_the_zip_the_weights_and_their_digests(with_more, tmp_path):
+    dist = tmp_path / "dist"
+    done = package(dist, "--release", root=with_more)
+    assert done.returncode == 0
+    assert "more.safetensors is not here: weights-1 must hold it already" in done.stderr
+    (dist / "more.safetensors").write_bytes(b"more")
+    assert package(dist, "--release", root=with_more).returncode == 0
+    sums = dict(reversed(line.split("  ")) for line in (dist / "SHA256SUMS").read_text().splitlines())
+    assert list(sums) == ["ssdiff.zip", "general-4.safetensors", "more.safetensors"]
+    assert sums == {name: hashlib.sha256((dist / name).read_bytes()).hexdigest() for name in sums}
+
+
+def test_weights_that_are_not_those_of_the_catalogue_are_not_released(with_more, tmp_path):
+    (tmp_path / "more.safetensors").write_bytes(b"others")
+    done = package(tmp_path, "--release", root=with_more)
+    assert done.returncode == 1
+    assert "publish it under another id" in done.stderr
 
 
 def test_a_zip_that_the_site_would_not_take_is_not_made(clone, tmp_path):
@@ -192,6 +211,7 @@ def installed(zipped, tmp_path_factory):
         file.extractall(plugins)
     kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "QGIS_PLUGINPATH")}
     own = {
+        "HOME": str(profile / "home"),
         "QT_QPA_PLATFORM": "offscreen",
         "QGIS_CUSTOM_CONFIG_PATH": str(profile),
         "XDG_RUNTIME_DIR": str(profile),
@@ -207,10 +227,20 @@ def installed(zipped, tmp_path_factory):
     return plugins / "ssdiff", run
 
 
-def test_an_algorithm_runs_from_a_fresh_install(installed):
+def test_what_computes_is_the_code_of_a_fresh_install(installed):
     folder, run = installed
     done = run("run", "ssdiff:diagnostics", "--json")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)["results"]
     assert results["READY"] is True
-    assert json.loads(results["REPORT"])["folder"] == str(folder / "ssdiff_core")
+    assert Path(json.loads(results["REPORT"])["computes"]["folder"]) == folder / "ssdiff_core"
+
+
+def test_the_sample_is_fused_from_a_fresh_install(installed, tmp_path):
+    _, run = installed
+    pan, ms, _ = sample_files(tmp_path)
+    out = tmp_path / "fused.tif"
+    words = (f"SPECTRAL={ms}", f"PANCHROMATIC={pan}", "EXTENT=400000,400038.4,4499961.6,4500000", f"OUTPUT={out}")
+    done = run("run", "ssdiff:pansharpen", "--json", "--", *words)
+    assert done.returncode == 0, done.stderr
+    assert read(out).shape == (4, 64, 64)

@@ -83,3 +83,8 @@ class Interpolate:
         lms = classical.upsample(block, torch.from_numpy(filled(block.ms, ms_ok, 2)), "cubic").numpy()
         lms[:, ~(pan_ok & block.nearest_on_ms(ms_ok))] = np.nan
         return lms[(slice(None), *block.core.within(block.window))]
+
+    def fuse_with_spread(self, block, progress=None):
+        """As if samples lay apart by a tenth of what they are."""
+        fused = self.fuse(block, progress)
+        return fused, fused / 10

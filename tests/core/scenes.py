@@ -16,7 +16,7 @@ from ssdiff_core.card import Card
 from ssdiff_core.config import VIEWS, Config
 from ssdiff_core.network import SSNet, from_published, load_state, state_of, widened
 from ssdiff_core.statistics import Survey
-from ssdiff_core.weights import Weights
+from ssdiff_core.weights import Weights, save
 from ssdiff_core.window import Window
 
 SAMPLE = Path(__file__).parents[2] / "resources" / "sample" / "eureka.npz"
@@ -35,7 +35,8 @@ def scene_of(pan, ms, ms_at=None, origin=(0, 0), valid=None, ratio=None) -> Bloc
     ratio = ratio or round(pan.shape[0] / ms.shape[1])
     ms_at = ms_at or (origin[0] + (ratio - 1) / 2, origin[1] + (ratio - 1) / 2)
     window = Window(*origin, *pan.shape)
-    return classical.fitted(Block(pan, ms, ms_at, ratio, window, window, valid), (0.3,) * len(ms), "cubic")
+    block = Block(pan, ms, ms_at, ratio, window, window, valid)
+    return classical.fitted(block, (0.3,) * len(ms), "cubic", VIEWS)
 
 
 def smooth_scene(height=150, width=170, bands=4, ratio=4, seed=0, origin=(0, 0)) -> Block:
@@ -92,6 +93,18 @@ def with_views(weights: Weights) -> Weights:
     return Weights(replace(weights.card, arch=arch), net)
 
 
+def tiny_file(folder: Path) -> Path:
+    """A file of the smallest network there is, with a random answer that depends on all that it is shown."""
+    torch.manual_seed(0)
+    net = SSNet(Config(bands=4, tile=16, widths=(32, 32, 32))).eval()
+    for tensor in state_of(net).values():
+        if not tensor.any():  # an untrained network does not look at the noise
+            tensor.normal_(std=0.1)
+    card = Card("tiny", "general", tuple("bgrn"), (0.5,) * 4, net.config, base="mtf-glp-fs", interpolation="cubic")
+    save(folder / "tiny.safetensors", state_of(net), card)
+    return folder / "tiny.safetensors"
+
+
 def surveyed(scene: Block, mtf=None, of_bands=()) -> Block:
     """The scene with what weights on MTF-GLP-FS that look at all views must know of it."""
     survey = Survey("mtf-glp-fs", mtf or scene.stats.mtf, scene.ratio, "cubic", views=VIEWS, groups=tuple(of_bands))
@@ -106,5 +119,6 @@ __all__ = [
     "smooth_scene",
     "stiff_weights",
     "surveyed",
+    "tiny_file",
     "with_views",
 ]

@@ -105,7 +105,7 @@ def test_masked_pixels_have_no_say_in_the_statistics():
 
 def test_a_scene_without_a_valid_pixel_has_harmless_statistics():
     scene = smooth_scene(40, 40)
-    empty = scene_of(scene.pan, np.full_like(scene.ms, np.nan))
+    empty = classical.fitted(replace(scene, ms=np.full_like(scene.ms, np.nan)), (0.3,) * 4)
     nothing = (0.0,) * 5
     assert empty.stats == SceneStats(1.0, nothing, nothing, (0.0,) * 4, (0.3,) * 4, limits=((0.0, 0.0),) * 4)
 

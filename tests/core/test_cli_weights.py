@@ -59,18 +59,20 @@ def test_list_shows_all_there_are_and_where(ssdiff, server):
         **{"general-4": "bundled", "four": "here", "eight": "not here"}
     }
     assert told["home"] == server.url + "/"
+    secret = ssdiff("weights", "list", "--json", SSDIFF_WEIGHTS_URL="https://me:secret@mirror/w").stdout
+    assert json.loads(secret)["home"] == "https://mirror/w/"
     assert [line[0] for line in words] == [entry["id"] for entry in told["weights"]]
 
 
 def test_get_fetches_what_is_missing_and_prints_where_it_is(ssdiff, server, tmp_path, release):
-    server.script = [cut(100_000)]
+    server.script = [cut(102_400)]
     done = ssdiff("weights", "get", "eight", "--progress", "json")
     path = Path(done.stdout.strip())
     assert path.parent == tmp_path / "cache" / "weights"
     assert path.read_bytes() == release[1].read_bytes()
     assert "fetching weights eight, " in done.stderr
     assert json.loads(done.stderr.splitlines()[-1])["progress"] == 1
-    assert server.ranges == [None, "bytes=100000-"]
+    assert server.ranges == [None, "bytes=102400-"]
     lines = ssdiff("weights", "get", "all").stdout.splitlines()
     assert len(lines) == 3
     assert len(server.asked) == 3

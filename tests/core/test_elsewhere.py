@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from files import read, sample_files, write
+from scenes import tiny_file
 
 from ssdiff_core import report, studies
 from ssdiff_core.computing import Here
@@ -21,6 +22,7 @@ from ssdiff_core.remote import Worker
 from ssdiff_core.study import Asked
 
 ROOT = Path(__file__).parents[2]
+WEDGE = "POLYGON ((400000 4500000,400150 4500000,400000 4499850,400000 4500000))"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -77,6 +79,22 @@ def test_files_with_holes_and_an_extent_are_the_same(sample, worker, tmp_path):
     there = fused(pair, tmp_path / "there.tif", Elsewhere(worker, print), **wishes)
     assert (here == 0).any()
     np.testing.assert_array_equal(here, there)
+
+
+def test_an_image_and_its_uncertainty_are_the_same_with_holes_and_cut_out_by_polygons(sample, worker, tmp_path):
+    image = read(sample[0]).copy()
+    image[40:60, 30:90] = 0
+    pan = write(tmp_path / "pan.tif", image, (400_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6), nodata=0)
+    how = {"weights": str(tiny_file(tmp_path)), "mask": WEDGE, "align": "none", "memory": 8, "steps": 2, "samples": 2}
+    computers = {"here": Here(), "there": Elsewhere(worker, print)}
+    made = {}
+    for name, computer in computers.items():
+        apart = tmp_path / f"{name}_apart.tif"
+        made[name] = fused((pan, sample[1]), tmp_path / f"{name}.tif", computer, uncertainty=str(apart), **how)
+        assert np.array_equal(np.isnan(read(apart)), made[name] == 0)
+    assert 0.3 < (made["here"] == 0).mean() < 0.8
+    np.testing.assert_array_equal(made["here"], made["there"])
+    np.testing.assert_array_equal(read(tmp_path / "here_apart.tif"), read(tmp_path / "there_apart.tif"))
 
 
 @pytest.mark.parametrize("reference", [False, True])

@@ -307,7 +307,7 @@ sys.path[:0] = {path!r}
 from files import Interpolate
 from ssdiff_core.blocks import SceneStats
 from ssdiff_core.fuse import fuse
-from ssdiff_core.output import output_for
+from ssdiff_core.output import output_for, spread_beside
 from ssdiff_core.reading import open_scene
 
 class Slow(Interpolate):
@@ -316,14 +316,17 @@ class Slow(Interpolate):
         return super().fuse(block, progress)
 
 scene = open_scene({pan!r}, {ms!r})
-fuse(scene, Slow(), output_for(scene, {out!r}), SceneStats(), {{"method": "exp"}}, resume=True, side=64)
+output = output_for(scene, {out!r})
+apart = {apart!r} and spread_beside(output, {apart!r})
+fuse(scene, Slow(), output, SceneStats(), {{"method": "exp"}}, resume=True, side=64, spread=apart)
 """
 
 
-def test_killed_at_random_moments_it_goes_on_to_the_same_pixels(scene, tmp_path):
-    out = tmp_path / "out.tif"
+@pytest.mark.parametrize("apart", ["", "apart.tif"], ids=["the image", "with its uncertainty"])
+def test_killed_at_random_moments_it_goes_on_to_the_same_pixels(scene, tmp_path, apart):
+    out, apart = tmp_path / "out.tif", apart and tmp_path / apart
     path = [p for p in sys.path if p]
-    code = KILLED.format(path=path, pan=scene.pan.path, ms=scene.ms[0].path, out=str(out))
+    code = KILLED.format(path=path, pan=scene.pan.path, ms=scene.ms[0].path, out=str(out), apart=str(apart))
     run(scene, tmp_path / "straight.tif", side=64)
     straight = read(tmp_path / "straight.tif")
     rng, kills = np.random.default_rng(int.from_bytes(os.urandom(4), "big")), 0
@@ -342,6 +345,9 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_pixels(scene, tmp_path)
     subprocess.run([sys.executable, "-c", code], check=True)
     assert np.array_equal(read(out), straight)
     assert beside(out) == ["out.tif"]
+    if apart:
+        assert read(apart) == pytest.approx(straight / 10, abs=0.06)
+        assert beside(apart) == ["apart.tif"]
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(scene, tmp_path):

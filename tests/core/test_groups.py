@@ -44,6 +44,16 @@ def test_each_band_is_what_its_group_gives(bands):
                 assert np.array_equal(fused[band], alone[place])
 
 
+def test_the_spread_of_each_band_is_what_its_group_gives():
+    scene = smooth_scene(40, 44, bands=3)
+    engine = Engine(stiff_weights(scale="moments"), "cpu", samples=2)
+    mean, spread = Grouped(engine, groups(3, 4)).fuse_with_spread(scene)
+    alone = engine.fuse_with_spread(only(scene, (0, 0, 1, 2)))
+    for got, wanted in zip((mean, spread), alone):
+        assert np.array_equal(got, wanted[[0, 2, 3]])
+    assert (spread > 0).mean() > 0.99
+
+
 MTF = (0.34, 0.32, 0.30, 0.22, 0.27, 0.29)
 
 

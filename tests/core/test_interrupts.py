@@ -93,13 +93,14 @@ PIXELS = 1600 * 1600 * 4 * 2  # bytes
 
 
 def failed(pair, folder, *options):
-    """What a run says that cannot be done; it leaves nothing and does not touch its inputs."""
+    """What a run says last that cannot be done; it leaves nothing and does not touch its inputs."""
     before = [path.read_bytes() for path in pair]
     done = subprocess.run(command(pair, folder / "out.tif", *options), capture_output=True, text=True)
     assert done.returncode == 1
     assert list(folder.iterdir()) == []
     assert [path.read_bytes() for path in pair] == before
-    lines = [line for line in done.stderr.splitlines() if "sensor" not in line]
+    known = "ssdiff: sensor", "ssdiff: the image will"
+    lines = [line for line in done.stderr.splitlines() if not line.startswith(known)]
     assert len(lines) == 1
     return lines[0]
 
@@ -107,6 +108,13 @@ def failed(pair, folder, *options):
 def test_too_little_room_is_told_before_anything_is_done(pair, small_disk):
     said = failed(pair, small_disk(PIXELS // 2), *PLAIN)
     assert "needs about 20.5 MB and 10.2 MB are free there: make room" in said
+
+
+def test_too_little_room_for_an_image_and_its_uncertainty_together_is_told_as_well(pair, small_disk):
+    folder = small_disk(2 * PIXELS)  # each alone would fit
+    said = failed(pair, folder, *PLAIN, "--method", "ssdiff", "--uncertainty", str(folder / "apart.tif"))
+    assert "out.tif with " in said
+    assert "apart.tif needs about 61.4 MB and 41 MB are free there: make room" in said
 
 
 def test_a_disk_that_fills_with_blocks_is_one_sentence(pair, small_disk):

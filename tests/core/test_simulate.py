@@ -18,6 +18,7 @@ PLAIN = {
     "turn": (0, False),
     "crisp": 0.0,
     "shift": (0.0, 0.0),
+    "off": (0.0, 0.0),
     "shifts": np.zeros((4, 2)),
     "noise": (0.0, 0.0),
     "levels": 1e6,
@@ -59,14 +60,34 @@ def test_a_ramp_stays_a_ramp(ratio):
     assert np.abs(ms - np.add.outer(3 * at, at))[8:-8, 8:-8].max() < 1e-2
 
 
-def test_pan_lies_off_by_the_shift_that_was_drawn():
-    ramp = np.broadcast_to(np.add.outer(2 * np.arange(128.0), np.arange(128.0)) / 400, (4, 128, 128))
+@pytest.fixture
+def ramp():
+    """A scene of nothing but a slope of 1/100 a pixel down and 1/200 to the right, under what draws it."""
+    image = np.broadcast_to(np.add.outer(2 * np.arange(128.0), np.arange(128.0)) / 400, (4, 128, 128))
     plain = {**PLAIN, "factor": 2.0, "mix": np.eye(4), "share": np.full(4, 0.25), "truth_mtf": (0.3,) * 4}
-    still = made(ramp, drawn(**plain))
-    moved = made(ramp, drawn(**{**plain, "shift": (0.5, -1.0)}))
+    return lambda **changes: made(image, drawn(**{**plain, **changes}))
+
+
+def test_pan_lies_off_by_the_shift_that_was_drawn(ramp):
+    still, moved = ramp(), ramp(shift=(0.5, -1.0))
     rise = (moved.block.pan - still.block.pan)[8:-8, 8:-8] / 1e6
-    assert np.allclose(rise, (2 * 0.5 - 1.0) * 2 / 400, atol=1e-4)
+    assert np.allclose(rise, 0.5 / 100 - 1.0 / 200, atol=1e-4)
     assert np.allclose(still.block.pan[8:-8, 8:-8], still.truth[0, 8:-8, 8:-8], atol=1e6 * 1e-4)
+
+
+def test_ms_lies_off_by_what_was_drawn_and_the_truth_is_where_pan_is(ramp):
+    still, moved = ramp(), ramp(off=(0.8, -0.4))
+    rise = (moved.block.ms - still.block.ms)[:, 4:-4, 4:-4] / 1e6
+    assert np.allclose(rise, 0.8 / 100 - 0.4 / 200, atol=1e-4)
+    assert np.array_equal(still.block.pan, moved.block.pan)
+    assert np.array_equal(still.truth, moved.truth)
+
+
+def test_a_truth_that_lies_far_off_ms_lies_where_pan_does():
+    draws = [drawn(seed) for seed in range(400)]
+    assert all(max(map(abs, draw.shift)) <= 0.5 for draw in draws)
+    assert 0.15 < np.mean([any(draw.off) for draw in draws]) < 0.35
+    assert max(max(map(abs, draw.off)) for draw in draws) > 0.9
 
 
 def test_a_missing_band_is_made_of_its_neighbours():
@@ -90,7 +111,9 @@ def test_what_is_drawn_follows_from_the_seed_alone():
 @given(seed=st.integers(0, 10**6), side=st.sampled_from([16, 32, 64]))
 def test_any_draw_gives_a_whole_scene(seed, side):
     """Counts are whole, none negative, MS lies under PAN, and truth degraded is MS but for noise."""
-    scene = made(textured(64), drawn(seed, coarsest=64 / side, noise=(0.0, 0.0), saturates=np.inf), seed, side)
+    scene = made(
+        textured(64), drawn(seed, coarsest=64 / side, noise=(0.0, 0.0), off=(0.0, 0.0), saturates=np.inf), seed, side
+    )
     pan, ms = scene.block.pan, scene.block.ms
     assert pan.shape[0] % side == 0
     assert pan.shape[0] > 0

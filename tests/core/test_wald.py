@@ -12,6 +12,7 @@ from test_real_scenes import scene as landsat_scene
 
 from ssdiff_core import sensors, wald
 from ssdiff_core.cli import main
+from ssdiff_core.errors import GeometryError
 from ssdiff_core.pansharpen import Wishes
 from ssdiff_core.reading import open_scene
 from ssdiff_core.simulate import degraded
@@ -119,8 +120,8 @@ def test_a_real_landsat_scene_in_files_of_one_band(name, tmp_path, capsys):
 def test_its_files_are_gone_when_it_ends_or_fails(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     pan, ms, _ = sample_files(tmp_path)
-    with pytest.raises(wald.GeometryError), wald.on_coarser(pan, ms, ("gsa",), Asked(), Wishes(), quiet, quiet):
-        raise wald.GeometryError("of some other reason")
+    with pytest.raises(GeometryError), wald.on_coarser(pan, ms, ("gsa",), Asked(), Wishes(), quiet, quiet):
+        raise GeometryError("of some other reason")
     assert not list(tmp_path.glob("ssdiff-wald-*"))
 
 

@@ -13,16 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scenes import smooth_scene, surveyed, with_views
+from scenes import smooth_scene, surveyed, tiny_file, with_views
 
 from ssdiff_core import weights
 from ssdiff_core.blocks import Block
-from ssdiff_core.child import environment
-from ssdiff_core.config import Config
 from ssdiff_core.engine import Engine
 from ssdiff_core.errors import BlockError, Cancelled, DeviceError, WeightsError, WorkerError
 from ssdiff_core.groups import Grouped, groups
-from ssdiff_core.network import SSNet, state_of
+from ssdiff_core.isolated import environment
+from ssdiff_core.network import state_of
 from ssdiff_core.remote import Asker, RemoteEngine, Worker
 from ssdiff_core.wire import Memory, read_block, write_block
 
@@ -45,18 +44,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """The smallest network there is, with a random answer that depends on all that it is shown."""
-    torch.manual_seed(0)
-    net = SSNet(Config(bands=4, tile=16, widths=(32, 32, 32))).eval()
-    for tensor in state_of(net).values():
-        if not tensor.any():  # an untrained network does not look at the noise
-            tensor.normal_(std=0.1)
-    card = weights.Card(
-        "tiny", "general", tuple("bgrn"), (0.5,) * 4, net.config, base="mtf-glp-fs", interpolation="cubic"
-    )
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    weights.save(path, state_of(net), card)
-    return path
+    return tiny_file(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +113,7 @@ def test_its_pixels_are_those_of_the_engine_in_this_process_to_the_last_bit(work
         assert (there.id, there.sha256) == ("tiny", weights.sha256_of(tiny))
         for block in (smooth_scene(40, 50), smooth_scene(64, 90, origin=(12, 8))):  # the second needs more memory
             assert np.array_equal(there.fuse(block), here.fuse(block))
+            assert np.array_equal(there.fuse_with_spread(block), here.fuse_with_spread(block))
 
 
 def test_masks_number_types_and_views_arrive_as_they_are(worker, tiny):
@@ -445,7 +434,7 @@ def test_another_version_is_one_sentence(tmp_path):
     old = python_that(
         tmp_path / "python", f"sys.path.insert(0, {str(ROOT)!r})\nimport ssdiff_core.wire as w\nw.PROTOCOL = 0"
     )
-    refused(old, "which speaks protocol 0 and not 2: restart the program after an update of SSDiff")
+    refused(old, "which speaks protocol 0 and not 3: restart the program after an update of SSDiff")
 
 
 @posix
@@ -499,8 +488,8 @@ def test_a_block_written_into_memory_is_read_from_it_as_it_was(monkeypatch, tmp_
     memory = Memory.make()
     for side in (20, 400, 30):
         block = smooth_scene(side, side)
-        told = json.loads(json.dumps(write_block(memory, block, np.dtype(np.float32))))
-        read, answer = read_block(memory, told)
+        told = json.loads(json.dumps(write_block(memory, block, [np.dtype(np.float32)])))
+        read, (answer,) = read_block(memory, told)
         assert (read.window, read.core, read.stats, read.ms_at) == (block.window, block.core, block.stats, block.ms_at)
         assert np.array_equal(read.pan, block.pan)
         assert np.array_equal(read.ms, block.ms)

@@ -7,6 +7,7 @@ is needed. Prints the modules; what Qt does not have raises ImportError or Attri
 """
 
 import ast
+import contextlib
 import importlib
 import pkgutil
 import sys
@@ -55,7 +56,7 @@ def stand_in(binding: str) -> None:
     package = importlib.import_module(binding)
     sys.modules["qgis.PyQt"] = package
     for module in pkgutil.iter_modules(package.__path__):
-        if module.name.startswith(("Qt", "sip", "uic")):
+        with contextlib.suppress(ImportError):  # a part of Qt that nothing here may need
             sys.modules[f"qgis.PyQt.{module.name}"] = importlib.import_module(f"{binding}.{module.name}")
     widgets, gui = sys.modules["qgis.PyQt.QtWidgets"], sys.modules["qgis.PyQt.QtGui"]
     for name in MOVED:

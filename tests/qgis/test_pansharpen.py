@@ -10,6 +10,7 @@ from osgeo import gdal, ogr, osr
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
 from files import read, sample_files, write
+from scenes import tiny_file
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +23,12 @@ def run(qgis_process, algorithm, expect=0, **parameters):
     done = qgis_process("run", f"ssdiff:{algorithm}", "--json", "--", *words)
     assert done.returncode == expect, done.stdout + done.stderr
     return json.loads(done.stdout)["results"] if not expect else done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """Weights that are quick."""
+    return tiny_file(tmp_path_factory.mktemp("weights"))
 
 
 def ergas(fused, truth):
@@ -45,6 +52,30 @@ def test_a_layer_is_pansharpened_assessed_and_reported_on(qgis_process, sample, 
     against = run(qgis_process, "assess", INPUT=made["OUTPUT"], REFERENCE=truth)
     assert 0 < against["ERGAS"] < 5
     assert "HQNR" not in against
+
+
+def test_an_image_comes_with_its_uncertainty_if_that_is_wished(qgis_process, sample, tiny, tmp_path):
+    pan, ms, _ = sample
+    how = {"SPECTRAL": ms, "PANCHROMATIC": pan, "WEIGHTS": tiny, "EXTENT": "400030,400070,4499940,4499980 [EPSG:32632]"}
+    made = run(qgis_process, "pansharpen", **how, OUTPUT=tmp_path / "o.tif", UNCERTAINTY=tmp_path / "u.tif")
+    apart, image = gdal.Open(made["UNCERTAINTY"]), gdal.Open(made["OUTPUT"])
+    assert (apart.RasterCount, apart.GetGeoTransform()) == (4, image.GetGeoTransform())
+    assert apart.ReadAsArray().min() > 0
+    assert (image.GetMetadata()["SSDIFF_STEPS"], image.GetMetadata()["SSDIFF_SAMPLES"]) == ("4", "8")
+    alone = run(qgis_process, "pansharpen", **how, OUTPUT=tmp_path / "alone.tif")
+    assert "UNCERTAINTY" not in alone
+    assert gdal.Open(alone["OUTPUT"]).GetMetadata()["SSDIFF_SAMPLES"] == "1"
+    files = {"OUTPUT": tmp_path / "x.tif", "UNCERTAINTY": tmp_path / "y.tif"}
+    said = run(qgis_process, "pansharpen", 1, **how, **files, SAMPLES=1)
+    assert "one sample alone has no uncertainty" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone.tif", "o.tif", "u.tif"]
+
+
+def test_models_may_go_on_with_the_uncertainty_of_the_network_and_of_nothing_else(qgis_process):
+    for algorithm, has in (("pansharpen", True), ("pansharpenclassical", False)):
+        told = json.loads(qgis_process("help", f"ssdiff:{algorithm}", "--json").stdout)
+        assert ("UNCERTAINTY" in told["parameters"]) is has
+        assert ("UNCERTAINTY" in told["outputs"]) is has
 
 
 def test_extent_bands_mask_and_creation_options_do_what_they_say(qgis_process, sample, tmp_path):
@@ -87,6 +118,22 @@ def test_a_shift_is_measured(qgis_process, sample, tmp_path):
     assert len(json.loads(found["REPORT"])["bands"]) == 4
 
 
+def test_scripts_run_it_as_any_other_algorithm(qgis_process, sample):
+    """Python's processing.run calls what qgis_process does not."""
+    code = """
+import processing
+from processing.core.Processing import Processing
+Processing.initialize()
+from ssdiff.ssdiff_qgis.provider import Provider
+provider = Provider()
+QgsApplication.processingRegistry().addProvider(provider)
+print(json.dumps(processing.run("ssdiff:align", {"PANCHROMATIC": sys.argv[1], "SPECTRAL": sys.argv[2]})))
+"""
+    done = qgis_process.python(code, *sample[:2])
+    assert done.returncode == 0, done.stderr
+    assert abs(json.loads(done.stdout)["COLS"]) < 0.3
+
+
 WEDGE = "POLYGON ((400020 4499980,400060 4499980,400020 4499950,400020 4499980))"
 LAYER = """
 from qgis.core import *
@@ -99,7 +146,7 @@ plugin.initProcessing()
 """
 
 
-def test_the_layer_that_is_loaded_looks_like_ms_and_tells_how_it_was_made(qgis_process, sample, tmp_path):
+def test_the_layers_that_are_loaded_have_their_looks_and_tell_how_they_were_made(qgis_process, sample, tiny):
     code = (
         LAYER
         + """
@@ -117,9 +164,10 @@ project.addMapLayer(ms)
 context = QgsProcessingContext(); context.setProject(project)
 feedback = QgsProcessingFeedback()
 algorithm = QgsApplication.processingRegistry().createAlgorithmById("ssdiff:pansharpen")
-output = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project)
+output, apart = (QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project) for _ in range(2))
 results = {}
-wanted = {"SPECTRAL": ms, "PANCHROMATIC": sys.argv[2], "OUTPUT": output}
+wanted = {"SPECTRAL": ms, "PANCHROMATIC": sys.argv[2], "OUTPUT": output, "UNCERTAINTY": apart, "WEIGHTS": sys.argv[3],
+          "STEPS": 1, "SAMPLES": 2}
 task = QgsProcessingAlgRunnerTask(algorithm, wanted, context, feedback)
 task.executed.connect(lambda ok, found: (results.update(found, ok=ok), app.quit()))
 QgsApplication.taskManager().addTask(task)
@@ -127,24 +175,40 @@ app.exec()
 assert results["ok"], feedback.textLog()
 from processing.gui.Postprocessing import handleAlgorithmResults
 handleAlgorithmResults(algorithm, context, feedback)
-(fused,) = [layer for layer in project.mapLayers().values() if layer.id() != ms.id()]
-renderer = fused.renderer()
+layers = {layer.name(): layer for layer in project.mapLayers().values()}
+fused, apart = layers["some ms pansharpened"], layers["some ms uncertainty"]
+renderer, colours = fused.renderer(), apart.renderer()
 red = renderer.redContrastEnhancement()
+ramp = colours.shader().rasterShaderFunction()
+known = apart.dataProvider().bandStatistics(1, QgsRasterBandStats.All)
 print(json.dumps({
-    "name": fused.name(), "bands": [renderer.redBand(), renderer.greenBand(), renderer.blueBand()],
+    "layers": sorted(layers), "apart": {
+        "band": colours.band(), "type": colours.type(), "from": colours.classificationMin(),
+        "to": colours.classificationMax(), "most": min(known.mean + 2 * known.stdDev, known.maximumValue),
+        "colours": [item.color.name() for item in ramp.colorRampItemList()],
+        "at": [item.value for item in ramp.colorRampItemList()],
+        "history": apart.metadata().history()},
+    "bands": [renderer.redBand(), renderer.greenBand(), renderer.blueBand()],
     "limits": [red.minimumValue(), red.maximumValue()], "history": fused.metadata().history(),
     "size": [fused.width(), fused.height()]}))
 """
     )
     done = qgis_process.python(
-        code, sample[1], sample[0], PYTHONPATH=f"{qgis_process.plugins}:/usr/share/qgis/python/plugins"
+        code, sample[1], sample[0], tiny, PYTHONPATH=f"{qgis_process.plugins}:/usr/share/qgis/python/plugins"
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["name"] == "some ms pansharpened"
+    assert found["layers"] == ["some ms", "some ms pansharpened", "some ms uncertainty"]
     assert (found["bands"], found["limits"]) == ([4, 3, 2], [40, 400])
     assert found["size"] == [256, 256]
-    assert any(line.startswith("weights: general-4") for line in found["history"])
+    assert any(line.startswith("weights: tiny") for line in found["history"])
+    apart = found["apart"]
+    assert (apart["band"], apart["type"], apart["from"]) == (1, "singlebandpseudocolor", 0)
+    assert apart["to"] == pytest.approx(apart["most"])
+    assert apart["to"] > 0
+    assert apart["colours"] == ["#440154", "#3b528b", "#21918c", "#5ec962", "#fde725"]
+    assert apart["at"] == pytest.approx([apart["to"] * part / 4 for part in range(5)])
+    assert any(line.startswith("samples: 2") for line in apart["history"])
 
 
 def test_what_cannot_work_is_one_sentence(qgis_process, sample, tmp_path):
@@ -155,3 +219,25 @@ def test_what_cannot_work_is_one_sentence(qgis_process, sample, tmp_path):
     far = {**inputs, "EXTENT": "0,10,0,10 [EPSG:32632]"}
     assert "does not touch PAN" in run(qgis_process, "pansharpen", 1, **far)
     assert not list(tmp_path.iterdir())
+
+
+def test_without_a_python_that_computes_it_says_what_to_do(torchless, qgis_process, sample, tmp_path):
+    words = [f"SPECTRAL={sample[1]}", f"PANCHROMATIC={sample[0]}", f"OUTPUT={tmp_path / 'out.tif'}"]
+    done = qgis_process("run", "ssdiff:pansharpen", "--", *words, SSDIFF_PYTHON="")
+    assert done.returncode
+    assert 'run the algorithm "Install runtime"' in done.stdout + done.stderr
+
+
+def test_a_setting_that_makes_no_sense_is_one_sentence(qgis_process, sample, tmp_path):
+    words = [f"SPECTRAL={sample[1]}", f"PANCHROMATIC={sample[0]}", f"OUTPUT={tmp_path / 'out.tif'}"]
+    done = qgis_process("run", "ssdiff:pansharpen", "--", *words, SSDIFF_MEMORY="lots")
+    assert done.returncode
+    assert "The memory 'lots' is no number of MB" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_report_is_of_the_bands_that_were_fused(qgis_process, sample, tmp_path):
+    inputs = {"SPECTRAL": sample[1], "PANCHROMATIC": sample[0], "METHOD": "gsa", "BANDS": "4;2"}
+    out, page = tmp_path / "out.tif", tmp_path / "report.html"
+    run(qgis_process, "pansharpenclassical", **inputs, OUTPUT=out, REPORT=page)
+    assert page.stat().st_size > 10_000

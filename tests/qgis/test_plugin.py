@@ -2,36 +2,64 @@
 
 import json
 import sys
+import venv
+
+
+def diagnosed(outputs, **extra):
+    found = outputs("diagnostics", **extra)
+    return found, json.loads(found["REPORT"])
 
 
 def test_qgis_lists_the_provider(qgis_process):
     listed = json.loads(qgis_process("list", "--json").stdout)
-    assert "diagnostics" in {name.split(":")[1] for name in listed["providers"]["ssdiff"]["algorithms"]}
+    names = {name.split(":")[1] for name in listed["providers"]["ssdiff"]["algorithms"]}
+    assert {"diagnostics", "installruntime"} <= names
 
 
-def test_diagnostics_tell_of_the_python_that_computes(qgis_process):
-    done = qgis_process("run", "ssdiff:diagnostics", "--json")
-    assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout)["results"]
-    assert results["READY"] is True
-    report = json.loads(results["REPORT"])
-    assert report["executable"] == sys.executable
-    assert report["devices"]["cpu"]["works"]
+def test_diagnostics_tell_of_the_python_that_computes_and_why(outputs):
+    found, report = diagnosed(outputs)
+    assert found["READY"] is True
+    assert found["DEVICES"].endswith("cpu")
+    assert report["computes"]["executable"] == report["python"] == sys.executable
+    assert report["why"] == "named by the environment variable SSDIFF_PYTHON"
+    assert report["computes"]["devices"]["cpu"]["works"]
 
 
-def test_diagnostics_without_torch_say_so_and_do_not_fail(qgis_process, tmp_path):
-    import venv
-
+def test_diagnostics_without_torch_say_so_and_do_not_fail(outputs, tmp_path):
     venv.create(tmp_path / "bare", with_pip=False, symlinks=True)
-    done = qgis_process("run", "ssdiff:diagnostics", "--json", SSDIFF_PYTHON=str(tmp_path / "bare" / "bin" / "python"))
-    results = json.loads(done.stdout)["results"]
-    assert results["READY"] is False
-    report = json.loads(results["REPORT"])
-    assert report["packages"]["torch"] is None
-    assert "No module named" in report["devices"]["cpu"]["reason"]
+    python = str(tmp_path / "bare" / "bin" / "python")
+    found, report = diagnosed(outputs, SSDIFF_PYTHON=python)
+    assert found["READY"] is False
+    assert "cannot import torch, numpy, safetensors" in report["problem"]
+    assert "No module named" in report["computes"]["devices"]["cpu"]["reason"]
 
 
-def test_an_interpreter_that_is_not_there_is_one_clear_sentence(qgis_process):
-    done = qgis_process("run", "ssdiff:diagnostics", SSDIFF_PYTHON="/nowhere/python")
-    assert done.returncode != 0
-    assert "The Python interpreter /nowhere/python cannot be started" in done.stdout + done.stderr
+def test_diagnostics_where_nothing_is_installed_say_what_to_do(torchless, outputs):
+    found, report = diagnosed(outputs, SSDIFF_PYTHON="")
+    assert (found["READY"], found["DEVICES"], report["python"]) == (False, "", None)
+    assert 'run the algorithm "Install runtime"' in report["problem"]
+    assert "torch" in report["qgis_python"]["lacking"]
+
+
+def test_an_interpreter_that_is_not_there_is_one_clear_sentence(outputs):
+    found, report = diagnosed(outputs, SSDIFF_PYTHON="/nowhere/python")
+    assert found["READY"] is False
+    assert "the Python interpreter /nowhere/python cannot be started" in report["problem"]
+
+
+def test_the_log_is_a_report_for_an_issue_without_passwords_and_homes(qgis_process, environ):
+    done = qgis_process(
+        "run", "ssdiff:diagnostics", SSDIFF_WEIGHTS_URL="https://me:s3cret@example.org/w", SSDIFF_DEVICE="gpu"
+    )
+    assert done.returncode == 0
+    for line in (
+        "### SSDiff diagnostics",
+        "- **Ready**",
+        "- weights_url: example.org/w",
+        "#### Made by Install runtime",
+    ):
+        assert line in done.stdout
+    assert "The device 'gpu' is none of auto, cpu, cuda" in done.stdout
+    assert "s3cret" not in done.stdout
+    assert environ["HOME"] not in done.stdout
+    assert "- cache: ~/cache" in done.stdout

@@ -1,0 +1,158 @@
+"""What the spread of a network's samples says about its errors: the tables of docs/study.md.
+
+    python scripts/study_spread.py PACK.npz
+
+PACK is imagery as scripts/pack_imagery.py packs it. Scenes with a known truth are made up of the places that the
+weights were never trained on. Each figure is one of one band of one scene, and then the mean of all: else bright bands
+would say the most. Beside the spread stands the detail in PAN, which anybody can see without a network.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssdiff_core import classical, imagery, sensors, simulate, weights
+from ssdiff_core.engine import Engine
+from ssdiff_core.training import Place
+
+WEIGHTS = Path(__file__).parents[1] / "resources" / "weights" / "general-4.safetensors"
+SENSORS = ("qb", "gf2", "ge1", "pleiades", "spot67")
+LEAST = 128
+"PAN pixels along a side of a scene"
+SQUARE = 8
+"PAN pixels along a side of the squares that errors are averaged over"
+
+
+# --- scenes ----------------------------------------------------------------------------------------------------------
+
+
+def scenes(places: list[Place], used: weights.Weights, each: int) -> Iterator[simulate.Scene]:
+    """So many of each place that is new to the weights, with what they must know of it."""
+    strange = [place for place in places if place.name not in used.card.training["places"]]
+    for number, (place, k) in enumerate((place, k) for place in strange for k in range(each)):
+        rng = np.random.default_rng([0, number])
+        picture = place.pictures[k * len(place.pictures) // each]
+        sensor = sensors.get(SENSORS[number % len(SENSORS)], len(used.card.bands))
+        coarsest = min(picture.image.shape[1:]) / LEAST
+        drawn = simulate.draw(sensor, picture.wavelengths, place.soft, coarsest, rng)
+        (scene,) = simulate.make([picture], drawn, used.card.ratio, rng)
+        block = classical.fitted(scene.block, drawn.believed_mtf, used.card.interpolation)
+        yield simulate.Scene(scene.truth, block)
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def squares(image: np.ndarray, side: int = SQUARE) -> np.ndarray:
+    """Means over squares; what is left over at the ends is left out."""
+    h, w = (n // side for n in image.shape)
+    return image[: h * side, : w * side].reshape(h, side, w, side).mean((1, 3))
+
+
+def likeness(one: np.ndarray, other: np.ndarray) -> float:
+    """Rank correlation."""
+    return float(np.corrcoef(*(np.argsort(np.argsort(image, axis=None)) for image in (one, other)))[0, 1])
+
+
+def detail(scene: simulate.Scene) -> np.ndarray:
+    """How far PAN lies from what it is over an MS sample."""
+    ratio = round(scene.block.ratio)
+    return np.abs(scene.block.pan - np.kron(squares(scene.block.pan, ratio), np.ones((ratio, ratio))))
+
+
+def told(guess: np.ndarray, error: np.ndarray) -> tuple[float, float]:
+    """How well a guess ranks errors: by pixel, and by square."""
+    return likeness(guess, error), likeness(squares(guess), squares(error))
+
+
+def deciles(spread: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """(2, 10) mean spread and mean error of the tenth of the pixels with the least spread, and so on."""
+    parts = np.array_split(np.argsort(spread, axis=None), 10)
+    return np.array([[image.ravel()[part].mean() for part in parts] for image in (spread, error)]) / error.mean()
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one band of one scene."""
+
+    worse: float
+    "mean error, as a share of that of one sample of as many steps as the weights were made for"
+    apart: float
+    "mean spread, as a share of the mean error"
+    by_spread: tuple[float, float]
+    by_detail: tuple[float, float]
+    tenths: np.ndarray
+
+
+def study(scene: simulate.Scene, usual: np.ndarray, engine: Engine) -> list[Figures]:
+    fused, spread = engine.fuse_with_spread(scene.block)
+    errors, look = np.abs(fused - scene.truth), detail(scene)
+    return [
+        Figures(
+            error.mean() / before.mean(),
+            width.mean() / error.mean(),
+            told(width, error),
+            told(look, error),
+            deciles(width, error),
+        )
+        for error, width, before in zip(errors, spread, np.abs(usual - scene.truth))
+    ]
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def row(*cells) -> None:
+    print("|", " | ".join(map(str, cells)), "|", flush=True)
+
+
+def header(*cells) -> None:
+    row(*cells)
+    print("|" + "---|" * len(cells))
+
+
+def mean_and_range(values: list[float]) -> str:
+    """With what nine of ten lie between."""
+    return "{:.2f} ({:.2f} to {:.2f})".format(np.mean(values), *np.quantile(values, (0.05, 0.95)))
+
+
+def row_of(name: str, found: list[Figures]) -> None:
+    """One of the first table."""
+    ranks = [mean_and_range([one.by_spread[k] for one in found]) for k in (0, 1)]
+    row(name, *(mean_and_range([getattr(one, key) for one in found]) for key in ("worse", "apart")), *ranks)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pack", type=Path, nargs="+")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS)
+    parser.add_argument("--each", type=int, default=2, help="scenes of each place")
+    parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4, 10])
+    parser.add_argument("--samples", type=int, default=8)
+    args = parser.parse_args()
+    used = weights.load(args.weights)
+    made = list(scenes(imagery.load(args.pack), used, args.each))
+    usual = [Engine(used).fuse(scene.block) for scene in made]
+    found = {}
+    print(f"{len(made)} scenes, {sum(scene.block.pan.size for scene in made):,} pixels, {args.samples} samples\n")
+    header("steps", "error", "spread", "rank correlation by pixel", f"by squares of {SQUARE} x {SQUARE}")
+    for steps in args.steps:
+        engine = Engine(used, steps=steps, samples=args.samples)
+        found[steps] = [one for scene, image in zip(made, usual) for one in study(scene, image, engine)]
+        row_of(str(steps), found[steps])
+    by_detail = [one.by_detail for one in found[steps]]
+    row("PAN's detail", "", "", *(mean_and_range([one[k] for one in by_detail]) for k in (0, 1)))
+    print()
+    header("tenth of the pixels", *range(1, 11))
+    for steps, figures in found.items():
+        for name, values in zip(("spread", "error"), np.mean([one.tenths for one in figures], 0)):
+            row(f"{steps} steps: {name}", *(f"{value:.2f}" for value in values))
+
+
+if __name__ == "__main__":
+    main()

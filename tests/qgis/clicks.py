@@ -1,0 +1,239 @@
+"""Clicks through the panel and the dialog; run inside QGIS by test_window.py."""
+
+import os
+import time
+
+import numpy as np
+from inside import add, click, computing, dialog, drag, iface, picture, play, torch_is_here, wait
+from qgis.core import QgsApplication, QgsProject, QgsRectangle
+from qgis.gui import QgsGui
+from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QAction, QDockWidget, QToolButton
+from qgis.utils import plugins, reloadPlugin, unloadPlugin
+
+FOLDER = os.environ["SCENES"]
+PROJECT = QgsProject.instance()
+
+
+def dock():
+    return plugins["ssdiff"].interface._dock
+
+
+def ours() -> dict[str, int]:
+    """How much of the plugin is in QGIS."""
+    QTest.qWait(100)
+    window = iface.mainWindow()
+    menus = [action.menu() for action in iface.rasterMenu().actions() if action.text() == "SSDiff"]
+    return {
+        "entries": sum(len(menu.actions()) for menu in menus),
+        "buttons": len(window.findChildren(QToolButton, "ssdiffButton")),
+        "actions": len(window.findChildren(QAction, "ssdiffPanel")),
+        "docks": len(window.findChildren(QDockWidget, "SSDiffDock")),
+        "providers": sum(one.id() == "ssdiff" for one in QgsApplication.processingRegistry().providers()),
+    }
+
+
+class Pulse:
+    """The longest time that the window has not answered."""
+
+    def __init__(self):
+        self.longest, self._last, self._timer = 0.0, time.monotonic(), QTimer(interval=10)
+        self._timer.timeout.connect(self._beat)
+        self._timer.start()
+
+    def _beat(self):
+        now = time.monotonic()
+        self.longest, self._last = max(self.longest, now - self._last), now
+
+
+def show(*box):
+    iface.mapCanvas().setExtent(QgsRectangle(*box))
+    QTest.qWait(100)
+
+
+def detail(swipe, divider: float) -> float:
+    """How much neighbouring pixels differ in one of the pictures."""
+    swipe.divider = divider
+    image = swipe.grab().toImage()
+    image = image.convertToFormat(image.Format.Format_Grayscale8)
+    bits = image.constBits()
+    bits.setsize(image.sizeInBytes())
+    grey = np.frombuffer(bits, np.uint8).reshape(image.height(), image.bytesPerLine())[60:-20, 20:-20].astype(float)
+    return float(np.abs(np.diff(grey)).mean())
+
+
+def empty_panel() -> dict:
+    made_before = dock() is not None
+    click(iface.mainWindow().findChild(QToolButton, "ssdiffButton"))
+    wait(lambda: dock() and dock().isVisible(), 20)
+    picture("empty")
+    return {"made before": made_before, "says": dock().fit.text, "preview": dock().start.isEnabled()}
+
+
+def layers_chosen() -> dict:
+    d = dock()
+    add(f"{FOLDER}/pan.tif", "town PAN")
+    alone = d.fit.text
+    add(f"{FOLDER}/elsewhere.tif", "elsewhere MS")
+    add(f"{FOLDER}/ms.tif", "town MS", (3, 2, 1))
+    QTest.qWait(100)
+    guessed = [d.pan.currentLayer().name(), d.ms.currentLayer().name()]
+    QTest.keyClicks(d.ms, "e")
+    QTest.qWait(100)
+    far = d.fit.text, d.start.isEnabled()
+    QTest.keyClick(d.ms, Qt.Key.Key_Down)
+    QTest.qWait(100)
+    show(0, 0, 100, 100)
+    away = d.fit.text
+    d.fit.linkActivated.emit("zoom")
+    QTest.qWait(100)
+    back = d.fit.text
+    show(400_000, 4_499_900, 400_060, 4_499_960)
+    return {"alone": alone, "guessed": guessed, "far": far, "away": away, "back": back, "ready": d.start.isEnabled()}
+
+
+def previewed() -> dict:
+    d, pulse, began = dock(), Pulse(), time.monotonic()
+    click(d.start)
+    wait(lambda: d.progress.value() > 0, 30)
+    during = {"at work": len(computing()), "framed": d._frame.numberOfVertices() > 3, "choices": d.pan.isEnabled()}
+    picture("running")
+    wait(lambda: not d.preview.runs)
+    took, swipe = time.monotonic() - began, d.compare.swipe
+    wait(lambda: swipe.complete, 20)
+    details = {}
+    for index in range(d.compare.left.count()):
+        d.compare.left.setCurrentIndex(index)
+        QTest.qWait(500)
+        details[d.compare.left.currentText()] = detail(swipe, 1.0)
+    details["SSDiff"] = detail(swipe, 0.0)
+    d.compare.left.setCurrentIndex(0)
+    QTest.qWait(300)
+    half, height = swipe.width() / 2, swipe.height() / 2
+    swipe.divider = 0.5
+    drag(swipe, (half, height), (half - 30, height), (half / 2, height))
+    picture("preview")
+    top = PROJECT.layerTreeRoot().layerOrder()[0]
+    return {
+        **during,
+        "says": d.state.text,
+        "unanswered": pulse.longest / took,
+        "details": details,
+        "divider": swipe.divider,
+        "top": top.name(),
+        "temporary": top.isTemporary(),
+        "framed after": d._frame.numberOfVertices() > 3,
+        "still chosen": [d.pan.currentLayer().name(), d.ms.currentLayer().name()],
+    }
+
+
+def whole_layer() -> dict:
+    d = dock()
+    click(d.run)
+    opened = dialog("Pansharpen")
+    picture("dialog")
+    given = {name: opened.createProcessingParameters()[name] for name in ("PANCHROMATIC", "SPECTRAL", "WEIGHTS")}
+    known = set(PROJECT.mapLayers())
+    click(opened.runButton())
+    wait(lambda: set(PROJECT.mapLayers()) - known)
+    (made,) = set(PROJECT.mapLayers()) - known
+    wait(lambda: opened.cancelButton().isEnabled() is False, 20)
+    opened.close()
+    QTest.qWait(100)
+    layer = PROJECT.mapLayer(made)
+    click(d.assess)
+    assessing = dialog("Assess")
+    asked = assessing.createProcessingParameters()["INPUT"]
+    assessing.close()
+    return {
+        "given": [PROJECT.mapLayer(given["PANCHROMATIC"]).name(), PROJECT.mapLayer(given["SPECTRAL"]).name()],
+        "weights": given["WEIGHTS"],
+        "name": layer.name(),
+        "size": [layer.width(), layer.height()],
+        "bands": [layer.renderer().redBand(), layer.renderer().greenBand(), layer.renderer().blueBand()],
+        "assessed": PROJECT.mapLayer(asked).name(),
+        "history": history(),
+    }
+
+
+def history() -> int:
+    """Runs that Processing's history tells of."""
+    if hasattr(QgsGui, "historyProviderRegistry"):
+        entries = [entry.entry for entry in QgsGui.historyProviderRegistry().queryEntries()]
+    else:
+        from processing.core.ProcessingLog import ProcessingLog
+
+        entries = [entry.text for entry in ProcessingLog.getLogEntries()]
+    return sum("ssdiff:pansharpen" in str(entry) for entry in entries)
+
+
+def no_runtime() -> dict:
+    """As if nobody had named a Python, when the panel is opened again."""
+    d, panel = dock(), plugins["ssdiff"].interface.panel
+    python = os.environ.pop("SSDIFF_PYTHON")
+    before = d.install.isVisible()
+    for _ in range(2):
+        panel.trigger()
+        QTest.qWait(100)
+    picture("missing")
+    seen = {"before": before, "says": d.missing.text, "button": d.install.isVisible(), "preview": d.start.isEnabled()}
+    if d.install.isVisible():
+        click(d.install)
+        dialog("Install runtime").close()
+    os.environ["SSDIFF_PYTHON"] = python
+    for _ in range(2):
+        panel.trigger()
+        QTest.qWait(100)
+    return {**seen, "after": d.missing.text, "preview again": d.start.isEnabled()}
+
+
+def cancelled() -> dict:
+    d = dock()
+    for name in ("pan", "ms"):
+        layer = add(f"{FOLDER}/large_{name}.tif", f"large {name}")
+        getattr(d, name).setLayer(layer)
+    show(400_000, 4_499_600, 400_400, 4_500_000)
+    limited = d.fit.text
+    click(d.start)
+    wait(lambda: d.progress.value() > 5)
+    at_work = computing()
+    click(d.cancel)
+    said = d.state.text
+    wait(lambda: not computing(), 20, "for the process to end")
+    click(d.run)
+    opened = dialog("Pansharpen")
+    click(opened.runButton())
+    wait(computing)
+    QTest.qWait(1000)
+    click(opened.cancelButton())
+    wait(lambda: not computing(), 20, "for the process to end")
+    opened.close()
+    return {"limited": limited, "at work": len(at_work), "says": said, "preview": d.start.isEnabled()}
+
+
+def reloaded() -> dict:
+    before = ours()
+    assert reloadPlugin("ssdiff")
+    after = ours()
+    plugins["ssdiff"].interface.panel.trigger()
+    QTest.qWait(200)
+    again = ours(), dock().fit.text
+    click(dock().start)
+    QTest.qWait(200)
+    unloadPlugin("ssdiff")
+    return {"before": before, "after": after, "again": again, "unloaded": ours(), "torch": torch_is_here()}
+
+
+def scene() -> dict:
+    iface.mainWindow().resize(1400, 900)
+    steps = empty_panel, layers_chosen, previewed, whole_layer, no_runtime, cancelled, reloaded
+    told = {}
+    for step in steps:
+        began = time.monotonic()
+        told[step.__name__] = step()
+        told[step.__name__]["seconds"] = round(time.monotonic() - began, 1)
+    return told
+
+
+play(scene)
