@@ -161,7 +161,7 @@ class Keeper:
         before = trainer.source.before
         scores = {"held out": {"before": before, "after": {name: found[name] for name in before}}}
         card = replace(card, scores=scores, steps=self.base.card.steps if self.base else 1)
-        weights.save(self.job.working, {name: tensor.half() for name, tensor in trainer.ema.items()}, card)
+        weights.save(self.job.working, trainer.ema, card)
 
     def _told(self, trainer: Trainer) -> dict:
         cuda = trainer.device.type == "cuda"
