@@ -93,7 +93,7 @@ def adapt(
         told = computer.adapt(scenes, job, say, reporter(0))
     except (KeyboardInterrupt, Cancelled) as end:
         raise type(end)(farewell(job, out)) from None
-    return finished(told, job, out, base, say)
+    return finished(told, job, out, say)
 
 
 # --- where it goes ---------------------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def place_of(out: str, name: str = "") -> tuple[Path, str]:
     return path, name
 
 
-def finished(told: dict, job: Job, out: Path, base: Path | None, say: Say) -> Adapted:
+def finished(told: dict, job: Job, out: Path, say: Say) -> Adapted:
     """The working file becomes OUT, if there is one."""
     working, before = Path(job.working), told["before"]
     if job.checkpoint:
@@ -122,7 +122,8 @@ def finished(told: dict, job: Job, out: Path, base: Path | None, say: Say) -> Ad
         after = read_card(out).scores["held out"]["after"]
         say(f"held out, {compared(before, after)}: {out}")
         return Adapted(job.id, out, before, after)
-    kept = read_card(base).id if base else ""
+    card = read_card(job.base)
+    kept = card.id if card.ratio == job.ratio else ""
     say(
         f"adapting has not helped here (held out, {compared(before, told['best'])} at best): nothing was written, "
         f"{f'weights {kept} are' if kept else 'the classical method mtf-glp-fs is'} as good as it gets"
@@ -174,17 +175,13 @@ def opened_as(pan, ms, wishes: Wishes, say: Say) -> tuple[Scene, sensors.Sensor]
     return aligned(scene, wishes.align, say), sensor
 
 
-def base_for(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, fetch: Fetch, say: Say) -> Path | None:
-    """The weights to begin with; None if there are none."""
+def base_for(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, fetch: Fetch, say: Say) -> Path:
+    """The weights to begin with; those for another ratio if none are for this one."""
     bands, ratio = len(scene.ms), scene.placement.ratio
     if not any(suits(ratio, whole) for whole in RATIOS):
         raise ConfigError(f"PAN is {ratio:.3g} times finer than MS; weights can be learnt for 2 and 4")
-    there = {entry.ratio for entry in catalogue.known()}
-    begun = next((near for near in sorted(there, key=lambda whole: abs(whole - ratio))), None)
-    if wishes.base == "auto" and not begun:
-        say("there are no weights to begin with: a network begins with what mtf-glp-fs answers")
-        return None
-    path = catalogue.find(wishes.base, sensor.id, bands, begun, fetch, say)
+    nearest = min((entry.ratio for entry in catalogue.known()), key=lambda whole: abs(whole - ratio))
+    path = catalogue.find(wishes.base, sensor.id, bands, nearest, fetch, say)
     card = read_card(path)
     if not card.suits(ratio):
         say(
@@ -195,18 +192,18 @@ def base_for(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, fetch: Fetch,
 
 
 def job_for(
-    name: str, out: Path, scenes: Sequence[Scene], sensor: sensors.Sensor, base: Path | None, wishes: Wishes, say: Say
+    name: str, out: Path, scenes: Sequence[Scene], sensor: sensors.Sensor, base: Path, wishes: Wishes, say: Say
 ) -> Job:
-    card = read_card(base) if base else None
-    mode = wishes.mode if card else "scratch"
+    card, ratio = read_card(base), scenes[0].placement.ratio
+    suited = card.suits(ratio)
     told = {"scenes": [Path(scene.pan.path).name for scene in scenes], "align": wishes.align}
     job = Job(
         id=name,
         sensor=sensor,
-        ratio=card.ratio if card else round(scenes[0].placement.ratio),
-        base=str(base.resolve()) if base else "",
-        groups=groups_of(card, sensor) if card else (),
-        mode=mode,
+        ratio=card.ratio if suited else round(ratio),
+        base=str(base.resolve()),
+        groups=groups_of(card, sensor),
+        mode="full" if wishes.mode == "lbaf" and not suited else wishes.mode,  # another ratio is more than a branch
         minutes=wishes.minutes,
         steps=wishes.steps,
         device=wishes.device,
@@ -226,5 +223,5 @@ def groups_of(card: Card, sensor: sensors.Sensor) -> tuple[tuple[int, ...], ...]
 def key_of(job: Job, scenes: Sequence[Scene]) -> str:
     """What must be the same for a checkpoint to be worth anything."""
     paths = sorted({band.path for scene in scenes for band in (scene.pan, *scene.ms)})
-    parts = (job, scenes, [(path, age(path)) for path in paths], sha256_of(job.base) if job.base else "")
+    parts = (job, scenes, [(path, age(path)) for path in paths], sha256_of(job.base))
     return hashlib.sha256(repr(parts).encode()).hexdigest()

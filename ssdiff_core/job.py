@@ -19,7 +19,7 @@ class Job:
     ratio: int = 4
     "of the network"
     base: str = ""
-    "the file of the weights to begin with and to better; none: a network that answers the classical base"
+    "the file of the weights to begin with, and to better if they are for the same ratio"
     groups: tuple[tuple[int, ...], ...] = ()
     "in which the base takes the bands, if it takes fewer"
     mode: str = "lbaf"
