@@ -60,6 +60,8 @@ class Adapted:
 
     id: str
     "of the best weights for these scenes: the new ones, or the base; empty: no weights, but a classical method"
+    use: str
+    "what pansharpening finds them by: their id, or their file where no id leads to it"
     path: Path | None
     "where the new ones lie; None: there are none"
     before: dict[str, float]
@@ -121,13 +123,13 @@ def finished(told: dict, job: Job, out: Path, base: Path | None, say: Say) -> Ad
         working.replace(out)
         after = read_card(out).scores["held out"]["after"]
         say(f"held out, {compared(before, after)}: {out}")
-        return Adapted(job.id, out, before, after)
+        return Adapted(job.id, catalogue.called(out), out, before, after)
     kept = read_card(base).id if base else ""
     say(
         f"adapting has not helped here (held out, {compared(before, told['best'])} at best): nothing was written, "
         f"{f'weights {kept} are' if kept else 'the classical method mtf-glp-fs is'} as good as it gets"
     )
-    return Adapted(kept, None, before, before)
+    return Adapted(kept, catalogue.called(base) if base else "", None, before, before)
 
 
 def compared(before: dict[str, float], after: dict[str, float]) -> str:
