@@ -60,6 +60,8 @@ class Adapted:
 
     id: str
     "of the best weights for these scenes: the new ones, or the base; empty: no weights, but a classical method"
+    use: str
+    "what pansharpening finds them by: their id, or their file where no id leads to it"
     path: Path | None
     "where the new ones lie; None: there are none"
     before: dict[str, float]
@@ -121,14 +123,14 @@ def finished(told: dict, job: Job, out: Path, say: Say) -> Adapted:
         working.replace(out)
         after = read_card(out).scores["held out"]["after"]
         say(f"held out, {compared(before, after)}: {out}")
-        return Adapted(job.id, out, before, after)
+        return Adapted(job.id, catalogue.called(out), out, before, after)
     card = read_card(job.base)
     kept = card.id if card.ratio == job.ratio else ""
     say(
         f"adapting has not helped here (held out, {compared(before, told['best'])} at best): nothing was written, "
         f"{f'weights {kept} are' if kept else 'the classical method mtf-glp-fs is'} as good as it gets"
     )
-    return Adapted(kept, None, before, before)
+    return Adapted(kept, catalogue.called(Path(job.base)) if kept else "", None, before, before)
 
 
 def compared(before: dict[str, float], after: dict[str, float]) -> str:

@@ -16,8 +16,9 @@ from qgis.core import (
 from ..ssdiff_core import adaptation, catalogue, sensors
 from ..ssdiff_core.errors import Cancelled
 from ..ssdiff_core.job import MODES
-from . import compat, settings
-from .algorithm import DEVICES, Algorithm, Progress, computer, device, path_of, tr
+from . import compat, network, settings
+from .algorithm import DEVICES, Algorithm, Progress, computer, device, nothing_computes, path_of, telling
+from .words import tr
 
 SCORES = ("ERGAS", "SAM")
 
@@ -30,8 +31,8 @@ class Adapt(Algorithm):
         "Trains the network a little more on your own scene, so that it suits this sensor and this ground best. No "
         "reference is needed: the layers, made coarser, are what it learns from. A part of the scene is held out and "
         "decides: where adapting does not help, nothing is written and the weights stay as they were. The new weights "
-        "are then found by their name in Pansharpen. It takes about 20 minutes on two processors, 3 on a GPU; "
-        "cancelled, it keeps the best so far, and started once more it goes on."
+        "are then found by their name in Pansharpen. It takes up to 20 minutes on a processor, 3 on a GPU; cancelled, it "
+        "keeps the best so far, and started once more it goes on."
     )
     TAGS = ("train", "fine-tune", "weights", "pansharpen", "ssdiff")
     SPECTRAL, PANCHROMATIC = "SPECTRAL", "PANCHROMATIC"
@@ -60,7 +61,7 @@ class Adapt(Algorithm):
         )
         self.with_help(
             QgsProcessingParameterNumber(self.MINUTES, tr("Minutes"), compat.DOUBLE, optional=True, minValue=0.1),
-            tr("To take. Default: 20, on a GPU 3."),
+            tr("To take at most. Default: 20, on a GPU 3."),
         )
         self.choice(
             self.SENSOR,
@@ -72,11 +73,13 @@ class Adapt(Algorithm):
         self._advanced()
         self.with_help(
             QgsProcessingParameterFileDestination(
-                self.OUTPUT, tr("Weights file"), tr("Weights (*.safetensors)"), optional=True, createByDefault=False
+                self.OUTPUT, tr("Weights file"), tr("Weights (*{})").format(catalogue.SUFFIX), optional=True, createByDefault=False
             ),
             tr("Default: in the folder of weights, where Pansharpen finds them by name."),
         )
-        self.addOutput(QgsProcessingOutputString(self.WEIGHTS, tr("Best weights: the new ones, or those before")))
+        self.addOutput(
+            QgsProcessingOutputString(self.WEIGHTS, tr("Weights that are best now: the new ones, or those before"))
+        )
         for score in SCORES:
             self.addOutput(QgsProcessingOutputNumber(f"{score}_BEFORE", tr("{} held out, before").format(score)))
             self.addOutput(QgsProcessingOutputNumber(f"{score}_AFTER", tr("{} held out, after").format(score)))
@@ -121,30 +124,34 @@ class Adapt(Algorithm):
     # --- what is asked for -------------------------------------------------------------------------------------------
 
     def checkParameterValues(self, parameters, context):
-        wrong = self.unfit(parameters, (self.SPECTRAL, self.PANCHROMATIC), context)
-        more = [
-            self.parameterAsLayerList(parameters, name, context)
-            for name in (self.MORE_SPECTRAL, self.MORE_PANCHROMATIC)
-        ]
-        if len(more[0]) != len(more[1]):
-            wrong = tr("There are {} more multispectral layers and {} more panchromatic ones.").format(*map(len, more))
+        wrong = self.unfit(parameters, (self.SPECTRAL, self.PANCHROMATIC), context) or nothing_computes()
+        sharp, spectral = self._more(parameters, context)
+        if len(spectral) != len(sharp):
+            wrong = tr("There are {} more multispectral layers and {} more panchromatic ones.")
+            wrong = wrong.format(len(spectral), len(sharp))
         return (False, wrong) if wrong else super().checkParameterValues(parameters, context)
 
+    def _more(self, parameters, context) -> list[list]:
+        """PAN and MS layers of other scenes."""
+        names = self.MORE_PANCHROMATIC, self.MORE_SPECTRAL
+        return [self.parameterAsLayerList(parameters, name, context) for name in names]
+
+    @telling
     def prepareAlgorithm(self, parameters, context, feedback):
         spectral = self.parameterAsRasterLayer(parameters, self.SPECTRAL, context)
         sharp = self.parameterAsRasterLayer(parameters, self.PANCHROMATIC, context)
         for layer, name in ((spectral, self.SPECTRAL), (sharp, self.PANCHROMATIC)):
             if layer is None:
                 raise QgsProcessingException(self.invalidRasterError(parameters, name))
-        lists = [
-            [path_of(layer) for layer in self.parameterAsLayerList(parameters, name, context)]
-            for name in (self.MORE_PANCHROMATIC, self.MORE_SPECTRAL)
-        ]
-        self.pairs = [(path_of(sharp), path_of(spectral)), *zip(*lists)]
-        named = self.parameterAsString(parameters, self.ID_OF, context)
-        self.name_of = named or re.sub(r"[^A-Za-z0-9._+-]+", "-", spectral.name()).strip("-.+") or "adapted"
-        self.wishes = adaptation.Wishes(
-            id=self.name_of,
+        layers = [(sharp, spectral), *zip(*self._more(parameters, context))]
+        self.pairs = [tuple(map(path_of, pair)) for pair in layers]
+        self.wishes = self._wishes(parameters, context, spectral.name())
+        self.fetch = network.fetcher(feedback, Progress(feedback))
+        return True
+
+    def _wishes(self, parameters, context, layer: str) -> adaptation.Wishes:
+        return adaptation.Wishes(
+            id=self.parameterAsString(parameters, self.ID_OF, context) or name_like(layer),
             base=self.parameterAsString(parameters, self.BASE, context) or "auto",
             mode=self.chosen(parameters, self.MODE, context),
             minutes=self._given(parameters, self.MINUTES, context),
@@ -154,23 +161,26 @@ class Adapt(Algorithm):
             seed=self.parameterAsInt(parameters, self.SEED, context),
             memory=settings.memory(),
         )
-        return True
 
     def _given(self, parameters, name: str, context) -> float:
         return self.parameterAsDouble(parameters, name, context) if parameters.get(name) is not None else 0.0
 
     # --- the work ----------------------------------------------------------------------------------------------------
 
-    def run(self, parameters, context, feedback):
-        out = self.parameterAsFileOutput(parameters, self.OUTPUT, context) or self.name_of
-        heard = Progress(feedback)
-        who = computer(feedback)
+    def work(self, parameters, context, feedback):
+        out = self.parameterAsFileOutput(parameters, self.OUTPUT, context) or self.wishes.id
+        heard, who = Progress(feedback), computer(feedback)
         try:
-            found = adaptation.adapt(self.pairs, out, self.wishes, feedback.pushInfo, lambda n: heard, who)
+            found = adaptation.adapt(self.pairs, out, self.wishes, feedback.pushInfo, lambda n: heard, who, self.fetch)
         except Cancelled as cancelled:
             feedback.pushInfo(str(cancelled))
             return {}
-        results = {self.WEIGHTS: found.id, **({self.OUTPUT: str(found.path)} if found.path else {})}
+        results = {self.WEIGHTS: found.use, **({self.OUTPUT: str(found.path)} if found.path else {})}
         for score in SCORES:
             results[f"{score}_BEFORE"], results[f"{score}_AFTER"] = found.before[score], found.after[score]
         return results
+
+
+def name_like(layer: str) -> str:
+    """An id of weights that reminds of a layer's name."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", layer).strip("-.+") or "adapted"
