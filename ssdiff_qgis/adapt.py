@@ -31,8 +31,8 @@ class Adapt(Algorithm):
         "Trains the network a little more on your own scene, so that it suits this sensor and this ground best. No "
         "reference is needed: the layers, made coarser, are what it learns from. A part of the scene is held out and "
         "decides: where adapting does not help, nothing is written and the weights stay as they were. The new weights "
-        "are then found by their name in Pansharpen. It takes up to 20 minutes on a processor, 3 on a GPU; cancelled, it "
-        "keeps the best so far, and started once more it goes on."
+        "are then found by their name in Pansharpen. It takes up to 20 minutes on a processor, 3 on a GPU; cancelled, "
+        "it keeps the best so far, and started once more it goes on."
     )
     TAGS = ("train", "fine-tune", "weights", "pansharpen", "ssdiff")
     SPECTRAL, PANCHROMATIC = "SPECTRAL", "PANCHROMATIC"
@@ -71,10 +71,9 @@ class Adapt(Algorithm):
             tr("auto recognises it from the files' metadata, names and bands."),
         )
         self._advanced()
+        kind = tr("Weights (*{})").format(catalogue.SUFFIX)
         self.with_help(
-            QgsProcessingParameterFileDestination(
-                self.OUTPUT, tr("Weights file"), tr("Weights (*{})").format(catalogue.SUFFIX), optional=True, createByDefault=False
-            ),
+            QgsProcessingParameterFileDestination(self.OUTPUT, tr("Weights file"), kind, None, True, False),
             tr("Default: in the folder of weights, where Pansharpen finds them by name."),
         )
         self.addOutput(

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from adapting import base_weights, pair_of_files
 from files import read
-from test_adapt import base_weights, pair_of_files
 
 from ssdiff_core import adapt, adaptation, catalogue, cli, weights
 from ssdiff_core.adaptation import Wishes
@@ -164,7 +164,7 @@ def test_what_was_left_by_other_work_is_not_gone_on_from(tmp_path, scene, base):
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_ctrl_c_keeps_the_best_so_far(tmp_path, scene, base):
     out = tmp_path / "own.safetensors"
-    words = ["adapt", *map(str, scene), "-o", str(out), "--base", str(base), "--steps", "2000", "--sensor", "gf2"]
+    words = ["adapt", *map(str, scene), "-o", str(out), "--base", str(base), "--steps", "1600", "--sensor", "gf2"]
     run = subprocess.Popen(
         [sys.executable, "-m", "ssdiff_core", *words, "--device", "cpu", "--mode", "full"],
         cwd=ROOT,
@@ -260,5 +260,5 @@ def test_cancelled_elsewhere_the_best_so_far_is_kept(tmp_path, scene, base):
     with Worker(sys.executable) as worker:
         elsewhere = Elsewhere(worker, print, cancelled=working.exists)
         with pytest.raises(Cancelled, match="the best so far is in"):
-            adapted([scene], out, base, computer=elsewhere, steps=100000, mode="full")
+            adapted([scene], out, base, computer=elsewhere, steps=1600, mode="full")
     assert weights.load(out).card.scores["held out"]["after"]["ERGAS"] > 0

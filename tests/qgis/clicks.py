@@ -168,6 +168,28 @@ def history() -> int:
     return sum("ssdiff:pansharpen" in str(entry) for entry in entries)
 
 
+def adapted() -> dict:
+    d = dock()
+    for name in ("pan", "ms"):
+        getattr(d, name).setLayer(add(f"{FOLDER}/whole/{name}.tif", f"whole {name}"))
+    d.weights.take(f"{FOLDER}/base.safetensors")
+    click(d.adapt)
+    opened = dialog("Adapt weights")
+    given = opened.createProcessingParameters()
+    opened.setParameters({**given, "STEPS": 16, "SENSOR": "gf2", "ID": "my-town"})
+    picture("adapting")
+    click(opened.runButton())
+    wait(lambda: d.weights.value == "my-town")
+    opened.close()
+    listed = d.weights.choice.currentText()
+    d.weights.choice.setCurrentIndex(0)
+    return {
+        "given": [PROJECT.mapLayer(given[name]).name() for name in ("PANCHROMATIC", "SPECTRAL")],
+        "base": given["BASE"],
+        "listed": listed,
+    }
+
+
 def no_runtime() -> dict:
     """As if nobody had named a Python, when the panel is opened again."""
     d, panel = dock(), plugins["ssdiff"].interface.panel
@@ -227,7 +249,7 @@ def reloaded() -> dict:
 
 def scene() -> dict:
     iface.mainWindow().resize(1400, 900)
-    steps = empty_panel, layers_chosen, previewed, whole_layer, no_runtime, cancelled, reloaded
+    steps = empty_panel, layers_chosen, previewed, whole_layer, adapted, no_runtime, cancelled, reloaded
     told = {}
     for step in steps:
         began = time.monotonic()

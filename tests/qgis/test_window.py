@@ -7,6 +7,7 @@ from pathlib import Path
 import desktop
 import numpy as np
 import pytest
+from adapting import base_weights
 from files import read, sample_files, write
 
 LARGE = 12
@@ -14,7 +15,7 @@ LARGE = 12
 
 
 def scenes(folder: Path) -> Path:
-    """A small scene, one of the same size elsewhere, and one that takes long."""
+    """A small scene, one of the same size elsewhere, and one that takes long; weights that answer badly."""
     folder.mkdir()
     whole = folder / "whole"
     whole.mkdir()
@@ -24,6 +25,7 @@ def scenes(folder: Path) -> Path:
     write(folder / "pan.tif", pan[:160, :160], places[""][0])
     write(folder / "ms.tif", ms[:, :40, :40], places[""][1])
     write(folder / "elsewhere.tif", ms[:, :40, :40], places["elsewhere"][1])
+    base_weights(folder)
     write(folder / "large_pan.tif", np.tile(pan, (LARGE, LARGE)), places[""][0])
     write(folder / "large_ms.tif", np.tile(ms, (1, LARGE, LARGE)), places[""][1])
     return folder
@@ -83,6 +85,13 @@ def test_the_whole_layer_is_fused_by_the_algorithm_and_can_be_assessed(told):
     assert (seen["name"], seen["size"], seen["bands"]) == ("town MS pansharpened", [160, 160], [3, 2, 1])
     assert seen["assessed"] == "town MS pansharpened"
     assert seen["history"] == 1
+
+
+def test_weights_are_adapted_to_the_layers_and_are_those_that_are_used_next(told):
+    seen = told["adapted"]
+    assert seen["given"] == ["whole pan", "whole ms"]
+    assert seen["base"].endswith("base.safetensors")
+    assert seen["listed"] == "my-town (4 bands, ratio 4, here)"
 
 
 def test_without_a_runtime_the_panel_says_so_and_offers_to_install_it(told):
