@@ -130,9 +130,9 @@ def planned(job: Job, recipe: Recipe, source: OwnScene, device: torch.device, st
 
 
 def before(source: OwnScene, job: Job, base: weights.Weights, device: torch.device) -> dict[str, float]:
-    """What is to be bettered on what is held out: the base, or the classical method where none is for the ratio."""
+    """What is to be bettered on what is held out: the base, or a classical method where that cannot fuse the scenes."""
     sensor, ratio = job.sensor, source.ratio
-    if base.card.ratio != job.ratio:
+    if not job.fuses:
         method = Classical("mtf-glp-fs", ratio)
         return scores(source.judged(method.survey(sensor.mtf, sensor.pan_mtf)), method.fuse)
     card, groups = base.card, [tuple(group) for group in job.groups]

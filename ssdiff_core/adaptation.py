@@ -124,8 +124,7 @@ def finished(told: dict, job: Job, out: Path, say: Say) -> Adapted:
         after = read_card(out).scores["held out"]["after"]
         say(f"held out, {compared(before, after)}: {out}")
         return Adapted(job.id, catalogue.called(out), out, before, after)
-    card = read_card(job.base)
-    kept = card.id if card.ratio == job.ratio else ""
+    kept = read_card(job.base).id if job.fuses else ""
     say(
         f"adapting has not helped here (held out, {compared(before, told['best'])} at best): nothing was written, "
         f"{f'weights {kept} are' if kept else 'the classical method mtf-glp-fs is'} as good as it gets"
@@ -197,14 +196,15 @@ def job_for(
     name: str, out: Path, scenes: Sequence[Scene], sensor: sensors.Sensor, base: Path, wishes: Wishes, say: Say
 ) -> Job:
     card, ratio = read_card(base), scenes[0].placement.ratio
-    suited = card.suits(ratio)
+    suited, groups = card.suits(ratio), groups_of(card, sensor)
     told = {"scenes": [Path(scene.pan.path).name for scene in scenes], "align": wishes.align}
     job = Job(
         id=name,
         sensor=sensor,
         ratio=card.ratio if suited else round(ratio),
         base=str(base.resolve()),
-        groups=groups_of(card, sensor),
+        fuses=suited and (len(card.bands) == len(sensor.bands) or bool(groups)),
+        groups=groups,
         mode="full" if wishes.mode == "lbaf" and not suited else wishes.mode,  # another ratio is more than a branch
         minutes=wishes.minutes,
         steps=wishes.steps,

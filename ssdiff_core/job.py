@@ -19,7 +19,9 @@ class Job:
     ratio: int = 4
     "of the network"
     base: str = ""
-    "the file of the weights to begin with, and to better if they are for the same ratio"
+    "the file of the weights to begin with"
+    fuses: bool = True
+    "whether the base can fuse the scenes as it is: then it is what is to be bettered, else a classical method"
     groups: tuple[tuple[int, ...], ...] = ()
     "in which the base takes the bands, if it takes fewer"
     mode: str = "lbaf"
