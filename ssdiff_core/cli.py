@@ -12,7 +12,7 @@ import signal
 import sys
 from dataclasses import asdict, fields
 
-from . import __version__, cli_adapt, cli_assess, cli_weights
+from . import __version__, cli_adapt, cli_assess, cli_train, cli_weights
 from .errors import ConfigError, SSDiffError
 
 METHOD_HELP = "exp, brovey, gsa, bt-h, bdsd-pc, mtf-glp-fs, mtf-glp-hpm"
@@ -94,16 +94,7 @@ def parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true")
     doctor.set_defaults(run=run_doctor)
 
-    train = commands.add_parser("train", help="make weights from a recipe and imagery")
-    train.add_argument("recipe", help="a TOML file; docs/training.md says what may stand in it")
-    train.add_argument("imagery", nargs="+", help="packs (.npz), rasters with named bands, or folders of them")
-    train.add_argument("-o", "--out", required=True, help="the weights file to write; a checkpoint lies beside it")
-    train.add_argument("--minutes", type=float, default=float("inf"), help="to train at most; called again, it goes on")
-    train.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    train.add_argument("--start", metavar="WEIGHTS", help="weights to begin with (default: nothing is learnt yet)")
-    train.add_argument("--licence", default="", help="of the weights")
-    train.set_defaults(run=run_train)
-
+    cli_train.add(commands)
     cli_adapt.add(commands, numbers)
     cli_weights.add(commands)
     return top
@@ -176,13 +167,6 @@ def run_bench(args) -> None:
     result = bench.run(args.device)
     if args.json:
         print(json.dumps(result, indent=2))
-
-
-def run_train(args) -> None:
-    from . import train
-
-    ended = train.train(args.recipe, args.imagery, args.out, tell, args.device, args.minutes, args.licence, args.start)
-    tell(f"{args.out}: {'done' if ended else 'not yet done; the same command goes on'}")
 
 
 def run_doctor(args) -> None:
