@@ -17,9 +17,10 @@ from .catalogue import Fetch
 from .computing import Here
 from .digest import age, sha256_of
 from .errors import Cancelled, ConfigError
+from .groups import groups
 from .job import MODES, Job
 from .origin import identified, multispectral
-from .pansharpen import aligned, groups_for
+from .pansharpen import aligned
 from .passes import MEMORY
 from .reading import open_scene
 from .scene import Scene
@@ -219,7 +220,9 @@ def job_for(
 
 
 def groups_of(card: Card, sensor: sensors.Sensor) -> tuple[tuple[int, ...], ...]:
-    return groups_for(card, sensor, len(sensor.bands), lambda sentence: None)
+    """In which the base, if it takes fewer bands, is judged."""
+    bands, size = len(sensor.bands), len(card.bands)
+    return () if bands == size else tuple(groups(bands, size, sensor.wavelengths))
 
 
 def key_of(job: Job, scenes: Sequence[Scene]) -> str:
