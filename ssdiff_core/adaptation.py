@@ -197,15 +197,15 @@ def job_for(
     name: str, out: Path, scenes: Sequence[Scene], sensor: sensors.Sensor, base: Path, wishes: Wishes, say: Say
 ) -> Job:
     card, ratio = read_card(base), scenes[0].placement.ratio
-    suited, groups = card.suits(ratio), groups_of(card, sensor)
+    suited = card.suits(ratio)
     told = {"scenes": [Path(scene.pan.path).name for scene in scenes], "align": wishes.align}
     job = Job(
         id=name,
         sensor=sensor,
         ratio=card.ratio if suited else round(ratio),
         base=str(base.resolve()),
-        fuses=suited and (len(card.bands) == len(sensor.bands) or bool(groups)),
-        groups=groups,
+        fuses=suited,
+        groups=groups_of(card, sensor),
         mode="full" if wishes.mode == "lbaf" and not suited else wishes.mode,  # another ratio is more than a branch
         minutes=wishes.minutes,
         steps=wishes.steps,

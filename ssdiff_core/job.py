@@ -21,7 +21,7 @@ class Job:
     base: str = ""
     "the file of the weights to begin with"
     fuses: bool = True
-    "whether the base can fuse the scenes as it is: then it is what is to be bettered, else a classical method"
+    "whether the base is for this ratio: then it is what is to be bettered, else a classical method"
     groups: tuple[tuple[int, ...], ...] = ()
     "in which the base takes the bands, if it takes fewer"
     mode: str = "lbaf"
