@@ -92,7 +92,7 @@ def recipe_of(job: Job, base: weights.Weights) -> Recipe:
     shape = asdict(base.card.arch)
     looks = {name: shape.pop(name) for name in ("guides", "views")}
     net = {name: value for name, value in shape.items() if name not in ("bands", "ratio", "tile")}
-    how = {name: getattr(base.card, name) for name in ("base", "scale", "interpolation")}
+    how = {name: getattr(base.card, name) for name in ("base", "scale", "interpolation", "samples")}
     how |= {"ratio": job.ratio, "ms_phase": bands.phase(base.card, job.ratio)}
     return Recipe(job.id, **own, **how, **looks, stages=(Stage(base.card.tile),), net=net)
 
