@@ -18,7 +18,7 @@ import numpy as np
 
 from ssdiff_core import classical, imagery, sensors, simulate, weights
 from ssdiff_core.engine import Engine
-from ssdiff_core.training import Place
+from ssdiff_core.made_up import Place
 
 WEIGHTS = Path(__file__).parents[1] / "resources" / "weights" / "general-4.safetensors"
 SENSORS = ("qb", "gf2", "ge1", "pleiades", "spot67")
@@ -41,7 +41,8 @@ def scenes(places: list[Place], used: weights.Weights, each: int) -> Iterator[si
         coarsest = min(picture.image.shape[1:]) / LEAST
         drawn = simulate.draw(sensor, picture.wavelengths, place.soft, coarsest, rng)
         (scene,) = simulate.make([picture], drawn, used.card.ratio, rng)
-        block = classical.fitted(scene.block, drawn.believed_mtf, used.card.interpolation)
+        mtf = tuple(map(float, drawn.believed_mtf))
+        block = classical.fitted(scene.block, mtf, used.card.interpolation, used.card.arch.views)
         yield simulate.Scene(scene.truth, block)
 
 
@@ -81,7 +82,7 @@ class Figures:
     """Of one band of one scene."""
 
     worse: float
-    "mean error, as a share of that of one sample of as many steps as the weights were made for"
+    "mean error, as a share of that of one sample, in as many steps as the weights were made for"
     apart: float
     "mean spread, as a share of the mean error"
     by_spread: tuple[float, float]
@@ -132,12 +133,12 @@ def main() -> None:
     parser.add_argument("pack", type=Path, nargs="+")
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--each", type=int, default=2, help="scenes of each place")
-    parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4, 10])
+    parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--samples", type=int, default=8)
     args = parser.parse_args()
     used = weights.load(args.weights)
     made = list(scenes(imagery.load(args.pack), used, args.each))
-    usual = [Engine(used).fuse(scene.block) for scene in made]
+    usual = [Engine(used, samples=1).fuse(scene.block) for scene in made]
     found = {}
     print(f"{len(made)} scenes, {sum(scene.block.pan.size for scene in made):,} pixels, {args.samples} samples\n")
     header("steps", "error", "spread", "rank correlation by pixel", f"by squares of {SQUARE} x {SQUARE}")
