@@ -228,7 +228,7 @@ def forewarning(report: Callable[[float], None], say: Callable[[str], None], met
             told[0] = True
             whole = elapsed / share
             if whole > SLOW:
-                faster = "; a GPU or a classical method would be faster" if method == "ssdiff" else ""
+                faster = "; a GPU, one sample or a classical method would be faster" if method == "ssdiff" else ""
                 say(f"this will take about {duration(whole)} in all{faster}")
         report(share)
 
