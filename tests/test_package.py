@@ -121,7 +121,8 @@ def test_a_release_is_the_zip_the_weights_and_their_digests(with_more, tmp_path)
     (dist / "more.safetensors").write_bytes(b"more")
     assert package(dist, "--release", root=with_more).returncode == 0
     sums = dict(reversed(line.split("  ")) for line in (dist / "SHA256SUMS").read_text().splitlines())
-    assert list(sums) == ["ssdiff.zip", "general-4.safetensors", "more.safetensors"]
+    bundled = sorted(path.name for path in (ROOT / "resources" / "weights").iterdir())
+    assert list(sums) == ["ssdiff.zip", *bundled, "more.safetensors"]
     assert sums == {name: hashlib.sha256((dist / name).read_bytes()).hexdigest() for name in sums}
 
 
