@@ -12,6 +12,7 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
+    QgsProcessingParameterString,
     QgsRasterLayer,
 )
 from qgis.PyQt.QtGui import QIcon
@@ -90,6 +91,14 @@ class Algorithm(QgsProcessingAlgorithm):
         """A choice that scripts and models name by its word, so that lists may grow."""
         parameter = QgsProcessingParameterEnum(name, label, list(of), defaultValue=default, usesStaticStrings=True)
         self.with_help(parameter, text, advanced)
+
+    def weights(self, name: str, label: str) -> None:
+        """Weights by their id, or a file."""
+        parameter = QgsProcessingParameterString(name, label, "auto")
+        parameter.setMetadata({"widget_wrapper": {"class": f"{__package__}.wrappers.Weights"}})
+        ids = ", ".join(entry.id for entry in catalogue.known())
+        text = tr("auto takes what suits sensor and bands best. Else one of these, or a file of your own: {}")
+        self.with_help(parameter, text.format(ids))
 
     def chosen(self, parameters, name: str, context) -> str:
         return self.parameterAsEnumString(parameters, name, context)

@@ -8,6 +8,7 @@ import desktop
 import numpy as np
 import pytest
 from files import read, sample_files, write
+from scenes import tiny_file
 
 LARGE = 12
 "copies of the sample in each direction that make a layer which takes long"
@@ -35,6 +36,9 @@ def told(tmp_path_factory):
     if desktop.missing():
         pytest.skip(desktop.missing())
     folder = tmp_path_factory.mktemp("window")
+    own = folder / "cache" / "weights"
+    own.mkdir(parents=True)
+    tiny_file(own)
     with desktop.screen() as display:
         script = Path(__file__).parent / "clicks.py"
         told = desktop.run_inside(script, folder, display, SCENES=scenes(folder / "scenes"))
@@ -85,6 +89,14 @@ def test_the_whole_layer_is_fused_by_the_algorithm_and_can_be_assessed(told):
     assert seen["history"] == 1
 
 
+def test_weights_are_chosen_among_those_that_are_there_or_are_a_file(told):
+    seen = told["weights_offered"]
+    assert seen["listed"] == ["auto", "general-4", "tiny"]
+    assert seen["told"] == ["auto (best)", "general-4 (4 bands, ratio 4, here)", "tiny (4 bands, ratio 4, here)"]
+    assert seen["values"] == ["auto", "general-4", r"C:\my weights\own.safetensors", "tiny"]
+    assert (seen["batch"], seen["model"]) == ("tiny", "which")
+
+
 def test_without_a_runtime_the_panel_says_so_and_offers_to_install_it(told):
     seen = told["no_runtime"]
     if not seen["says"]:
@@ -108,5 +120,6 @@ def test_the_plugin_goes_without_a_trace_and_comes_back(told):
     assert seen["after"] == {**whole, "docks": 0}
     assert seen["unloaded"] == dict.fromkeys(whole, 0)
     assert not seen["torch"]
-    assert told["exit"] == 0
+    assert told["exit"] == 0, told["log"][-9000:]
     assert "Traceback" not in told["log"]
+    assert told["wrong"] == []
