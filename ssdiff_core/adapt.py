@@ -47,8 +47,6 @@ LOOKS = 16
 "at what is held out, all in all"
 PATIENCE = 4
 "looks of a stage without anything better after which it ends"
-FRESH = {"keys": 16}
-"what a network is like that is begun with where there are no weights for the ratio"
 OFTEN = 30.0
 "seconds between two checkpoints"
 
@@ -61,14 +59,14 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
     readers: what reads the blocks of each scene.
     """
     device = devices.choose(job.device)
-    base = weights.load(job.base) if job.base else None
+    base = weights.load(job.base)
     train, held = pieces_of(scenes, readers, job, say)
     recipe = recipe_of(job, base)
     source = OwnScene(train, held, job.sensor, recipe, looks_of(train, len(scenes), job.sensor, say), str(device))
     source.before = before(source, job, base, device)
     told = ", ".join(f"{name} {value:.4f}" for name, value in source.before.items())
     say(f"{len(train)} piece(s) to learn from, {len(held)} held out, where there was {told}")
-    start = None if base is None or job.mode == "scratch" else bands.fitted(base, recipe.bands, recipe.wavelengths_nm)
+    start = bands.fitted(base, recipe.bands, recipe.wavelengths_nm, recipe.ratio) if job.mode != "scratch" else None
     checkpoint = Path(job.checkpoint)
     begun = found_in(checkpoint, job.key)
     steps = begun.get("steps") or job.steps or planned(job, recipe, source, device, start)
@@ -87,16 +85,15 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
 # --- how it is learnt ------------------------------------------------------------------------------------------------
 
 
-def recipe_of(job: Job, base: weights.Weights | None) -> Recipe:
+def recipe_of(job: Job, base: weights.Weights) -> Recipe:
     """For weights like the base, for the bands of the scenes."""
     sensor = job.sensor
     own = {"sensors": (sensor.id,), "bands": sensor.bands, "wavelengths_nm": sensor.wavelengths, "seed": job.seed}
-    if base is None:
-        return Recipe(job.id, **own, ratio=job.ratio, net=FRESH, stages=(Stage(64),))
     shape = asdict(base.card.arch)
     looks = {name: shape.pop(name) for name in ("guides", "views")}
     net = {name: value for name, value in shape.items() if name not in ("bands", "ratio", "tile")}
-    how = {name: getattr(base.card, name) for name in ("ratio", "base", "scale", "interpolation", "ms_phase")}
+    how = {name: getattr(base.card, name) for name in ("base", "scale", "interpolation", "samples")}
+    how |= {"ratio": job.ratio, "ms_phase": bands.phase(base.card, job.ratio)}
     return Recipe(job.id, **own, **how, **looks, stages=(Stage(base.card.tile),), net=net)
 
 
@@ -132,10 +129,10 @@ def planned(job: Job, recipe: Recipe, source: OwnScene, device: torch.device, st
 # --- how good it is --------------------------------------------------------------------------------------------------
 
 
-def before(source: OwnScene, job: Job, base: weights.Weights | None, device: torch.device) -> dict[str, float]:
-    """What is to be bettered on what is held out: the base, or the classical method where there is none."""
+def before(source: OwnScene, job: Job, base: weights.Weights, device: torch.device) -> dict[str, float]:
+    """What is to be bettered on what is held out: the base, or a classical method where that cannot fuse the scenes."""
     sensor, ratio = job.sensor, source.ratio
-    if base is None:
+    if not job.fuses:
         method = Classical("mtf-glp-fs", ratio)
         return scores(source.judged(method.survey(sensor.mtf, sensor.pan_mtf)), method.fuse)
     card, groups = base.card, [tuple(group) for group in job.groups]
@@ -149,24 +146,24 @@ class Keeper:
     """Writes the best so far, once it is worth having: so whatever happens next, it is there."""
 
     job: Job
-    base: weights.Weights | None
+    base: weights.Weights
 
     def __call__(self, trainer: Trainer, found: dict[str, float]) -> None:
         if found["error"] > 1 - GAIN:
             return
-        card = trainer.card(self._told(trainer), self.base.card.licence if self.base else "")
+        card = trainer.card(self._told(trainer), self.base.card.licence)
         before = trainer.source.before
         scores = {"held out": {"before": before, "after": {name: found[name] for name in before}}}
-        card = replace(card, scores=scores, steps=self.base.card.steps if self.base else 1)
-        weights.save(self.job.working, {name: tensor.half() for name, tensor in trainer.ema.items()}, card)
+        card = replace(card, scores=scores, steps=self.base.card.steps)
+        weights.save(self.job.working, trainer.ema, card)
 
     def _told(self, trainer: Trainer) -> dict:
         cuda = trainer.device.type == "cuda"
         return {
             **self.job.told,
             "mode": self.job.mode,
-            "base": self.base.card.id if self.base else "",
-            "base_sha256": self.base.sha256 if self.base else "",
+            "base": self.base.card.id,
+            "base_sha256": self.base.sha256,
             "seconds": round(trainer.state.seconds),
             "steps": trainer.state.taken,
             "samples": trainer.state.samples,

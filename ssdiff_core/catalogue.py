@@ -162,6 +162,12 @@ def named(name: str, entries: Iterable[Entry]) -> Entry:
     return by_id[name]
 
 
+def called(path: Path) -> str:
+    """What `find` finds a file by: its id if that leads to it, else its path."""
+    first = {entry.id: entry for entry in reversed(known())}
+    return next((id for id, entry in first.items() if entry.path and entry.path.samefile(path)), str(path))
+
+
 def _suitable(entries: Iterable[Entry], sensor: str, bands: int, ratio: float) -> list[Entry]:
     """The best first: those for the sensor, then general ones for so many bands, then general ones for groups of them.
 

@@ -12,7 +12,7 @@ import signal
 import sys
 from dataclasses import asdict, fields
 
-from . import __version__, cli_adapt, cli_assess, cli_weights
+from . import __version__, cli_adapt, cli_assess, cli_train, cli_weights
 from .errors import ConfigError, SSDiffError
 
 METHOD_HELP = "exp, brovey, gsa, bt-h, bdsd-pc, mtf-glp-fs, mtf-glp-hpm"
@@ -48,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
     pansharpen.add_argument("--sensor", default="auto", help="auto (default) or an id such as wv3, gf2, landsat89")
     pansharpen.add_argument("--weights", default="auto", help="auto (default), an id or a file")
     pansharpen.add_argument("--steps", type=int, help="sampling steps (default: what the weights were made for)")
-    pansharpen.add_argument("--samples", type=int, help="samples to average (default 1, or 8 with --uncertainty)")
+    pansharpen.add_argument(
+        "--samples", type=int, help="to average, each from tiles turned another way (default: as weights ask)"
+    )
     pansharpen.add_argument("--seed", type=int, default=0)
     pansharpen.add_argument("--extent", type=extent, metavar="XMIN,YMIN,XMAX,YMAX", help="in the CRS of PAN")
     pansharpen.add_argument("--mask", default="", metavar="FILE", help="polygons outside of which nothing is fused")
@@ -94,16 +96,7 @@ def parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true")
     doctor.set_defaults(run=run_doctor)
 
-    train = commands.add_parser("train", help="make weights from a recipe and imagery")
-    train.add_argument("recipe", help="a TOML file; docs/training.md says what may stand in it")
-    train.add_argument("imagery", nargs="+", help="packs (.npz), rasters with named bands, or folders of them")
-    train.add_argument("-o", "--out", required=True, help="the weights file to write; a checkpoint lies beside it")
-    train.add_argument("--minutes", type=float, default=float("inf"), help="to train at most; called again, it goes on")
-    train.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    train.add_argument("--start", metavar="WEIGHTS", help="weights to begin with (default: nothing is learnt yet)")
-    train.add_argument("--licence", default="", help="of the weights")
-    train.set_defaults(run=run_train)
-
+    cli_train.add(commands)
     cli_adapt.add(commands, numbers)
     cli_weights.add(commands)
     return top
@@ -176,13 +169,6 @@ def run_bench(args) -> None:
     result = bench.run(args.device)
     if args.json:
         print(json.dumps(result, indent=2))
-
-
-def run_train(args) -> None:
-    from . import train
-
-    ended = train.train(args.recipe, args.imagery, args.out, tell, args.device, args.minutes, args.licence, args.start)
-    tell(f"{args.out}: {'done' if ended else 'not yet done; the same command goes on'}")
 
 
 def run_doctor(args) -> None:

@@ -51,8 +51,11 @@ class Layout:
         return (samples + 0.5) * self.ratio - 0.5
 
 
-def layout_of(scene: Scene) -> Layout:
-    """The MS samples whose whole ground lies in the scene, in whole coarse samples."""
+def layout_of(scene: Scene, purpose: str = "this test", least: int = LEAST) -> Layout:
+    """The MS samples whose whole ground lies in the scene, in whole coarse samples.
+
+    purpose: what they are for; least: as LEAST.
+    """
     at, ratio, window = scene.placement.at, scene.placement.ratio, scene.window
     spans = []
     for start, stop, first, n in zip((window.row, window.col), window.stop, at, scene.ms_grid.window.shape):
@@ -60,10 +63,10 @@ def layout_of(scene: Scene) -> Layout:
         end = min(math.floor((stop - 0.5 - first) / ratio + 0.5 + 1e-6), n)
         coarse = math.floor(max(end - begin, 0) / ratio + 1e-6)
         spans.append((begin, math.floor(coarse * ratio + 1e-6)))
-        if coarse < LEAST:
+        if coarse < least:
             raise GeometryError(
-                f"the scene is too small for this test: its MS would be {coarse} pixels along a side after it is made "
-                f"coarser; {LEAST} are needed"
+                f"the scene is too small for {purpose}: its MS would be {coarse} pixels along a side after it is made "
+                f"coarser; {least} are needed"
             )
     (row, height), (col, width) = spans
     return Layout(Window(row, col, height, width), at, ratio)

@@ -19,6 +19,8 @@ PIECES = 48
 "that are learnt from or judged by, at most"
 HELD = 0.2
 "share of those that are judged by"
+LEAST = 12
+"samples of the coarser MS along a side, below which nothing can be learnt: part of it is held out"
 ALIKE = 0.05
 "how far the response that a scene shows may be from the profile's and still be that"
 
@@ -36,7 +38,7 @@ def pieces_of(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say) ->
 
 
 def _of_scene(scene: Scene, reader, sensor: Sensor, most: int, number: int, say: Say) -> tuple[list, list]:
-    layout = layout_of(scene)
+    layout = layout_of(scene, "adapting", LEAST)
     seen = content.looked_at(reader, scene, layout, sensor.wavelengths)
     if seen.cloud.any():
         say(f"clouds are left out: {seen.cloud.mean():.0%} of {scene.pan.path}")

@@ -47,6 +47,11 @@ VECTOR_POLYGON = _first(
     (QgsProcessing, "SourceType.TypeVectorPolygon"),
     (QgsProcessing, "TypeVectorPolygon"),
 )
+RASTER = _first(
+    (Qgis, "ProcessingSourceType.Raster"),
+    (QgsProcessing, "SourceType.TypeRaster"),
+    (QgsProcessing, "TypeRaster"),
+)
 SUPPORTS_BATCH = _first(
     (Qgis, "ProcessingAlgorithmFlag.SupportsBatch"),
     (QgsProcessingAlgorithm, "Flag.FlagSupportsBatch"),

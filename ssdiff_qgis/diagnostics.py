@@ -17,7 +17,7 @@ from . import runtime, settings
 from .algorithm import Algorithm
 from .words import tr
 
-SETTINGS = ("python", "cache", "device", "memory", "offline", "weights_url")
+SETTINGS = ("python", "cache", "device", "memory", "offline", "weights_url", "authentication")
 
 
 class Diagnostics(Algorithm):

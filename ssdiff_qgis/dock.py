@@ -109,7 +109,7 @@ class Dock(QgsDockWidget):
         self.cancel.clicked.connect(self.preview.cancel)
         self.run.clicked.connect(self._run)
         self.assess.clicked.connect(self._assess)
-        self.adapt.clicked.connect(lambda: open_dialog(ADAPT, **self._inputs()))
+        self.adapt.clicked.connect(self._adapt)
         self.preview.told.connect(self.state.say)
         self.preview.progressed.connect(self._progressed)
         self.preview.begun.connect(self._begun)
@@ -236,12 +236,20 @@ class Dock(QgsDockWidget):
 
     # --- all of it ---------------------------------------------------------------------------------------------------
 
-    def _inputs(self) -> dict:
-        layers = {"PANCHROMATIC": self.pan.currentLayer().id(), "SPECTRAL": self.ms.currentLayer().id()}
-        return {**layers, "WEIGHTS": self.weights.value}
+    def _layers(self) -> dict:
+        return {"PANCHROMATIC": self.pan.currentLayer().id(), "SPECTRAL": self.ms.currentLayer().id()}
 
     def _run(self) -> None:
-        open_dialog(FUSE, **self._inputs())
+        open_dialog(FUSE, **self._layers(), WEIGHTS=self.weights.value)
+
+    def _adapt(self) -> None:
+        open_dialog(ADAPT, **self._layers(), BASE=self.weights.value).algorithmFinished.connect(self._adapted)
+
+    def _adapted(self, done: bool, results: dict) -> None:
+        """What has come of it is used next; what was cancelled may have left weights too."""
+        self.weights.look()
+        if results.get("WEIGHTS"):
+            self.weights.take(results["WEIGHTS"])
 
     def _assess(self) -> None:
         open_dialog(ASSESS, INPUT=fused_layer(self._iface.activeLayer()).id())

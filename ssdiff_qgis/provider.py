@@ -6,6 +6,7 @@ from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from . import settings
+from .adapt import Adapt
 from .align import Align
 from .assess import Assess
 from .diagnostics import Diagnostics
@@ -16,7 +17,7 @@ from .pansharpenclassical import PansharpenClassical
 from .words import tr
 
 ICON = str(Path(__file__).parents[1] / "resources" / "icon.svg")
-ALGORITHMS = (Pansharpen, PansharpenClassical, Assess, Align, DownloadWeights, InstallRuntime, Diagnostics)
+ALGORITHMS = (Pansharpen, PansharpenClassical, Assess, Align, Adapt, DownloadWeights, InstallRuntime, Diagnostics)
 
 
 class Provider(QgsProcessingProvider):

@@ -7,48 +7,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from adapting import TINY, pair_of_files
 from files import ramps, write
 from scenes import stiff_weights, with_views
+from torch.nn.functional import avg_pool2d
 
-from ssdiff_core import align, bands, classical, content, sensors, trust, weights
+from ssdiff_core import align, bands, classical, content, sensors, trust
 from ssdiff_core.coarser import layout_of
 from ssdiff_core.job import Job
 from ssdiff_core.material import pieces_of
-from ssdiff_core.network import state_of
 from ssdiff_core.own_scene import PROFILE, OwnScene, mirrored, turned
 from ssdiff_core.pansharpen import aligned
 from ssdiff_core.pieces import Look, pair, read_piece
 from ssdiff_core.reading import Reader, open_scene
-from ssdiff_core.training import Recipe, Stage, Trainer
+from ssdiff_core.training import Recipe, Stage
 from ssdiff_core.window import Window
 
-TINY = {"keys": 4}
 SENSOR = sensors.get("gf2")
-
-
-def textured(height: int, width: int, count: int = 4, seed: int = 0) -> np.ndarray:
-    """Fields of a few materials, each with a texture that all bands share (bands, h, w)."""
-    rng = np.random.default_rng(seed)
-    fields = rng.integers(0, 6, (-(-height // 12), -(-width // 12)))
-    colours = rng.uniform(200, 900, (6, count))[fields].transpose(2, 0, 1)
-    image = np.kron(colours, np.ones((12, 12)))[:, :height, :width]
-    return image * np.exp(rng.normal(0, 0.15, (height, width)))
-
-
-def pair_of_files(folder, height=320, width=400, ratio=4, count=4, seed=0, at=0.0, change=None):
-    """PAN and MS of a made-up scene as files; change(pan, ms) may alter them."""
-    truth = textured(height, width, count, seed)
-    pan = truth.mean(0)
-    ms = truth.reshape(count, height // ratio, ratio, width // ratio, ratio).mean((2, 4))
-    pan, ms = (np.rint(image).astype(np.uint16) for image in (pan, ms))
-    if change:
-        change(pan, ms)
-    folder.mkdir(exist_ok=True)
-    corner = 500_000.0, 4_000_000.0
-    return (
-        write(folder / "pan.tif", pan, (corner[0], 0.5, 0, corner[1], 0, -0.5), nodata=0),
-        write(folder / "ms.tif", ms, (corner[0] + at, 0.5 * ratio, 0, corner[1], 0, -0.5 * ratio), nodata=0),
-    )
 
 
 def job_for(**more) -> Job:
@@ -57,19 +32,6 @@ def job_for(**more) -> Job:
 
 PLAIN = {PROFILE: [Look(SENSOR.mtf, SENSOR.pan_mtf)]}
 RECIPE = Recipe("own", ("gf2",), SENSOR.bands, SENSOR.wavelengths, stages=(Stage(16, 16, 4),), net=TINY)
-
-
-def base_weights(folder, tile=16, count=4, ratio=4, wavelengths=(480.0, 550.0, 660.0, 830.0), off=1.0):
-    """Weights whose network has learnt nothing and answers too much of every other band, too little of the rest."""
-    torch.manual_seed(0)
-    recipe = Recipe(
-        "base", ("gf2",), tuple(f"b{i}" for i in range(count)), wavelengths, ratio, stages=(Stage(tile),), net=TINY
-    )
-    trainer = Trainer(replace(recipe, residual_sigma=1.0), None, say=lambda text: None)
-    path, state = folder / "base.safetensors", state_of(trainer.net)
-    sign = torch.tensor([1.0, -1.0] * count)[:count]
-    weights.save(path, {**state, "head.2.bias": state["head.2.bias"] + off * sign}, trainer.card({}, "CC0"))
-    return path
 
 
 def source_of(folder, recipe=None, **scene) -> OwnScene:
@@ -226,6 +188,19 @@ def test_bands_begin_as_the_nearest_by_wavelength():
     assert bands.sources(8, eight.wavelengths, 4, four.wavelengths) == [0, 0, 1, 1, 2, 2, 3, 3]
     assert bands.sources(3, (), 4, four.wavelengths) == [0, 1, 2]
     assert bands.sources(6, (), 4, ()) == [0, 0, 1, 2, 2, 3]
+
+
+def test_weights_for_another_ratio_make_of_an_ms_sample_the_mean_of_what_they_made_of_it():
+    weights_of = stiff_weights(bands=4, tile=32)
+    names, ms = ("a", "b", "c", "d"), torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    half = bands.fitted(weights_of, names, (), 2)
+    assert (half.card.ratio, half.card.arch.ratio, half.card.ms_phase) == (2, 2, 0.5)
+    with torch.inference_mode():
+        expected = avg_pool2d(weights_of.net.skip(ms), 2)
+        assert expected.abs().max() > 0.01
+        assert torch.allclose(half.net.skip(ms), expected, atol=1e-5)
+        again = bands.fitted(bands.fitted(half, names, (), 4), names, (), 2)
+        assert torch.allclose(again.net.skip(ms), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("views", [(), ("bt-h",)])

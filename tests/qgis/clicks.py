@@ -184,7 +184,7 @@ def weights_offered() -> dict:
     box.lineEdit().selectAll()
     QTest.keyClicks(box.lineEdit(), '"C:\\my weights\\own.safetensors"')
     values.append(given())
-    opened.setParameters({**opened.createProcessingParameters(), "WEIGHTS": "tiny"})
+    opened.setParameters({**opened.createProcessingParameters(), "WEIGHTS": "my-town"})
     values.append(given())
     opened.close()
     return {"listed": listed, "told": told, "values": values, "batch": in_batch(), "model": in_model()}
@@ -196,7 +196,7 @@ def in_batch() -> str:
     batch = BatchAlgorithmDialog(QgsApplication.processingRegistry().createAlgorithmById("ssdiff:pansharpen"))
     panel = batch.mainWidget()
     wrapper = panel.wrappers[0][panel.parameter_to_column["WEIGHTS"]]
-    wrapper.setParameterValue("tiny", QgsProcessingContext())
+    wrapper.setParameterValue("my-town", QgsProcessingContext())
     return wrapper.parameterValue()
 
 
@@ -224,6 +224,28 @@ def history() -> int:
 
         entries = [entry.text for entry in ProcessingLog.getLogEntries()]
     return sum("ssdiff:pansharpen" in str(entry) for entry in entries)
+
+
+def adapted() -> dict:
+    d = dock()
+    for name in ("pan", "ms"):
+        getattr(d, name).setLayer(add(f"{FOLDER}/whole/{name}.tif", f"whole {name}"))
+    d.weights.take(f"{FOLDER}/base.safetensors")
+    click(d.adapt)
+    opened = dialog("Adapt weights")
+    given = opened.createProcessingParameters()
+    opened.setParameters({**given, "STEPS": 16, "SENSOR": "gf2", "ID": "my-town"})
+    picture("adapting")
+    click(opened.runButton())
+    wait(lambda: d.weights.value == "my-town")
+    opened.close()
+    listed = d.weights.choice.currentData(Qt.ItemDataRole.DisplayRole)
+    d.weights.choice.setCurrentIndex(0)
+    return {
+        "given": [PROJECT.mapLayer(given[name]).name() for name in ("PANCHROMATIC", "SPECTRAL")],
+        "base": given["BASE"],
+        "listed": listed,
+    }
 
 
 def no_runtime() -> dict:
@@ -289,7 +311,17 @@ def scene() -> dict:
     QgsApplication.messageLog().messageReceived.connect(
         lambda text, tag, level: wrong.append(text) if "Python" in tag else None
     )
-    steps = empty_panel, layers_chosen, previewed, whole_layer, weights_offered, no_runtime, cancelled, reloaded
+    steps = (
+        empty_panel,
+        layers_chosen,
+        previewed,
+        whole_layer,
+        adapted,
+        weights_offered,
+        no_runtime,
+        cancelled,
+        reloaded,
+    )
     told = {}
     for step in steps:
         began = time.monotonic()

@@ -7,15 +7,15 @@ from pathlib import Path
 import desktop
 import numpy as np
 import pytest
+from adapting import base_weights
 from files import read, sample_files, write
-from scenes import tiny_file
 
 LARGE = 12
 "copies of the sample in each direction that make a layer which takes long"
 
 
 def scenes(folder: Path) -> Path:
-    """A small scene, one of the same size elsewhere, and one that takes long."""
+    """A small scene, one of the same size elsewhere, and one that takes long; weights that answer badly."""
     folder.mkdir()
     whole = folder / "whole"
     whole.mkdir()
@@ -25,6 +25,7 @@ def scenes(folder: Path) -> Path:
     write(folder / "pan.tif", pan[:160, :160], places[""][0])
     write(folder / "ms.tif", ms[:, :40, :40], places[""][1])
     write(folder / "elsewhere.tif", ms[:, :40, :40], places["elsewhere"][1])
+    base_weights(folder)
     write(folder / "large_pan.tif", np.tile(pan, (LARGE, LARGE)), places[""][0])
     write(folder / "large_ms.tif", np.tile(ms, (1, LARGE, LARGE)), places[""][1])
     return folder
@@ -36,9 +37,6 @@ def told(tmp_path_factory):
     if desktop.missing():
         pytest.skip(desktop.missing())
     folder = tmp_path_factory.mktemp("window")
-    own = folder / "cache" / "weights"
-    own.mkdir(parents=True)
-    tiny_file(own)
     with desktop.screen() as display:
         script = Path(__file__).parent / "clicks.py"
         told = desktop.run_inside(script, folder, display, SCENES=scenes(folder / "scenes"))
@@ -89,12 +87,19 @@ def test_the_whole_layer_is_fused_by_the_algorithm_and_can_be_assessed(told):
     assert seen["history"] == 1
 
 
+def test_weights_are_adapted_to_the_layers_and_are_those_that_are_used_next(told):
+    seen = told["adapted"]
+    assert seen["given"] == ["whole pan", "whole ms"]
+    assert seen["base"].endswith("base.safetensors")
+    assert seen["listed"] == "my-town (4 bands, ratio 4, here)"
+
+
 def test_weights_are_chosen_among_those_that_are_there_or_are_a_file(told):
     seen = told["weights_offered"]
-    assert seen["listed"] == ["auto", "general-4", "tiny"]
-    assert seen["told"] == ["auto (best)", "general-4 (4 bands, ratio 4, here)", "tiny (4 bands, ratio 4, here)"]
-    assert seen["values"] == ["auto", "general-4", r"C:\my weights\own.safetensors", "tiny"]
-    assert (seen["batch"], seen["model"]) == ("tiny", "which")
+    assert seen["listed"] == ["auto", "general-4", "my-town"]
+    assert seen["told"] == ["auto (best)", "general-4 (4 bands, ratio 4, here)", "my-town (4 bands, ratio 4, here)"]
+    assert seen["values"] == ["auto", "general-4", r"C:\my weights\own.safetensors", "my-town"]
+    assert (seen["batch"], seen["model"]) == ("my-town", "which")
 
 
 def test_without_a_runtime_the_panel_says_so_and_offers_to_install_it(told):

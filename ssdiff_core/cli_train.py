@@ -1,0 +1,45 @@
+"""The commands `ssdiff simulate` and `ssdiff train`."""
+
+from __future__ import annotations
+
+import json
+
+IMAGERY = "packs (.npz), rasters with named bands, or folders of them"
+
+
+def add(commands) -> None:
+    simulate = commands.add_parser("simulate", help="scenes of a satellite whose truth is known, made from imagery")
+    simulate.add_argument("imagery", nargs="+", help=IMAGERY)
+    simulate.add_argument("-o", "--out", required=True, help="folder for NAME_pan.tif, NAME_ms.tif and NAME_truth.tif")
+    simulate.add_argument("--sensor", required=True, help="a profile such as wv3, gf2, landsat89")
+    simulate.add_argument("--scenes", type=int, default=4, help="how many (default 4)")
+    simulate.add_argument("--seed", type=int, default=1)
+    simulate.add_argument("--json", action="store_true", help="print what was drawn for each scene")
+    simulate.set_defaults(run=run_simulate)
+
+    train = commands.add_parser("train", help="make weights from a recipe and imagery")
+    train.add_argument("recipe", help="a TOML file; docs/training.md says what may stand in it")
+    train.add_argument("imagery", nargs="+", help=IMAGERY)
+    train.add_argument("-o", "--out", required=True, help="the weights file to write; a checkpoint lies beside it")
+    train.add_argument("--minutes", type=float, default=float("inf"), help="to train at most; called again, it goes on")
+    train.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    train.add_argument("--start", metavar="WEIGHTS", help="weights to begin with (default: nothing is learnt yet)")
+    train.add_argument("--licence", default="", help="of the weights")
+    train.set_defaults(run=run_train)
+
+
+def run_simulate(args) -> None:
+    from . import simulation
+    from .cli import tell
+
+    made = simulation.scenes(args.imagery, args.out, args.sensor, args.scenes, args.seed, tell)
+    if args.json:
+        print(json.dumps({"scenes": made}, indent=2))
+
+
+def run_train(args) -> None:
+    from . import train
+    from .cli import tell
+
+    ended = train.train(args.recipe, args.imagery, args.out, tell, args.device, args.minutes, args.licence, args.start)
+    tell(f"{args.out}: {'done' if ended else 'not yet done; the same command goes on'}")
