@@ -60,7 +60,7 @@ def fetcher(feedback, progress: Callable[[float], None]) -> catalogue.Fetch:
         headers = _headers(home(), settings.authentication())
     except DownloadError as error:
         return _refusing(error)  # whose weights are here need not hear of it
-    reached = replace(connection(), headers=headers)
+    reached = replace(connection(), headers=headers, home=home())
     return catalogue.fetcher(reached, progress, feedback.isCanceled, feedback.pushInfo, settings.weights_url())
 
 
