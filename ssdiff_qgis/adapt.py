@@ -35,6 +35,7 @@ class Adapt(Algorithm):
         "it keeps the best so far, and started once more it goes on."
     )
     TAGS = ("train", "fine-tune", "weights", "pansharpen", "ssdiff")
+    PAGE = "adapt.md"
     SPECTRAL, PANCHROMATIC = "SPECTRAL", "PANCHROMATIC"
     MORE_SPECTRAL, MORE_PANCHROMATIC = "MORE_SPECTRAL", "MORE_PANCHROMATIC"
     ID_OF, BASE, MODE, MINUTES, STEPS = "ID", "BASE", "MODE", "MINUTES", "STEPS"

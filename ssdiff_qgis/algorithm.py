@@ -47,13 +47,15 @@ def telling(method):
 
 
 class Algorithm(QgsProcessingAlgorithm):
-    """Subclasses say ID, LABEL, TAGS and ABOUT, add parameters whose help tells what each is for, and do the `work`.
+    """Subclasses say ID, LABEL, TAGS, ABOUT, PAGE, add parameters whose help tells what each is for, and do the `work`.
 
     It is not called run: that is what scripts call, and QGIS's own.
     """
 
     ID = LABEL = ABOUT = ""
     TAGS = ("pansharpen", "fusion", "ssdiff")
+    PAGE = "qgis.md"
+    "of the documentation, which the button Help opens"
 
     def name(self):
         return self.ID
@@ -76,7 +78,7 @@ class Algorithm(QgsProcessingAlgorithm):
         return f"<p>{tr(self.ABOUT)}</p>{listed}"
 
     def helpUrl(self):
-        return f"{catalogue.repository()}#readme"
+        return f"{catalogue.repository()}/blob/HEAD/docs/{self.PAGE}"
 
     def createInstance(self):
         return type(self)()
