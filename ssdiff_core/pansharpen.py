@@ -46,7 +46,7 @@ class Wishes:
     weights: str = "auto"
     steps: int | None = None
     samples: int | None = None
-    "None: one, or where an uncertainty is wished as many as that takes"
+    "None: as many as the weights ask for, or where an uncertainty is wished as many as that takes"
     seed: int = 0
     bands: tuple[int, ...] = ()
     extent: tuple[float, float, float, float] | None = None

@@ -59,9 +59,9 @@ def write(
     """The report as a page, and its maps and crops as PNG files in a folder; each if it is named."""
     exhibits = gather(study, asked, progress)
     if page:
-        part = Path(f"{page}.part")
-        part.write_text(as_html(study, results, asked, exhibits, protocol), encoding="utf-8")
-        os.replace(part, page)
+        partial = Path(f"{page}.part")
+        partial.write_text(as_html(study, results, asked, exhibits, protocol), encoding="utf-8")
+        os.replace(partial, page)
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
         for name, picture in pictures(exhibits):

@@ -47,7 +47,7 @@ def save(path: str | os.PathLike, state: dict[str, Tensor], card: Card) -> None:
 
 def load(path: str | os.PathLike) -> Weights:
     """Reads a weights file and checks all of it."""
-    card, state = _read(Path(path), with_tensors=True)
+    card, state = _read(Path(path))
     net = SSNet(card.arch)
     try:
         load_state(net, state)
@@ -76,11 +76,11 @@ def import_published(path: str | os.PathLike, card: Card) -> Weights:
     return Weights(check(replace(card, arch=net.config)), net)
 
 
-def _read(path: Path, with_tensors: bool) -> tuple[Card, dict[str, Tensor]]:
+def _read(path: Path) -> tuple[Card, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             card = card_of(path, file.metadata() or {})
-            return card, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 if with_tensors else {}
+            return card, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
     except SafetensorError as error:

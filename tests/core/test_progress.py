@@ -33,7 +33,8 @@ def test_a_shorter_line_covers_a_longer_one_on_consoles_that_know_no_escapes():
     said = run("bar", [0, 0.1, 0.9999, 1], seconds=3000)
     lines = said.rstrip("\n").split("\r")[1:]
     assert "\x1b" not in said
-    assert "h" in lines[1] and len({len(line) for line in lines}) == 1
+    assert "h" in lines[1]
+    assert len({len(line) for line in lines}) == 1
 
 
 def test_a_resumed_run_counts_only_what_it_did_itself():
