@@ -70,11 +70,13 @@ def run(args) -> None:
     )
     drawn, heard = bool(args.report or args.png), progress.reporter(args.progress, 0)
     ends = (0.5 if args.protocol == "wald" else 0.0), (0.8 if drawn else 1.0)
-    with opened(args, asked, tell, part(heard, 0, ends[0])) as at_hand:
+    with opened(args, asked, tell, part(heard, 0, ends[0])) as at_hand, contextlib.ExitStack() as at_end:
         if drawn and len(at_hand) > 1:
             raise ConfigError("a report is of one scene and extent; these files are of several")
         without = args.methods if args.protocol == "wald" else ()
         found = [assess.with_beside(study, asked, without) for study in at_hand]
+        for study in found:
+            at_end.callback(study.close)
         results = assess.measure_all(found, asked, part(heard, *ends))
         every = [result for of_study in results for result in of_study]
         baseline = tables.baseline_of(every, args.baseline)
