@@ -64,8 +64,8 @@ def _go_on(trainer: Trainer, checkpoint: Path) -> None:
         trainer.load(checkpoint)
     except Exception as error:  # torch raises many kinds, none documented
         raise ConfigError(
-            f"{checkpoint} is damaged or of another recipe ({one_line(error)}): remove it to begin anew, or name another "
-            "file to write"
+            f"{checkpoint} is damaged or of another recipe ({one_line(error)}): "
+            "remove it to begin anew, or name another file to write"
         ) from None
 
 

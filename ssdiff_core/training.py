@@ -152,12 +152,8 @@ def draw_t(n: int, noisiest: float, generator: torch.Generator) -> Tensor:
 
 def rate_at(step: int, stage: Stage) -> float:
     """Warm-up, then a cosine down to a hundredth."""
-    done = step / max(stage.steps, 1)
-    return (
-        stage.rate
-        * min(1.0, (step + 1) / max(stage.warmup, 1))
-        * (0.01 + 0.99 * (0.5 + 0.5 * float(np.cos(np.pi * done))))
-    )
+    done, warm = step / max(stage.steps, 1), min(1.0, (step + 1) / max(stage.warmup, 1))
+    return stage.rate * warm * (0.01 + 0.99 * (0.5 + 0.5 * float(np.cos(np.pi * done))))
 
 
 class Source(Protocol):
