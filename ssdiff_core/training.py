@@ -73,7 +73,7 @@ class Recipe:
     pool: int = 24
     "scenes whose tiles are shuffled together"
     most: int = 24
-    "tiles taken of one picture"
+    "tiles taken of one scene"
     validate: int = 500
     "steps between two looks at what is held out"
     patience: int = 0
