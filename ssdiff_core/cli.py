@@ -10,6 +10,7 @@ import argparse
 import json
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 
 from . import __version__, cli_adapt, cli_assess, cli_train, cli_weights, progress
@@ -20,7 +21,7 @@ DTYPES = ("uint8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = parser().parse_args(argv)
+    args = parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
     if hasattr(sys.stdout, "reconfigure"):  # what is written to a file on Windows may know no arrow, and shall not end
         sys.stdout.reconfigure(errors="replace")
     try:
@@ -104,6 +105,17 @@ def parser() -> argparse.ArgumentParser:
     cli_adapt.add(commands, numbers)
     cli_weights.add(commands)
     return top
+
+
+def joined(words: Sequence[str]) -> list[str]:
+    """The words, an extent that begins with a minus in one with its option: argparse would take it for another."""
+    found: list[str] = []
+    for word in words:
+        if found and found[-1] == "--extent" and word.startswith("-"):
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found
 
 
 def extent(text: str) -> tuple[float, ...]:

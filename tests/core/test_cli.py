@@ -48,6 +48,11 @@ def test_wrong_usage_exits_with_2(arguments):
     assert "usage:" in ssdiff(*arguments, expect=2).stderr
 
 
+def test_an_extent_may_begin_with_a_minus_as_in_degrees_west(capsys):
+    assert main(["pansharpen", "no.tif", "no.tif", "out.tif", "--extent", "-73.9,40.1,-73.8,40.2", "--seed", "1"]) == 1
+    assert "no.tif cannot be opened" in capsys.readouterr().err
+
+
 def test_measures_are_printed_where_the_system_has_no_arrows(tmp_path):
     """As on Windows, where what is redirected to a file is in the code page of old."""
     _, _, truth = sample_files(tmp_path)
