@@ -21,6 +21,7 @@ import numpy as np
 from osgeo import gdal, gdal_array
 
 from .errors import RasterError, SSDiffError, one_line
+from .lock import move
 from .progress import amount
 from .reading import open_raster
 from .scene import Scene
@@ -221,7 +222,7 @@ def finish(files: Sequence[Working], sums: Sequence[Sequence[Sums]], stop: threa
     try:
         for file, whole in reversed(list(zip(files, ready))):  # the image last: where it is, all is
             with blamed(file.output):
-                os.replace(whole, file.output.path)
+                move(whole, file.output.path)
             named.append(file.output.path)
     except RasterError:
         for path in named:

@@ -23,6 +23,7 @@ from torch import Tensor
 from . import diffusion, weights
 from .config import Config, T
 from .errors import ConfigError
+from .lock import move
 from .network import SSNet, load_state, state_of, train_branch, widened, zeroed
 from .pipeline import Line, Stopped
 from .samples import Samples
@@ -343,7 +344,7 @@ class Trainer:
             },
             partial,
         )
-        partial.replace(path)
+        move(partial, path)
 
     def load(self, path: Path) -> None:
         saved = torch.load(path, map_location=self.device, weights_only=True)

@@ -19,6 +19,7 @@ from torch import Tensor
 from .card import Card, card_of, check, header_of
 from .digest import sha256_of
 from .errors import SSDiffError, WeightsError
+from .lock import move
 from .network import SSNet, from_published, load_state
 
 
@@ -39,7 +40,7 @@ def save(path: str | os.PathLike, state: dict[str, Tensor], card: Card) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         os.chmod(partial, 0o644)
-        os.replace(partial, path)
+        move(partial, path)
     except BaseException:
         os.unlink(partial)
         raise

@@ -272,6 +272,22 @@ def test_an_output_that_cannot_be_replaced_is_told_before_anything_is_computed(s
     assert beside(tmp_path / "out.tif") == ["out.tif"]
 
 
+def test_a_whole_image_waits_for_its_name_as_long_as_a_virus_scanner_looks_at_it(scene, tmp_path, monkeypatch):
+    """As they do on Windows; nothing of the work is lost."""
+    replace_, tries = os.replace, []
+
+    def held(one, other):
+        tries.append(other)
+        if len(tries) < 3:
+            raise PermissionError(13, "a scanner looks at it", str(one))
+        replace_(one, other)
+
+    monkeypatch.setattr("os.replace", held)
+    run(scene, tmp_path / "out.tif")
+    assert len(tries) == 3
+    assert beside(tmp_path / "out.tif") == ["out.tif"]
+
+
 def test_a_run_killed_while_it_completes_the_file_is_resumed_all_the_same(scene, tmp_path):
     """The directory is rewritten at the very end: at worst the head points to where no directory is."""
     out, plain = tmp_path / "out.tif", {"format": "gtiff", "options": ("COMPRESS=NONE",), "side": 64}
