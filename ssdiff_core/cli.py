@@ -15,9 +15,7 @@ from dataclasses import asdict, fields
 
 from . import __version__, cli_adapt, cli_assess, cli_train, cli_weights, progress
 from .errors import ConfigError, SSDiffError
-from .methods import CLASSICAL
-
-DTYPES = ("uint8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+from .methods import ALIGN, CLASSICAL, DTYPES
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -69,9 +67,7 @@ def parser() -> argparse.ArgumentParser:
         help="also write how far samples of ssdiff lie apart, in counts (by default of 8 samples)",
     )
     pansharpen.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    pansharpen.add_argument(
-        "--align", default="warn", choices=("auto", "warn", "none"), help="auto corrects the shift, of each band"
-    )
+    pansharpen.add_argument("--align", default="warn", choices=ALIGN, help="auto corrects the shift, of each band")
     pansharpen.add_argument("--nodata", type=float, help="value of masked pixels (default: as in the inputs)")
     pansharpen.add_argument("--dtype", choices=DTYPES, help="type of the output (default: that of MS)")
     pansharpen.add_argument("--co", dest="options", action="append", default=[], type=option, metavar="KEY=VALUE")

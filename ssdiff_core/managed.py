@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from . import __version__, doctor, guarded, places, pythons, wheels
+from .connection import shown
 from .errors import Cancelled, InstallError, NoPythonError
 from .installers import Pip, Uv, Wanted, brought, find_uv, in_words, installers, without_pip
 from .lock import locked, move
@@ -343,12 +343,6 @@ def size_of(folder: Path) -> int:
             with contextlib.suppress(OSError):
                 total += os.lstat(os.path.join(path, name)).st_size
     return total
-
-
-def shown(url: str) -> str:
-    """An address, without the password that it may hold."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}{parts.path}" if parts.hostname else url
 
 
 def _cannot(told: Mapping) -> str | None:
