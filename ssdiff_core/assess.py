@@ -27,7 +27,6 @@ SIDES = (512, 256, 128)
 "of the blocks: the largest that the memory holds"
 PIXEL = 200
 "bytes that measuring takes for each pixel of a block and each of its bands"
-
 AROUND = 100
 "pixels that a block has around itself, both sides together"
 PARTS = 4

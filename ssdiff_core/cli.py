@@ -10,17 +10,18 @@ import argparse
 import json
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 
-from . import __version__, cli_adapt, cli_assess, cli_train, cli_weights
+from . import __version__, cli_adapt, cli_assess, cli_train, cli_weights, progress
 from .errors import ConfigError, SSDiffError
-
-METHOD_HELP = "exp, brovey, gsa, bt-h, bdsd-pc, mtf-glp-fs, mtf-glp-hpm"
-DTYPES = ("uint8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+from .methods import ALIGN, CLASSICAL, DTYPES
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = parser().parse_args(argv)
+    args = parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
+    if hasattr(sys.stdout, "reconfigure"):  # what is written to a file on Windows may know no arrow, and shall not end
+        sys.stdout.reconfigure(errors="replace")
     try:
         args.run(args)
     except (SSDiffError, OSError) as error:
@@ -44,7 +45,9 @@ def parser() -> argparse.ArgumentParser:
     pansharpen.add_argument(
         "--ms", dest="ms_files", action="append", metavar="FILE", help="an MS file; may be repeated"
     )
-    pansharpen.add_argument("--method", default="ssdiff", help="ssdiff (default) or a classical one: " + METHOD_HELP)
+    pansharpen.add_argument(
+        "--method", default="ssdiff", help="ssdiff (default) or a classical one: " + ", ".join(CLASSICAL)
+    )
     pansharpen.add_argument("--sensor", default="auto", help="auto (default) or an id such as wv3, gf2, landsat89")
     pansharpen.add_argument("--weights", default="auto", help="auto (default), an id or a file")
     pansharpen.add_argument("--steps", type=int, help="sampling steps (default: what the weights were made for)")
@@ -64,15 +67,13 @@ def parser() -> argparse.ArgumentParser:
         help="also write how far samples of ssdiff lie apart, in counts (by default of 8 samples)",
     )
     pansharpen.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    pansharpen.add_argument(
-        "--align", default="warn", choices=("auto", "warn", "none"), help="auto corrects the shift, of each band"
-    )
+    pansharpen.add_argument("--align", default="warn", choices=ALIGN, help="auto corrects the shift, of each band")
     pansharpen.add_argument("--nodata", type=float, help="value of masked pixels (default: as in the inputs)")
     pansharpen.add_argument("--dtype", choices=DTYPES, help="type of the output (default: that of MS)")
     pansharpen.add_argument("--co", dest="options", action="append", default=[], type=option, metavar="KEY=VALUE")
     pansharpen.add_argument("--format", default="cog", choices=("cog", "gtiff"))
     pansharpen.add_argument("--memory", type=int, default=1024, metavar="MB", help="to hold at most (default 1024)")
-    pansharpen.add_argument("--progress", default="auto", choices=("auto", "bar", "json", "none"))
+    pansharpen.add_argument("--progress", default="auto", choices=progress.KINDS)
     pansharpen.add_argument("--report", metavar="FILE.html", help="how good the result is, as ssdiff assess shows it")
     pansharpen.add_argument("--resume", action="store_true", help="go on from what an interrupted run has left")
     pansharpen.set_defaults(run=run_pansharpen)
@@ -100,6 +101,17 @@ def parser() -> argparse.ArgumentParser:
     cli_adapt.add(commands, numbers)
     cli_weights.add(commands)
     return top
+
+
+def joined(words: Sequence[str]) -> list[str]:
+    """The words, an extent that begins with a minus in one with its option: argparse would take it for another."""
+    found: list[str] = []
+    for word in words:
+        if found and found[-1] == "--extent" and word.startswith("-"):
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found
 
 
 def extent(text: str) -> tuple[float, ...]:
@@ -131,7 +143,7 @@ def hear_interrupts() -> None:
 
 
 def run_pansharpen(args) -> None:
-    from . import pansharpen, polygons, progress, reading
+    from . import pansharpen, polygons, reading
 
     hear_interrupts()
     named = {item.name: getattr(args, item.name) for item in fields(pansharpen.Wishes) if item.name != "options"}

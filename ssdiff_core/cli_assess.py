@@ -11,10 +11,10 @@ from pathlib import Path
 
 from . import progress
 from .errors import ConfigError
+from .methods import ALIGN, CONVENTIONS
 from .progress import part
 
 PROTOCOLS = ("full", "wald")
-CONVENTIONS = ("geometric", "toolbox")
 
 
 def add(commands, extent: Callable, numbers: Callable) -> None:
@@ -34,7 +34,7 @@ def add(commands, extent: Callable, numbers: Callable) -> None:
     it.add_argument("--sensor", default="auto", help="auto (default) or an id such as wv3, gf2, landsat89")
     it.add_argument("--bands", type=numbers, default=(), metavar="1,2,3", help="MS bands, as the fused image has them")
     it.add_argument("--extent", type=extent, metavar="XMIN,YMIN,XMAX,YMAX", help="in the CRS of PAN")
-    it.add_argument("--align", default="warn", choices=("auto", "warn", "none"), help="auto corrects the shift of MS")
+    it.add_argument("--align", default="warn", choices=ALIGN, help="auto corrects the shift of MS")
     it.add_argument("--baseline", metavar="NAME", help="the image that others are compared with (default: the first)")
     it.add_argument(
         "--sample", type=float, default=40, metavar="MPX", help="megapixels to measure (default 40; 0: all)"
@@ -70,11 +70,13 @@ def run(args) -> None:
     )
     drawn, heard = bool(args.report or args.png), progress.reporter(args.progress, 0)
     ends = (0.5 if args.protocol == "wald" else 0.0), (0.8 if drawn else 1.0)
-    with opened(args, asked, tell, part(heard, 0, ends[0])) as at_hand:
+    with opened(args, asked, tell, part(heard, 0, ends[0])) as at_hand, contextlib.ExitStack() as at_end:
         if drawn and len(at_hand) > 1:
             raise ConfigError("a report is of one scene and extent; these files are of several")
         without = args.methods if args.protocol == "wald" else ()
         found = [assess.with_beside(study, asked, without) for study in at_hand]
+        for study in found:
+            at_end.callback(study.close)
         results = assess.measure_all(found, asked, part(heard, *ends))
         every = [result for of_study in results for result in of_study]
         baseline = tables.baseline_of(every, args.baseline)

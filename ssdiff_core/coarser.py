@@ -46,7 +46,7 @@ class Layout:
         first = (self.part.row, self.part.col)[axis]
         return self.at[axis] + (first + samples) * self.ratio
 
-    def centres_coarse(self, axis: int, samples: np.ndarray) -> np.ndarray:
+    def centres_coarse(self, samples: np.ndarray) -> np.ndarray:
         """Of coarse samples, in samples of MS: corner to corner."""
         return (samples + 0.5) * self.ratio - 0.5
 

@@ -37,6 +37,10 @@ class Computed:
             stats = scene_stats(scene, open_reader, engine.survey(sensor.mtf, sensor.pan_mtf), memory, hands())
         return Computed(LABELS.get(method, method), scene, engine, stats, Own(open_reader))
 
+    def close(self) -> None:
+        """Closes the files of the scene, which are opened again if need be."""
+        self.reader.close()
+
     def over(self, window: Window) -> np.ndarray:
         here = window & self.scene.window
         image = self._fused(here) if here else None

@@ -34,7 +34,6 @@ class Config:
     "side of the grid of means that a pixel is compared with; 0, as published: with every pixel"
     guides: int = 1
     "what the spatial branch sees besides the noisy residual: PAN, and as a second PAN as the MS sensor sees it"
-
     views: tuple[str, ...] = ()
     "what else it sees: all bands of these fusions, as what they have beyond the base"
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from .connection import TICK, USUAL, Again, Answer, Connection, Useless, asked, host
 from .digest import sha256_of
 from .errors import Cancelled, DownloadError
-from .lock import locked
+from .lock import locked, move
 from .progress import amount
 
 ROUNDS = 4
@@ -31,8 +31,6 @@ OLD = 7 * 86400
 "seconds after which nobody will go on with a partial file"
 SPARE = 1 << 20
 "bytes that are left free on the disk"
-HELD = (0.1, 0.5, 2.0)
-"seconds to wait for a virus scanner that holds a new file"
 
 
 @dataclass(frozen=True)
@@ -91,14 +89,7 @@ def keep(partial: Path, target: Path) -> None:
     """Gives a whole file its name, for good."""
     with open(partial, "r+b") as file:
         os.fsync(file.fileno())
-    for seconds in (*HELD, None):
-        try:
-            os.replace(partial, target)
-            break
-        except PermissionError:
-            if seconds is None:
-                raise
-            time.sleep(seconds)
+    move(partial, target)
     if os.name != "nt":
         folder = os.open(target.parent, os.O_RDONLY)
         os.fsync(folder)

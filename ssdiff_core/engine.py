@@ -25,9 +25,10 @@ from .kernels import REACH, reflect
 from .masks import fill_nearest, filled
 from .network import SSNet
 from .noise import normal
-from .tiles import WAYS, Cells, Grid, Window, blend, split, turned, turned_back
+from .tiles import WAYS, Cells, Grid, blend, split, turned, turned_back
 from .units import Units, full_scale, units
 from .weights import Weights
+from .window import Window
 
 BATCH = {"cpu": 4, "cuda": 128, "mps": 16}
 PIECE = {"cpu": 480, "cuda": 2016, "mps": 960}

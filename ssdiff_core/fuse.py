@@ -23,7 +23,7 @@ from osgeo import gdal
 from .blocks import Block, SceneStats
 from .digest import age
 from .errors import SSDiffError
-from .output import Output, Working, blamed, check_room, clean_up, finish, make_working_file
+from .output import Output, Working, blamed, check_names, check_room, clean_up, finish, make_working_file
 from .passes import MEMORY, block_side, blocks_of, processors, read_and_use
 from .pipeline import Line, Stopped, together
 from .reading import Reader
@@ -60,6 +60,7 @@ def fuse(
     side = side or block_side(memory, len(scene.ms) * len(outputs), engine.reach, hands)
     gdal.SetCacheMax(max(memory // 4, 64) * 2**20)
     blocks = dict(enumerate(blocks_of(scene.window, side)))
+    check_names(outputs)
     try:
         with blamed(output):
             work = _begin(scene, outputs, provenance, side, resume, len(blocks), say)

@@ -6,6 +6,7 @@ A pack is an .npz: one array (pictures, bands, h, w) a place, and what is known 
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def read_pack(path: Path) -> list[Place]:
         with np.load(path) as file:
             known = json.loads(str(file["places"]))
             return [_place(file[f"place{index}"], **about) for index, about in enumerate(known)]
-    except (KeyError, ValueError, OSError, TypeError) as error:
+    except (KeyError, ValueError, OSError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise ConfigError(f"{path} is no pack of imagery: {error}") from None
 
 

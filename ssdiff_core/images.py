@@ -35,6 +35,10 @@ class Raster:
         metadata = self._file().GetMetadata() or {}
         return {key[7:].lower(): text for key, text in metadata.items() if key.startswith("SSDIFF_")}
 
+    def close(self) -> None:
+        """Closes the file, which is opened again if need be."""
+        self._file.close()
+
     def over(self, window: Window) -> np.ndarray:
         """(bands, h, w) float32 over a window of PAN; NaN where there is nothing, or nothing valid."""
         here = window & self.window

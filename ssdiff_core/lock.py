@@ -1,4 +1,5 @@
-"""A lock of the system, which goes with the process that holds it, however that ends."""
+"""What other processes have to do with files: a lock of the system, which goes with the process that holds it, however
+that ends; and a move that waits for a virus scanner."""
 
 from __future__ import annotations
 
@@ -15,6 +16,8 @@ TICK = 0.1
 "seconds between two tries"
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 "what some network drives answer"
+HELD = (0.1, 0.5, 1.0, 2.0)
+"seconds between tries to move what a virus scanner looks at"
 
 
 @contextlib.contextmanager
@@ -48,3 +51,13 @@ def _lock(file) -> bool:
     except OSError as error:
         return error.errno in NO_LOCKS
     return True
+
+
+def move(one: str | os.PathLike, other: str | os.PathLike) -> None:
+    """As os.replace. On Windows no file or folder can be moved that is open, and scanners open what is new."""
+    for seconds in HELD:
+        try:
+            return os.replace(one, other)
+        except PermissionError:
+            time.sleep(seconds)
+    os.replace(one, other)

@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from . import __version__, doctor, guarded, places, pythons, wheels
+from .connection import shown
 from .errors import Cancelled, InstallError, NoPythonError
 from .installers import Pip, Uv, Wanted, brought, find_uv, in_words, installers, without_pip
-from .lock import locked
+from .lock import locked, move
 from .pythons import Host, Python
 from .wheels import Choice
 
@@ -28,8 +28,6 @@ NOTE = "ssdiff.json"
 "what was installed, in the environment"
 NEW, OLD = ".new", ".old"
 "endings of what is being made, and of what is being removed"
-HELD = (0.5, 1.0, 2.0)
-"seconds between tries to move what a virus scanner looks at"
 READY, OUTDATED, HALF_MADE, BROKEN = "ready", "outdated", "half-made", "broken"
 MEANING = {
     READY: "complete",
@@ -161,14 +159,10 @@ def remove(folder: Path) -> None:
 
 
 def _move(folder: Path, to: Path) -> None:
-    for seconds in (*HELD, None):
-        try:
-            folder.rename(to)
-            return
-        except PermissionError:
-            if seconds is None:
-                raise InstallError(f"{folder} is in use: close the other windows of QGIS and start again") from None
-            time.sleep(seconds)
+    try:
+        move(folder, to)
+    except PermissionError:
+        raise InstallError(f"{folder} is in use: close the other windows of QGIS and start again") from None
 
 
 def _tools(host: Host) -> tuple[Python, list[Uv | Pip]]:
@@ -349,12 +343,6 @@ def size_of(folder: Path) -> int:
             with contextlib.suppress(OSError):
                 total += os.lstat(os.path.join(path, name)).st_size
     return total
-
-
-def shown(url: str) -> str:
-    """An address, without the password that it may hold."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}{parts.path}" if parts.hostname else url
 
 
 def _cannot(told: Mapping) -> str | None:

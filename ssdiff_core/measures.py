@@ -30,8 +30,9 @@ class Measure:
             return "higher is better"
         return f"{self.ideal:g} is ideal"
 
-    def shown(self, value: float) -> str:
-        if value != value:
+    def shown(self, value: float | None) -> str:
+        """None: no number, or infinity, as JSON has neither."""
+        if value is None or value != value:
             return "–"
         return "∞" if value == float("inf") else f"{value:.{self.decimals}f}"
 

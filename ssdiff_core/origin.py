@@ -17,7 +17,7 @@ Say = Callable[[str], None]
 def multispectral(ms: str | Path | Sequence[str | Path], wish: str, say: Say) -> tuple[int, ...]:
     """The numbers of the bands that are the sensor's: of a product's files some may hold PAN, heat or quality.
 
-    None where there is nothing to leave out.
+    Empty where there is nothing to leave out.
     """
     bands = list(bands_of(ms))
     known = known_of(bands)

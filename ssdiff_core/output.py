@@ -21,6 +21,7 @@ import numpy as np
 from osgeo import gdal, gdal_array
 
 from .errors import RasterError, SSDiffError, one_line
+from .lock import move
 from .progress import amount
 from .reading import open_raster
 from .scene import Scene
@@ -160,8 +161,20 @@ def _create(output: Output, scene: Scene, provenance: dict[str, str], options: l
 
 @contextlib.contextmanager
 def _closed(image: gdal.Dataset):
-    """GDAL writes much of a file when it closes it. What goes wrong then is raised here; a destructor prints it."""
-    yield image
+    """GDAL writes much of a file when it closes it. What goes wrong then is raised here; a destructor prints it.
+
+    It is closed after a failure too: on Windows no file can be removed that is open.
+    """
+    try:
+        yield image
+    except BaseException:
+        with contextlib.suppress(RuntimeError):
+            _close(image)
+        raise
+    _close(image)
+
+
+def _close(image: gdal.Dataset) -> None:
     if hasattr(image, "Close"):  # GDAL 3.8
         image.Close()
     else:
@@ -209,7 +222,7 @@ def finish(files: Sequence[Working], sums: Sequence[Sequence[Sums]], stop: threa
     try:
         for file, whole in reversed(list(zip(files, ready))):  # the image last: where it is, all is
             with blamed(file.output):
-                os.replace(whole, file.output.path)
+                move(whole, file.output.path)
             named.append(file.output.path)
     except RasterError:
         for path in named:
@@ -243,7 +256,6 @@ def _seal(image: gdal.Dataset, output: Output, sums: Sequence[Sums]) -> None:
 
 
 def _copy(output: Output, stop: threading.Event) -> None:
-    image = gdal.OpenEx(str(output.working), gdal.OF_RASTER)
     options = creation_options(output)
     if "COPY_SRC_MDD" in _known_options(output):
         options.setdefault("COPY_SRC_MDD", "YES")
@@ -254,8 +266,10 @@ def _copy(output: Output, stop: threading.Event) -> None:
     listed = [f"{key}={value}" for key, value in options.items()]
     gdal.PushErrorHandler("CPLQuietErrorHandler")  # errors are raised; warnings are none of the user's
     try:
-        with _closed(_driver(output).CreateCopy(str(output.finished), image, options=listed, callback=going_on)):
-            pass
+        with _closed(gdal.OpenEx(str(output.working), gdal.OF_RASTER)) as image:
+            made = _driver(output).CreateCopy(str(output.finished), image, options=listed, callback=going_on)
+            with _closed(made):
+                pass
     finally:
         gdal.PopErrorHandler()
 
@@ -278,6 +292,14 @@ def blamed(output: Output) -> Iterator[None]:
         else:
             why = getattr(error, "strerror", None) or one_line(error)
         raise RasterError(f"{output.path} cannot be written: {why}") from None
+
+
+def check_names(outputs: Sequence[Output]) -> None:
+    """Windows gives no file the name of one that is open, as a layer of QGIS is: better said now than in the end."""
+    for output in outputs:
+        if output.path.exists():
+            with blamed(output):
+                os.rename(output.path, output.path)
 
 
 # --- room on the disk ------------------------------------------------------------------------------------------------

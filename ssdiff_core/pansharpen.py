@@ -46,7 +46,7 @@ class Wishes:
     weights: str = "auto"
     steps: int | None = None
     samples: int | None = None
-    "None: one, or where an uncertainty is wished as many as that takes"
+    "None: as many as the weights ask for, or where an uncertainty is wished as many as that takes"
     seed: int = 0
     bands: tuple[int, ...] = ()
     extent: tuple[float, float, float, float] | None = None
@@ -216,17 +216,21 @@ def groups_for(card: Card, sensor: sensors.Sensor, bands: int, say) -> tuple[tup
 
 
 def forewarning(report: Callable[[float], None], say: Callable[[str], None], method: str) -> Callable[[float], None]:
-    """The same report; once enough is done to tell, a word on how long all will take if that is long."""
-    start: list[float] = []
+    """The same report; once enough is done to tell, a word on how long all will take if that is long.
+
+    A run that goes on from an earlier one begins with what that has done.
+    """
+    start: list[tuple[float, float]] = []
     told = [False]
 
     def heard(share: float) -> None:
+        now = time.monotonic()
         if not start:
-            start.append(time.monotonic())
-        elapsed = time.monotonic() - start[0]
-        if not told[0] and elapsed > 5 and 0 < share < 1:
+            start.append((now, share))
+        elapsed, gained = now - start[0][0], share - start[0][1]
+        if not told[0] and elapsed > 5 and gained > 0 and share < 1:
             told[0] = True
-            whole = elapsed / share
+            whole = elapsed * (1 - start[0][1]) / gained
             if whole > SLOW:
                 faster = "; a GPU, one sample or a classical method would be faster" if method == "ssdiff" else ""
                 say(f"this will take about {duration(whole)} in all{faster}")

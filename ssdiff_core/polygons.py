@@ -22,6 +22,17 @@ def read(path: str | Path, crs: str) -> str:
         source = gdal.OpenEx(str(path), gdal.OF_VECTOR | gdal.OF_VERBOSE_ERROR)
     except RuntimeError as error:
         raise RasterError(f"{path} cannot be opened: {one_line(error)}") from None
+    try:
+        whole = _united(source, crs)
+    except RuntimeError as error:
+        raise GeometryError(f"the polygons of {path} cannot be used as a mask: {one_line(error)}") from None
+    if whole.IsEmpty():
+        raise GeometryError(f"{path} holds no polygon to cut the scene out by")
+    return whole.ExportToWkt()
+
+
+def _united(source: gdal.Dataset, crs: str) -> ogr.Geometry:
+    """All shapes as one in that CRS; those whose lines cross themselves, as drawn ones often do, are put right."""
     whole = ogr.Geometry(ogr.wkbMultiPolygon)
     for layer in (source.GetLayer(number) for number in range(source.GetLayerCount())):
         to_pan = _between(layer.GetSpatialRef(), crs)
@@ -29,10 +40,8 @@ def read(path: str | Path, crs: str) -> str:
             if shape is not None:
                 if to_pan:
                     shape.Transform(to_pan)
-                whole = whole.Union(shape)
-    if whole.IsEmpty():
-        raise GeometryError(f"{path} holds no polygon to cut the scene out by")
-    return whole.ExportToWkt()
+                whole = whole.Union(shape if shape.IsValid() else shape.MakeValid(["METHOD=STRUCTURE"]))
+    return whole
 
 
 def _between(source: osr.SpatialReference | None, crs: str) -> osr.CoordinateTransformation | None:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 KINDS = ("auto", "bar", "json", "none")
 INTERVAL = 0.2
 "seconds between two reports"
+WIDTH = 78
+"characters of a line, so that it covers a longer one before it; not every console knows how to wipe one"
 
 
 def reporter(kind: str, pixels: int, out=None, clock=time.monotonic) -> Callable[[float], None]:
@@ -51,7 +53,8 @@ def line_of(out, share: float, rate: float, left: float | None) -> None:
     bar = "#" * filled + "." * (30 - filled)
     remaining = "" if left is None else f", {duration(left)} left"
     speed = f"  {rate / 1e6:.3g} Mpx/s" if rate else ""
-    out.write(f"\r[{bar}] {share:4.0%}{speed}{remaining}\x1b[K" + ("\n" if share >= 1 else ""))
+    line = f"[{bar}] {share:4.0%}{speed}{remaining}"
+    out.write(f"\r{line:{WIDTH}}" + ("\n" if share >= 1 else ""))
 
 
 def json_of(out, share: float, rate: float, left: float | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from . import __version__, charts, tables
 from .assess import measure, sample_of, with_beside
 from .exhibits import CROP, Exhibits, gather
+from .lock import move
 from .measures import ALL, ON_HQNR, Measure, best
 from .pictures import RAMP, data_uri, heat, png
 from .progress import part
@@ -59,9 +59,9 @@ def write(
     """The report as a page, and its maps and crops as PNG files in a folder; each if it is named."""
     exhibits = gather(study, asked, progress)
     if page:
-        part = Path(f"{page}.part")
-        part.write_text(as_html(study, results, asked, exhibits, protocol), encoding="utf-8")
-        os.replace(part, page)
+        partial = Path(f"{page}.part")
+        partial.write_text(as_html(study, results, asked, exhibits, protocol), encoding="utf-8")
+        move(partial, page)
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
         for name, picture in pictures(exhibits):

@@ -133,7 +133,7 @@ class SceneSums:
 class Survey:
     """The pass over the scene that a method needs: gather every block, add up, ask for stats.
 
-    For a network the method is its base; what its views need (network.VIEWS) is seen in the same pass.
+    For a network the method is its base; what its views need (config.VIEWS) is seen in the same pass.
     """
 
     method: str

@@ -64,7 +64,18 @@ def _source(file: Path, key: str, given) -> tuple[str, ...]:
     said = look_said(file).get(key)
     if not said:
         raise ConfigError(f"{file} does not say which {key.upper()} it is made of: name it with --{key}")
-    return tuple(said.split(", "))
+    return listed(said)
+
+
+def listed(said: str) -> tuple[str, ...]:
+    """The files in a text that names them with commas between; there may be some in their names as well."""
+    parts, found, name = said.split(", "), [], ""
+    for part in parts:
+        name = f"{name}, {part}" if name else part
+        there = gdal.VSIStatL(name)
+        if there is not None and not there.IsDirectory():
+            found, name = [*found, name], ""
+    return tuple(parts if name else found)
 
 
 def look_said(file: str | Path) -> dict[str, str]:

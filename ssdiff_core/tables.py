@@ -26,15 +26,6 @@ class Difference:
     better: int
     "blocks in which it is the better one"
 
-    @property
-    def error(self) -> float:
-        """Standard error of the mean; blocks are taken to be independent."""
-        return self.std / self.parts**0.5 if self.parts > 1 else float("nan")
-
-    @property
-    def sure(self) -> bool:
-        return abs(self.mean) > 2 * self.error
-
 
 @dataclass(frozen=True)
 class Summary:

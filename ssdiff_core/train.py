@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from . import __version__, bands, devices, imagery, weights
-from .errors import ConfigError
+from .errors import ConfigError, one_line
 from .made_up import MadeUp
 from .training import Recipe, Trainer, read_recipe
 
@@ -40,7 +40,7 @@ def train(
     learnt = _begun(start, read) if start else None
     trainer = Trainer(read, MadeUp(imagery.load(paths), read), devices.choose(device), say, learnt)
     if checkpoint.exists():
-        trainer.load(checkpoint)
+        _go_on(trainer, checkpoint)
         say(f"going on from {checkpoint}: stage {trainer.state.stage}, step {trainer.state.step}")
     ended = trainer.run(checkpoint, minutes)
     half = {name: tensor.half() for name, tensor in trainer.ema.items()}
@@ -57,6 +57,16 @@ def _begun(start: str | Path, recipe: Recipe) -> weights.Weights:
     if (len(learnt.card.bands), learnt.card.ratio) == (len(recipe.bands), recipe.ratio):
         return learnt
     return bands.fitted(learnt, recipe.bands, recipe.wavelengths_nm, recipe.ratio)
+
+
+def _go_on(trainer: Trainer, checkpoint: Path) -> None:
+    try:
+        trainer.load(checkpoint)
+    except Exception as error:  # torch raises many kinds, none documented
+        raise ConfigError(
+            f"{checkpoint} is damaged or of another recipe ({one_line(error)}): "
+            "remove it to begin anew, or name another file to write"
+        ) from None
 
 
 def _read(recipe: Path) -> str:

@@ -23,9 +23,13 @@ from torch import Tensor
 from . import diffusion, weights
 from .config import Config, T
 from .errors import ConfigError
+from .lock import move
 from .network import SSNet, load_state, state_of, train_branch, widened, zeroed
 from .pipeline import Line, Stopped
 from .samples import Samples
+
+MEAGRE = 10
+"pools in a row that hold less than a batch, after which nothing else is to be hoped for"
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class Recipe:
     pool: int = 24
     "scenes whose tiles are shuffled together"
     most: int = 24
-    "tiles taken of one picture"
+    "tiles taken of one scene"
     validate: int = 500
     "steps between two looks at what is held out"
     patience: int = 0
@@ -149,8 +153,8 @@ def draw_t(n: int, noisiest: float, generator: torch.Generator) -> Tensor:
 
 def rate_at(step: int, stage: Stage) -> float:
     """Warm-up, then a cosine down to a hundredth."""
-    done = step / max(stage.steps, 1)
-    return stage.rate * min(1.0, (step + 1) / stage.warmup) * (0.01 + 0.99 * (0.5 + 0.5 * float(np.cos(np.pi * done))))
+    done, warm = step / max(stage.steps, 1), min(1.0, (step + 1) / max(stage.warmup, 1))
+    return stage.rate * warm * (0.01 + 0.99 * (0.5 + 0.5 * float(np.cos(np.pi * done))))
 
 
 class Source(Protocol):
@@ -248,8 +252,14 @@ class Trainer:
         return weights.Weights(self.card({}), net.requires_grad_(False))
 
     def _batches(self) -> Iterator[Samples]:
-        stage = self.recipe.stages[self.state.stage]
+        recipe, stage, meagre = self.recipe, self.recipe.stages[self.state.stage], 0
         for pool in ahead(self.source.pools(self.state.stage, stage.tile, self.state.pool)):
+            meagre = meagre + 1 if len(pool["pan"]) < stage.batch else 0
+            if meagre == MEAGRE:
+                raise ConfigError(
+                    f"{recipe.pool} scenes give fewer than {stage.batch} tiles of {stage.tile}, time and again: "
+                    "let the recipe say a larger pool, or a smaller batch"
+                )
             while self.state.used + stage.batch <= len(pool["pan"]):
                 if self.state.step >= stage.steps or self._tired():
                     return
@@ -334,7 +344,7 @@ class Trainer:
             },
             partial,
         )
-        partial.replace(path)
+        move(partial, path)
 
     def load(self, path: Path) -> None:
         saved = torch.load(path, map_location=self.device, weights_only=True)

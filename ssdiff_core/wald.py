@@ -85,7 +85,7 @@ def _at_samples(reader: Reader, layout: Layout, window: Window, gain: float) -> 
 
 def _coarser(truth: gdal.Dataset, layout: Layout, window: Window, mtf: Sequence[float]) -> np.ndarray:
     """MS through its own sensor, a ratio as coarse."""
-    at = [layout.centres_coarse(axis, np.arange(start, start + n)) for axis, (start, n) in enumerate(_spans(window))]
+    at = [layout.centres_coarse(np.arange(start, start + n)) for start, n in _spans(window)]
     first = [math.floor(places[0]) for places in at]
     around = Window(*first, *(math.ceil(p[-1]) - a + 1 for p, a in zip(at, first))).grow(BLUR.reach(layout.ratio))
     around = around & Window(0, 0, truth.RasterYSize, truth.RasterXSize)

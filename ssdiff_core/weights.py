@@ -19,6 +19,7 @@ from torch import Tensor
 from .card import Card, card_of, check, header_of
 from .digest import sha256_of
 from .errors import SSDiffError, WeightsError
+from .lock import move
 from .network import SSNet, from_published, load_state
 
 
@@ -39,7 +40,7 @@ def save(path: str | os.PathLike, state: dict[str, Tensor], card: Card) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         os.chmod(partial, 0o644)
-        os.replace(partial, path)
+        move(partial, path)
     except BaseException:
         os.unlink(partial)
         raise
@@ -47,7 +48,7 @@ def save(path: str | os.PathLike, state: dict[str, Tensor], card: Card) -> None:
 
 def load(path: str | os.PathLike) -> Weights:
     """Reads a weights file and checks all of it."""
-    card, state = _read(Path(path), with_tensors=True)
+    card, state = _read(Path(path))
     net = SSNet(card.arch)
     try:
         load_state(net, state)
@@ -76,11 +77,11 @@ def import_published(path: str | os.PathLike, card: Card) -> Weights:
     return Weights(check(replace(card, arch=net.config)), net)
 
 
-def _read(path: Path, with_tensors: bool) -> tuple[Card, dict[str, Tensor]]:
+def _read(path: Path) -> tuple[Card, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             card = card_of(path, file.metadata() or {})
-            return card, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 if with_tensors else {}
+            return card, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
     except SafetensorError as error:

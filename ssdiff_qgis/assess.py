@@ -13,13 +13,11 @@ from qgis.core import (
 )
 
 from ..ssdiff_core import measures, sensors, studies
+from ..ssdiff_core.methods import ALIGN, CONVENTIONS
 from ..ssdiff_core.study import SAMPLE, Asked
 from . import compat, settings
 from .algorithm import Algorithm, Progress, computer, nothing_computes, telling
 from .words import tr
-
-CONVENTIONS = ("geometric", "toolbox")
-ALIGN = ("warn", "auto", "none")
 
 
 def output(measure: str) -> str:

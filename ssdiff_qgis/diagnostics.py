@@ -11,7 +11,7 @@ from qgis.core import (
     QgsProcessingOutputString,
 )
 
-from ..ssdiff_core import __version__, doctor, managed, places, pythons, wheels
+from ..ssdiff_core import __version__, connection, doctor, managed, places, pythons, wheels
 from ..ssdiff_core.errors import Cancelled, SSDiffError
 from . import runtime, settings
 from .algorithm import Algorithm
@@ -117,7 +117,7 @@ def setting(name: str) -> str:
         value = str(getattr(settings, name)())
     except SSDiffError as error:
         return str(error)
-    return managed.shown(value) if "://" in value else value
+    return connection.shown(value) if "://" in value else value
 
 
 def as_markdown(report: dict) -> str:

@@ -22,6 +22,7 @@ from qgis.core import (
 )
 
 from ..ssdiff_core import sensors, studies
+from ..ssdiff_core.methods import ALIGN, DTYPES
 from ..ssdiff_core.pansharpen import Wishes, pansharpen
 from ..ssdiff_core.study import Asked
 from . import compat, settings
@@ -29,8 +30,6 @@ from .algorithm import Algorithm, Progress, computer, nothing_computes, telling
 from .styling import Look, LookUncertain, Style, kept
 from .words import tr
 
-TYPES = ("auto", "uint8", "uint16", "int16", "uint32", "int32", "float32", "float64")
-ALIGN = ("warn", "auto", "none")
 MEASURING = 0.85
 "share of the work after which a report is made"
 
@@ -109,7 +108,7 @@ class Fusion(Algorithm):
             tr("auto measures and corrects it, warn only tells of it, none does not look."),
             advanced=True,
         )
-        self.choice(self.DATA_TYPE, tr("Data type"), TYPES, "auto", tr("auto: that of MS."), advanced=True)
+        self.choice(self.DATA_TYPE, tr("Data type"), ("auto", *DTYPES), "auto", tr("auto: that of MS."), advanced=True)
         self.with_help(
             QgsProcessingParameterNumber(self.NODATA, tr("Nodata value"), compat.DOUBLE, optional=True),
             tr("Of pixels without a value. Default: that of the inputs."),

@@ -9,10 +9,9 @@ from difflib import SequenceMatcher
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsCsException, QgsProject, QgsRasterLayer
 
+from ..ssdiff_core.grid import RATIOS
 from .words import tr
 
-RATIOS = 1.5, 8.0
-"how many times as fine as MS PAN may be"
 SLACK = 1.05
 "as ratios are guessed from boxes around layers, which may be warped"
 SHARED = 0.1

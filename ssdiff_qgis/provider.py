@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from . import settings
 from .adapt import Adapt
+from .algorithm import ICON
 from .align import Align
 from .assess import Assess
 from .diagnostics import Diagnostics
@@ -16,7 +15,6 @@ from .pansharpen import Pansharpen
 from .pansharpenclassical import PansharpenClassical
 from .words import tr
 
-ICON = str(Path(__file__).parents[1] / "resources" / "icon.svg")
 ALGORITHMS = (Pansharpen, PansharpenClassical, Assess, Align, Adapt, DownloadWeights, InstallRuntime, Diagnostics)
 
 
@@ -31,10 +29,10 @@ class Provider(QgsProcessingProvider):
         return tr("SSDiff pansharpening")
 
     def icon(self):
-        return QIcon(ICON)
+        return QIcon(str(ICON))
 
     def svgIconPath(self):
-        return ICON
+        return str(ICON)
 
     def load(self):
         settings.add()

@@ -16,6 +16,7 @@ import pytest
 from files import read, sample_files
 
 from ssdiff_core import __version__
+from ssdiff_core.card import read_card
 
 ROOT = Path(__file__).parents[1]
 QGIS_PROCESS = shutil.which("qgis_process.bin") or shutil.which("qgis_process")
@@ -104,6 +105,12 @@ def test_the_documentation_leads_to_files_that_are_there_and_its_pictures_are_sm
     assert pictures == {path for path in here if path.suffix == ".png"}
     assert max(path.stat().st_size for path in pictures) < 300_000
     assert not [name for name in names if name.endswith(".png")]
+
+
+def test_the_first_page_tells_the_scores_that_the_weights_tell():
+    told = re.search(r"\| GaoFen-2 .*\n\|[-|]+\n(.*) \|.*\|", (ROOT / "README.md").read_text(encoding="utf-8"))[1]
+    (scores,) = read_card(ROOT / "resources" / "weights" / "general-4.safetensors").scores.values()
+    assert sorted(re.findall(r"\d\.\d\d", told)) == sorted(f"{score:.2f}" for score in scores.values())
 
 
 def test_what_lies_about_in_a_clone_stays_out(clone, tmp_path):

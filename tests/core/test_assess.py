@@ -94,6 +94,22 @@ def test_a_file_tells_what_it_is_made_of(sample, capsys):
     assert "name it with --pan" in failed(capsys, truth)
 
 
+@pytest.mark.parametrize("bands_alone", [False, True])
+def test_what_a_file_is_made_of_may_have_commas_in_its_name(capsys, tmp_path, bands_alone):
+    folder = tmp_path / "Eureka, California"
+    (tmp_path / "Eureka").mkdir()
+    folder.mkdir()
+    pan, ms, _ = sample_files(folder)
+    files = [ms]
+    if bands_alone:
+        at = gdal.Open(str(ms)).GetGeoTransform()
+        files = [write(folder / f"b{n}.tif", band, at) for n, band in enumerate(read(ms), 1)]
+    named = [word for file in files for word in ("--ms", str(file))]
+    made = ["pansharpen", str(pan), str(folder / "out.tif"), *named, "--method", "exp", "--progress", "none"]
+    assert main(made) == 0
+    assert told(capsys, folder / "out.tif")["scenes"][0]["ms"] == list(map(str, files))
+
+
 def test_a_folder_gives_mean_deviation_and_paired_differences(sample, capsys, tmp_path):
     *_, results = sample
     got = told(capsys, results, "--baseline", "gsa", "--csv", tmp_path / "t.csv")

@@ -1,9 +1,11 @@
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 import torch
+from files import sample_files
 from golden import published_state
 from scenes import stiff_weights
 
@@ -13,9 +15,13 @@ from ssdiff_core.network import state_of
 from ssdiff_core.weights import load, save
 
 
-def ssdiff(*arguments, expect=0):
+def ssdiff(*arguments, expect=0, **environ):
     done = subprocess.run(
-        [sys.executable, "-m", "ssdiff_core", *arguments], capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", "ssdiff_core", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **environ},
     )
     assert done.returncode == expect, done.stderr
     return done
@@ -40,6 +46,19 @@ def test_doctor_in_words_names_every_package(capsys):
 @pytest.mark.parametrize("arguments", [(), ("nonsense",), ("weights",), ("weights", "import", "x.pt")])
 def test_wrong_usage_exits_with_2(arguments):
     assert "usage:" in ssdiff(*arguments, expect=2).stderr
+
+
+def test_an_extent_may_begin_with_a_minus_as_in_degrees_west(capsys):
+    assert main(["pansharpen", "no.tif", "no.tif", "out.tif", "--extent", "-73.9,40.1,-73.8,40.2", "--seed", "1"]) == 1
+    assert "no.tif cannot be opened" in capsys.readouterr().err
+
+
+def test_measures_are_printed_where_the_system_has_no_arrows(tmp_path):
+    """As on Windows, where what is redirected to a file is in the code page of old."""
+    _, _, truth = sample_files(tmp_path)
+    arguments = ["assess", truth, "--pan", tmp_path / "pan.tif", "--ms", tmp_path / "ms.tif", "--reference", truth]
+    said = ssdiff(*arguments, PYTHONIOENCODING="cp1252").stdout
+    assert "? 0 is ideal" in said
 
 
 def test_verify_shows_the_card_of_a_whole_file(tmp_path):

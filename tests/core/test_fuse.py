@@ -241,6 +241,53 @@ def statistics(path):
     return [file.GetRasterBand(i).GetMetadata() for i in range(1, file.RasterCount + 1)]
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="only Linux tells which files are open")
+@pytest.mark.parametrize("kind", ["cog", "gtiff"])
+def test_after_a_failure_no_file_is_open_that_is_to_be_removed(scene, tmp_path, monkeypatch, kind):
+    """Else Windows would not remove it, and the user would hear of that instead of the failure."""
+    (tmp_path / "out.tif.whole.tif").mkdir()  # no image can be written there
+    still_open = []
+
+    def look(outputs):
+        opened = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
+        still_open.extend(path for path in opened if os.path.basename(path).startswith("out.tif"))
+
+    monkeypatch.setattr("ssdiff_core.fuse.clean_up", look)
+    with pytest.raises(RasterError, match="cannot be written"):
+        run(scene, tmp_path / "out.tif", format=kind)
+    assert still_open == []
+
+
+def test_an_output_that_cannot_be_replaced_is_told_before_anything_is_computed(scene, tmp_path, monkeypatch):
+    """As on Windows, where QGIS holds the files of its layers."""
+
+    def held(one, other):
+        raise PermissionError(13, "another process uses it", str(one))
+
+    (tmp_path / "out.tif").write_bytes(b"a layer of before")
+    monkeypatch.setattr("os.rename", held)
+    with pytest.raises(RasterError, match=r"out\.tif cannot be written: another process uses it"):
+        run(scene, tmp_path / "out.tif", Failing(0, AssertionError("something was computed")))
+    assert (tmp_path / "out.tif").read_bytes() == b"a layer of before"
+    assert beside(tmp_path / "out.tif") == ["out.tif"]
+
+
+def test_a_whole_image_waits_for_its_name_as_long_as_a_virus_scanner_looks_at_it(scene, tmp_path, monkeypatch):
+    """As they do on Windows; nothing of the work is lost."""
+    replace_, tries = os.replace, []
+
+    def held(one, other):
+        tries.append(other)
+        if len(tries) < 3:
+            raise PermissionError(13, "a scanner looks at it", str(one))
+        replace_(one, other)
+
+    monkeypatch.setattr("os.replace", held)
+    run(scene, tmp_path / "out.tif")
+    assert len(tries) == 3
+    assert beside(tmp_path / "out.tif") == ["out.tif"]
+
+
 def test_a_run_killed_while_it_completes_the_file_is_resumed_all_the_same(scene, tmp_path):
     """The directory is rewritten at the very end: at worst the head points to where no directory is."""
     out, plain = tmp_path / "out.tif", {"format": "gtiff", "options": ("COMPRESS=NONE",), "side": 64}

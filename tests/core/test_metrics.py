@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scenes import sample_scene
 
-from ssdiff_core import metrics
+from ssdiff_core import methods, metrics
 from ssdiff_core.blocks import Block
 from ssdiff_core.classical import Classical
 from ssdiff_core.conventions import CONVENTIONS, toolbox_taps
@@ -761,3 +761,7 @@ def test_images_that_do_not_fit_are_refused():
     fused, pan, ms = scene()
     with pytest.raises(BlockError, match="MTF gains"):
         metrics.without_reference(fused, pan, ms, (1.5, 1.5), 4, MTF[:3])
+
+
+def test_users_may_choose_every_convention_that_there_is():
+    assert set(methods.CONVENTIONS) == set(CONVENTIONS)

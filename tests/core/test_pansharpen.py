@@ -10,7 +10,7 @@ from files import ramps, read, write
 from osgeo import gdal
 from scenes import SAMPLE, stiff_weights, with_views
 
-from ssdiff_core import weights
+from ssdiff_core import pansharpen, weights
 from ssdiff_core.network import state_of
 
 PAN_AT = (400_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6)
@@ -225,3 +225,14 @@ def test_a_pair_without_ground_in_common_names_both(tmp_path):
     assert "do not overlap" in said
     assert "x 500000" in said
     assert "x 600000" in said
+
+
+@pytest.mark.parametrize("done", [0.0, 0.9])
+def test_a_long_run_is_forewarned_of_by_what_it_has_done_itself(done, monkeypatch):
+    """Six seconds took a hundredth of what is left, ten minutes in all; what an earlier run has done is no help."""
+    said, ticks = [], iter((0.0, 6.0))
+    monkeypatch.setattr("ssdiff_core.pansharpen.time.monotonic", lambda: next(ticks))
+    heard = pansharpen.forewarning(lambda share: None, said.append, "gsa")
+    heard(done)
+    heard(done + (1 - done) / 100)
+    assert said == ["this will take about 10 min 00 s in all"]

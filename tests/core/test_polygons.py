@@ -71,6 +71,25 @@ def test_a_mask_may_be_in_another_crs(tmp_path):
     assert found.SymDifference(ogr.CreateGeometryFromWkt(WEDGE)).Area() < 0.1
 
 
+@pytest.mark.parametrize(
+    "crossed",
+    [
+        "POLYGON ((0 0,10 10,10 0,0 10,0 0))",
+        "POLYGON ((0 0,10 0,10 5,20 5,10 5,0 5,0 0))",
+    ],
+    ids=["two triangles", "with a spike"],
+)
+def test_a_polygon_whose_lines_cross_is_cut_out_by_what_it_encloses(tmp_path, crossed):
+    path = shapes(tmp_path / "mask.gpkg", [crossed, "POLYGON ((20 20,30 20,30 30,20 30,20 20))"])
+    assert ogr.CreateGeometryFromWkt(polygons.read(path, utm())).Area() == pytest.approx(150)
+
+
+def test_a_mask_that_lies_nowhere_in_the_crs_of_pan_is_one_sentence(tmp_path):
+    path = shapes(tmp_path / "mask.gpkg", ["POLYGON ((200 100,300 100,300 200,200 100))"], 4326)
+    with pytest.raises(GeometryError, match=r"mask\.gpkg cannot be used as a mask: "):
+        polygons.read(path, utm())
+
+
 def test_polygons_that_touch_no_common_ground_are_one_sentence(tmp_path):
     pan, ms, *at = ramps()
     scene = open_scene(write(tmp_path / "pan.tif", pan, at[0]), write(tmp_path / "ms.tif", ms, at[1]))

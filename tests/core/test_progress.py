@@ -29,6 +29,14 @@ def test_a_person_gets_a_bar_with_rate_and_remaining_time():
     assert said.endswith("\n")
 
 
+def test_a_shorter_line_covers_a_longer_one_on_consoles_that_know_no_escapes():
+    said = run("bar", [0, 0.1, 0.9999, 1], seconds=3000)
+    lines = said.rstrip("\n").split("\r")[1:]
+    assert "\x1b" not in said
+    assert "h" in lines[1]
+    assert len({len(line) for line in lines}) == 1
+
+
 def test_a_resumed_run_counts_only_what_it_did_itself():
     lines = [json.loads(line) for line in run("json", [0.5, 0.75]).splitlines()]
     assert lines[1]["pixels_per_second"] == 250_000

@@ -105,6 +105,24 @@ def test_training_from_the_command_line_gives_weights_that_fuse(tmp_path, recipe
     assert np.isfinite(Engine(made, "cpu").fuse(scene)).all()
 
 
+def test_a_checkpoint_of_another_recipe_is_one_sentence(recipe, tmp_path, capsys):
+    imagery.write_pack(tmp_path / "pack.npz", [place("here", 1)])
+    command = ["train", str(recipe), str(tmp_path / "pack.npz"), "-o", str(tmp_path / "w.safetensors")]
+    assert cli.main([*command, "--minutes", "0"]) == 0
+    recipe.write_text(RECIPE.replace("keys = 4", "keys = 4, widths = [32, 64, 96]"))
+    capsys.readouterr()
+    assert cli.main(command) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert "w.ckpt is damaged or of another recipe" in said[-1]
+
+
+@pytest.mark.parametrize("held", [b"", b"PK\x03\x04 broken", b"no pack"])
+def test_a_damaged_pack_is_one_sentence(tmp_path, held):
+    (tmp_path / "pack.npz").write_bytes(held)
+    with pytest.raises(ConfigError, match=r"pack\.npz is no pack of imagery"):
+        imagery.load([tmp_path / "pack.npz"])
+
+
 def test_a_recipe_that_is_not_there_is_one_sentence(tmp_path, capsys):
     assert cli.main(["train", str(tmp_path / "no.toml"), str(tmp_path), "-o", str(tmp_path / "o")]) == 1
     assert "the recipe" in capsys.readouterr().err

@@ -71,6 +71,16 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path):
     assert part.state.samples == whole.state.samples == 6 * 4 + 3 * 2
 
 
+def test_pools_that_never_hold_a_batch_are_one_sentence_and_not_waited_for_for_ever():
+    few = trainer(replace(TINY, stages=(Stage(tile=64, steps=2, batch=50),)))
+    with pytest.raises(ConfigError, match="2 scenes give fewer than 50 tiles of 64"):
+        few.run()
+
+
+def test_a_stage_may_begin_at_its_full_rate():
+    assert training.rate_at(0, Stage(rate=1e-3, warmup=0)) == pytest.approx(1e-3)
+
+
 def test_held_out_places_are_never_trained_on():
     started = trainer()
     assert [p.name for p in started.source.train] == ["here", "there"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 
 import numpy as np
 import pytest
@@ -33,6 +35,23 @@ def coarser(folder, pan, ms, memory=1024):
     folder.mkdir()
     scene = open_scene(pan, ms)
     return wald.degrade(scene, sensors.get("general", len(scene.ms)), folder, memory, quiet)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="only Linux tells which files are open")
+def test_no_file_is_open_when_the_folder_of_the_test_goes(tmp_path, capsys, monkeypatch):
+    """Else Windows would not remove it, and the numbers would be lost."""
+    left = []
+
+    class Watched(tempfile.TemporaryDirectory):
+        def cleanup(self):
+            opened = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
+            left.append([path for path in opened if path.startswith(os.path.realpath(self.name))])
+            super().cleanup()
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", Watched)
+    pan, ms, _ = sample_files(tmp_path)
+    told(capsys, "--pan", pan, "--ms", ms, "--methods", "gsa", "--report", tmp_path / "page.html")
+    assert left == [[]]
 
 
 def test_both_are_seen_through_their_sensors(tmp_path):

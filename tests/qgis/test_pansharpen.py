@@ -54,6 +54,12 @@ def test_a_layer_is_pansharpened_assessed_and_reported_on(qgis_process, sample, 
     assert "HQNR" not in against
 
 
+def test_an_image_that_is_its_reference_has_no_number_of_decibels_and_all_else(qgis_process, sample):
+    pan, ms, truth = sample
+    found = run(qgis_process, "assess", INPUT=truth, SPECTRAL=ms, PANCHROMATIC=pan, REFERENCE=truth, SAMPLE=0.01)
+    assert (found["ERGAS"], found["PSNR"]) == (0, None)
+
+
 def test_an_image_comes_with_its_uncertainty_if_that_is_wished(qgis_process, sample, tiny, tmp_path):
     pan, ms, _ = sample
     how = {"SPECTRAL": ms, "PANCHROMATIC": pan, "WEIGHTS": tiny, "EXTENT": "400030,400070,4499940,4499980 [EPSG:32632]"}

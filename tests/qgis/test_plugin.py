@@ -76,7 +76,7 @@ def test_the_log_is_a_report_for_an_issue_without_passwords_and_homes(qgis_proce
     for line in (
         "### SSDiff diagnostics",
         "- **Ready**",
-        "- weights_url: example.org/w",
+        "- weights_url: https://example.org/w",
         "#### Made by Install runtime",
     ):
         assert line in done.stdout
