@@ -15,16 +15,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from . import __version__, bands, devices, weights
+from . import __version__, bands, devices, native, weights
+from .blocks import Block
 from .classical import Classical
 from .engine import Engine
 from .groups import Grouped
 from .job import Job
 from .material import looks_of, pieces_of
-from .own_scene import OwnScene, scores
+from .methods import CLASSICAL, UNFITTED
+from .network import state_of
+from .own_scene import PROFILE, OwnScene, scores
+from .pieces import Piece
 from .scene import Scene
+from .sensors import Sensor
 from .statistics import Survey
 from .training import Recipe, Stage, Trainer
 
@@ -49,6 +55,8 @@ PATIENCE = 4
 "looks of a stage without anything better after which it ends"
 FRESH = {"keys": 16}
 "what a network is like that is begun with where there are no weights for the ratio"
+SHARES = (1.0, 0.75, 0.5, 0.25)
+"of what was learnt that may be taken, the rest being what there was before"
 OFTEN = 30.0
 "seconds between two checkpoints"
 
@@ -66,13 +74,18 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
     recipe = recipe_of(job, base)
     source = OwnScene(train, held, job.sensor, recipe, looks_of(train, len(scenes), job.sensor, say), str(device))
     source.before = before(source, job, base, device)
+    beside = classics(source, job.sensor)
+    natively = Native.of([*held, *train], job, base, recipe, device)
+    start = None if base is None or job.mode == "scratch" else bands.fitted(base, recipe.bands, recipe.wavelengths_nm)
+    if start:
+        source.hold_on_to(natively.images, natively.blocks)
     told = ", ".join(f"{name} {value:.4f}" for name, value in source.before.items())
     say(f"{len(train)} piece(s) to learn from, {len(held)} held out, where there was {told}")
-    start = None if base is None or job.mode == "scratch" else bands.fitted(base, recipe.bands, recipe.wavelengths_nm)
     checkpoint = Path(job.checkpoint)
     begun = found_in(checkpoint, job.key)
     steps = begun.get("steps") or job.steps or planned(job, recipe, source, device, start)
-    trainer = Trainer(staged(recipe, job, steps, device), source, str(device), say, start, Keeper(job, base))
+    keeper = Keeper(job, base, beside)
+    trainer = Trainer(staged(recipe, job, steps, device), source, str(device), say, start, keeper)
     if not begun:
         Path(job.working).unlink(missing_ok=True)
     else:
@@ -81,7 +94,8 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
     most = math.inf if job.steps else LATE * minutes(job, device)
     trainer.run(checkpoint, most, OFTEN, progress, key=job.key, steps=steps)
     best = min(trainer.log, key=lambda row: row["error"], default={"error": 1.0})
-    return {"before": source.before, "best": best, "steps": trainer.state.taken}
+    settle(trainer, keeper, start, natively, say)
+    return {"before": source.before, "best": best, "classical": beside}
 
 
 # --- how it is learnt ------------------------------------------------------------------------------------------------
@@ -134,14 +148,85 @@ def planned(job: Job, recipe: Recipe, source: OwnScene, device: torch.device, st
 
 def before(source: OwnScene, job: Job, base: weights.Weights | None, device: torch.device) -> dict[str, float]:
     """What is to be bettered on what is held out: the base, or the classical method where there is none."""
-    sensor, ratio = job.sensor, source.ratio
+    survey, fuse = bettered(job, base, device)
+    return scores(source.judged(survey), fuse)
+
+
+def bettered(job: Job, base: weights.Weights | None, device: torch.device) -> tuple[Survey, Callable]:
+    """What is to be bettered: the pass over a scene that it wants, and how it fuses."""
+    sensor = job.sensor
     if base is None:
-        method = Classical("mtf-glp-fs", ratio)
-        return scores(source.judged(method.survey(sensor.mtf, sensor.pan_mtf)), method.fuse)
+        method = Classical("mtf-glp-fs", job.ratio)
+        return method.survey(sensor.mtf, sensor.pan_mtf), method.fuse
     card, groups = base.card, [tuple(group) for group in job.groups]
-    survey = Survey(card.base, sensor.mtf, ratio, card.interpolation, sensor.pan_mtf, card.arch.views, tuple(groups))
+    survey = Survey(
+        card.base, sensor.mtf, job.ratio, card.interpolation, sensor.pan_mtf, card.arch.views, tuple(groups)
+    )
     engine = Engine(base, str(device), say=lambda sentence: None)
-    return scores(source.judged(survey), (Grouped(engine, groups) if groups else engine).fuse)
+    return survey, (Grouped(engine, groups) if groups else engine).fuse
+
+
+@dataclass(frozen=True)
+class Native:
+    """What is to be bettered, at native resolution: there nothing may be lost."""
+
+    blocks: list[Block]
+    images: list[np.ndarray]
+    "as they were fused before"
+    before: dict[str, float]
+    sensor: Sensor
+    device: str
+
+    @staticmethod
+    def of(pieces: list[Piece], job: Job, base: weights.Weights | None, recipe: Recipe, device) -> Native:
+        sensor, (survey, fuse) = job.sensor, bettered(job, base, device)
+        own = Survey(recipe.base, sensor.mtf, job.ratio, recipe.interpolation, sensor.pan_mtf, recipe.views)
+        blocks = native.blocks_of(pieces, own)
+        images = [fuse(block) for block in native.blocks_of(pieces, survey)]
+        return Native(blocks, images, native.measured(blocks, images, sensor), sensor, str(device))
+
+    def after(self, learnt: weights.Weights) -> dict[str, float]:
+        engine = Engine(learnt, self.device, say=lambda sentence: None)
+        return native.measured(self.blocks, [engine.fuse(block) for block in self.blocks], self.sensor)
+
+
+def settle(trainer: Trainer, keeper: Keeper, start: weights.Weights | None, natively: Native, say: Say) -> None:
+    """Of what was learnt so much is kept as is best on what is held out and loses nothing at native resolution."""
+    working, best = Path(keeper.job.working), trainer.best
+    if not working.exists():
+        return
+    working.unlink()
+    tried = []
+    for share in SHARES if start else SHARES[:1]:
+        trainer.ema = mixed(start, best, share)
+        tried.append((trainer.source.look(trainer.learnt()), share))
+    for found, share in sorted(tried, key=lambda one: one[0]["error"]):
+        trainer.ema = mixed(start, best, share)
+        after = natively.after(trainer.learnt())
+        told = ", ".join(
+            f"{name} {value:.4f} before, {after[name]:.4f} after" for name, value in natively.before.items()
+        )
+        say(f"{share:.0%} of what was learnt: held-out error {found['error']:.4f}; at native resolution {told}")
+        if native.no_worse(after, natively.before):
+            keeper(trainer, found, native={"before": natively.before, "after": after}, share=share)
+            return
+
+
+def mixed(start: weights.Weights | None, learnt: dict[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:
+    """So much of what was learnt, and the rest of what there was before."""
+    if start is None:
+        return learnt
+    old = state_of(start.net)
+    return {name: old[name].to(tensor).lerp(tensor, share) for name, tensor in learnt.items()}
+
+
+def classics(source: OwnScene, sensor: Sensor) -> dict[str, dict[str, float]]:
+    """What each classical method makes of what is held out, to stand beside it."""
+    found = {}
+    for name in (name for name in CLASSICAL if name not in UNFITTED):
+        method = Classical(name, source.ratio)
+        found[name] = scores(source.judged(method.survey(sensor.mtf, sensor.pan_mtf), (PROFILE,)), method.fuse)
+    return found
 
 
 @dataclass(frozen=True)
@@ -150,21 +235,25 @@ class Keeper:
 
     job: Job
     base: weights.Weights | None
+    classical: dict[str, dict[str, float]]
 
-    def __call__(self, trainer: Trainer, found: dict[str, float]) -> None:
+    def __call__(self, trainer: Trainer, found: dict[str, float], share: float = 1.0, **more) -> None:
+        """more: scores besides those on what is held out."""
         if found["error"] > 1 - GAIN:
             return
-        card = trainer.card(self._told(trainer), self.base.card.licence if self.base else "")
+        card = trainer.card(self._told(trainer, share), self.base.card.licence if self.base else "")
         before = trainer.source.before
-        scores = {"held out": {"before": before, "after": {name: found[name] for name in before}}}
+        after = {name: found[name] for name in before}
+        scores = {"held out": {"before": before, "after": after, "classical": self.classical}, **more}
         card = replace(card, scores=scores, steps=self.base.card.steps if self.base else 1)
         weights.save(self.job.working, trainer.ema, card)
 
-    def _told(self, trainer: Trainer) -> dict:
+    def _told(self, trainer: Trainer, share: float) -> dict:
         cuda = trainer.device.type == "cuda"
         return {
             **self.job.told,
             "mode": self.job.mode,
+            "share": share,
             "base": self.base.card.id if self.base else "",
             "base_sha256": self.base.sha256 if self.base else "",
             "seconds": round(trainer.state.seconds),

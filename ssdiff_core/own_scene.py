@@ -31,6 +31,8 @@ OVERLAP = 2
 "tiles that are cut of a piece, as often as it holds them side by side"
 LEARNT = 0.25
 "share of a tile, at least, that may be learnt from"
+ANCHORED = 0.25
+"samples at native resolution, to be answered as before, for each at the coarser one"
 JITTER = 0.15
 "standard deviation by which the sensors' responses are varied, as a share of them"
 WANDER = 0.1
@@ -53,7 +55,7 @@ class OwnScene:
         self.ratio = train[0].ratio
         self.before: dict[str, float] = {}
         "scores of what is to be bettered, on what is held out"
-        self._pieces, self._held = train, held
+        self._pieces, self._held, self._anchors = train, held, []
         survey = Survey(recipe.base, sensor.mtf, self.ratio, recipe.interpolation, sensor.pan_mtf, recipe.views)
         self._pairs = {name: surveyed(self._made(train, name), survey) for name in looks}
         self._judged = self.judged(survey)
@@ -77,17 +79,31 @@ class OwnScene:
                     like = self._pairs[rng.choice(list(self.looks))][number]
                     parts.append(self._tiles(like, tile, rng))
                     count += len(parts[-1]["pan"])
+            parts += [self._anchored(tile, ANCHORED * count, rng)] if self._anchors else []
             pool = samples.together(parts)
+            count = len(pool["pan"])
             order = torch.from_numpy(rng.permutation(count))
             yield {key: value[order] for key, value in pool.items()}
+
+    def hold_on_to(self, images: Sequence[np.ndarray], blocks: Sequence[Block]) -> None:
+        """Some of the samples shall be these blocks, answered as they were before."""
+        self._anchors = [samples.known(image, block, self.recipe) for image, block in zip(images, blocks)]
+
+    def _anchored(self, tile: int, wanted: float, rng: np.random.Generator) -> Samples:
+        each = math.ceil(wanted / len(self._anchors))
+        return samples.together([self._cut(seen, tile, each, rng) for seen in self._anchors])
 
     def _tiles(self, like: Pair, tile: int, rng: np.random.Generator) -> Samples:
         """Tiles of a pair as sensors a little different would have seen it."""
         made = with_stats(pair(like.piece, jittered(like.look, rng)), like.block.stats)
-        seen = mirrored(samples.known(made.truth, made.block, self.recipe), tile, self.recipe.ratio)
+        seen = samples.known(made.truth, made.block, self.recipe)
+        return self._cut(seen, tile, max(round(OVERLAP * seen["residual"][0].numel() / tile**2), 1), rng)
+
+    def _cut(self, seen: Samples, tile: int, wanted: int, rng: np.random.Generator) -> Samples:
+        """So many tiles, anywhere."""
+        seen = mirrored(seen, tile, self.recipe.ratio)
         ratio, learnt = self.recipe.ratio, seen["residual"].isfinite().all(0)
         spans = [(n - tile) // ratio + 1 for n in learnt.shape]
-        wanted = max(round(OVERLAP * learnt.numel() / tile**2), 1)
         corners = [tuple(int(rng.integers(n)) * ratio for n in spans) for _ in range(4 * wanted)]
         share = [float(learnt[r : r + tile, c : c + tile].float().mean()) for r, c in corners]
         good = [corner for corner, there in zip(corners, share) if there >= LEARNT][:wanted]
@@ -97,9 +113,10 @@ class OwnScene:
 
     # --- to judge by -------------------------------------------------------------------------------------------------
 
-    def judged(self, survey: Survey) -> dict[str, list[Pair]]:
-        """What is held out in each look, with what an engine wants to know of the scenes."""
-        every = {name: surveyed(self._made([*self._held, *self._pieces], name), survey) for name in self.looks}
+    def judged(self, survey: Survey, looks: Sequence[str] = ()) -> dict[str, list[Pair]]:
+        """What is held out in these looks, or in all, with what an engine wants to know of the scenes."""
+        pieces = [*self._held, *self._pieces]
+        every = {name: surveyed(self._made(pieces, name), survey) for name in looks or self.looks}
         return {name: pairs[: len(self._held)] for name, pairs in every.items()}
 
     def look(self, learnt: Weights) -> dict[str, float]:

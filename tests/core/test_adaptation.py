@@ -63,7 +63,9 @@ def test_weights_come_of_it_that_are_better_on_what_is_held_out_and_say_how_they
     card = read_card(found.path)
     assert (card.id, card.sensor, card.licence) == ("own", "gf2", "CC0")
     assert card.bands == ("blue", "green", "red", "nir")
-    assert card.scores["held out"] == {"before": found.before, "after": found.after}
+    scores = {"before": found.before, "after": found.after, "classical": found.classical}
+    assert card.scores["held out"] == scores
+    assert {"gsa", "bt-h", "mtf-glp-fs"} < set(found.classical)
     assert all(found.after[score] < found.before[score] for score in ("ERGAS", "SAM"))
     told = card.training
     assert told["base"] == "base"
