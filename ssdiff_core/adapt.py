@@ -38,7 +38,7 @@ GAIN = 0.01
 "share of the error on what is held out that must go for weights to be worth having"
 TURNS = {"lbaf": ("spectral", "spatial", "spectral", "spatial"), "full": (None,), "scratch": (None,)}
 "which branch learns in each stage; None: all"
-RATES = {"lbaf": 5e-4, "full": 3e-4, "scratch": 8e-4}
+RATES = {"lbaf": 7e-4, "full": 3e-4, "scratch": 8e-4}
 MINUTES = {"cpu": 20.0}
 "that are taken if nobody says otherwise; on a GPU"
 GPU_MINUTES = 3.0
