@@ -15,20 +15,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from . import __version__, bands, devices, native, weights
-from .blocks import Block
+from . import __version__, bands, devices, weights
 from .classical import Classical
 from .engine import Engine
 from .groups import Grouped
 from .job import Job
 from .material import looks_of, pieces_of
 from .methods import CLASSICAL, UNFITTED
+from .native import Native
 from .network import state_of
 from .own_scene import PROFILE, OwnScene, scores
-from .pieces import Piece
 from .scene import Scene
 from .sensors import Sensor
 from .statistics import Survey
@@ -53,8 +51,6 @@ LOOKS = 16
 "at what is held out, all in all"
 PATIENCE = 4
 "looks of a stage without anything better after which it ends"
-FRESH = {"keys": 16}
-"what a network is like that is begun with where there are no weights for the ratio"
 SHARES = (1.0, 0.75, 0.5, 0.25)
 "of what was learnt that may be taken, the rest being what there was before"
 OFTEN = 30.0
@@ -69,15 +65,15 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
     readers: what reads the blocks of each scene.
     """
     device = devices.choose(job.device)
-    base = weights.load(job.base) if job.base else None
+    base = weights.load(job.base)
     train, held = pieces_of(scenes, readers, job, say)
     recipe = recipe_of(job, base)
     source = OwnScene(train, held, job.sensor, recipe, looks_of(train, len(scenes), job.sensor, say), str(device))
     source.before = before(source, job, base, device)
     beside = classics(source, job.sensor)
-    natively = Native.of([*held, *train], job, base, recipe, device)
-    start = None if base is None or job.mode == "scratch" else bands.fitted(base, recipe.bands, recipe.wavelengths_nm)
-    if start:
+    natively = Native.of([*held, *train], job.sensor, source.survey, *bettered(job, base, device))
+    start = bands.fitted(base, recipe.bands, recipe.wavelengths_nm, recipe.ratio) if job.mode != "scratch" else None
+    if start and job.fuses and source.before["ERGAS"] < min(each["ERGAS"] for each in beside.values()):
         source.hold_on_to(natively.images, natively.blocks)
     told = ", ".join(f"{name} {value:.4f}" for name, value in source.before.items())
     say(f"{len(train)} piece(s) to learn from, {len(held)} held out, where there was {told}")
@@ -101,16 +97,15 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
 # --- how it is learnt ------------------------------------------------------------------------------------------------
 
 
-def recipe_of(job: Job, base: weights.Weights | None) -> Recipe:
+def recipe_of(job: Job, base: weights.Weights) -> Recipe:
     """For weights like the base, for the bands of the scenes."""
     sensor = job.sensor
     own = {"sensors": (sensor.id,), "bands": sensor.bands, "wavelengths_nm": sensor.wavelengths, "seed": job.seed}
-    if base is None:
-        return Recipe(job.id, **own, ratio=job.ratio, net=FRESH, stages=(Stage(64),))
     shape = asdict(base.card.arch)
     looks = {name: shape.pop(name) for name in ("guides", "views")}
     net = {name: value for name, value in shape.items() if name not in ("bands", "ratio", "tile")}
-    how = {name: getattr(base.card, name) for name in ("ratio", "base", "scale", "interpolation", "ms_phase")}
+    how = {name: getattr(base.card, name) for name in ("base", "scale", "interpolation", "samples")}
+    how |= {"ratio": job.ratio, "ms_phase": bands.phase(base.card, job.ratio)}
     return Recipe(job.id, **own, **how, **looks, stages=(Stage(base.card.tile),), net=net)
 
 
@@ -146,16 +141,16 @@ def planned(job: Job, recipe: Recipe, source: OwnScene, device: torch.device, st
 # --- how good it is --------------------------------------------------------------------------------------------------
 
 
-def before(source: OwnScene, job: Job, base: weights.Weights | None, device: torch.device) -> dict[str, float]:
-    """What is to be bettered on what is held out: the base, or the classical method where there is none."""
+def before(source: OwnScene, job: Job, base: weights.Weights, device: torch.device) -> dict[str, float]:
+    """What is to be bettered, on what is held out."""
     survey, fuse = bettered(job, base, device)
     return scores(source.judged(survey), fuse)
 
 
-def bettered(job: Job, base: weights.Weights | None, device: torch.device) -> tuple[Survey, Callable]:
-    """What is to be bettered: the pass over a scene that it wants, and how it fuses."""
+def bettered(job: Job, base: weights.Weights, device: torch.device) -> tuple[Survey, Callable]:
+    """The base, or a classical method where that cannot fuse the scenes: the pass that it wants, and how it fuses."""
     sensor = job.sensor
-    if base is None:
+    if not job.fuses:
         method = Classical("mtf-glp-fs", job.ratio)
         return method.survey(sensor.mtf, sensor.pan_mtf), method.fuse
     card, groups = base.card, [tuple(group) for group in job.groups]
@@ -166,48 +161,24 @@ def bettered(job: Job, base: weights.Weights | None, device: torch.device) -> tu
     return survey, (Grouped(engine, groups) if groups else engine).fuse
 
 
-@dataclass(frozen=True)
-class Native:
-    """What is to be bettered, at native resolution: there nothing may be lost."""
-
-    blocks: list[Block]
-    images: list[np.ndarray]
-    "as they were fused before"
-    before: dict[str, float]
-    sensor: Sensor
-    device: str
-
-    @staticmethod
-    def of(pieces: list[Piece], job: Job, base: weights.Weights | None, recipe: Recipe, device) -> Native:
-        sensor, (survey, fuse) = job.sensor, bettered(job, base, device)
-        own = Survey(recipe.base, sensor.mtf, job.ratio, recipe.interpolation, sensor.pan_mtf, recipe.views)
-        blocks = native.blocks_of(pieces, own)
-        images = [fuse(block) for block in native.blocks_of(pieces, survey)]
-        return Native(blocks, images, native.measured(blocks, images, sensor), sensor, str(device))
-
-    def after(self, learnt: weights.Weights) -> dict[str, float]:
-        engine = Engine(learnt, self.device, say=lambda sentence: None)
-        return native.measured(self.blocks, [engine.fuse(block) for block in self.blocks], self.sensor)
-
-
 def settle(trainer: Trainer, keeper: Keeper, start: weights.Weights | None, natively: Native, say: Say) -> None:
     """Of what was learnt so much is kept as is best on what is held out and loses nothing at native resolution."""
-    working, best = Path(keeper.job.working), trainer.best
+    working, best, source = Path(keeper.job.working), trainer.best, trainer.source
     if not working.exists():
         return
     working.unlink()
     tried = []
-    for share in SHARES if start else SHARES[:1]:
+    for share in SHARES if start and keeper.job.fuses else SHARES[:1]:
         trainer.ema = mixed(start, best, share)
-        tried.append((trainer.source.look(trainer.learnt()), share))
+        tried.append((source.look(trainer.learnt()), share))
     for found, share in sorted(tried, key=lambda one: one[0]["error"]):
         trainer.ema = mixed(start, best, share)
-        after = natively.after(trainer.learnt())
+        after = natively.after(Engine(trainer.learnt(), source.device, say=lambda sentence: None).fuse)
         told = ", ".join(
             f"{name} {value:.4f} before, {after[name]:.4f} after" for name, value in natively.before.items()
         )
         say(f"{share:.0%} of what was learnt: held-out error {found['error']:.4f}; at native resolution {told}")
-        if native.no_worse(after, natively.before):
+        if natively.is_kept(after):
             keeper(trainer, found, native={"before": natively.before, "after": after}, share=share)
             return
 
@@ -234,18 +205,18 @@ class Keeper:
     """Writes the best so far, once it is worth having: so whatever happens next, it is there."""
 
     job: Job
-    base: weights.Weights | None
+    base: weights.Weights
     classical: dict[str, dict[str, float]]
 
     def __call__(self, trainer: Trainer, found: dict[str, float], share: float = 1.0, **more) -> None:
         """more: scores besides those on what is held out."""
         if found["error"] > 1 - GAIN:
             return
-        card = trainer.card(self._told(trainer, share), self.base.card.licence if self.base else "")
+        card = trainer.card(self._told(trainer, share), self.base.card.licence)
         before = trainer.source.before
         after = {name: found[name] for name in before}
         scores = {"held out": {"before": before, "after": after, "classical": self.classical}, **more}
-        card = replace(card, scores=scores, steps=self.base.card.steps if self.base else 1)
+        card = replace(card, scores=scores, steps=self.base.card.steps)
         weights.save(self.job.working, trainer.ema, card)
 
     def _told(self, trainer: Trainer, share: float) -> dict:
@@ -254,8 +225,8 @@ class Keeper:
             **self.job.told,
             "mode": self.job.mode,
             "share": share,
-            "base": self.base.card.id if self.base else "",
-            "base_sha256": self.base.sha256 if self.base else "",
+            "base": self.base.card.id,
+            "base_sha256": self.base.sha256,
             "seconds": round(trainer.state.seconds),
             "steps": trainer.state.taken,
             "samples": trainer.state.samples,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import catalogue, places, sensors
-from .card import Card, read_card
+from .card import Card, read_card, suits
 from .catalogue import Fetch
 from .computing import Here
 from .digest import age, sha256_of
@@ -98,7 +98,7 @@ def adapt(
         told = computer.adapt(scenes, job, say, reporter(0))
     except (KeyboardInterrupt, Cancelled) as end:
         raise type(end)(farewell(job, out)) from None
-    return finished(told, job, out, base, say)
+    return finished(told, job, out, say)
 
 
 # --- where it goes ---------------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def place_of(out: str, name: str = "") -> tuple[Path, str]:
     return path, name
 
 
-def finished(told: dict, job: Job, out: Path, base: Path | None, say: Say) -> Adapted:
+def finished(told: dict, job: Job, out: Path, say: Say) -> Adapted:
     """The working file becomes OUT, if there is one."""
     working, before, beside = Path(job.working), told["before"], told["classical"]
     if job.checkpoint:
@@ -127,12 +127,12 @@ def finished(told: dict, job: Job, out: Path, base: Path | None, say: Say) -> Ad
         after = read_card(out).scores["held out"]["after"]
         say(f"held out, {compared(before, after)}; {least(beside)}: {out}")
         return Adapted(job.id, catalogue.called(out), out, before, after, beside)
-    kept = read_card(base).id if base else ""
+    kept = read_card(job.base).id if job.fuses else ""
     say(
         f"adapting has not helped here (held out, {compared(before, told['best'])} at best): nothing was written, "
         f"{f'weights {kept} are' if kept else 'the classical method mtf-glp-fs is'} as good as it gets"
     )
-    return Adapted(kept, catalogue.called(base) if base else "", None, before, before, beside)
+    return Adapted(kept, catalogue.called(Path(job.base)) if kept else "", None, before, before, beside)
 
 
 def compared(before: dict[str, float], after: dict[str, float]) -> str:
@@ -185,34 +185,36 @@ def opened_as(pan, ms, wishes: Wishes, say: Say) -> tuple[Scene, sensors.Sensor]
     return aligned(scene, wishes.align, say), sensor
 
 
-def base_for(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, fetch: Fetch, say: Say) -> Path | None:
-    """The weights to begin with; None if none are for the ratio and none were named."""
+def base_for(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, fetch: Fetch, say: Say) -> Path:
+    """The weights to begin with; those for another ratio if none are for this one."""
     bands, ratio = len(scene.ms), scene.placement.ratio
-    if wishes.base == "auto" and not any(entry.suits(ratio) for entry in catalogue.known()):
-        if not any(abs(ratio / whole - 1) < NEARLY for whole in RATIOS):
-            raise ConfigError(f"PAN is {ratio:.3g} times finer than MS; weights can be learnt for 2 and 4")
-        say(f"there are no weights for ratio {ratio:.3g}: a network begins with what mtf-glp-fs answers")
-        return None
-    path = catalogue.find(wishes.base, sensor.id, bands, ratio, fetch, say)
+    if not any(suits(ratio, whole) for whole in RATIOS):
+        raise ConfigError(f"PAN is {ratio:.3g} times finer than MS; weights can be learnt for 2 and 4")
+    nearest = min((entry.ratio for entry in catalogue.known()), key=lambda whole: abs(whole - ratio))
+    path = catalogue.find(wishes.base, sensor.id, bands, nearest, fetch, say)
     card = read_card(path)
     if not card.suits(ratio):
-        raise ConfigError(f"weights {card.id} are for ratio {card.ratio}, and here it is {ratio:.3g}: name others")
+        say(
+            f"weights {card.id} are for ratio {card.ratio}, and here it is {ratio:.3g}: what they have learnt is begun "
+            "with, and mtf-glp-fs is to be bettered"
+        )
     return path
 
 
 def job_for(
-    name: str, out: Path, scenes: Sequence[Scene], sensor: sensors.Sensor, base: Path | None, wishes: Wishes, say: Say
+    name: str, out: Path, scenes: Sequence[Scene], sensor: sensors.Sensor, base: Path, wishes: Wishes, say: Say
 ) -> Job:
-    card = read_card(base) if base else None
-    mode = wishes.mode if card else "scratch"
+    card, ratio = read_card(base), scenes[0].placement.ratio
+    suited = card.suits(ratio)
     told = {"scenes": [Path(scene.pan.path).name for scene in scenes], "align": wishes.align}
     job = Job(
         id=name,
         sensor=sensor,
-        ratio=card.ratio if card else round(scenes[0].placement.ratio),
-        base=str(base.resolve()) if base else "",
-        groups=groups_of(card, sensor) if card else (),
-        mode=mode,
+        ratio=card.ratio if suited else round(ratio),
+        base=str(base.resolve()),
+        fuses=suited,
+        groups=groups_of(card, sensor),
+        mode="full" if wishes.mode == "lbaf" and not suited else wishes.mode,  # another ratio is more than a branch
         minutes=wishes.minutes,
         steps=wishes.steps,
         device=wishes.device,
@@ -234,5 +236,5 @@ def groups_of(card: Card, sensor: sensors.Sensor) -> tuple[tuple[int, ...], ...]
 def key_of(job: Job, scenes: Sequence[Scene]) -> str:
     """What must be the same for a checkpoint to be worth anything."""
     paths = sorted({band.path for scene in scenes for band in (scene.pan, *scene.ms)})
-    parts = (job, scenes, [(path, age(path)) for path in paths], sha256_of(job.base) if job.base else "")
+    parts = (job, scenes, [(path, age(path)) for path in paths], sha256_of(job.base))
     return hashlib.sha256(repr(parts).encode()).hexdigest()

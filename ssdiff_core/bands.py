@@ -1,4 +1,7 @@
-"""Weights for other bands than a scene has, made to begin with there: each band begins as the nearest by wavelength."""
+"""Weights for other bands, or another ratio, than a scene has, made to begin with there.
+
+Each band begins as the nearest by wavelength; each of the pixels that an MS sample becomes as those in its place.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
+from .card import Card
 from .network import SSNet, load_state, state_of
 from .weights import Weights
 
@@ -24,17 +29,24 @@ def sources(bands: int, wavelengths: Sequence[float], had: int, had_wavelengths:
     return list(range(bands)) if bands == had else [band * had // bands for band in range(bands)]
 
 
-def fitted(weights: Weights, names: Sequence[str], wavelengths: Sequence[float]) -> Weights:
+def phase(card: Card, ratio: int) -> float:
+    """Where the first MS sample lies at another ratio, if it covers the same share of its pixel."""
+    return (card.ms_phase + 0.5) * ratio / card.ratio - 0.5
+
+
+def fitted(weights: Weights, names: Sequence[str], wavelengths: Sequence[float], ratio: int | None = None) -> Weights:
     """The weights for bands of these names: what was told apart by band is shared out and copied by wavelength.
 
     Where two bands begin as the same one, each counts half in what is summed over bands.
     """
     card = weights.card
     source = sources(len(names), wavelengths, len(card.bands), card.wavelengths_nm)
-    arch = replace(card.arch, bands=len(names))
+    ratio = ratio or card.ratio
+    arch = replace(card.arch, bands=len(names), ratio=ratio)
     net = SSNet(arch)
-    load_state(net, _taken(state_of(weights.net), source, len(card.bands), card.arch))
-    told = {"bands": tuple(names), "wavelengths_nm": tuple(wavelengths), "arch": arch}
+    load_state(net, _parted(_taken(state_of(weights.net), source, len(card.bands), card.arch), card.ratio, ratio))
+    told = {"bands": tuple(names), "wavelengths_nm": tuple(wavelengths)}
+    told |= {"arch": arch, "ratio": ratio, "ms_phase": phase(card, ratio)}
     sigma = tuple(card.residual_sigma[i] for i in source)
     return Weights(replace(card, residual_sigma=sigma, **told), net.eval().requires_grad_(False), weights.sha256)
 
@@ -59,3 +71,14 @@ def _taken(state: dict[str, Tensor], source: list[int], had: int, arch) -> dict[
         "head.2.weight": state["head.2.weight"][index],
         "head.2.bias": state["head.2.bias"][index],
     }
+
+
+def _parted(state: dict[str, Tensor], had: int, ratio: int) -> dict[str, Tensor]:
+    """A state dict whose MS samples become ratio x ratio pixels: means of those that they became, or copies of them."""
+    if had == ratio:
+        return state
+    old = state["skip.0.weight"]
+    bands, (around, *kernel) = len(old) // had**2, old.shape[1:]
+    places = old.reshape(bands, had, had, -1).permute(0, 3, 1, 2)
+    places = adaptive_avg_pool2d(places, ratio) if ratio < had else interpolate(places, size=(ratio, ratio))
+    return {**state, "skip.0.weight": places.permute(0, 2, 3, 1).reshape(-1, around, *kernel)}

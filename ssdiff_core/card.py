@@ -21,6 +21,10 @@ SCENE = "scene"
 MOMENTS = "moments"
 "each band, and PAN, about its own mean over its own spread: all sensors and skies look alike"
 FORMAT = "ssdiff-1"
+ADDED = {"samples": "1"}
+"what files of earlier versions do not say"
+MOST = 64
+"samples that weights may ask for"
 RATIO_SLACK = 0.05
 "how far a scene's ratio may be from that of the weights; MS is resampled by what lies between"
 LONGEST = 1 << 26
@@ -48,6 +52,8 @@ class Card:
     ms_phase: float | None = None
     "where the network expects its first MS sample, in PAN pixels from a tile's first; None: corner-aligned"
     steps: int = 1
+    samples: int = 1
+    "that an image is the mean of, each from tiles that lie another way"
     wavelengths_nm: tuple[float, ...] = ()
     training: dict = field(default_factory=dict)
     scores: dict = field(default_factory=dict)
@@ -88,6 +94,8 @@ def check(card: Card) -> Card:
         f"expect MS at phase {card.ms_phase}; that is no place in a pixel of {card.ratio}": not _number(card.ms_phase)
         or not 0 <= card.ms_phase <= config.ratio,
         f"ask for {card.steps} steps; 1 to {T} make sense": type(card.steps) is not int or not 1 <= card.steps <= T,
+        f"ask for {card.samples} samples; 1 to {MOST} make sense": type(card.samples) is not int
+        or not 1 <= card.samples <= MOST,
         "have training or scores that are no JSON objects": not isinstance(card.training, dict)
         or not isinstance(card.scores, dict),
     }
@@ -128,6 +136,7 @@ def card_of(path: Path, header: dict[str, str]) -> Card:
     if header.get("format") != FORMAT:
         raise WeightsError(f"{path} is no SSDiff weights file: its header says format {header.get('format')!r}")
     names = [item.name for item in fields(Card)]
+    header = {**ADDED, **header}
     for name in (*names, "tile"):
         if name not in header:
             raise WeightsError(f"{path}: the header has no {name!r}")
@@ -137,7 +146,7 @@ def card_of(path: Path, header: dict[str, str]) -> Card:
         values["arch"] = Config(**json.loads(values["arch"]))
         for name in ("bands", "residual_sigma", "wavelengths_nm"):
             values[name] = tuple(_listed(name, json.loads(values[name])))
-        for name in ("ratio", "steps", "ms_phase", "training", "scores"):
+        for name in ("ratio", "steps", "samples", "ms_phase", "training", "scores"):
             values[name] = json.loads(values[name])
         tile = int(header["tile"])
     except (ValueError, TypeError, RecursionError) as error:

@@ -48,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
     pansharpen.add_argument("--sensor", default="auto", help="auto (default) or an id such as wv3, gf2, landsat89")
     pansharpen.add_argument("--weights", default="auto", help="auto (default), an id or a file")
     pansharpen.add_argument("--steps", type=int, help="sampling steps (default: what the weights were made for)")
-    pansharpen.add_argument("--samples", type=int, help="samples to average (default 1, or 8 with --uncertainty)")
+    pansharpen.add_argument(
+        "--samples", type=int, help="to average, each from tiles turned another way (default: as weights ask)"
+    )
     pansharpen.add_argument("--seed", type=int, default=0)
     pansharpen.add_argument("--extent", type=extent, metavar="XMIN,YMIN,XMAX,YMAX", help="in the CRS of PAN")
     pansharpen.add_argument("--mask", default="", metavar="FILE", help="polygons outside of which nothing is fused")

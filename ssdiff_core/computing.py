@@ -24,7 +24,7 @@ class Sampling:
 
     device: str = "auto"
     steps: int | None = None
-    samples: int = 1
+    samples: int | None = None
     seed: int = 0
 
 

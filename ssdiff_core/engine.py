@@ -25,7 +25,7 @@ from .kernels import REACH, reflect
 from .masks import fill_nearest, filled
 from .network import SSNet
 from .noise import normal
-from .tiles import Cells, Grid, Window, blend, split
+from .tiles import WAYS, Cells, Grid, Window, blend, split, turned, turned_back
 from .units import Units, full_scale, units
 from .weights import Weights
 
@@ -64,7 +64,7 @@ class Engine:
         device: str = "auto",
         *,
         steps: int | None = None,
-        samples: int = 1,
+        samples: int | None = None,
         seed: int = 0,
         stride: int | None = None,
         batch: int | None = None,
@@ -73,21 +73,24 @@ class Engine:
         consensus: bool = False,
         say: Callable[[str], None] = log.warning,
     ):
-        """steps: None for what the weights were made for. stride: None for three quarters of a tile.
+        """steps, samples: None for what the weights were made for. stride: None for three quarters of a tile.
 
         precision: auto, float32, float16 or bfloat16; auto tries half on CUDA and keeps it where the error is small.
         consensus: overlapping tiles agree on x0 at every step, not only at the end.
         """
         self.card, self._weights = weights.card, weights
         self.steps = self.card.steps if steps is None else steps
-        self.samples, self.seed, self.consensus, self.say = samples, seed, consensus, say
+        self.samples = self.card.samples if samples is None else samples
+        self.seed, self.consensus, self.say = seed, consensus, say
         if not 1 <= self.steps <= T:
             raise ConfigError(f"{self.steps} steps were asked for; 1 to {T} make sense")
-        if samples < 1:
-            raise ConfigError(f"{samples} samples were asked for; 1 or more are needed")
+        if self.samples < 1:
+            raise ConfigError(f"{self.samples} samples were asked for; 1 or more are needed")
         if precision not in ("auto", "float32", "float16", "bfloat16"):
             raise ConfigError(f"precision {precision!r} is none of auto, float32, float16, bfloat16")
         self.grid = _grid(self.card.tile, stride, self.card.ratio)
+        # Where MS does not lie in the middle of PAN, tiles that are turned are none that was ever learnt from.
+        self._ways = WAYS if self.card.ms_phase == (self.card.ratio - 1) / 2 else WAYS[:1]
         self.batch, self.piece = batch, piece
         self._precision = precision
         self._use(devices.choose(device))
@@ -318,38 +321,41 @@ class Engine:
         cols = torch.arange(window.col, window.stop[1], device=self.device)
         noise = normal(self.seed, rows, cols, self.card.arch.bands, sample)
         if not self.consensus:
-            return self._in_tiles(canvas, noise, lambda net, x_t: diffusion.ddim_sample(net, x_t, self.steps), report)
+            return self._in_tiles(
+                canvas, noise, sample, lambda net, x_t: diffusion.ddim_sample(net, x_t, self.steps), report
+            )
         heard = [0]
 
         def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-            x0 = self._in_tiles(canvas, x_t, lambda net, part: net(part, t), lambda share: None)
+            x0 = self._in_tiles(canvas, x_t, sample, lambda net, part: net(part, t), lambda share: None)
             heard[0] += 1
             report(heard[0] / self.steps)
             return x0
 
         return diffusion.ddim_sample(denoise, noise, self.steps)
 
-    def _in_tiles(self, canvas: Canvas, image: Tensor, sampler, report: Callable[[float], None]) -> Tensor:
+    def _in_tiles(self, canvas: Canvas, image: Tensor, sample: int, sampler, report: Callable[[float], None]) -> Tensor:
         """Cuts image (C, h, w) into tiles, passes the live ones through sampler(denoiser, tiles), and blends."""
+        way = self._ways[sample % len(self._ways)]
         cells, tiles = canvas.cells, split(image, canvas.cells)
         answer = torch.zeros(tiles.shape, device=self.device)
         done = 0
         while done < len(canvas.live):
             r, c = canvas.live[done : done + self.batch].unbind(1)
-            answer[r, c] = sampler(self._denoiser(canvas, r, c), tiles[r, c])
+            answer[r, c] = turned_back(sampler(self._denoiser(canvas, r, c, way), turned(tiles[r, c], way)), way)
             done += len(r)
             report(done / len(canvas.live))
         return blend(answer, cells)
 
-    def _denoiser(self, canvas: Canvas, r: Tensor, c: Tensor) -> diffusion.Denoiser:
-        """The network on the tiles at rows r and columns c of the canvas."""
+    def _denoiser(self, canvas: Canvas, r: Tensor, c: Tensor, way: tuple[int, bool]) -> diffusion.Denoiser:
+        """The network on the tiles at rows r and columns c of the canvas, which lie that way before it."""
         pan, lms, ms = (split(image, canvas.cells)[r, c] for image in (canvas.pan, canvas.base, canvas.ms))
         if canvas.ok is not None:
             ok = split(canvas.ok[None], canvas.cells)[r, c, 0]
             pan, lms = fill_nearest(torch.cat([pan, lms], dim=1), ok).split([pan.shape[1], lms.shape[1]], dim=1)
             coarse = ok.unflatten(1, (-1, self.card.ratio)).unflatten(3, (-1, self.card.ratio)).any(4).any(2)
             ms = fill_nearest(ms, coarse)
-        cond = [image.to(self.dtype, memory_format=torch.channels_last) for image in (lms, pan, ms)]
+        cond = [turned(image, way).to(self.dtype, memory_format=torch.channels_last) for image in (lms, pan, ms)]
 
         def denoise(x_t: Tensor, t: Tensor) -> Tensor:
             return self.net(x_t.to(self.dtype, memory_format=torch.channels_last), t, *cond).float()

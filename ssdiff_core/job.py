@@ -19,7 +19,9 @@ class Job:
     ratio: int = 4
     "of the network"
     base: str = ""
-    "the file of the weights to begin with and to better; none: a network that answers the classical base"
+    "the file of the weights to begin with"
+    fuses: bool = True
+    "whether the base is for this ratio: then it is what is to be bettered, else a classical method"
     groups: tuple[tuple[int, ...], ...] = ()
     "in which the base takes the bands, if it takes fewer"
     mode: str = "lbaf"

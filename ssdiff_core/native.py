@@ -6,8 +6,8 @@ What helps when all is made coarser need not help as it is. So weights are also 
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -19,12 +19,41 @@ from .sensors import Sensor
 from .statistics import Survey
 from .window import Window
 
-SIDE = 96
+SIDE = 128
 "MS samples along the middle of a piece that are looked at"
 PIECES = 3
 "that are looked at, at most"
 SLACK = {"HQNR": -0.004, "D_rho": 0.004}
 "how much of a measure is noise: so much worse it may be"
+
+Fuse = Callable[[Block], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Native:
+    """Pieces as they are, and how they were fused before: nothing may be lost there."""
+
+    blocks: list[Block]
+    images: list[np.ndarray]
+    before: dict[str, float]
+    sensor: Sensor
+
+    @staticmethod
+    def of(pieces: Sequence[Piece], sensor: Sensor, wanted: Survey, survey: Survey, fuse: Fuse) -> Native:
+        """wanted: what weights will want to know of the scenes; survey, fuse: what there is before, and wants."""
+        images = [fuse(block) for block in blocks_of(pieces, survey)]
+        blocks = blocks_of(pieces, wanted)
+        return Native(blocks, images, measured(blocks, images, sensor), sensor)
+
+    def after(self, fuse: Fuse) -> dict[str, float]:
+        return measured(self.blocks, [fuse(block) for block in self.blocks], self.sensor)
+
+    def is_kept(self, after: dict[str, float]) -> bool:
+        """HQNR has not fallen, and D_rho has not grown, by more than their slack."""
+        return all(
+            (after.get(name, value) - value - SLACK[name]) * np.sign(SLACK[name]) <= 0
+            for name, value in self.before.items()
+        )
 
 
 def blocks_of(pieces: Sequence[Piece], survey: Survey) -> list[Block]:
@@ -44,13 +73,11 @@ def whole(piece: Piece) -> Block:
 
 def middle(piece: Piece) -> Piece:
     """At most SIDE samples of it, and the PAN that belongs to them."""
-    size = piece.ms.shape[1:]
-    spans = [(max(n - SIDE, 0) // 2, min(n, SIDE)) for n in size]
+    spans = [(max(n - SIDE, 0) // 2, min(n, SIDE)) for n in piece.ms.shape[1:]]
     fine = [(round(first * piece.ratio), round(n * piece.ratio)) for first, n in spans]
-    rows, cols = (slice(first, first + n) for first, n in spans)
-    pan_rows, pan_cols = (slice(first, first + n) for first, n in fine)
+    ms, pan = ([slice(first, first + n) for first, n in each] for each in (spans, fine))
     at = tuple(at + first * piece.ratio - start for at, (first, _), (start, _) in zip(piece.at, spans, fine))
-    return replace(piece, pan=piece.pan[pan_rows, pan_cols], ms=piece.ms[:, rows, cols], at=at, trust=None)
+    return replace(piece, pan=piece.pan[tuple(pan)], ms=piece.ms[(slice(None), *ms)], at=at, trust=None)
 
 
 def measured(blocks: Sequence[Block], images: Sequence[np.ndarray], sensor: Sensor) -> dict[str, float]:
@@ -62,10 +89,3 @@ def measured(blocks: Sequence[Block], images: Sequence[np.ndarray], sensor: Sens
     sizes = [block.pan.size for block in blocks]
     means = {name: float(np.average([each[name] for each in found], weights=sizes)) for name in SLACK}
     return {name: value for name, value in means.items() if np.isfinite(value)}
-
-
-def no_worse(after: dict[str, float], before: dict[str, float]) -> bool:
-    """HQNR has not fallen, and D_rho has not grown, by more than their slack."""
-    return all(
-        (after.get(name, value) - value - SLACK[name]) * np.sign(SLACK[name]) <= 0 for name, value in before.items()
-    )

@@ -56,9 +56,9 @@ class OwnScene:
         self.before: dict[str, float] = {}
         "scores of what is to be bettered, on what is held out"
         self._pieces, self._held, self._anchors = train, held, []
-        survey = Survey(recipe.base, sensor.mtf, self.ratio, recipe.interpolation, sensor.pan_mtf, recipe.views)
-        self._pairs = {name: surveyed(self._made(train, name), survey) for name in looks}
-        self._judged = self.judged(survey)
+        self.survey = Survey(recipe.base, sensor.mtf, self.ratio, recipe.interpolation, sensor.pan_mtf, recipe.views)
+        self._pairs = {name: surveyed(self._made(train, name), self.survey) for name in looks}
+        self._judged = self.judged(self.survey)
 
     def _made(self, pieces: list[Piece], look: str) -> list[Pair]:
         return [pair(piece, self.looks[look][piece.scene]) for piece in pieces]

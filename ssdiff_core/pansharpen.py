@@ -189,13 +189,13 @@ def prepare(
 
 def sampled(wishes: Wishes, card: Card, say: Callable[[str], None]) -> Sampling:
     """How the network is asked: as its weights were made for, but for an uncertainty so that samples lie apart."""
-    usual, most = (max(card.steps, SPREAD_STEPS), SPREAD_SAMPLES) if wishes.uncertainty else (card.steps, 1)
+    usual, most = (max(card.steps, SPREAD_STEPS), SPREAD_SAMPLES) if wishes.uncertainty else (card.steps, card.samples)
     steps = usual if wishes.steps is None else wishes.steps
     samples = most if wishes.samples is None else wishes.samples
     if wishes.uncertainty:
         say(
             f"the image will be the mean of {samples} samples of {steps} step(s), and the uncertainty how far they lie "
-            f"apart: {samples * steps / card.steps:.3g} times the work of an image alone"
+            f"apart: {samples * steps / (card.samples * card.steps):.3g} times the work of an image alone"
         )
         if steps < SPREAD_STEPS:
             say(f"in fewer than {SPREAD_STEPS} steps samples mostly lie apart by much less than the image is wrong")

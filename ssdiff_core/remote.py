@@ -243,7 +243,7 @@ class RemoteEngine(_Engine):
         device: str = "auto",
         *,
         steps: int | None = None,
-        samples: int = 1,
+        samples: int | None = None,
         seed: int = 0,
         groups: Iterable[Iterable[int]] = (),
         say: Callable[[str], None] = log.warning,

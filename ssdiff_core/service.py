@@ -61,7 +61,7 @@ class Service:
         versions = {"ssdiff": __version__, "python": platform.python_version(), "torch": torch.__version__}
         return {"protocol": PROTOCOL, **versions, "devices": devices.survey()}
 
-    def open(self, weights, device="auto", steps=None, samples=1, seed=0, groups=()) -> dict:
+    def open(self, weights, device="auto", steps=None, samples=None, seed=0, groups=()) -> dict:
         used = load(weights)
         engine = Engine(used, device, steps=steps, samples=samples, seed=seed, say=self._say)
         of_bands = [tuple(group) for group in groups]

@@ -114,3 +114,18 @@ def _paste(tiles: Tensor, cells: Cells) -> Tensor:
             clear[:, : part.shape[1], : part.shape[2]] += part
     window = cells.window
     return image[:, : window.height, : window.width]
+
+
+WAYS = ((0, False), (2, True), (1, True), (0, True), (2, False), (1, False), (3, False), (3, True))
+"quarter turns, and whether it is flipped then: the ways a tile can lie, in the order in which means of them win most"
+
+
+def turned(image: Tensor, way: tuple[int, bool]) -> Tensor:
+    """An image (..., S, S) as it looks when it lies that way."""
+    image = image.rot90(way[0], (-2, -1))
+    return image.flip(-2) if way[1] else image
+
+
+def turned_back(image: Tensor, way: tuple[int, bool]) -> Tensor:
+    image = image.flip(-2) if way[1] else image
+    return image.rot90(-way[0], (-2, -1))

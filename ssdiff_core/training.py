@@ -59,6 +59,8 @@ class Recipe:
     "where the network expects its first MS sample, as in a card"
     guides: int = 2
     views: tuple[str, ...] = ()
+    samples: int = 1
+    "that an image shall be the mean of, unless somebody says otherwise"
     residual_sigma: float | None = None
     "None: measured on the first scenes"
     noisiest: float = 0.7
@@ -356,6 +358,7 @@ class Trainer:
             interpolation=recipe.interpolation,
             ms_phase=recipe.ms_phase,
             steps=1,
+            samples=recipe.samples,
             arch=recipe.config(recipe.stages[min(self.state.stage, len(recipe.stages) - 1)].tile),
             training=training,
             licence=licence,

@@ -61,7 +61,10 @@ class Pansharpen(Fusion):
         )
         self.with_help(
             QgsProcessingParameterNumber(self.SAMPLES, tr("Samples"), compat.INTEGER, None, True, 1, 1000),
-            tr("Answers that are averaged, each from noise of its own. Default: 1, or 8 for an uncertainty."),
+            tr(
+                "Answers that are averaged, each from noise of its own and from tiles that lie another way. Default: "
+                "what the weights ask for, or 8 for an uncertainty. 1 is fastest and a little worse."
+            ),
             advanced=True,
         )
         self.with_help(

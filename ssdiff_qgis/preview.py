@@ -100,7 +100,7 @@ class Preview(QObject):
             return
         self._brovey, self._since = step.take_layer(), time.monotonic()
         self.told.emit(tr("Fusing by SSDiff…"))
-        self._fuse(FUSE, {"WEIGHTS": self._wanted.weights}, (BROVEY_TAKES, 100), self._fused_is_there)
+        self._fuse(FUSE, {"WEIGHTS": self._wanted.weights, "SAMPLES": 1}, (BROVEY_TAKES, 100), self._fused_is_there)
 
     def _fused_is_there(self, step: Run) -> None:
         if self._ended(step):

@@ -10,6 +10,7 @@ import torch
 from adapting import TINY, pair_of_files
 from files import ramps, write
 from scenes import stiff_weights, with_views
+from torch.nn.functional import avg_pool2d
 
 from ssdiff_core import align, bands, classical, content, sensors, trust
 from ssdiff_core.coarser import layout_of
@@ -187,6 +188,19 @@ def test_bands_begin_as_the_nearest_by_wavelength():
     assert bands.sources(8, eight.wavelengths, 4, four.wavelengths) == [0, 0, 1, 1, 2, 2, 3, 3]
     assert bands.sources(3, (), 4, four.wavelengths) == [0, 1, 2]
     assert bands.sources(6, (), 4, ()) == [0, 0, 1, 2, 2, 3]
+
+
+def test_weights_for_another_ratio_make_of_an_ms_sample_the_mean_of_what_they_made_of_it():
+    weights_of = stiff_weights(bands=4, tile=32)
+    names, ms = ("a", "b", "c", "d"), torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    half = bands.fitted(weights_of, names, (), 2)
+    assert (half.card.ratio, half.card.arch.ratio, half.card.ms_phase) == (2, 2, 0.5)
+    with torch.inference_mode():
+        expected = avg_pool2d(weights_of.net.skip(ms), 2)
+        assert expected.abs().max() > 0.01
+        assert torch.allclose(half.net.skip(ms), expected, atol=1e-5)
+        again = bands.fitted(bands.fitted(half, names, (), 4), names, (), 2)
+        assert torch.allclose(again.net.skip(ms), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("views", [(), ("bt-h",)])

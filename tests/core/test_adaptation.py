@@ -196,16 +196,26 @@ def test_weights_for_four_bands_come_to_suit_six(tmp_path, base):
     assert len(card.bands) == card.arch.bands == 6
 
 
-def test_without_weights_for_the_ratio_a_network_begins_with_the_classical_base(tmp_path, monkeypatch):
-    monkeypatch.setattr(adapt, "FRESH", {"keys": 4, "widths": (32, 32, 32)})
-    monkeypatch.setitem(adapt.BATCH, "cpu", 2)
+def test_without_weights_for_the_ratio_those_for_another_are_begun_with(tmp_path, base):
     halves = pair_of_files(tmp_path / "two", 200, 240, ratio=2)
     said = []
-    adapted([halves], tmp_path / "two.safetensors", "auto", said, sensor="general", steps=16)
-    assert "there are no weights for ratio 2: a network begins with what mtf-glp-fs answers" in said
-    assert any("held-out error" in line for line in said)
-    with pytest.raises(ConfigError, match="weights general-4 are for ratio 4, and here it is 2"):
-        adapted([halves], tmp_path / "two.safetensors", "general-4", sensor="general")
+    found = adapted([halves], tmp_path / "two.safetensors", base, said, sensor="general", steps=200)
+    assert any(line.startswith("weights base are for ratio 4, and here it is 2: ") for line in said)
+    assert found.path, said
+    card = read_card(found.path)
+    assert (card.ratio, card.arch.ratio, card.ms_phase) == (2, 2, 0.5)
+    assert card.training["mode"] == "full"
+    fused = tmp_path / "fused.tif"
+    assert (
+        cli.main(["pansharpen", *map(str, halves), str(fused), "--weights", str(found.path), "--progress", "none"]) == 0
+    )
+    assert read(fused).shape == (4, 200, 240)
+
+
+def test_a_ratio_that_no_network_is_for_is_told(tmp_path, base):
+    thirds = pair_of_files(tmp_path / "three", 180, 240, ratio=3)
+    with pytest.raises(ConfigError, match="PAN is 3 times finer than MS; weights can be learnt for 2 and 4"):
+        adapted([thirds], tmp_path / "three.safetensors", base, sensor="general")
 
 
 def test_an_archive_is_learnt_from_together_and_no_part_of_it_may_be_of_another_kind(tmp_path, scene, base):

@@ -514,6 +514,31 @@ def test_every_fitting_stride_gives_a_whole_image(stride):
     assert np.isfinite(engine(stride=stride).fuse(scene)).all()
 
 
+@pytest.mark.parametrize(("samples", "same"), [(1, False), (8, True)])
+def test_the_mean_of_all_ways_a_tile_can_lie_knows_no_up_or_down(samples, same):
+    """With weights that do not mind the noise. A scene of whole cells, so that tiles lie mirrored too."""
+    scene, worker = smooth_scene(96, 96), engine(stiff_weights(tile=32), samples=samples)
+    mirrored = replace(scene, pan=scene.pan[::-1].copy(), ms=scene.ms[:, ::-1].copy())
+    assert (differ(worker.fuse(mirrored)[:, ::-1], worker.fuse(scene), scene) < SAME) == same
+
+
+def test_tiles_are_not_turned_where_ms_does_not_lie_in_the_middle_of_pan():
+    weights = stiff_weights(tile=32)
+    off = replace(weights, card=replace(weights.card, ms_phase=2.0))
+    scene = smooth_scene(64, 64)
+    one, other = (engine(off, samples=count).fuse(scene) for count in (1, 8))
+    assert differ(one, other, scene) < SAME
+    one, other = (engine(weights, samples=count).fuse(scene) for count in (1, 8))
+    assert differ(one, other, scene) > SAME
+
+
+def test_as_many_samples_are_taken_as_the_weights_ask_for():
+    weights, scene = stiff_weights(tile=32), smooth_scene(64, 64)
+    asking = replace(weights, card=replace(weights.card, samples=3))
+    assert np.array_equal(engine(asking).fuse(scene), engine(weights, samples=3).fuse(scene))
+    assert not np.array_equal(engine(asking, samples=1).fuse(scene), engine(asking).fuse(scene))
+
+
 def test_blocks_that_do_not_fit_are_refused():
     scene = smooth_scene(64, 64)
     with pytest.raises(BlockError, match="MS has 3 bands, weights 'stiff' take 4"):

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssdiff_core.tiles import Cells, Grid, Window, blend, split, taper
+from ssdiff_core.tiles import WAYS, Cells, Grid, Window, blend, split, taper, turned, turned_back
 
 grids = st.sampled_from([Grid(64, 48), Grid(64, 16), Grid(64, 64), Grid(32, 24), Grid(64, 32), Grid(8, 2)])
 
@@ -115,3 +115,12 @@ def test_a_stride_that_leaves_no_equal_margins_is_refused():
     for stride in (0, 65, 47):
         with pytest.raises(ValueError, match="stride"):
             Grid(64, stride)
+
+
+def test_a_tile_lies_eight_ways_each_another_one_and_none_is_lost():
+    image = torch.arange(2.0 * 9).reshape(2, 3, 3)
+    seen = {tuple(turned(image, way).flatten().tolist()) for way in WAYS}
+    assert len(seen) == len(WAYS) == 8
+    assert torch.equal(turned(image, WAYS[0]), image)
+    for way in WAYS:
+        assert torch.equal(turned_back(turned(image, way), way), image)
