@@ -90,8 +90,8 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
     most = math.inf if job.steps else LATE * minutes(job, device)
     trainer.run(checkpoint, most, OFTEN, progress, key=job.key, steps=steps)
     best = min(trainer.log, key=lambda row: row["error"], default={"error": 1.0})
-    settle(trainer, keeper, start, natively, say)
-    return {"before": source.before, "best": best, "classical": beside}
+    lost = settle(trainer, keeper, start, natively, say)
+    return {"before": source.before, "best": best, "classical": beside, "lost": lost}
 
 
 # --- how it is learnt ------------------------------------------------------------------------------------------------
@@ -161,17 +161,21 @@ def bettered(job: Job, base: weights.Weights, device: torch.device) -> tuple[Sur
     return survey, (Grouped(engine, groups) if groups else engine).fuse
 
 
-def settle(trainer: Trainer, keeper: Keeper, start: weights.Weights | None, natively: Native, say: Say) -> None:
-    """Of what was learnt so much is kept as is best on what is held out and loses nothing at native resolution."""
+def settle(trainer: Trainer, keeper: Keeper, start: weights.Weights | None, natively: Native, say: Say) -> bool:
+    """Of what was learnt so much is kept as is best on what is held out and loses nothing at native resolution.
+
+    True: nothing is kept, as all of it would lose something there.
+    """
     working, best, source = Path(keeper.job.working), trainer.best, trainer.source
     if not working.exists():
-        return
-    working.unlink()
+        return False
     tried = []
     for share in SHARES if start and keeper.job.fuses else SHARES[:1]:
         trainer.ema = mixed(start, best, share)
         tried.append((source.look(trainer.learnt()), share))
     for found, share in sorted(tried, key=lambda one: one[0]["error"]):
+        if found["error"] > 1 - GAIN:
+            break
         trainer.ema = mixed(start, best, share)
         after = natively.after(Engine(trainer.learnt(), source.device, say=lambda sentence: None).fuse)
         told = ", ".join(
@@ -180,7 +184,9 @@ def settle(trainer: Trainer, keeper: Keeper, start: weights.Weights | None, nati
         say(f"{share:.0%} of what was learnt: held-out error {found['error']:.4f}; at native resolution {told}")
         if natively.is_kept(after):
             keeper(trainer, found, native={"before": natively.before, "after": after}, share=share)
-            return
+            return False
+    working.unlink()
+    return True
 
 
 def mixed(start: weights.Weights | None, learnt: dict[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:

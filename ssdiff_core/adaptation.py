@@ -128,8 +128,9 @@ def finished(told: dict, job: Job, out: Path, say: Say) -> Adapted:
         say(f"held out, {compared(before, after)}; {least(beside)}: {out}")
         return Adapted(job.id, catalogue.called(out), out, before, after, beside)
     kept = read_card(job.base).id if job.fuses else ""
+    why = ", and at native resolution HQNR or D_rho would be worse" if told["lost"] else " at best"
     say(
-        f"adapting has not helped here (held out, {compared(before, told['best'])} at best): nothing was written, "
+        f"adapting has not helped here (held out, {compared(before, told['best'])}{why}): nothing was written, "
         f"{f'weights {kept} are' if kept else 'the classical method mtf-glp-fs is'} as good as it gets"
     )
     return Adapted(kept, catalogue.called(Path(job.base)) if kept else "", None, before, before, beside)

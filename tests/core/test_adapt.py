@@ -12,7 +12,7 @@ from files import ramps, write
 from scenes import stiff_weights, with_views
 from torch.nn.functional import avg_pool2d
 
-from ssdiff_core import align, bands, classical, content, sensors, trust
+from ssdiff_core import align, bands, classical, content, native, sensors, trust
 from ssdiff_core.coarser import layout_of
 from ssdiff_core.job import Job
 from ssdiff_core.material import pieces_of
@@ -178,6 +178,47 @@ def test_a_piece_smaller_than_a_tile_is_mirrored_and_nothing_is_learnt_beyond_it
     assert torch.equal(out["pan"][0, :4], out["pan"][0, 4:8].flip(0))
     assert out["ms"].shape == (1, 5, 4)
     assert out["residual"].isfinite().sum() == 12 * 8
+
+
+# --- at native resolution --------------------------------------------------------------------------------------------
+
+
+def test_some_samples_are_the_scene_as_it_is_to_be_answered_as_before(tmp_path):
+    source = source_of(tmp_path / "scene")
+    count = len(pool_of(source)["pan"])
+    (block,) = native.blocks_of(source._pieces, source.survey)
+    source.hold_on_to([np.full((4, *block.pan.shape), 1e6, np.float32)], [block])
+    pool = pool_of(source)
+    strange = (pool["residual"].nan_to_num(0).abs() > 1000).flatten(1).any(1)
+    assert strange.sum() == np.ceil(0.25 * count)
+    assert len(strange) == count + strange.sum()
+
+
+def test_the_middle_of_a_piece_lies_where_it_lay(tmp_path, monkeypatch):
+    """On a ramp any error of phase shows in counts."""
+    monkeypatch.setattr(native, "SIDE", 30)
+    pan, ms, pan_at, ms_at = ramps(320, 400, at=(0.25, 3.0))
+    scene = open_scene(write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at))
+    piece = read_piece(Reader(scene), scene, layout_of(scene), Window(4, 8, 60, 64))
+    block = native.whole(native.middle(piece))
+    assert block.ms.shape == (3, 30, 30)
+    assert block.pan.shape == (120, 120)
+    lms = classical.upsample(block, torch.from_numpy(block.ms), "cubic").numpy()
+    np.testing.assert_allclose(lms[0, 16:-16, 16:-16], block.pan[16:-16, 16:-16], atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("after", "kept"),
+    [
+        ({"HQNR": 0.9, "D_rho": 0.1}, True),
+        ({"HQNR": 0.95, "D_rho": 0.05}, True),
+        ({"HQNR": 0.89, "D_rho": 0.05}, False),
+        ({"HQNR": 0.95, "D_rho": 0.11}, False),
+        ({}, True),
+    ],
+)
+def test_nothing_may_be_lost_at_native_resolution(after, kept):
+    assert native.Native([], [], {"HQNR": 0.9, "D_rho": 0.1}, SENSOR).is_kept(after) is kept
 
 
 # --- bands -----------------------------------------------------------------------------------------------------------
