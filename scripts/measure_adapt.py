@@ -1,6 +1,6 @@
 """What adapting does to scenes: the table of docs/adapt.md, a row for each.
 
-    python scripts/measure_adapt.py --minutes 1.5 PAN MS [PAN MS ...] --keep FOLDER
+    python scripts/measure_adapt.py --steps 64 PAN MS [PAN MS ...] --keep FOLDER
 
 Scores are SAM / ERGAS of what adapting holds out, and HQNR / D_rho of the whole scene at native resolution, where both
 weights put the scene right. FOLDER keeps the weights and images.
@@ -9,6 +9,7 @@ weights put the scene right. FOLDER keeps the weights and images.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import subprocess
 import sys
@@ -39,8 +40,10 @@ def both(scores: dict[str, float]) -> str:
 def row(pan: str, ms: str, options, log) -> list[str]:
     name = Path(pan).stem.removesuffix("_pan")
     out, began = options.keep / f"{name}.safetensors", time.monotonic()
-    wishes = adaptation.Wishes(minutes=options.minutes, mode=options.mode, base=options.base)
-    found = adaptation.adapt([(pan, ms)], out, wishes, lambda text: print(name, text, file=log), lambda n: quiet)
+    wishes = adaptation.Wishes(minutes=options.minutes, steps=options.steps, mode=options.mode, base=options.base)
+    found = adaptation.adapt(
+        [(pan, ms)], out, wishes, lambda text: print(name, text, file=log, flush=True), lambda n: quiet
+    )
     seconds = time.monotonic() - began
     least = {score: min(each[score] for each in found.classical.values()) for score in ("SAM", "ERGAS")}
     shares = [found.after[score] / other[score] for other in (found.before, least) for score in ("SAM", "ERGAS")]
@@ -58,6 +61,7 @@ def main() -> None:
     parser.add_argument("files", nargs="+", help="PAN and MS of each scene")
     parser.add_argument("--keep", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=0.0)
+    parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--mode", default="lbaf")
     parser.add_argument("--base", default="general-4")
     options = parser.parse_args()
@@ -65,7 +69,6 @@ def main() -> None:
     with open(options.keep / "log.txt", "a") as log:
         for pan, ms in zip(options.files[::2], options.files[1::2]):
             print("|", " | ".join(row(pan, ms, options, log)), "|", flush=True)
-            log.flush()
 
 
 if __name__ == "__main__":

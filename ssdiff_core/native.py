@@ -23,8 +23,8 @@ SIDE = 128
 "MS samples along the middle of a piece that are looked at"
 PIECES = 3
 "that are looked at, at most"
-SLACK = {"HQNR": -0.004, "D_rho": 0.004}
-"how much of a measure is noise: so much worse it may be"
+SLACK = {"HQNR": -0.01, "D_rho": 0.005}
+"so much worse a measure may be: on a made-up scene HQNR fell by 0.02 where the true error fell by a sixth"
 
 Fuse = Callable[[Block], np.ndarray]
 

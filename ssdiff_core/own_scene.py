@@ -31,7 +31,7 @@ OVERLAP = 2
 "tiles that are cut of a piece, as often as it holds them side by side"
 LEARNT = 0.25
 "share of a tile, at least, that may be learnt from"
-ANCHORED = 0.25
+ANCHORED = 0.5
 "samples at native resolution, to be answered as before, for each at the coarser one"
 JITTER = 0.15
 "standard deviation by which the sensors' responses are varied, as a share of them"
