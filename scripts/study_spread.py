@@ -10,6 +10,7 @@ would say the most. Beside the spread stands the detail in PAN, which anybody ca
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 
 from ssdiff_core import classical, imagery, sensors, simulate, weights
 from ssdiff_core.engine import Engine
-from ssdiff_core.training import Place
+from ssdiff_core.made_up import Place
 
 WEIGHTS = Path(__file__).parents[1] / "resources" / "weights" / "general-4.safetensors"
 SENSORS = ("qb", "gf2", "ge1", "pleiades", "spot67")
@@ -41,7 +42,8 @@ def scenes(places: list[Place], used: weights.Weights, each: int) -> Iterator[si
         coarsest = min(picture.image.shape[1:]) / LEAST
         drawn = simulate.draw(sensor, picture.wavelengths, place.soft, coarsest, rng)
         (scene,) = simulate.make([picture], drawn, used.card.ratio, rng)
-        block = classical.fitted(scene.block, drawn.believed_mtf, used.card.interpolation)
+        mtf = tuple(map(float, drawn.believed_mtf))
+        block = classical.fitted(scene.block, mtf, used.card.interpolation, used.card.arch.views)
         yield simulate.Scene(scene.truth, block)
 
 
@@ -55,7 +57,9 @@ def squares(image: np.ndarray, side: int = SQUARE) -> np.ndarray:
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> float:
-    """Rank correlation."""
+    """Rank correlation; NaN where one of them says nothing."""
+    if not one.any() or not other.any():
+        return float("nan")
     return float(np.corrcoef(*(np.argsort(np.argsort(image, axis=None)) for image in (one, other)))[0, 1])
 
 
@@ -81,7 +85,7 @@ class Figures:
     """Of one band of one scene."""
 
     worse: float
-    "mean error, as a share of that of one sample of as many steps as the weights were made for"
+    "mean error, as a share of that of one sample, in as many steps as the weights were made for"
     apart: float
     "mean spread, as a share of the mean error"
     by_spread: tuple[float, float]
@@ -118,13 +122,15 @@ def header(*cells) -> None:
 
 def mean_and_range(values: list[float]) -> str:
     """With what nine of ten lie between."""
+    if not np.isfinite(values).all():
+        return ""  # one sample alone has no spread
     return "{:.2f} ({:.2f} to {:.2f})".format(np.mean(values), *np.quantile(values, (0.05, 0.95)))
 
 
-def row_of(name: str, found: list[Figures]) -> None:
+def row_of(steps: int, samples: int, found: list[Figures]) -> None:
     """One of the first table."""
     ranks = [mean_and_range([one.by_spread[k] for one in found]) for k in (0, 1)]
-    row(name, *(mean_and_range([getattr(one, key) for one in found]) for key in ("worse", "apart")), *ranks)
+    row(steps, samples, *(mean_and_range([getattr(one, key) for one in found]) for key in ("worse", "apart")), *ranks)
 
 
 def main() -> None:
@@ -132,26 +138,27 @@ def main() -> None:
     parser.add_argument("pack", type=Path, nargs="+")
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--each", type=int, default=2, help="scenes of each place")
-    parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4, 10])
-    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--samples", type=int, nargs="+", default=[1, 4, 8])
     args = parser.parse_args()
     used = weights.load(args.weights)
     made = list(scenes(imagery.load(args.pack), used, args.each))
-    usual = [Engine(used).fuse(scene.block) for scene in made]
+    usual = [Engine(used, samples=1).fuse(scene.block) for scene in made]
     found = {}
-    print(f"{len(made)} scenes, {sum(scene.block.pan.size for scene in made):,} pixels, {args.samples} samples\n")
-    header("steps", "error", "spread", "rank correlation by pixel", f"by squares of {SQUARE} x {SQUARE}")
-    for steps in args.steps:
-        engine = Engine(used, steps=steps, samples=args.samples)
-        found[steps] = [one for scene, image in zip(made, usual) for one in study(scene, image, engine)]
-        row_of(str(steps), found[steps])
-    by_detail = [one.by_detail for one in found[steps]]
-    row("PAN's detail", "", "", *(mean_and_range([one[k] for one in by_detail]) for k in (0, 1)))
+    print(f"{len(made)} scenes, {sum(scene.block.pan.size for scene in made):,} pixels\n")
+    header("steps", "samples", "error", "spread", "rank correlation by pixel", f"by squares of {SQUARE} x {SQUARE}")
+    for steps, samples in itertools.product(args.steps, args.samples):
+        engine = Engine(used, steps=steps, samples=samples)
+        found[steps, samples] = [one for scene, image in zip(made, usual) for one in study(scene, image, engine)]
+        row_of(steps, samples, found[steps, samples])
+    by_detail = [one.by_detail for one in found[steps, samples]]
+    row("PAN's detail", "", "", "", *(mean_and_range([one[k] for one in by_detail]) for k in (0, 1)))
     print()
     header("tenth of the pixels", *range(1, 11))
-    for steps, figures in found.items():
-        for name, values in zip(("spread", "error"), np.mean([one.tenths for one in figures], 0)):
-            row(f"{steps} steps: {name}", *(f"{value:.2f}" for value in values))
+    for (steps, samples), figures in found.items():
+        if samples > 1:
+            for name, values in zip(("spread", "error"), np.mean([one.tenths for one in figures], 0)):
+                row(f"{steps} steps, {samples} samples: {name}", *(f"{value:.2f}" for value in values))
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
         "--uncertainty",
         default="",
         metavar="FILE",
-        help="also write how far samples of ssdiff lie apart, in counts (by default of 8 samples of 4 steps)",
+        help="also write how far samples of ssdiff lie apart, in counts (by default of 8 samples)",
     )
     pansharpen.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     pansharpen.add_argument(

@@ -33,8 +33,8 @@ SURE = 0.5
 "confidence from which a measured shift is believed"
 SLOW = 60.0
 "seconds that a run may take without a word on how long it will be"
-SPREAD_STEPS, SPREAD_SAMPLES = 4, 8
-"from which on the spread of samples says something (docs/study.md)"
+SPREAD_SAMPLES = 8
+"whose spread says something, since tiles lie all eight ways (docs/study.md)"
 
 
 @dataclass(frozen=True)
@@ -189,16 +189,14 @@ def prepare(
 
 def sampled(wishes: Wishes, card: Card, say: Callable[[str], None]) -> Sampling:
     """How the network is asked: as its weights were made for, but for an uncertainty so that samples lie apart."""
-    usual, most = (max(card.steps, SPREAD_STEPS), SPREAD_SAMPLES) if wishes.uncertainty else (card.steps, card.samples)
-    steps = usual if wishes.steps is None else wishes.steps
-    samples = most if wishes.samples is None else wishes.samples
+    steps = card.steps if wishes.steps is None else wishes.steps
+    usual = max(SPREAD_SAMPLES, card.samples) if wishes.uncertainty else card.samples
+    samples = usual if wishes.samples is None else wishes.samples
     if wishes.uncertainty:
         say(
             f"the image will be the mean of {samples} samples of {steps} step(s), and the uncertainty how far they lie "
             f"apart: {samples * steps / (card.samples * card.steps):.3g} times the work of an image alone"
         )
-        if steps < SPREAD_STEPS:
-            say(f"in fewer than {SPREAD_STEPS} steps samples mostly lie apart by much less than the image is wrong")
     return Sampling(wishes.device, steps, samples, wishes.seed)
 
 
@@ -230,7 +228,7 @@ def forewarning(report: Callable[[float], None], say: Callable[[str], None], met
             told[0] = True
             whole = elapsed / share
             if whole > SLOW:
-                faster = "; a GPU or a classical method would be faster" if method == "ssdiff" else ""
+                faster = "; a GPU, one sample or a classical method would be faster" if method == "ssdiff" else ""
                 say(f"this will take about {duration(whole)} in all{faster}")
         report(share)
 

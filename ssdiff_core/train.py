@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 
-from . import __version__, devices, imagery, weights
+from . import __version__, bands, devices, imagery, weights
 from .errors import ConfigError
 from .made_up import MadeUp
-from .training import Trainer, read_recipe
+from .training import Recipe, Trainer, read_recipe
 
 
 def train(
@@ -29,15 +29,15 @@ def train(
 ) -> bool:
     """Trains until the recipe ends (True), or the minutes do. Called again, it goes on.
 
-    start: weights to begin with.
+    start: weights to begin with, for any bands and ratio.
 
     What was learnt so far is in out; beside it lie a log (.csv) and, until the end, a checkpoint (.ckpt).
     """
     recipe, out = Path(recipe), Path(out)
     checkpoint = out.with_suffix(".ckpt")
     text = _read(recipe)
-    learnt = weights.load(start) if start else None
     read = read_recipe(text)
+    learnt = _begun(start, read) if start else None
     trainer = Trainer(read, MadeUp(imagery.load(paths), read), devices.choose(device), say, learnt)
     if checkpoint.exists():
         trainer.load(checkpoint)
@@ -49,6 +49,14 @@ def train(
     if ended:
         checkpoint.unlink()
     return ended
+
+
+def _begun(start: str | Path, recipe: Recipe) -> weights.Weights:
+    """Weights to begin with, for the bands and the ratio of the recipe."""
+    learnt = weights.load(start)
+    if (len(learnt.card.bands), learnt.card.ratio) == (len(recipe.bands), recipe.ratio):
+        return learnt
+    return bands.fitted(learnt, recipe.bands, recipe.wavelengths_nm, recipe.ratio)
 
 
 def _read(recipe: Path) -> str:

@@ -33,8 +33,8 @@ class Pansharpen(Fusion):
             ),
             tr(
                 "How far samples of the network lie apart, in counts, band by band: a hint where the image is likely "
-                "to be wrong, and no bound on its error. It takes many times as long: unless you say otherwise, the "
-                "image is then the mean of 8 samples in 4 steps."
+                "to be wrong, and no bound on its error. It takes longer: unless you say otherwise, the image is then "
+                "the mean of 8 samples."
             ),
         )
 
@@ -56,7 +56,7 @@ class Pansharpen(Fusion):
         )
         self.with_help(
             QgsProcessingParameterNumber(self.STEPS, tr("Sampling steps"), compat.INTEGER, None, True, 1, 1000),
-            tr("Default: what the weights were made for, 4 or more for an uncertainty. More are seldom better."),
+            tr("Default: what the weights were made for. More are seldom better."),
             advanced=True,
         )
         self.with_help(

@@ -127,3 +127,9 @@ def test_training_begins_with_what_other_weights_have_learnt(recipe, tmp_path):
     seeing, scene = weights.load(then), surveyed(smooth_scene(48, 48))
     assert seeing.card.arch.views == ("bt-h",)
     assert np.abs(Engine(seeing, "cpu").fuse(scene) - Engine(begun, "cpu").fuse(scene)).max() < 1e-3
+    none.write_text("ratio = 2\n" + none.read_text())
+    assert cli.main([*words, "--start", str(first)]) == 0
+    half = weights.load(then)
+    assert (half.card.ratio, half.card.ms_phase, half.card.arch.ratio) == (2, 0.5, 2)
+    name = "fusion.0.apfm.out.weight"
+    assert half.net.state_dict()[name].equal(learnt.net.state_dict()[name])
