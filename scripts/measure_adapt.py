@@ -41,9 +41,8 @@ def row(pan: str, ms: str, options, log) -> list[str]:
     name = Path(pan).stem.removesuffix("_pan")
     out, began = options.keep / f"{name}.safetensors", time.monotonic()
     wishes = adaptation.Wishes(minutes=options.minutes, steps=options.steps, mode=options.mode, base=options.base)
-    found = adaptation.adapt(
-        [(pan, ms)], out, wishes, lambda text: print(name, text, file=log, flush=True), lambda n: quiet
-    )
+    say = functools.partial(print, name, file=log, flush=True)
+    found = adaptation.adapt([(pan, ms)], out, wishes, say, lambda n: quiet)
     seconds = time.monotonic() - began
     least = {score: min(each[score] for each in found.classical.values()) for score in ("SAM", "ERGAS")}
     shares = [found.after[score] / other[score] for other in (found.before, least) for score in ("SAM", "ERGAS")]

@@ -22,11 +22,11 @@ from .classical import Classical
 from .engine import Engine
 from .groups import Grouped
 from .job import Job
-from .material import looks_of, pieces_of
+from .material import pieces_of
 from .methods import CLASSICAL, UNFITTED
 from .native import Native
 from .network import state_of
-from .own_scene import PROFILE, OwnScene, scores
+from .own_scene import OwnScene, scores
 from .scene import Scene
 from .sensors import Sensor
 from .statistics import Survey
@@ -68,7 +68,7 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
     base = weights.load(job.base)
     train, held = pieces_of(scenes, readers, job, say)
     recipe = recipe_of(job, base)
-    source = OwnScene(train, held, job.sensor, recipe, looks_of(train, len(scenes), job.sensor, say), str(device))
+    source = OwnScene(train, held, job.sensor, recipe, str(device))
     source.before = before(source, job, base, device)
     beside = classics(source, job.sensor)
     natively = Native.of([*held, *train], job.sensor, source.survey, *bettered(job, base, device))
@@ -202,7 +202,7 @@ def classics(source: OwnScene, sensor: Sensor) -> dict[str, dict[str, float]]:
     found = {}
     for name in (name for name in CLASSICAL if name not in UNFITTED):
         method = Classical(name, source.ratio)
-        found[name] = scores(source.judged(method.survey(sensor.mtf, sensor.pan_mtf), (PROFILE,)), method.fuse)
+        found[name] = scores(source.judged(method.survey(sensor.mtf, sensor.pan_mtf)), method.fuse)
     return found
 
 

@@ -16,7 +16,7 @@ from ssdiff_core import align, bands, classical, content, native, sensors, trust
 from ssdiff_core.coarser import layout_of
 from ssdiff_core.job import Job
 from ssdiff_core.material import pieces_of
-from ssdiff_core.own_scene import PROFILE, OwnScene, mirrored, turned
+from ssdiff_core.own_scene import OwnScene, mirrored, turned
 from ssdiff_core.pansharpen import aligned
 from ssdiff_core.pieces import Look, pair, read_piece
 from ssdiff_core.reading import Reader, open_scene
@@ -30,14 +30,13 @@ def job_for(**more) -> Job:
     return Job("tiny", SENSOR, **more)
 
 
-PLAIN = {PROFILE: [Look(SENSOR.mtf, SENSOR.pan_mtf)]}
 RECIPE = Recipe("own", ("gf2",), SENSOR.bands, SENSOR.wavelengths, stages=(Stage(16, 16, 4),), net=TINY)
 
 
 def source_of(folder, recipe=None, **scene) -> OwnScene:
     opened = open_scene(*pair_of_files(folder, **scene))
     train, held = pieces_of([opened], [Reader(opened)], job_for(), lambda text: None)
-    return OwnScene(train, held, SENSOR, recipe or RECIPE, PLAIN)
+    return OwnScene(train, held, SENSOR, recipe or RECIPE)
 
 
 def pool_of(source: OwnScene) -> dict:
@@ -87,9 +86,9 @@ def test_a_pair_knows_nothing_of_what_lies_beside_its_piece(tmp_path):
 def test_nothing_that_is_learnt_from_depends_on_what_is_held_out(tmp_path):
     source = source_of(tmp_path / "a")
     strange = [replace(piece, ms=piece.ms[:, ::-1] + 50, pan=piece.pan[::-1] * 2) for piece in source._held]
-    other = OwnScene(source._pieces, strange, SENSOR, RECIPE, PLAIN)
+    other = OwnScene(source._pieces, strange, SENSOR, RECIPE)
     assert same(pool_of(source), pool_of(other))
-    assert not np.array_equal(source._judged[PROFILE][0].truth, other._judged[PROFILE][0].truth)
+    assert not np.array_equal(source._judged[0].truth, other._judged[0].truth)
 
 
 # --- pairs -----------------------------------------------------------------------------------------------------------
