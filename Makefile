@@ -1,6 +1,6 @@
 PYTHON := .venv/bin/python
 
-.PHONY: demo test lint test-matrix package scan release bench bench-peers setup clean
+.PHONY: demo test lint test-matrix package scan release bench bench-peers screenshots setup clean
 
 demo: setup  ## fuse the bundled sample with the bundled weights into out/
 	$(PYTHON) scripts/demo.py out
@@ -31,6 +31,9 @@ bench: setup  ## speed of the engine on this machine
 
 bench-peers: setup  ## the classical methods side by side with GDAL and the Orfeo Toolbox
 	$(PYTHON) scripts/bench_peers.py
+
+screenshots: setup  ## docs/pictures, taken of the plugin in QGIS's window (with Xvfb, openbox, ImageMagick and Chromium)
+	$(PYTHON) scripts/screenshots.py docs/pictures
 
 setup:  ## all that is missing: system packages (as root), .venv, locked requirements
 	@./scripts/setup

@@ -26,13 +26,7 @@ RATIO = 4
 def main(folder: str = "out") -> None:
     out = Path(folder).resolve()
     out.mkdir(exist_ok=True)
-    with np.load(ROOT / "resources" / "sample" / "eureka.npz") as file:
-        pan, ms, truth = file["pan"][None], file["ms"].transpose(2, 0, 1), file["truth"].transpose(2, 0, 1)
-        print(file["source"])
-    write(out / "pan.tif", pan, PIXEL, ("pan",))
-    write(out / "ms.tif", ms, PIXEL * RATIO, NAMES)
-    write(out / "truth.tif", truth, PIXEL, NAMES)
-
+    print(unpack(out))
     qgis = Qgis(out / "qgis")
     pair = {"SPECTRAL": out / "ms.tif", "PANCHROMATIC": out / "pan.tif"}
     qgis.run("pansharpen", **pair, OUTPUT=out / "fused.tif", REPORT=out / "report.html")
@@ -47,6 +41,17 @@ def main(folder: str = "out") -> None:
     write(out / "side_by_side.png", picture, PIXEL, (), "PNG")
     print(f"see {folder}/fused.tif, {folder}/report.html and {folder}/side_by_side.png:")
     print("MS interpolated, MTF-GLP-FS, SSDiff and the truth, from left to right")
+
+
+def unpack(out: Path) -> str:
+    """The sample as pan.tif, ms.tif and truth.tif; where it comes from."""
+    with np.load(ROOT / "resources" / "sample" / "eureka.npz") as file:
+        pan, ms, truth = file["pan"][None], file["ms"].transpose(2, 0, 1), file["truth"].transpose(2, 0, 1)
+        source = str(file["source"])
+    write(out / "pan.tif", pan, PIXEL, ("pan",))
+    write(out / "ms.tif", ms, PIXEL * RATIO, NAMES)
+    write(out / "truth.tif", truth, PIXEL, NAMES)
+    return source
 
 
 class Qgis:

@@ -37,7 +37,9 @@ class Connection:
     direct: tuple[str, ...] = ()
     "how addresses begin that are reached without a proxy"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    "what an authentication wants; for the server that is asked, and for none that it refers to"
+    "what an authentication wants"
+    home: str = ""
+    "an address of the server that this is for; no mirror, and none that it refers to, is told"
     ca: str = ""
     "a PEM file of authorities to trust; empty: those that requests knows, or REQUESTS_CA_BUNDLE names"
     connect: float = 20
@@ -143,9 +145,9 @@ def _heard(words: queue.Queue, url: str, connection: Connection, cancelled: Call
 
 def _opened(session, url: str, headers: Mapping[str, str], connection: Connection):
     """The answer of the address, or of the one that it refers to."""
-    first = urlsplit(url)
+    home = urlsplit(connection.home)
     for _ in range(REDIRECTS + 1):
-        own = connection.headers if urlsplit(url)[:2] == first[:2] else {}
+        own = connection.headers if urlsplit(url)[:2] == home[:2] else {}
         direct = any(url.startswith(start) for start in connection.direct)
         session.trust_env = connection.proxies is None and not direct
         response = session.get(

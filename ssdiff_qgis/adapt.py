@@ -35,6 +35,7 @@ class Adapt(Algorithm):
         "it keeps the best so far, and started once more it goes on."
     )
     TAGS = ("train", "fine-tune", "weights", "pansharpen", "ssdiff")
+    PAGE = "adapt.md"
     SPECTRAL, PANCHROMATIC = "SPECTRAL", "PANCHROMATIC"
     MORE_SPECTRAL, MORE_PANCHROMATIC = "MORE_SPECTRAL", "MORE_PANCHROMATIC"
     ID_OF, BASE, MODE, MINUTES, STEPS = "ID", "BASE", "MODE", "MINUTES", "STEPS"
@@ -53,12 +54,7 @@ class Adapt(Algorithm):
             QgsProcessingParameterString(self.ID_OF, tr("Name of the new weights"), "", optional=True),
             tr("By which Pansharpen finds them: letters, digits and . _ + -. Default: the multispectral layer's name."),
         )
-        self.with_help(
-            QgsProcessingParameterString(self.BASE, tr("Weights to begin with"), "auto"),
-            tr("auto takes what suits sensor and bands best. Else one of these, or a file: {}").format(
-                ", ".join(entry.id for entry in catalogue.known())
-            ),
-        )
+        self.weights(self.BASE, tr("Weights to begin with"))
         self.with_help(
             QgsProcessingParameterNumber(self.MINUTES, tr("Minutes"), compat.DOUBLE, optional=True, minValue=0.1),
             tr("To take at most. Default: 20, on a GPU 3."),

@@ -12,6 +12,7 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
+    QgsProcessingParameterString,
     QgsRasterLayer,
 )
 from qgis.PyQt.QtGui import QIcon
@@ -46,13 +47,15 @@ def telling(method):
 
 
 class Algorithm(QgsProcessingAlgorithm):
-    """Subclasses say ID, LABEL, TAGS and ABOUT, add parameters whose help tells what each is for, and do the `work`.
+    """Subclasses say ID, LABEL, TAGS, ABOUT, PAGE, add parameters whose help tells what each is for, and do the `work`.
 
     It is not called run: that is what scripts call, and QGIS's own.
     """
 
     ID = LABEL = ABOUT = ""
     TAGS = ("pansharpen", "fusion", "ssdiff")
+    PAGE = "qgis.md"
+    "of the documentation, which the button Help opens"
 
     def name(self):
         return self.ID
@@ -75,7 +78,7 @@ class Algorithm(QgsProcessingAlgorithm):
         return f"<p>{tr(self.ABOUT)}</p>{listed}"
 
     def helpUrl(self):
-        return f"{catalogue.repository()}#readme"
+        return f"{catalogue.repository()}/blob/HEAD/docs/{self.PAGE}"
 
     def createInstance(self):
         return type(self)()
@@ -90,6 +93,14 @@ class Algorithm(QgsProcessingAlgorithm):
         """A choice that scripts and models name by its word, so that lists may grow."""
         parameter = QgsProcessingParameterEnum(name, label, list(of), defaultValue=default, usesStaticStrings=True)
         self.with_help(parameter, text, advanced)
+
+    def weights(self, name: str, label: str) -> None:
+        """Weights by their id, or a file."""
+        parameter = QgsProcessingParameterString(name, label, "auto")
+        parameter.setMetadata({"widget_wrapper": {"class": f"{__package__}.wrappers.Weights"}})
+        ids = ", ".join(entry.id for entry in catalogue.known())
+        text = tr("auto takes what suits sensor and bands best. Else one of these, or a file of your own: {}")
+        self.with_help(parameter, text.format(ids))
 
     def chosen(self, parameters, name: str, context) -> str:
         return self.parameterAsEnumString(parameters, name, context)

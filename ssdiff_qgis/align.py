@@ -22,8 +22,14 @@ class Align(Algorithm):
     ROWS, COLS, CONFIDENCE, REPORT = "ROWS", "COLS", "CONFIDENCE", "REPORT"
 
     def initAlgorithm(self, configuration=None):
-        self.addParameter(QgsProcessingParameterRasterLayer(self.SPECTRAL, tr("Multispectral layer")))
-        self.addParameter(QgsProcessingParameterRasterLayer(self.PANCHROMATIC, tr("Panchromatic layer")))
+        self.with_help(
+            QgsProcessingParameterRasterLayer(self.SPECTRAL, tr("Multispectral layer")),
+            tr("Any number of bands; each is also measured alone."),
+        )
+        self.with_help(
+            QgsProcessingParameterRasterLayer(self.PANCHROMATIC, tr("Panchromatic layer")),
+            tr("Of the same ground, 1.5 to 8 times as fine. CRS, grid and extent may differ."),
+        )
         self.addOutput(QgsProcessingOutputNumber(self.ROWS, tr("Shift down, in PAN pixels")))
         self.addOutput(QgsProcessingOutputNumber(self.COLS, tr("Shift right, in PAN pixels")))
         self.addOutput(QgsProcessingOutputNumber(self.CONFIDENCE, tr("Confidence, from 0 to 1")))

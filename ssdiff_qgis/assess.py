@@ -41,7 +41,10 @@ class Assess(Algorithm):
     REPORT, JSON = "REPORT", "JSON"
 
     def initAlgorithm(self, configuration=None):
-        self.addParameter(QgsProcessingParameterRasterLayer(self.INPUT, tr("Pansharpened layer")))
+        self.with_help(
+            QgsProcessingParameterRasterLayer(self.INPUT, tr("Pansharpened layer")),
+            tr("What is measured. Of one that other software has made, name the layers that it is made of as well."),
+        )
         for name, label, text in (
             (self.SPECTRAL, tr("Multispectral layer"), tr("Default: what the pansharpened file says it is made of.")),
             (self.PANCHROMATIC, tr("Panchromatic layer"), tr("Default: the same.")),

@@ -17,7 +17,7 @@ from . import runtime, settings
 from .algorithm import Algorithm
 from .words import tr
 
-SETTINGS = ("python", "cache", "device", "memory", "offline", "weights_url")
+SETTINGS = ("python", "cache", "device", "memory", "offline", "weights_url", "authentication")
 
 
 class Diagnostics(Algorithm):
@@ -30,6 +30,7 @@ class Diagnostics(Algorithm):
         "kernel. The report can be pasted into an issue: it holds no passwords, and ~ for your home."
     )
     TAGS = ("gpu", "torch", "cuda", "ssdiff")
+    PAGE = "install.md"
     READY, REPORT, DEVICES = "READY", "REPORT", "DEVICES"
 
     def initAlgorithm(self, configuration=None):

@@ -23,8 +23,21 @@ def open_dialog(algorithm: str, **parameters):
     dialog = processing.createAlgorithmDialog(algorithm, parameters)
     _open.add(dialog)
     dialog.destroyed.connect(lambda: _open.discard(dialog))
+    dialog.rejected.connect(lambda: _closed(dialog))
     dialog.show()
     return dialog
+
+
+def _closed(dialog) -> None:
+    """Nobody else deletes it; unless something runs still, after which QGIS does."""
+    if not dialog.cancelButton().isEnabled():
+        dialog.deleteLater()
+
+
+def close_all() -> None:
+    """Before the algorithms go: a dialog that outlives its algorithm's provider brings QGIS down."""
+    for dialog in list(_open):
+        dialog.close()
 
 
 def fused_layer(preferred: QgsRasterLayer | None = None) -> QgsRasterLayer | None:

@@ -18,6 +18,7 @@ class DownloadWeights(Algorithm):
 
     ID, LABEL = "downloadweights", "Download weights"
     TAGS = ("weights", "download", "offline", "ssdiff")
+    PAGE = "weights.md"
     ABOUT = (
         "Fetches trained weights, so that pansharpening need not do so when it first uses them. What is here is not "
         "fetched again, what was interrupted is gone on with, and a file is kept only if it is, to the last bit, "

@@ -26,6 +26,7 @@ class InstallRuntime(Algorithm):
         "options of Processing."
     )
     TAGS = ("pytorch", "torch", "python", "cuda", "gpu", "install")
+    PAGE = "install.md"
     DEVICE, WHEELS, REINSTALL = "DEVICE", "WHEELS", "REINSTALL"
     PYTHON, READY = "PYTHON", "READY"
 
@@ -39,8 +40,9 @@ class InstallRuntime(Algorithm):
             QgsProcessingParameterFile(self.WHEELS, tr("Folder of wheels"), behavior=folder, optional=True),
             tr("For computers without a network: the packages are taken from there alone."),
         )
-        self.addParameter(
-            QgsProcessingParameterBoolean(self.REINSTALL, tr("Install again even if it is complete"), False)
+        self.with_help(
+            QgsProcessingParameterBoolean(self.REINSTALL, tr("Install again even if it is complete"), False),
+            tr("If it is damaged, or if CUDA did not compute and the driver has been updated since."),
         )
         self.addOutput(QgsProcessingOutputString(self.PYTHON, tr("Python that computes")))
         self.addOutput(QgsProcessingOutputString(self.DEVICE, tr("Device it computes on")))

@@ -7,7 +7,7 @@ from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAction, QToolButton
 
 from .algorithm import ICON
-from .dialogs import FUSE, open_dialog
+from .dialogs import FUSE, close_all, open_dialog
 from .dock import Dock
 from .pairs import pair_of_project
 from .words import tr
@@ -50,6 +50,7 @@ class Interface:
         self._dock.setUserVisible(wanted)
 
     def remove(self) -> None:
+        close_all()
         for action in self._actions:
             self._iface.removePluginRasterMenu(MENU, action)
             action.deleteLater()

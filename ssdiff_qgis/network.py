@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from qgis.core import QgsApplication, QgsNetworkAccessManager, QgsSettings
+from qgis.core import QgsApplication, QgsNetworkAccessManager
 from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtNetwork import (
     QNetworkProxy,
@@ -30,8 +30,6 @@ from .words import tr
 
 PACKAGES = "https://pypi.org/"
 "where an installer goes, for systems whose proxy depends on that"
-AUTHENTICATION = "ssdiff/weights_authcfg"
-"setting: the id of an authentication configuration for where weights lie"
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 AUTHORITIES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")
 SCHEMES = {
@@ -59,10 +57,10 @@ def connection() -> Connection:
 def fetcher(feedback, progress: Callable[[float], None]) -> catalogue.Fetch:
     """What brings weights, for an algorithm whose user hears of it and may cancel it."""
     try:
-        headers = _headers(home(), QgsSettings().value(AUTHENTICATION, "", str))
+        headers = _headers(home(), settings.authentication())
     except DownloadError as error:
         return _refusing(error)  # whose weights are here need not hear of it
-    reached = replace(connection(), headers=headers)
+    reached = replace(connection(), headers=headers, home=home())
     return catalogue.fetcher(reached, progress, feedback.isCanceled, feedback.pushInfo, settings.weights_url())
 
 

@@ -1,12 +1,7 @@
 from __future__ import annotations
 
-from qgis.core import (
-    QgsProcessingParameterNumber,
-    QgsProcessingParameterRasterDestination,
-    QgsProcessingParameterString,
-)
+from qgis.core import QgsProcessingParameterNumber, QgsProcessingParameterRasterDestination
 
-from ..ssdiff_core import catalogue
 from . import compat, network
 from .algorithm import DEVICES, Progress, device, telling
 from .fusion import Fusion
@@ -39,13 +34,7 @@ class Pansharpen(Fusion):
         )
 
     def own_parameters(self):
-        weights = QgsProcessingParameterString(self.WEIGHTS, tr("Weights"), "auto")
-        self.with_help(
-            weights,
-            tr("auto takes what suits sensor and bands best. Else one of these, or a file of your own: {}").format(
-                ", ".join(entry.id for entry in catalogue.known())
-            ),
-        )
+        self.weights(self.WEIGHTS, tr("Weights"))
         self.choice(
             self.DEVICE,
             tr("Device"),

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from qgis.core import QgsSettings
+from qgis.core import QgsApplication, QgsSettings
 
 from ..ssdiff_core import places
 from ..ssdiff_core.connection import is_yes
@@ -18,7 +18,8 @@ GROUP = "SSDiff"
 KEPT = "Processing/Configuration/{}"
 "where Processing keeps an option, and where it can be read without Processing"
 PYTHON, CACHE, DEVICE = "SSDIFF_PYTHON", "SSDIFF_CACHE", "SSDIFF_DEVICE"
-BYTES, OFFLINE, WEIGHTS_URL = "SSDIFF_MEMORY", "SSDIFF_OFFLINE", "SSDIFF_WEIGHTS_URL"
+BYTES, OFFLINE = "SSDIFF_MEMORY", "SSDIFF_OFFLINE"
+WEIGHTS_URL, AUTHENTICATION = "SSDIFF_WEIGHTS_URL", "SSDIFF_AUTHCFG"
 
 
 def python() -> str:
@@ -49,6 +50,12 @@ def offline() -> bool:
 def weights_url() -> str:
     """Where weights are fetched from, instead of the addresses of the catalogue; or nothing."""
     return _value(WEIGHTS_URL).strip()
+
+
+def authentication() -> str:
+    """The id of an authentication configuration of QGIS for where weights lie, which may be named by it; or nothing."""
+    wish = _value(AUTHENTICATION).strip()
+    return next((id for id, name in _authentications().items() if wish == name), wish)
 
 
 def come_from(name: str) -> str:
@@ -85,6 +92,19 @@ def check_memory(value: str) -> None:
         raise ValueError(tr("The memory {!r} is no number of MB from 64 on").format(value))
 
 
+def check_authentication(value: str) -> None:
+    wish, known = str(value).strip(), _authentications()
+    if wish and wish not in (*known, *known.values()):
+        raise ValueError(
+            tr("QGIS has no authentication configuration {!r} (Settings > Options > Authentication)").format(wish)
+        )
+
+
+def _authentications() -> dict[str, str]:
+    """The name of each by its id; no master password is needed to know these."""
+    return {id: config.name() for id, config in QgsApplication.authManager().availableAuthMethodConfigs().items()}
+
+
 # --- in the dialog of Processing -------------------------------------------------------------------------------------
 
 
@@ -99,7 +119,7 @@ def add() -> None:
 
 def remove() -> None:
     config = _processing()
-    for name in (PYTHON, CACHE, DEVICE, BYTES, OFFLINE, WEIGHTS_URL) if config else ():
+    for name in (PYTHON, CACHE, DEVICE, BYTES, OFFLINE, WEIGHTS_URL, AUTHENTICATION) if config else ():
         config.ProcessingConfig.settings.pop(name, None)
 
 
@@ -120,4 +140,10 @@ def _options(setting) -> list:
         setting(GROUP, BYTES, tr("Memory (MB)"), MEMORY, valuetype=setting.INT, validator=check_memory),
         setting(GROUP, OFFLINE, tr("Never use the network"), False),
         setting(GROUP, WEIGHTS_URL, tr("Address to fetch weights from"), "", valuetype=setting.STRING),
+        setting(
+            *(GROUP, AUTHENTICATION, tr("Authentication for that address"), ""),
+            valuetype=setting.STRING,
+            validator=check_authentication,
+            placeholder=tr("name or id of a configuration of QGIS"),
+        ),
     ]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from qgis.core import QgsApplication
-from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
+from qgis.PyQt.QtCore import QAbstractListModel, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
 from ..ssdiff_core import catalogue
@@ -45,15 +43,20 @@ class Notice(QWidget):
 
 
 class WeightsBox(QWidget):
-    """Weights by what they are, or a file."""
+    """Weights: chosen among those that are known, or a file, written or looked for."""
+
+    changed = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None):
         super().__init__(parent)
         self.choice = QComboBox(self)
+        self.choice.setModel(_Known(self))
+        self.choice.setEditable(True)
+        self.choice.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.choice.setMinimumContentsLength(12)
-        self.choice.addItem(tr("auto (best)"), AUTO)
         self.choice.setToolTip(tr("auto takes what suits sensor and bands best, and fetches it if need be"))
+        self.choice.editTextChanged.connect(self.changed)
         browse = QToolButton(self)
         browse.setText("…")
         browse.setToolTip(tr("Weights from a file"))
@@ -62,31 +65,51 @@ class WeightsBox(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.choice, 1)
         layout.addWidget(browse)
+        self.look()
 
     @property
     def value(self) -> str:
-        """An id, or the path of a file."""
-        return self.choice.currentData()
+        """An id, or the path of a file, which Windows copies in quotation marks."""
+        return self.choice.currentText().strip().strip('"') or AUTO
 
     def look(self) -> None:
         """What is here now, or can be fetched; what was chosen stays."""
-        for entry in catalogue.known():
-            place = self.choice.findData(entry.id)
-            if place < 0:
-                self.choice.addItem("", entry.id)
-                place = self.choice.count() - 1
-            self.choice.setItemText(place, _told(entry))
+        chosen = self.value
+        self.choice.model().look()
+        self.choice.view().setMinimumWidth(self.choice.view().sizeHintForColumn(0))
+        self.take(chosen)
 
-    def take(self, file: str) -> None:
-        if self.choice.findData(file) < 0:
-            self.choice.addItem(Path(file).name, file)
-        self.choice.setCurrentIndex(self.choice.findData(file))
+    def take(self, value: str) -> None:
+        self.choice.setCurrentIndex(self.choice.findData(value, Qt.ItemDataRole.EditRole))
+        self.choice.setEditText(value)
 
     def _browse(self) -> None:
         kind = tr("Weights (*{})").format(catalogue.SUFFIX)
         file, _ = QFileDialog.getOpenFileName(self, tr("Weights from a file"), "", kind)
         if file:
             self.take(file)
+
+
+class _Known(QAbstractListModel):
+    """Weights, in the list with what they are, and by their id alone once chosen."""
+
+    def __init__(self, parent):
+        super().__init__(parent)
+        self._told: list[tuple[str, str]] = []
+
+    def look(self) -> None:
+        self.beginResetModel()
+        self._told = [(AUTO, tr("auto (best)")), *((entry.id, _told(entry)) for entry in catalogue.known())]
+        self.endResetModel()
+
+    def rowCount(self, parent=None):
+        return len(self._told)
+
+    def data(self, index, role=Qt.ItemDataRole.DisplayRole):
+        if not index.isValid():
+            return None
+        id, told = self._told[index.row()]
+        return {Qt.ItemDataRole.EditRole: id, Qt.ItemDataRole.DisplayRole: told}.get(role)
 
 
 def _told(entry: catalogue.Entry) -> str:

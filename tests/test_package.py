@@ -94,6 +94,18 @@ def test_all_that_runs_is_in_the_zip_and_nothing_else(zipped, names):
     assert not [name for name in names if re.search(r"/(\.|(tests|docs|scripts|sample)/)", name)]
 
 
+def test_the_documentation_leads_to_files_that_are_there_and_its_pictures_are_small(names):
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    link = re.compile(r'\]\(([\w./-]+)(?:#[\w-]+)?\)|src="([\w./-]+)"')
+    led = {page.parent / "".join(found) for page in pages for found in link.findall(page.read_text(encoding="utf-8"))}
+    here = {path.resolve() for path in led if path.name != "releases"}  # a page of the project's home
+    assert [path for path in here if not path.is_file()] == []
+    pictures = set((ROOT / "docs" / "pictures").iterdir())
+    assert pictures == {path for path in here if path.suffix == ".png"}
+    assert max(path.stat().st_size for path in pictures) < 300_000
+    assert not [name for name in names if name.endswith(".png")]
+
+
 def test_what_lies_about_in_a_clone_stays_out(clone, tmp_path):
     assert package(tmp_path / "clean", root=clone).returncode == 0
     for junk in ("ssdiff_core/__pycache__/a.pyc", "ssdiff_core/secret.py", "resources/weights/mine.safetensors"):
@@ -121,7 +133,8 @@ def test_a_release_is_the_zip_the_weights_and_their_digests(with_more, tmp_path)
     (dist / "more.safetensors").write_bytes(b"more")
     assert package(dist, "--release", root=with_more).returncode == 0
     sums = dict(reversed(line.split("  ")) for line in (dist / "SHA256SUMS").read_text().splitlines())
-    assert list(sums) == ["ssdiff.zip", "general-4.safetensors", "more.safetensors"]
+    bundled = sorted(path.name for path in (ROOT / "resources" / "weights").iterdir())
+    assert list(sums) == ["ssdiff.zip", *bundled, "more.safetensors"]
     assert sums == {name: hashlib.sha256((dist / name).read_bytes()).hexdigest() for name in sums}
 
 

@@ -27,13 +27,16 @@ def tiny(path: Path, name: str, bands=8, sensor="general", ratio=4, licence="CC0
 
 
 def plugin_with(folder: Path, *published: Path) -> Path:
-    """A copy of the project as a plugin folder whose catalogue has these files too."""
+    """A copy of the project as a plugin folder whose catalogue has general-4 and these files."""
     folder.mkdir()
     for part in PARTS:
         if (ROOT / part).is_dir():
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / part, folder / part)
+    for bundled in (folder / "resources" / "weights").iterdir():
+        if bundled.stem != "general-4":
+            bundled.unlink()
     made = run(folder, "scripts/make_catalogue.py", *published)
     assert made.returncode == 0, made.stderr
     return folder

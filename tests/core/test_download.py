@@ -331,9 +331,17 @@ def safe(certificate):
 
 def test_a_redirect_is_followed_and_a_password_is_not_carried_along(server, wanted):
     with running(Files({}, [redirect(f"{server.url}/w.bin")])) as first:
-        signed = replace(HASTY, headers={"Authorization": "Bearer secret"})
+        signed = replace(HASTY, headers={"Authorization": "Bearer secret"}, home=f"{first.url}/")
         fetch([f"{first.url}/w.bin"], replace(wanted, connection=signed))
     assert first.asked[0][1]["Authorization"] == "Bearer secret"
+    assert server.asked[0][1]["Authorization"] is None
+
+
+def test_a_mirror_is_not_told_the_password_of_the_home_of_weights(server, wanted):
+    with running(Files({})) as home:
+        signed = replace(HASTY, headers={"Authorization": "Bearer secret"}, home=f"{home.url}/")
+        fetch([f"{home.url}/w.bin", f"{server.url}/w.bin"], replace(wanted, connection=signed))
+    assert home.asked[0][1]["Authorization"] == "Bearer secret"
     assert server.asked[0][1]["Authorization"] is None
 
 

@@ -5,11 +5,20 @@ import time
 
 import numpy as np
 from inside import add, click, computing, dialog, drag, iface, picture, play, torch_is_here, wait
-from qgis.core import QgsApplication, QgsProject, QgsRectangle
-from qgis.gui import QgsGui
+from qgis.core import (
+    QgsApplication,
+    QgsProcessingContext,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelParameter,
+    QgsProcessingParameterString,
+    QgsProject,
+    QgsRectangle,
+)
+from qgis.gui import QgsGui, QgsProcessingModelerParameterWidget
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QAction, QDockWidget, QToolButton
+from qgis.PyQt.QtWidgets import QAction, QComboBox, QDockWidget, QToolButton
 from qgis.utils import plugins, reloadPlugin, unloadPlugin
 
 FOLDER = os.environ["SCENES"]
@@ -157,6 +166,55 @@ def whole_layer() -> dict:
     }
 
 
+def weights_offered() -> dict:
+    """In the dialog, in that for many layers, and in the modeler."""
+    plugins["ssdiff"].interface.fuse.trigger()
+    opened = dialog("Pansharpen")
+    (box,) = (one for one in opened.findChildren(QComboBox) if one.isEditable() and one.currentText() == "auto")
+    listed = [box.itemText(at) for at in range(box.count())]
+    told = [box.itemData(at, Qt.ItemDataRole.DisplayRole) for at in range(box.count())]
+    picture("weights")
+
+    def given():
+        return opened.createProcessingParameters()["WEIGHTS"]
+
+    values = [given()]
+    QTest.keyClick(box, Qt.Key.Key_Down)
+    values.append(given())
+    box.lineEdit().selectAll()
+    QTest.keyClicks(box.lineEdit(), '"C:\\my weights\\own.safetensors"')
+    values.append(given())
+    opened.setParameters({**opened.createProcessingParameters(), "WEIGHTS": "my-town"})
+    values.append(given())
+    opened.close()
+    return {"listed": listed, "told": told, "values": values, "batch": in_batch(), "model": in_model()}
+
+
+def in_batch() -> str:
+    from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
+
+    batch = BatchAlgorithmDialog(QgsApplication.processingRegistry().createAlgorithmById("ssdiff:pansharpen"))
+    panel = batch.mainWidget()
+    wrapper = panel.wrappers[0][panel.parameter_to_column["WEIGHTS"]]
+    wrapper.setParameterValue("my-town", QgsProcessingContext())
+    return wrapper.parameterValue()
+
+
+def in_model() -> str:
+    """The input of a model that the weights are taken from."""
+    from processing.modeler.ModelerParametersDialog import ModelerParametersDialog
+
+    model = QgsProcessingModelAlgorithm()
+    which = QgsProcessingParameterString("which", "which", "auto")
+    model.addModelParameter(which, QgsProcessingModelParameter("which"))
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("ssdiff:pansharpen")
+    step = ModelerParametersDialog(algorithm, model)
+    parts = step.findChildren(QgsProcessingModelerParameterWidget)
+    (weights,) = (part for part in parts if part.parameterDefinition().name() == "WEIGHTS")
+    weights.setWidgetValue(QgsProcessingModelChildParameterSource.fromModelParameter("which"))
+    return step.createAlgorithm().parameterSources()["WEIGHTS"][0].parameterName()
+
+
 def history() -> int:
     """Runs that Processing's history tells of."""
     if hasattr(QgsGui, "historyProviderRegistry"):
@@ -181,7 +239,7 @@ def adapted() -> dict:
     click(opened.runButton())
     wait(lambda: d.weights.value == "my-town")
     opened.close()
-    listed = d.weights.choice.currentText()
+    listed = d.weights.choice.currentData(Qt.ItemDataRole.DisplayRole)
     d.weights.choice.setCurrentIndex(0)
     return {
         "given": [PROJECT.mapLayer(given[name]).name() for name in ("PANCHROMATIC", "SPECTRAL")],
@@ -249,13 +307,27 @@ def reloaded() -> dict:
 
 def scene() -> dict:
     iface.mainWindow().resize(1400, 900)
-    steps = empty_panel, layers_chosen, previewed, whole_layer, adapted, no_runtime, cancelled, reloaded
+    wrong = []
+    QgsApplication.messageLog().messageReceived.connect(
+        lambda text, tag, level: wrong.append(text) if "Python" in tag else None
+    )
+    steps = (
+        empty_panel,
+        layers_chosen,
+        previewed,
+        whole_layer,
+        adapted,
+        weights_offered,
+        no_runtime,
+        cancelled,
+        reloaded,
+    )
     told = {}
     for step in steps:
         began = time.monotonic()
         told[step.__name__] = step()
         told[step.__name__]["seconds"] = round(time.monotonic() - began, 1)
-    return told
+    return {**told, "wrong": wrong}
 
 
 play(scene)

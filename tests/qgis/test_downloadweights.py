@@ -150,12 +150,35 @@ def unlocked(qgis, tmp_path):
 
 
 def test_an_authentication_of_qgis_opens_a_private_server(qgis, download, server, unlocked):
-    qgis.settings(ssdiff={"weights_authcfg": "abc1234"})
-    download(environ=unlocked, WEIGHTS="four")
-    told = server.asked[0][1]["Authorization"]
-    assert base64.b64decode(told.split()[1]) == b"me:p@ss"
-    qgis.settings(ssdiff={"weights_authcfg": "nowhere"})
+    for number, (named, weights) in enumerate((("abc1234", "four"), ("mirror", "eight"))):
+        qgis.settings(Processing={r"Configuration\SSDIFF_AUTHCFG": named})
+        download(environ=unlocked, WEIGHTS=weights)
+        told = server.asked[number][1]["Authorization"]
+        assert base64.b64decode(told.split()[1]) == b"me:p@ss"
+
+
+def test_an_authentication_that_qgis_does_not_have_is_said(qgis, download, unlocked):
+    qgis.settings(Processing={r"Configuration\SSDIFF_AUTHCFG": "nowhere"})
     assert "authentication configuration 'nowhere'" in download(fails=True, environ=unlocked, WEIGHTS="eight")
+
+
+CHOOSE = """
+import ssdiff
+ssdiff.classFactory(None).initProcessing()
+from processing.core.ProcessingConfig import ProcessingConfig
+for name in ("", "mirror", "abc1234", "nowhere"):
+    try:
+        ProcessingConfig.setSettingValue("SSDIFF_AUTHCFG", name)
+        print(name)
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_in_the_options_an_authentication_is_chosen_that_qgis_has(qgis, unlocked):
+    *chosen, refused = qgis.python(CHOOSE).stdout.splitlines()
+    assert chosen == ["", "mirror", "abc1234"]
+    assert "QGIS has no authentication configuration 'nowhere'" in refused
 
 
 def test_an_authentication_of_qgis_opens_the_proxy(qgis, download, unlocked):

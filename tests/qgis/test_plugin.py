@@ -3,6 +3,9 @@
 import json
 import sys
 import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
 
 
 def diagnosed(outputs, **extra):
@@ -14,6 +17,24 @@ def test_qgis_lists_the_provider(qgis_process):
     listed = json.loads(qgis_process("list", "--json").stdout)
     names = {name.split(":")[1] for name in listed["providers"]["ssdiff"]["algorithms"]}
     assert {"diagnostics", "installruntime"} <= names
+
+
+def test_every_algorithm_explains_itself_all_its_parameters_and_leads_to_a_page(in_qgis):
+    code = """
+import ssdiff
+plugin = ssdiff.classFactory(None)
+plugin.initProcessing()
+answer = {}
+for each in plugin.provider.algorithms():
+    silent = [one.name() for one in each.parameterDefinitions() if not one.help()]
+    answer[each.name()] = [silent, each.helpUrl(), each.shortDescription(), each.shortHelpString()]
+"""
+    told = in_qgis(code)
+    assert {"pansharpen", "assess", "adapt", "installruntime"} <= set(told)
+    assert {name: silent for name, (silent, *_) in told.items() if silent} == {}
+    for page, brief, whole in (rest for _, *rest in told.values()):
+        assert (ROOT / page.split("/blob/HEAD/")[1]).is_file()
+        assert brief in whole
 
 
 def test_diagnostics_tell_of_the_python_that_computes_and_why(outputs):

@@ -201,7 +201,8 @@ answer = [shown, "SSDiff" in ProcessingConfig.getSettings()]
 """
     )
     shown, left = in_qgis(code)
-    assert shown == [f"SSDIFF_{name}" for name in ("PYTHON", "CACHE", "DEVICE", "MEMORY", "OFFLINE", "WEIGHTS_URL")]
+    names = "PYTHON", "CACHE", "DEVICE", "MEMORY", "OFFLINE", "WEIGHTS_URL", "AUTHCFG"
+    assert shown == [f"SSDIFF_{name}" for name in names]
     assert not left
 
 

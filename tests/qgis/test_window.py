@@ -94,6 +94,14 @@ def test_weights_are_adapted_to_the_layers_and_are_those_that_are_used_next(told
     assert seen["listed"] == "my-town (4 bands, ratio 4, here)"
 
 
+def test_weights_are_chosen_among_those_that_are_there_or_are_a_file(told):
+    seen = told["weights_offered"]
+    assert seen["listed"] == ["auto", "general-4", "my-town"]
+    assert seen["told"] == ["auto (best)", "general-4 (4 bands, ratio 4, here)", "my-town (4 bands, ratio 4, here)"]
+    assert seen["values"] == ["auto", "general-4", r"C:\my weights\own.safetensors", "my-town"]
+    assert (seen["batch"], seen["model"]) == ("my-town", "which")
+
+
 def test_without_a_runtime_the_panel_says_so_and_offers_to_install_it(told):
     seen = told["no_runtime"]
     if not seen["says"]:
@@ -117,5 +125,6 @@ def test_the_plugin_goes_without_a_trace_and_comes_back(told):
     assert seen["after"] == {**whole, "docks": 0}
     assert seen["unloaded"] == dict.fromkeys(whole, 0)
     assert not seen["torch"]
-    assert told["exit"] == 0
+    assert told["exit"] == 0, told["log"][-9000:]
     assert "Traceback" not in told["log"]
+    assert told["wrong"] == []
