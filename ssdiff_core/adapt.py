@@ -71,10 +71,12 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
     source = OwnScene(train, held, job.sensor, recipe, str(device))
     source.before = before(source, job, base, device)
     beside = classics(source, job.sensor)
-    natively = Native.of([*held, *train], job.sensor, source.survey, *bettered(job, base, device))
     start = bands.fitted(base, recipe.bands, recipe.wavelengths_nm, recipe.ratio) if job.mode != "scratch" else None
-    if start and job.fuses and source.before["ERGAS"] < min(each["ERGAS"] for each in beside.values()):
-        source.hold_on_to(natively.images, natively.blocks)
+    natively = None
+    if job.fuses:
+        natively = Native.of([*held, *train], job.sensor, source.survey, *bettered(job, base, device))
+        if start and source.before["ERGAS"] < min(each["ERGAS"] for each in beside.values()):
+            source.hold_on_to(natively.images, natively.blocks)
     told = ", ".join(f"{name} {value:.4f}" for name, value in source.before.items())
     say(f"{len(train)} piece(s) to learn from, {len(held)} held out, where there was {told}")
     checkpoint = Path(job.checkpoint)
@@ -90,7 +92,7 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
     most = math.inf if job.steps else LATE * minutes(job, device)
     trainer.run(checkpoint, most, OFTEN, progress, key=job.key, steps=steps)
     best = min(trainer.log, key=lambda row: row["error"], default={"error": 1.0})
-    lost = settle(trainer, keeper, start, natively, say)
+    lost = natively is not None and settle(trainer, keeper, start, natively, say)
     return {"before": source.before, "best": best, "classical": beside, "lost": lost}
 
 
@@ -170,7 +172,7 @@ def settle(trainer: Trainer, keeper: Keeper, start: weights.Weights | None, nati
     if not working.exists():
         return False
     tried = []
-    for share in SHARES if start and keeper.job.fuses else SHARES[:1]:
+    for share in SHARES if start else SHARES[:1]:
         trainer.ema = mixed(start, best, share)
         tried.append((source.look(trainer.learnt()), share))
     for found, share in sorted(tried, key=lambda one: one[0]["error"]):
