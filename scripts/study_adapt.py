@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from osgeo import gdal
 
-from ssdiff_core import adapt, adaptation, own_scene, sensors, simulate
+from ssdiff_core import adapt, adaptation, native, own_scene, sensors, simulate
 from ssdiff_core.pansharpen import Wishes, pansharpen
 
 gdal.UseExceptions()
@@ -110,10 +110,11 @@ def main() -> None:
     parser.add_argument("--base", default="general-4")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--rate", type=float, help="instead of each mode's own")
-    parser.add_argument("--free", action="store_true", help="nothing is held on to at native resolution")
+    parser.add_argument("--free", action="store_true", help="whatever is lost at native resolution")
     options = parser.parse_args()
     if options.free:
         own_scene.OwnScene.hold_on_to = lambda *what: None
+        native.Native.is_kept = lambda *what: True
     for name in options.scenes.split(","):
         city, *how = SCENES[name]
         with tempfile.TemporaryDirectory() as temporary:

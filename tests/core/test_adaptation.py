@@ -124,7 +124,7 @@ def test_a_gain_that_is_hardly_one_is_none(tmp_path, monkeypatch, scene, base):
 
 
 def test_where_something_is_lost_at_native_resolution_nothing_is_written(tmp_path, monkeypatch, scene, base):
-    monkeypatch.setattr(native, "SLACK", {"HQNR": 1.0})  # as if it had to grow by one
+    monkeypatch.setitem(native.SLACK, "HQNR", -1.0)  # as if it had to grow by one
     said = []
     assert adapted([scene], tmp_path / "own.safetensors", base, said, steps=16).path is None
     assert len([line for line in said if "of what was learnt" in line]) > 1
