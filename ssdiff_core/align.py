@@ -60,6 +60,10 @@ class Shift:
     def length(self) -> float:
         return math.hypot(self.rows, self.cols)
 
+    def __str__(self) -> str:
+        rows, cols = (round(value, 2) + 0.0 for value in (self.rows, self.cols))  # no -0.00
+        return f"{rows:+.2f} rows, {cols:+.2f} columns"
+
 
 def shift(pan: np.ndarray, ms: np.ndarray, ms_at: Sequence[float], ratio: float, valid=None) -> Shift:
     """Of arrays: pan (h, w) and ms (C, hm, wm), whose first sample should have its centre at PAN's (row, col) ms_at."""

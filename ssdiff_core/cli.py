@@ -155,9 +155,9 @@ def run_align(args) -> None:
     if args.json:
         print(json.dumps(asdict(shift), indent=2))
         return
-    print(f"overall: {shift.rows:+.2f} rows, {shift.cols:+.2f} columns, confidence {shift.confidence:.2f}")
+    print(f"overall: {shift}, confidence {shift.confidence:.2f}")
     for number, band in enumerate(shift.bands, 1):
-        print(f"band {number}: {band.rows:+.2f} rows, {band.cols:+.2f} columns, confidence {band.confidence:.2f}")
+        print(f"band {number}: {band}, confidence {band.confidence:.2f}")
 
 
 def run_bench(args) -> None:

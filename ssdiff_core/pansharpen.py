@@ -138,7 +138,7 @@ def aligned(scene: Scene, wish: str, say: Callable[[str], None]) -> Scene:
         return scene
     bands = apart(shift)
     further = {number: math.hypot(*off) for number, off in enumerate(bands, 1) if any(off)}
-    told = f"MS lies {shift.rows:+.2f} rows, {shift.cols:+.2f} columns of PAN off (confidence {shift.confidence:.2f})"
+    told = f"MS lies {shift} of PAN off (confidence {shift.confidence:.2f})"
     if further:
         which = f"bands {', '.join(map(str, further))} lie" if len(further) > 1 else f"band {next(iter(further))} lies"
         told += f", and {which} up to {max(further.values()):.2f} PAN pixels from that"
@@ -146,7 +146,7 @@ def aligned(scene: Scene, wish: str, say: Callable[[str], None]) -> Scene:
         say(f"{told}: corrected")
         return scene.shifted(shift.rows, shift.cols, bands)
     far = max(shift.length, *further.values(), 0) > FAR
-    say(f"{told}: colours will bleed at edges; --align auto corrects it" if far else told)
+    say(f"{told}: colours will bleed at edges; aligning (auto) corrects it" if far else told)
     return scene
 
 

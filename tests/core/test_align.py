@@ -212,3 +212,8 @@ def test_known_shifts_of_real_scenes_are_found_to_a_tenth_of_a_pixel(eval_data, 
     shifted, real = moved(pan, 5.6, -4.3)
     found = align.shift(shifted, ms, CORNER, 4, real)
     assert off(found, before.rows - 5.6, before.cols + 4.3) < 0.1
+
+
+def test_a_shift_of_hardly_anything_is_no_negative_nothing():
+    assert str(align.Shift(-0.004, 0.004)) == "+0.00 rows, +0.00 columns"
+    assert str(align.Shift(-0.006, 1.5)) == "-0.01 rows, +1.50 columns"
