@@ -1,6 +1,6 @@
 """What adapting does at native resolution, where a made-up scene is known: the tables of docs/study.md.
 
-    python scripts/study_adapt.py FOLDER_OF_NPZ [--steps 300] [--scenes usual-a,strange-b] [--modes lbaf,full]
+    python scripts/study_adapt.py FOLDER_OF_NPZ [--steps 300] [--scenes usual-a,strange-b] [--modes lbaf,full] [--free]
 
 FOLDER holds the NAIP cities as .npz. Scenes are made of two that the bundled weights have never seen, Santa Monica and
 Eureka: `usual` ones as the weights were trained on, and `strange` ones whose PAN sees the bands otherwise, whose bands
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from osgeo import gdal
 
-from ssdiff_core import adapt, adaptation, material, sensors, simulate
+from ssdiff_core import adapt, adaptation, native, own_scene, sensors, simulate
 from ssdiff_core.pansharpen import Wishes, pansharpen
 
 gdal.UseExceptions()
@@ -29,6 +29,8 @@ SCENES = {  # city, seed, tiles along a side, strange
     "usual-b": ("eureka", 12, 4, False),
     "strange-a": ("santa_monica", 13, 5, True),
     "strange-b": ("eureka", 14, 4, True),
+    "small-usual": ("santa_monica", 11, 2, False),
+    "small-strange": ("santa_monica", 13, 2, True),
 }
 
 
@@ -108,12 +110,11 @@ def main() -> None:
     parser.add_argument("--base", default="general-4")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--rate", type=float, help="instead of each mode's own")
-    parser.add_argument("--looks", default="profile,scene", help="what is learnt from")
+    parser.add_argument("--free", action="store_true", help="whatever is lost at native resolution")
     options = parser.parse_args()
-    looks_of = material.looks_of
-    adapt.looks_of = lambda *what: {
-        name: looks for name, looks in looks_of(*what).items() if name in options.looks.split(",")
-    }
+    if options.free:
+        own_scene.OwnScene.hold_on_to = lambda *what: None
+        native.Native.is_kept = lambda *what: True
     for name in options.scenes.split(","):
         city, *how = SCENES[name]
         with tempfile.TemporaryDirectory() as temporary:

@@ -22,9 +22,13 @@ from .classical import Classical
 from .engine import Engine
 from .groups import Grouped
 from .job import Job
-from .material import looks_of, pieces_of
+from .material import pieces_of
+from .methods import CLASSICAL, UNFITTED
+from .native import Native
+from .network import state_of
 from .own_scene import OwnScene, scores
 from .scene import Scene
+from .sensors import Sensor
 from .statistics import Survey
 from .training import Recipe, Stage, Trainer
 
@@ -32,7 +36,7 @@ GAIN = 0.01
 "share of the error on what is held out that must go for weights to be worth having"
 TURNS = {"lbaf": ("spectral", "spatial", "spectral", "spatial"), "full": (None,), "scratch": (None,)}
 "which branch learns in each stage; None: all"
-RATES = {"lbaf": 5e-4, "full": 3e-4, "scratch": 8e-4}
+RATES = {"lbaf": 7e-4, "full": 3e-4, "scratch": 8e-4}
 MINUTES = {"cpu": 20.0}
 "that are taken if nobody says otherwise; on a GPU"
 GPU_MINUTES = 3.0
@@ -47,6 +51,8 @@ LOOKS = 16
 "at what is held out, all in all"
 PATIENCE = 4
 "looks of a stage without anything better after which it ends"
+SHARES = (1.0, 0.75, 0.5, 0.25)
+"of what was learnt that may be taken, the rest being what there was before"
 OFTEN = 30.0
 "seconds between two checkpoints"
 
@@ -62,15 +68,22 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
     base = weights.load(job.base)
     train, held = pieces_of(scenes, readers, job, say)
     recipe = recipe_of(job, base)
-    source = OwnScene(train, held, job.sensor, recipe, looks_of(train, len(scenes), job.sensor, say), str(device))
+    source = OwnScene(train, held, job.sensor, recipe, str(device))
     source.before = before(source, job, base, device)
+    beside = classics(source, job.sensor)
+    start = bands.fitted(base, recipe.bands, recipe.wavelengths_nm, recipe.ratio) if job.mode != "scratch" else None
+    natively = None
+    if job.fuses:
+        natively = Native.of([*held, *train], job.sensor, source.survey, *bettered(job, base, device))
+        if start and source.before["ERGAS"] < min(each["ERGAS"] for each in beside.values()):
+            source.hold_on_to(natively.images, natively.blocks)
     told = ", ".join(f"{name} {value:.4f}" for name, value in source.before.items())
     say(f"{len(train)} piece(s) to learn from, {len(held)} held out, where there was {told}")
-    start = bands.fitted(base, recipe.bands, recipe.wavelengths_nm, recipe.ratio) if job.mode != "scratch" else None
     checkpoint = Path(job.checkpoint)
     begun = found_in(checkpoint, job.key)
     steps = begun.get("steps") or job.steps or planned(job, recipe, source, device, start)
-    trainer = Trainer(staged(recipe, job, steps, device), source, str(device), say, start, Keeper(job, base))
+    keeper = Keeper(job, base, beside)
+    trainer = Trainer(staged(recipe, job, steps, device), source, str(device), say, start, keeper)
     if not begun:
         Path(job.working).unlink(missing_ok=True)
     else:
@@ -79,7 +92,8 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
     most = math.inf if job.steps else LATE * minutes(job, device)
     trainer.run(checkpoint, most, OFTEN, progress, key=job.key, steps=steps)
     best = min(trainer.log, key=lambda row: row["error"], default={"error": 1.0})
-    return {"before": source.before, "best": best, "steps": trainer.state.taken}
+    lost = natively is not None and settle(trainer, keeper, start, natively, say)
+    return {"before": source.before, "best": best, "classical": beside, "lost": lost}
 
 
 # --- how it is learnt ------------------------------------------------------------------------------------------------
@@ -130,15 +144,68 @@ def planned(job: Job, recipe: Recipe, source: OwnScene, device: torch.device, st
 
 
 def before(source: OwnScene, job: Job, base: weights.Weights, device: torch.device) -> dict[str, float]:
-    """What is to be bettered on what is held out: the base, or a classical method where that cannot fuse the scenes."""
-    sensor, ratio = job.sensor, source.ratio
+    """What is to be bettered, on what is held out."""
+    survey, fuse = bettered(job, base, device)
+    return scores(source.judged(survey), fuse)
+
+
+def bettered(job: Job, base: weights.Weights, device: torch.device) -> tuple[Survey, Callable]:
+    """The base, or a classical method where that cannot fuse the scenes: the pass that it wants, and how it fuses."""
+    sensor = job.sensor
     if not job.fuses:
-        method = Classical("mtf-glp-fs", ratio)
-        return scores(source.judged(method.survey(sensor.mtf, sensor.pan_mtf)), method.fuse)
+        method = Classical("mtf-glp-fs", job.ratio)
+        return method.survey(sensor.mtf, sensor.pan_mtf), method.fuse
     card, groups = base.card, [tuple(group) for group in job.groups]
-    survey = Survey(card.base, sensor.mtf, ratio, card.interpolation, sensor.pan_mtf, card.arch.views, tuple(groups))
+    survey = Survey(
+        card.base, sensor.mtf, job.ratio, card.interpolation, sensor.pan_mtf, card.arch.views, tuple(groups)
+    )
     engine = Engine(base, str(device), say=lambda sentence: None)
-    return scores(source.judged(survey), (Grouped(engine, groups) if groups else engine).fuse)
+    return survey, (Grouped(engine, groups) if groups else engine).fuse
+
+
+def settle(trainer: Trainer, keeper: Keeper, start: weights.Weights | None, natively: Native, say: Say) -> bool:
+    """Of what was learnt so much is kept as is best on what is held out and loses nothing at native resolution.
+
+    True: nothing is kept, as all of it would lose something there.
+    """
+    working, best, source = Path(keeper.job.working), trainer.best, trainer.source
+    if not working.exists():
+        return False
+    tried = []
+    for share in SHARES if start else SHARES[:1]:
+        trainer.ema = mixed(start, best, share)
+        tried.append((source.look(trainer.learnt()), share))
+    for found, share in sorted(tried, key=lambda one: one[0]["error"]):
+        if found["error"] > 1 - GAIN:
+            break
+        trainer.ema = mixed(start, best, share)
+        after = natively.after(Engine(trainer.learnt(), source.device, say=lambda sentence: None).fuse)
+        told = ", ".join(
+            f"{name} {value:.4f} before, {after[name]:.4f} after" for name, value in natively.before.items()
+        )
+        say(f"{share:.0%} of what was learnt: held-out error {found['error']:.4f}; at native resolution {told}")
+        if natively.is_kept(after):
+            keeper(trainer, found, native={"before": natively.before, "after": after}, share=share)
+            return False
+    working.unlink()
+    return True
+
+
+def mixed(start: weights.Weights | None, learnt: dict[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:
+    """So much of what was learnt, and the rest of what there was before."""
+    if start is None:
+        return learnt
+    old = state_of(start.net)
+    return {name: old[name].to(tensor).lerp(tensor, share) for name, tensor in learnt.items()}
+
+
+def classics(source: OwnScene, sensor: Sensor) -> dict[str, dict[str, float]]:
+    """What each classical method makes of what is held out, to stand beside it."""
+    found = {}
+    for name in (name for name in CLASSICAL if name not in UNFITTED):
+        method = Classical(name, source.ratio)
+        found[name] = scores(source.judged(method.survey(sensor.mtf, sensor.pan_mtf)), method.fuse)
+    return found
 
 
 @dataclass(frozen=True)
@@ -147,21 +214,25 @@ class Keeper:
 
     job: Job
     base: weights.Weights
+    classical: dict[str, dict[str, float]]
 
-    def __call__(self, trainer: Trainer, found: dict[str, float]) -> None:
+    def __call__(self, trainer: Trainer, found: dict[str, float], share: float = 1.0, **more) -> None:
+        """more: scores besides those on what is held out."""
         if found["error"] > 1 - GAIN:
             return
-        card = trainer.card(self._told(trainer), self.base.card.licence)
+        card = trainer.card(self._told(trainer, share), self.base.card.licence)
         before = trainer.source.before
-        scores = {"held out": {"before": before, "after": {name: found[name] for name in before}}}
+        after = {name: found[name] for name in before}
+        scores = {"held out": {"before": before, "after": after, "classical": self.classical}, **more}
         card = replace(card, scores=scores, steps=self.base.card.steps)
         weights.save(self.job.working, trainer.ema, card)
 
-    def _told(self, trainer: Trainer) -> dict:
+    def _told(self, trainer: Trainer, share: float) -> dict:
         cuda = trainer.device.type == "cuda"
         return {
             **self.job.told,
             "mode": self.job.mode,
+            "share": share,
             "base": self.base.card.id,
             "base_sha256": self.base.sha256,
             "seconds": round(trainer.state.seconds),

@@ -69,6 +69,8 @@ class Adapted:
     "scores of the base on what was held out"
     after: dict[str, float]
     "and of the best weights"
+    classical: dict[str, dict[str, float]]
+    "and of the classical methods"
 
 
 def adapt(
@@ -117,24 +119,31 @@ def place_of(out: str, name: str = "") -> tuple[Path, str]:
 
 def finished(told: dict, job: Job, out: Path, say: Say) -> Adapted:
     """The working file becomes OUT, if there is one."""
-    working, before = Path(job.working), told["before"]
+    working, before, beside = Path(job.working), told["before"], told["classical"]
     if job.checkpoint:
         Path(job.checkpoint).unlink(missing_ok=True)
     if working.exists():
         working.replace(out)
         after = read_card(out).scores["held out"]["after"]
-        say(f"held out, {compared(before, after)}: {out}")
-        return Adapted(job.id, catalogue.called(out), out, before, after)
+        say(f"held out, {compared(before, after)}; {least(beside)}: {out}")
+        return Adapted(job.id, catalogue.called(out), out, before, after, beside)
     kept = read_card(job.base).id if job.fuses else ""
+    why = ", and at native resolution HQNR or D_rho would be worse" if told["lost"] else " at best"
     say(
-        f"adapting has not helped here (held out, {compared(before, told['best'])} at best): nothing was written, "
+        f"adapting has not helped here (held out, {compared(before, told['best'])}{why}): nothing was written, "
         f"{f'weights {kept} are' if kept else 'the classical method mtf-glp-fs is'} as good as it gets"
     )
-    return Adapted(kept, catalogue.called(Path(job.base)) if kept else "", None, before, before)
+    return Adapted(kept, catalogue.called(Path(job.base)) if kept else "", None, before, before, beside)
 
 
 def compared(before: dict[str, float], after: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.3f} before, {after.get(name, value):.3f} after" for name, value in before.items())
+
+
+def least(classical: dict[str, dict[str, float]]) -> str:
+    """The least of each score that any classical method has."""
+    best = {name: min(classical, key=lambda method: classical[method][name]) for name in ("ERGAS", "SAM")}
+    return ", ".join(f"{name} {classical[method][name]:.3f} with {method}" for name, method in best.items())
 
 
 def farewell(job: Job, out: Path) -> str:

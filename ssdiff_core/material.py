@@ -1,4 +1,4 @@
-"""What scenes give to learn from: pieces of each, a strip of it held out, and what its sensors are taken to be."""
+"""What scenes give to learn from: pieces of each, and a strip of it held out."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from . import content
 from .coarser import layout_of
 from .errors import GeometryError
 from .job import Job
-from .own_scene import PROFILE, SCENE, Looks
-from .pieces import Look, Piece, read_piece
-from .response import response_of
+from .pieces import Piece, read_piece
 from .scene import Scene
 from .sensors import Sensor
 from .trust import trusted
@@ -21,8 +19,6 @@ HELD = 0.2
 "share of those that are judged by"
 LEAST = 12
 "samples of the coarser MS along a side, below which nothing can be learnt: part of it is held out"
-ALIKE = 0.05
-"how far the response that a scene shows may be from the profile's and still be that"
 
 Say = Callable[[str], None]
 
@@ -57,19 +53,3 @@ def _room(scene: Scene, memory: int) -> int:
     """How many pieces half the memory holds."""
     size = 4 * content.SIDE**2 * (scene.placement.ratio**2 + 6 * len(scene.ms))
     return int(min(max(memory * 2**20 / 2 / size, 4), PIECES))
-
-
-def looks_of(pieces: Sequence[Piece], scenes: int, sensor: Sensor, say: Say) -> Looks:
-    """What the sensors of each scene may be: what the profile says, and what the scene shows, if that differs."""
-    plain = Look(sensor.mtf, sensor.pan_mtf)
-    usual = sum(sensor.mtf) / len(sensor.mtf)
-    own = []
-    for scene in range(scenes):
-        gain = response_of([piece for piece in pieces if piece.scene == scene])
-        own.append(plain if gain is None or abs(gain - usual) < ALIKE else Look((gain,) * len(sensor.mtf), gain))
-    looks = {PROFILE: [plain] * scenes}
-    if own == looks[PROFILE]:
-        return looks
-    told = ", ".join(f"{look.mtf[0]:.2f}" for look in own)
-    say(f"MS shows {told} of what PAN shows at its Nyquist frequency, and not {usual:.2f}: both are learnt from")
-    return {**looks, SCENE: own}

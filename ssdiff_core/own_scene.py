@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 
 import numpy as np
@@ -24,48 +24,43 @@ from .training import Recipe
 from .weights import Weights
 
 PIECES = 6
-"of which a pool is made, or fewer, in several looks"
+"of which a pool is made, or fewer"
 POOL = 128
 "tiles of it, at least"
 OVERLAP = 2
 "tiles that are cut of a piece, as often as it holds them side by side"
 LEARNT = 0.25
 "share of a tile, at least, that may be learnt from"
+ANCHORED = 0.5
+"samples at native resolution, to be answered as before, for each at the coarser one"
 JITTER = 0.15
 "standard deviation by which the sensors' responses are varied, as a share of them"
 WANDER = 0.1
 "standard deviation of where PAN lies, in its pixels"
 
-PROFILE, SCENE = "profile", "scene"
-"looks: the sensors are what their profile says, or what the scene itself shows"
-
-Looks = Mapping[str, Sequence[Look]]
-"what the sensors of each scene are taken to be"
-
 
 class OwnScene:
     """A Trainer's source. Statistics are fitted to the pieces that are learnt from, and for judging to all."""
 
-    def __init__(
-        self, train: list[Piece], held: list[Piece], sensor: Sensor, recipe: Recipe, looks: Looks, device: str = "cpu"
-    ):
-        self.recipe, self.looks, self.device = recipe, looks, device
+    def __init__(self, train: list[Piece], held: list[Piece], sensor: Sensor, recipe: Recipe, device: str = "cpu"):
+        self.recipe, self.device = recipe, device
+        self._look = Look(sensor.mtf, sensor.pan_mtf)
         self.ratio = train[0].ratio
         self.before: dict[str, float] = {}
         "scores of what is to be bettered, on what is held out"
-        self._pieces, self._held = train, held
-        survey = Survey(recipe.base, sensor.mtf, self.ratio, recipe.interpolation, sensor.pan_mtf, recipe.views)
-        self._pairs = {name: surveyed(self._made(train, name), survey) for name in looks}
-        self._judged = self.judged(survey)
+        self._pieces, self._held, self._anchors = train, held, []
+        self.survey = Survey(recipe.base, sensor.mtf, self.ratio, recipe.interpolation, sensor.pan_mtf, recipe.views)
+        self._pairs = surveyed(self._made(train), self.survey)
+        self._judged = self.judged(self.survey)
 
-    def _made(self, pieces: list[Piece], look: str) -> list[Pair]:
-        return [pair(piece, self.looks[look][piece.scene]) for piece in pieces]
+    def _made(self, pieces: list[Piece]) -> list[Pair]:
+        return [pair(piece, self._look) for piece in pieces]
 
     # --- to learn from -----------------------------------------------------------------------------------------------
 
     def sigma(self) -> float:
-        pairs = itertools.chain(*self._pairs.values())
-        whole = torch.cat([samples.known(made.truth, made.block, self.recipe)["residual"].flatten() for made in pairs])
+        seen = (samples.known(made.truth, made.block, self.recipe) for made in self._pairs)
+        whole = torch.cat([each["residual"].flatten() for each in seen])
         return float(whole[whole.isfinite()].std())
 
     def pools(self, stage: int, tile: int, first: int = 0) -> Iterator[Samples]:
@@ -74,20 +69,33 @@ class OwnScene:
             parts, count = [], 0
             while count < POOL:
                 for number in rng.permutation(len(self._pieces))[:PIECES]:
-                    like = self._pairs[rng.choice(list(self.looks))][number]
-                    parts.append(self._tiles(like, tile, rng))
+                    parts.append(self._tiles(self._pairs[number], tile, rng))
                     count += len(parts[-1]["pan"])
+            parts += [self._anchored(tile, ANCHORED * count, rng)] if self._anchors else []
             pool = samples.together(parts)
+            count = len(pool["pan"])
             order = torch.from_numpy(rng.permutation(count))
             yield {key: value[order] for key, value in pool.items()}
+
+    def hold_on_to(self, images: Sequence[np.ndarray], blocks: Sequence[Block]) -> None:
+        """Some of the samples shall be these blocks, answered as they were before."""
+        self._anchors = [samples.known(image, block, self.recipe) for image, block in zip(images, blocks)]
+
+    def _anchored(self, tile: int, wanted: float, rng: np.random.Generator) -> Samples:
+        each = math.ceil(wanted / len(self._anchors))
+        return samples.together([self._cut(seen, tile, each, rng) for seen in self._anchors])
 
     def _tiles(self, like: Pair, tile: int, rng: np.random.Generator) -> Samples:
         """Tiles of a pair as sensors a little different would have seen it."""
         made = with_stats(pair(like.piece, jittered(like.look, rng)), like.block.stats)
-        seen = mirrored(samples.known(made.truth, made.block, self.recipe), tile, self.recipe.ratio)
+        seen = samples.known(made.truth, made.block, self.recipe)
+        return self._cut(seen, tile, max(round(OVERLAP * seen["residual"][0].numel() / tile**2), 1), rng)
+
+    def _cut(self, seen: Samples, tile: int, wanted: int, rng: np.random.Generator) -> Samples:
+        """So many tiles, anywhere."""
+        seen = mirrored(seen, tile, self.recipe.ratio)
         ratio, learnt = self.recipe.ratio, seen["residual"].isfinite().all(0)
         spans = [(n - tile) // ratio + 1 for n in learnt.shape]
-        wanted = max(round(OVERLAP * learnt.numel() / tile**2), 1)
         corners = [tuple(int(rng.integers(n)) * ratio for n in spans) for _ in range(4 * wanted)]
         share = [float(learnt[r : r + tile, c : c + tile].float().mean()) for r, c in corners]
         good = [corner for corner, there in zip(corners, share) if there >= LEARNT][:wanted]
@@ -97,27 +105,21 @@ class OwnScene:
 
     # --- to judge by -------------------------------------------------------------------------------------------------
 
-    def judged(self, survey: Survey) -> dict[str, list[Pair]]:
-        """What is held out in each look, with what an engine wants to know of the scenes."""
-        every = {name: surveyed(self._made([*self._held, *self._pieces], name), survey) for name in self.looks}
-        return {name: pairs[: len(self._held)] for name, pairs in every.items()}
+    def judged(self, survey: Survey) -> list[Pair]:
+        """What is held out, with what an engine wants to know of the scenes."""
+        return surveyed(self._made([*self._held, *self._pieces]), survey)[: len(self._held)]
 
     def look(self, learnt: Weights) -> dict[str, float]:
-        """`error`: how much of the error before is left, in ERGAS and SAM of all looks; above 1 if any has grown."""
+        """`error`: how much of the error before is left, in ERGAS and SAM; above 1 if either has grown."""
         found = scores(self._judged, Engine(learnt, self.device, say=lambda sentence: None).fuse)
         shares = [value / max(self.before.get(name, value), 1e-9) for name, value in found.items()]
         return {"error": max(shares) if max(shares) > 1 else math.prod(shares) ** (1 / len(shares)), **found}
 
 
-def scores(judged: Mapping[str, Sequence[Pair]], fuse: Callable[[Block], np.ndarray]) -> dict[str, float]:
-    """ERGAS and SAM of what an engine makes of the pairs of each look."""
-    found = {}
-    for look, pairs in judged.items():
-        sums = reduce(operator.add, (_likeness(made, fuse(made.block)) for made in pairs))
-        which = "" if look == PROFILE else f" ({look})"
-        found[f"ERGAS{which}"] = sums.ergas(pairs[0].piece.ratio)
-        found[f"SAM{which}"] = float(sums.angle.value)
-    return found
+def scores(pairs: Sequence[Pair], fuse: Callable[[Block], np.ndarray]) -> dict[str, float]:
+    """ERGAS and SAM of what an engine makes of pairs."""
+    sums = reduce(operator.add, (_likeness(made, fuse(made.block)) for made in pairs))
+    return {"ERGAS": sums.ergas(pairs[0].piece.ratio), "SAM": float(sums.angle.value)}
 
 
 def _likeness(made: Pair, fused: np.ndarray) -> Likeness:

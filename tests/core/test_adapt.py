@@ -12,11 +12,11 @@ from files import ramps, write
 from scenes import stiff_weights, with_views
 from torch.nn.functional import avg_pool2d
 
-from ssdiff_core import align, bands, classical, content, sensors, trust
+from ssdiff_core import align, bands, classical, content, native, sensors, trust
 from ssdiff_core.coarser import layout_of
 from ssdiff_core.job import Job
 from ssdiff_core.material import pieces_of
-from ssdiff_core.own_scene import PROFILE, OwnScene, mirrored, turned
+from ssdiff_core.own_scene import OwnScene, mirrored, turned
 from ssdiff_core.pansharpen import aligned
 from ssdiff_core.pieces import Look, pair, read_piece
 from ssdiff_core.reading import Reader, open_scene
@@ -30,14 +30,13 @@ def job_for(**more) -> Job:
     return Job("tiny", SENSOR, **more)
 
 
-PLAIN = {PROFILE: [Look(SENSOR.mtf, SENSOR.pan_mtf)]}
 RECIPE = Recipe("own", ("gf2",), SENSOR.bands, SENSOR.wavelengths, stages=(Stage(16, 16, 4),), net=TINY)
 
 
 def source_of(folder, recipe=None, **scene) -> OwnScene:
     opened = open_scene(*pair_of_files(folder, **scene))
     train, held = pieces_of([opened], [Reader(opened)], job_for(), lambda text: None)
-    return OwnScene(train, held, SENSOR, recipe or RECIPE, PLAIN)
+    return OwnScene(train, held, SENSOR, recipe or RECIPE)
 
 
 def pool_of(source: OwnScene) -> dict:
@@ -87,9 +86,9 @@ def test_a_pair_knows_nothing_of_what_lies_beside_its_piece(tmp_path):
 def test_nothing_that_is_learnt_from_depends_on_what_is_held_out(tmp_path):
     source = source_of(tmp_path / "a")
     strange = [replace(piece, ms=piece.ms[:, ::-1] + 50, pan=piece.pan[::-1] * 2) for piece in source._held]
-    other = OwnScene(source._pieces, strange, SENSOR, RECIPE, PLAIN)
+    other = OwnScene(source._pieces, strange, SENSOR, RECIPE)
     assert same(pool_of(source), pool_of(other))
-    assert not np.array_equal(source._judged[PROFILE][0].truth, other._judged[PROFILE][0].truth)
+    assert not np.array_equal(source._judged[0].truth, other._judged[0].truth)
 
 
 # --- pairs -----------------------------------------------------------------------------------------------------------
@@ -178,6 +177,47 @@ def test_a_piece_smaller_than_a_tile_is_mirrored_and_nothing_is_learnt_beyond_it
     assert torch.equal(out["pan"][0, :4], out["pan"][0, 4:8].flip(0))
     assert out["ms"].shape == (1, 5, 4)
     assert out["residual"].isfinite().sum() == 12 * 8
+
+
+# --- at native resolution --------------------------------------------------------------------------------------------
+
+
+def test_some_samples_are_the_scene_as_it_is_to_be_answered_as_before(tmp_path):
+    source = source_of(tmp_path / "scene")
+    count = len(pool_of(source)["pan"])
+    (block,) = native.blocks_of(source._pieces, source.survey)
+    source.hold_on_to([np.full((4, *block.pan.shape), 1e6, np.float32)], [block])
+    pool = pool_of(source)
+    strange = (pool["residual"].nan_to_num(0).abs() > 1000).flatten(1).any(1)
+    assert strange.sum() == np.ceil(0.5 * count)
+    assert len(strange) == count + strange.sum()
+
+
+def test_the_middle_of_a_piece_lies_where_it_lay(tmp_path, monkeypatch):
+    """On a ramp any error of phase shows in counts."""
+    monkeypatch.setattr(native, "SIDE", 30)
+    pan, ms, pan_at, ms_at = ramps(320, 400, at=(0.25, 3.0))
+    scene = open_scene(write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at))
+    piece = read_piece(Reader(scene), scene, layout_of(scene), Window(4, 8, 60, 64))
+    block = native.whole(native.middle(piece))
+    assert block.ms.shape == (3, 30, 30)
+    assert block.pan.shape == (120, 120)
+    lms = classical.upsample(block, torch.from_numpy(block.ms), "cubic").numpy()
+    np.testing.assert_allclose(lms[0, 16:-16, 16:-16], block.pan[16:-16, 16:-16], atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("after", "kept"),
+    [
+        ({"HQNR": 0.9, "D_rho": 0.1}, True),
+        ({"HQNR": 0.95, "D_rho": 0.05}, True),
+        ({"HQNR": 0.88, "D_rho": 0.05}, False),
+        ({"HQNR": 0.95, "D_rho": 0.11}, False),
+        ({}, True),
+    ],
+)
+def test_nothing_may_be_lost_at_native_resolution(after, kept):
+    assert native.Native([], [], {"HQNR": 0.9, "D_rho": 0.1}, SENSOR).is_kept(after) is kept
 
 
 # --- bands -----------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import torch
 from adapting import base_weights, pair_of_files
 from files import read
 
-from ssdiff_core import adapt, adaptation, catalogue, cli, weights
+from ssdiff_core import adapt, adaptation, catalogue, cli, native, weights
 from ssdiff_core.adaptation import Wishes
 from ssdiff_core.card import read_card
 from ssdiff_core.elsewhere import Elsewhere
@@ -63,7 +63,10 @@ def test_weights_come_of_it_that_are_better_on_what_is_held_out_and_say_how_they
     card = read_card(found.path)
     assert (card.id, card.sensor, card.licence) == ("own", "gf2", "CC0")
     assert card.bands == ("blue", "green", "red", "nir")
-    assert card.scores["held out"] == {"before": found.before, "after": found.after}
+    scores = {"before": found.before, "after": found.after, "classical": found.classical}
+    assert card.scores["held out"] == scores
+    assert set(card.scores["native"]["after"]) == {"HQNR", "D_rho"}
+    assert {"gsa", "bt-h", "mtf-glp-fs"} < set(found.classical)
     assert all(found.after[score] < found.before[score] for score in ("ERGAS", "SAM"))
     told = card.training
     assert told["base"] == "base"
@@ -118,6 +121,15 @@ def test_where_it_harms_nothing_is_written_and_the_base_stays(tmp_path, monkeypa
 def test_a_gain_that_is_hardly_one_is_none(tmp_path, monkeypatch, scene, base):
     monkeypatch.setitem(adapt.RATES, "lbaf", 1e-7)
     assert adapted([scene], tmp_path / "same.safetensors", base, steps=16).path is None
+
+
+def test_where_something_is_lost_at_native_resolution_nothing_is_written(tmp_path, monkeypatch, scene, base):
+    monkeypatch.setitem(native.SLACK, "HQNR", -1.0)  # as if it had to grow by one
+    said = []
+    assert adapted([scene], tmp_path / "own.safetensors", base, said, steps=16).path is None
+    assert len([line for line in said if "of what was learnt" in line]) > 1
+    assert "at native resolution HQNR or D_rho would be worse" in said[-1]
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path, monkeypatch, scene, base, made):

@@ -1,0 +1,74 @@
+"""What adapting does to scenes: the table of docs/adapt.md, a row for each.
+
+    python scripts/measure_adapt.py --steps 64 PAN MS [PAN MS ...] --keep FOLDER
+
+Scores are SAM / ERGAS of what adapting holds out, and HQNR / D_rho of the whole scene at native resolution, where both
+weights put the scene right. FOLDER keeps the weights and images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from ssdiff_core import adaptation
+from ssdiff_core.pansharpen import Wishes, pansharpen
+
+
+def quiet(what) -> None:
+    pass
+
+
+def native(pan: str, ms: str, weights: str, out: Path) -> str:
+    """HQNR / D_rho of the scene, fused."""
+    pansharpen(pan, ms, out, Wishes(weights=weights, align="auto"), quiet, lambda n: quiet)
+    command = [sys.executable, "-m", "ssdiff_core", "assess", str(out), "--pan", pan, "--ms", ms, "--json"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = json.loads(told)["results"][0]["measures"]
+    return f"{found['HQNR']:.3f} / {found['D_rho']:.3f}"
+
+
+def both(scores: dict[str, float]) -> str:
+    return f"{scores['SAM']:.3f} / {scores['ERGAS']:.3f}"
+
+
+def row(pan: str, ms: str, options, log) -> list[str]:
+    name = Path(pan).stem.removesuffix("_pan")
+    out, began = options.keep / f"{name}.safetensors", time.monotonic()
+    wishes = adaptation.Wishes(minutes=options.minutes, steps=options.steps, mode=options.mode, base=options.base)
+    say = functools.partial(print, name, file=log, flush=True)
+    found = adaptation.adapt([(pan, ms)], out, wishes, say, lambda n: quiet)
+    seconds = time.monotonic() - began
+    least = {score: min(each[score] for each in found.classical.values()) for score in ("SAM", "ERGAS")}
+    shares = [found.after[score] / other[score] for other in (found.before, least) for score in ("SAM", "ERGAS")]
+    before = native(pan, ms, options.base, options.keep / f"{name}_before.tif")
+    after = native(pan, ms, found.use, options.keep / f"{name}_after.tif") if found.path else before
+    told = (
+        " / ".join(f"{share - 1:+.1%}" for share in shares[:2]),
+        " / ".join(f"{share - 1:+.1%}" for share in shares[2:]),
+    )
+    return [name, both(least), both(found.before), both(found.after), *told, before, after, f"{seconds:.0f}"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", help="PAN and MS of each scene")
+    parser.add_argument("--keep", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=0.0)
+    parser.add_argument("--steps", type=int, default=0)
+    parser.add_argument("--mode", default="lbaf")
+    parser.add_argument("--base", default="general-4")
+    options = parser.parse_args()
+    options.keep.mkdir(parents=True, exist_ok=True)
+    with open(options.keep / "log.txt", "a") as log:
+        for pan, ms in zip(options.files[::2], options.files[1::2]):
+            print("|", " | ".join(row(pan, ms, options, log)), "|", flush=True)
+
+
+if __name__ == "__main__":
+    main()
