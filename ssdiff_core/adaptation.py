@@ -19,6 +19,7 @@ from .digest import age, sha256_of
 from .errors import Cancelled, ConfigError
 from .groups import groups
 from .job import MODES, Job
+from .lock import move
 from .origin import identified, multispectral
 from .pansharpen import aligned
 from .passes import MEMORY
@@ -93,7 +94,7 @@ def adapt(
     out, name = place_of(str(out), wishes.id)
     scenes, sensor = scenes_of(pairs, wishes, say)
     base = base_for(scenes[0], sensor, wishes, fetch, say)
-    job = job_for(name, out, scenes, sensor, base, wishes, say)
+    job = job_for(name, out, scenes, sensor, base, wishes)
     try:
         told = computer.adapt(scenes, job, say, reporter(0))
     except (KeyboardInterrupt, Cancelled) as end:
@@ -123,7 +124,7 @@ def finished(told: dict, job: Job, out: Path, say: Say) -> Adapted:
     if job.checkpoint:
         Path(job.checkpoint).unlink(missing_ok=True)
     if working.exists():
-        working.replace(out)
+        move(working, out)
         after = read_card(out).scores["held out"]["after"]
         say(f"held out, {compared(before, after)}; {least(beside)}: {out}")
         return Adapted(job.id, catalogue.called(out), out, before, after, beside)
@@ -151,7 +152,9 @@ def farewell(job: Job, out: Path) -> str:
     working = Path(job.working)
     if not working.exists():
         return "interrupted before anything better was learnt"
-    shutil.copyfile(working, out)
+    copy = out.with_name(f"{out.name}.part")
+    shutil.copyfile(working, copy)
+    move(copy, out)
     scores = read_card(out).scores["held out"]
     return (
         f"interrupted; the best so far is in {out} (held out, {compared(scores['before'], scores['after'])}), and the "
@@ -202,9 +205,7 @@ def base_for(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, fetch: Fetch,
     return path
 
 
-def job_for(
-    name: str, out: Path, scenes: Sequence[Scene], sensor: sensors.Sensor, base: Path, wishes: Wishes, say: Say
-) -> Job:
+def job_for(name: str, out: Path, scenes: Sequence[Scene], sensor: sensors.Sensor, base: Path, wishes: Wishes) -> Job:
     card, ratio = read_card(base), scenes[0].placement.ratio
     suited = card.suits(ratio)
     told = {"scenes": [Path(scene.pan.path).name for scene in scenes], "align": wishes.align}

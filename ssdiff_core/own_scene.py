@@ -20,6 +20,7 @@ from .referenced import Likeness
 from .samples import Samples
 from .sensors import Sensor
 from .statistics import Survey
+from .tiles import turned as lying
 from .training import Recipe
 from .weights import Weights
 
@@ -172,9 +173,4 @@ def mirrored(seen: Samples, tile: int, ratio: int) -> Samples:
 def turned(tiles: Samples, rng: np.random.Generator) -> Samples:
     """Each tile turned and flipped at random."""
     how = [(int(rng.integers(4)), bool(rng.integers(2))) for _ in tiles["pan"]]
-
-    def one(image: torch.Tensor, quarters: int, flipped: bool) -> torch.Tensor:
-        image = image.rot90(quarters, (1, 2))
-        return image.flip(1) if flipped else image
-
-    return {key: torch.stack([one(image, *way) for image, way in zip(value, how)]) for key, value in tiles.items()}
+    return {key: torch.stack([lying(image, way) for image, way in zip(value, how)]) for key, value in tiles.items()}
