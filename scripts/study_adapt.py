@@ -1,4 +1,4 @@
-"""What adapting does at native resolution, where a made-up scene is known: the tables of docs/study.md.
+"""What adapting does at native resolution, where a made-up scene is known: tables of docs/adapt.md.
 
     python scripts/study_adapt.py FOLDER_OF_NPZ [--steps 300] [--scenes usual-a,strange-b] [--modes lbaf,full] [--free]
 
