@@ -8,6 +8,7 @@ they are in it. Upload them all to the release that the catalogue names.
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from ssdiff_core.catalogue import entry_of
@@ -24,12 +25,17 @@ def main(further: list[str]) -> None:
 
 
 def catalogue(further: list[str] = ()) -> str:
-    bundled = [told(path, True) for path in sorted((RESOURCES / "weights").glob("*.safetensors"))]
+    bundled = [told(path, True) for path in in_order((RESOURCES / "weights").glob("*.safetensors"))]
     new = [told(Path(path), False) for path in further]
     written = {entry["id"] for entry in bundled + new}
     before = json.loads(FILE.read_text(encoding="utf-8"))["weights"] if FILE.exists() else []
     kept = [entry for entry in before if not entry["bundled"] and entry["id"] not in written]
     return json.dumps({"release": RELEASE, "weights": bundled + kept + new}, indent=2, ensure_ascii=False) + "\n"
+
+
+def in_order(paths: Iterable[Path]) -> list[Path]:
+    """By their names without the suffix: general-4 before general-4-ratio2."""
+    return sorted(paths, key=lambda path: path.stem)
 
 
 def told(path: Path, bundled: bool) -> dict:

@@ -82,7 +82,7 @@ def alive(pid):
     return not (status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] == "Z")
 
 
-def eventually(true, within=2.0):
+def eventually(true, within=10.0):
     """How long it took."""
     start = time.monotonic()
     while not true():
