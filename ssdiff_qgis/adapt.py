@@ -9,15 +9,14 @@ from qgis.core import (
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
-    QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
 )
 
-from ..ssdiff_core import adaptation, catalogue, sensors
+from ..ssdiff_core import adaptation, catalogue
 from ..ssdiff_core.errors import Cancelled
 from ..ssdiff_core.job import MODES
 from . import compat, network, settings
-from .algorithm import DEVICES, Algorithm, Progress, computer, device, nothing_computes, path_of, telling
+from .algorithm import Algorithm, Progress, computer, device, nothing_computes, path_of, telling
 from .words import tr
 
 SCORES = ("ERGAS", "SAM")
@@ -42,12 +41,10 @@ class Adapt(Algorithm):
     SENSOR, DEVICE, SEED, OUTPUT, WEIGHTS = "SENSOR", "DEVICE", "SEED", "OUTPUT", "WEIGHTS"
 
     def initAlgorithm(self, configuration=None):
-        self.with_help(
-            QgsProcessingParameterRasterLayer(self.SPECTRAL, tr("Multispectral layer (coarse, coloured)")),
+        self.pair(
+            self.SPECTRAL,
+            self.PANCHROMATIC,
             tr("Any number of bands. At least 64 pixels along each side, better some hundreds."),
-        )
-        self.with_help(
-            QgsProcessingParameterRasterLayer(self.PANCHROMATIC, tr("Panchromatic layer (sharp, grey)")),
             tr("Of the same ground, 2 or 4 times as fine."),
         )
         self.with_help(
@@ -59,13 +56,7 @@ class Adapt(Algorithm):
             QgsProcessingParameterNumber(self.MINUTES, tr("Minutes"), compat.DOUBLE, optional=True, minValue=0.1),
             tr("To take at most. Default: 20, on a GPU 3."),
         )
-        self.choice(
-            self.SENSOR,
-            tr("Sensor"),
-            ("auto", *sensors.ids()),
-            "auto",
-            tr("auto recognises it from the files' metadata, names and bands."),
-        )
+        self.sensor(self.SENSOR)
         self._advanced()
         kind = tr("Weights (*{})").format(catalogue.SUFFIX)
         self.with_help(
@@ -97,14 +88,7 @@ class Adapt(Algorithm):
             tr("lbaf: one branch of the network after the other; full: all at once; scratch: a new network."),
             advanced=True,
         )
-        self.choice(
-            self.DEVICE,
-            tr("Device"),
-            DEVICES,
-            "auto",
-            tr("What computes. auto: that of the settings, else the fastest that works."),
-            advanced=True,
-        )
+        self.device(self.DEVICE)
         self.with_help(
             QgsProcessingParameterNumber(self.STEPS, tr("Training steps"), compat.INTEGER, None, True, 1),
             tr("To take instead of the minutes, however long that is."),

@@ -12,12 +12,13 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
+    QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
     QgsRasterLayer,
 )
 from qgis.PyQt.QtGui import QIcon
 
-from ..ssdiff_core import catalogue
+from ..ssdiff_core import catalogue, sensors
 from ..ssdiff_core.elsewhere import Elsewhere
 from ..ssdiff_core.errors import Cancelled, NoPythonError, SSDiffError
 from ..ssdiff_core.progress import duration
@@ -93,6 +94,22 @@ class Algorithm(QgsProcessingAlgorithm):
         """A choice that scripts and models name by its word, so that lists may grow."""
         parameter = QgsProcessingParameterEnum(name, label, list(of), defaultValue=default, usesStaticStrings=True)
         self.with_help(parameter, text, advanced)
+
+    def pair(self, spectral: str, panchromatic: str, of_spectral: str, of_panchromatic: str) -> None:
+        """The two layers that are fused, and what is to be said of each."""
+        for name, label, text in (
+            (spectral, tr("Multispectral layer (coarse, coloured)"), of_spectral),
+            (panchromatic, tr("Panchromatic layer (sharp, grey)"), of_panchromatic),
+        ):
+            self.with_help(QgsProcessingParameterRasterLayer(name, label), text)
+
+    def sensor(self, name: str, text: str = "") -> None:
+        text = text or tr("auto recognises it from the files' metadata, names and bands.")
+        self.choice(name, tr("Sensor"), ("auto", *sensors.ids()), "auto", text)
+
+    def device(self, name: str) -> None:
+        text = tr("What computes. auto: that of the settings, else the fastest that works.")
+        self.choice(name, tr("Device"), DEVICES, "auto", text, advanced=True)
 
     def weights(self, name: str, label: str) -> None:
         """Weights by their id, or a file."""

@@ -12,7 +12,7 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from ..ssdiff_core import measures, sensors, studies
+from ..ssdiff_core import measures, studies
 from ..ssdiff_core.methods import ALIGN, CONVENTIONS
 from ..ssdiff_core.study import SAMPLE, Asked
 from . import compat, settings
@@ -49,9 +49,7 @@ class Assess(Algorithm):
             (self.REFERENCE, tr("Reference"), tr("What the pansharpened layer should be, pixel by pixel, if known.")),
         ):
             self.with_help(QgsProcessingParameterRasterLayer(name, label, optional=True), text)
-        self.choice(
-            self.SENSOR, tr("Sensor"), ("auto", *sensors.ids()), "auto", tr("Whose blur the measures reckon with.")
-        )
+        self.sensor(self.SENSOR, tr("Whose blur the measures reckon with."))
         self.choice(
             self.CONVENTION,
             tr("Convention"),

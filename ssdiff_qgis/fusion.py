@@ -17,11 +17,10 @@ from qgis.core import (
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
-    QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
 )
 
-from ..ssdiff_core import sensors, studies
+from ..ssdiff_core import studies
 from ..ssdiff_core.methods import ALIGN, DTYPES
 from ..ssdiff_core.pansharpen import Wishes, pansharpen
 from ..ssdiff_core.study import Asked
@@ -56,21 +55,13 @@ class Fusion(Algorithm):
     USED = "USED"
 
     def initAlgorithm(self, configuration=None):
-        self.with_help(
-            QgsProcessingParameterRasterLayer(self.SPECTRAL, tr("Multispectral layer (coarse, coloured)")),
+        self.pair(
+            self.SPECTRAL,
+            self.PANCHROMATIC,
             tr("Any number of bands. Products with a file for each band: build a virtual raster of them first."),
-        )
-        self.with_help(
-            QgsProcessingParameterRasterLayer(self.PANCHROMATIC, tr("Panchromatic layer (sharp, grey)")),
             tr("Of the same ground, 1.5 to 8 times as fine. CRS, grid and extent may differ."),
         )
-        self.choice(
-            self.SENSOR,
-            tr("Sensor"),
-            ("auto", *sensors.ids()),
-            "auto",
-            tr("auto recognises it from the files' metadata, names and bands."),
-        )
+        self.sensor(self.SENSOR)
         self.own_parameters()
         self.with_help(
             QgsProcessingParameterExtent(self.EXTENT, tr("Extent"), optional=True),

@@ -3,7 +3,7 @@ from __future__ import annotations
 from qgis.core import QgsProcessingParameterNumber, QgsProcessingParameterRasterDestination
 
 from . import compat, network
-from .algorithm import DEVICES, Progress, device, telling
+from .algorithm import Progress, device, telling
 from .fusion import Fusion
 from .words import tr
 
@@ -35,14 +35,7 @@ class Pansharpen(Fusion):
 
     def own_parameters(self):
         self.weights(self.WEIGHTS, tr("Weights"))
-        self.choice(
-            self.DEVICE,
-            tr("Device"),
-            DEVICES,
-            "auto",
-            tr("What computes. auto: that of the settings, else the fastest that works."),
-            advanced=True,
-        )
+        self.device(self.DEVICE)
         self.with_help(
             QgsProcessingParameterNumber(self.STEPS, tr("Sampling steps"), compat.INTEGER, None, True, 1, 1000),
             tr("Default: what the weights were made for. More are seldom better."),
