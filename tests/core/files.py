@@ -88,3 +88,16 @@ class Interpolate:
         """As if samples lay apart by a tenth of what they are."""
         fused = self.fuse(block, progress)
         return fused, fused / 10
+
+
+class Ending(Interpolate):
+    """Ends at a block, as a full disk, a lost device or a cancelled run would."""
+
+    def __init__(self, after, error=None):
+        self.left, self.error = after, error
+
+    def fuse(self, block, progress=None):
+        self.left -= 1
+        if self.left < 0:
+            raise self.error
+        return super().fuse(block, progress)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from files import Interpolate, ramps, read, write
+from files import Ending, Interpolate, ramps, read, write
 from hypothesis import given
 from hypothesis import strategies as st
 from osgeo import gdal
@@ -36,19 +36,6 @@ def run(scene, path, engine=None, provenance=None, stats=None, **options):
     output = output_for(scene, path, **options)
     fuse(scene, engine or Interpolate(), output, stats or SceneStats(), provenance or {"method": "exp"}, **keep)
     return output
-
-
-class Failing(Interpolate):
-    """Gives up at a block, as a full disk or a lost device would."""
-
-    def __init__(self, after, error):
-        self.left, self.error = after, error
-
-    def fuse(self, block, progress=None):
-        self.left -= 1
-        if self.left < 0:
-            raise self.error
-        return super().fuse(block, progress)
 
 
 def beside(path):
@@ -218,9 +205,9 @@ def test_what_an_interrupted_run_has_done_can_be_resumed(scene, tmp_path, error,
     if kind != "cog":
         options = {"format": "gtiff", "options": ("COMPRESS=NONE",) if kind == "plain" else ()}
     with pytest.raises(type(error)):
-        run(scene, out, Failing(7, error), side=64, **options)
+        run(scene, out, Ending(7, error), side=64, **options)
     assert not out.exists()
-    counting, said = Failing(1000, None), []
+    counting, said = Ending(1000, None), []
     run(scene, out, counting, side=64, resume=True, say=said.append, **options)
     assert 1000 - counting.left < 25
     assert said[0].startswith("going on from an interrupted run: ")
@@ -232,7 +219,7 @@ def test_what_an_interrupted_run_has_done_can_be_resumed(scene, tmp_path, error,
 
 def test_a_failure_leaves_nothing(scene, tmp_path):
     with pytest.raises(RasterError, match="the disk has gone"):
-        run(scene, tmp_path / "out.tif", Failing(7, RasterError("the disk has gone")), side=64)
+        run(scene, tmp_path / "out.tif", Ending(7, RasterError("the disk has gone")), side=64)
     assert beside(tmp_path / "out.tif") == []
 
 
@@ -267,7 +254,7 @@ def test_an_output_that_cannot_be_replaced_is_told_before_anything_is_computed(s
     (tmp_path / "out.tif").write_bytes(b"a layer of before")
     monkeypatch.setattr("os.rename", held)
     with pytest.raises(RasterError, match=r"out\.tif cannot be written: another process uses it"):
-        run(scene, tmp_path / "out.tif", Failing(0, AssertionError("something was computed")))
+        run(scene, tmp_path / "out.tif", Ending(0, AssertionError("something was computed")))
     assert (tmp_path / "out.tif").read_bytes() == b"a layer of before"
     assert beside(tmp_path / "out.tif") == ["out.tif"]
 
@@ -293,13 +280,13 @@ def test_a_run_killed_while_it_completes_the_file_is_resumed_all_the_same(scene,
     out, plain = tmp_path / "out.tif", {"format": "gtiff", "options": ("COMPRESS=NONE",), "side": 64}
     run(scene, tmp_path / "straight.tif", **plain)
     with pytest.raises(KeyboardInterrupt):
-        run(scene, out, Failing(24, KeyboardInterrupt()), **plain)
+        run(scene, out, Ending(24, KeyboardInterrupt()), **plain)
     with open(tmp_path / "out.tif.part", "r+b") as file:
         file.seek(4)
         file.write(bytes(4))
     with pytest.raises(RuntimeError):
         gdal.Open(str(tmp_path / "out.tif.part"))
-    counting = Failing(1000, None)
+    counting = Ending(1000, None)
     run(scene, out, counting, resume=True, **plain)
     assert 1000 - counting.left < 25
     assert np.array_equal(read(out), read(tmp_path / "straight.tif"))
@@ -309,10 +296,10 @@ def test_a_run_killed_while_it_completes_the_file_is_resumed_all_the_same(scene,
 def test_a_torn_line_in_the_journal_vouches_for_nothing(scene, tmp_path, torn):
     out = tmp_path / "out.tif"
     with pytest.raises(KeyboardInterrupt):
-        run(scene, out, Failing(3, KeyboardInterrupt()), side=64)
+        run(scene, out, Ending(3, KeyboardInterrupt()), side=64)
     journal = tmp_path / "out.tif.part.json"
     journal.write_text(journal.read_text().splitlines()[0] + "\n" + torn)
-    counting = Failing(1000, None)
+    counting = Ending(1000, None)
     run(scene, out, counting, side=64, resume=True)
     assert 1000 - counting.left == 25
 
@@ -320,8 +307,8 @@ def test_a_torn_line_in_the_journal_vouches_for_nothing(scene, tmp_path, torn):
 def test_work_on_other_inputs_is_not_resumed(scene, tmp_path):
     out = tmp_path / "out.tif"
     with pytest.raises(KeyboardInterrupt):
-        run(scene, out, Failing(7, KeyboardInterrupt()), side=64)
-    counting = Failing(1000, None)
+        run(scene, out, Ending(7, KeyboardInterrupt()), side=64)
+    counting = Ending(1000, None)
     run(scene, out, counting, side=64, resume=True, provenance={"method": "exp", "seed": "4"})
     assert 1000 - counting.left == 25
 
@@ -329,9 +316,9 @@ def test_work_on_other_inputs_is_not_resumed(scene, tmp_path):
 def test_work_on_an_input_that_has_changed_since_is_not_resumed(scene, tmp_path):
     out = tmp_path / "out.tif"
     with pytest.raises(KeyboardInterrupt):
-        run(scene, out, Failing(7, KeyboardInterrupt()), side=64)
+        run(scene, out, Ending(7, KeyboardInterrupt()), side=64)
     os.utime(scene.pan.path, ns=(1, 1))
-    counting, said = Failing(1000, None), []
+    counting, said = Ending(1000, None), []
     run(scene, out, counting, side=64, resume=True, say=said.append)
     assert 1000 - counting.left == 25
     assert said == ["what an interrupted run has left is of other work and removed"]
@@ -340,8 +327,8 @@ def test_work_on_an_input_that_has_changed_since_is_not_resumed(scene, tmp_path)
 def test_without_resume_leftovers_are_removed(scene, tmp_path):
     out = tmp_path / "out.tif"
     with pytest.raises(KeyboardInterrupt):
-        run(scene, out, Failing(3, KeyboardInterrupt()), side=64)
-    counting, said = Failing(1000, None), []
+        run(scene, out, Ending(3, KeyboardInterrupt()), side=64)
+    counting, said = Ending(1000, None), []
     run(scene, out, counting, side=64, say=said.append)
     assert 1000 - counting.left == 25
     assert said == ["what an interrupted run has left is removed"]

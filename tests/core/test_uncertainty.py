@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from files import Interpolate, ramps, read, sample_files, write
+from files import Ending, Interpolate, ramps, read, sample_files, write
 from osgeo import gdal
 from scenes import tiny_file
 
@@ -166,19 +166,6 @@ def run(scene, folder, engine=None, resume=False, side=64, say=lambda sentence: 
     output = output_for(scene, folder / "o.tif", **options)
     spread = spread_beside(output, folder / apart) if apart else None
     fuse(scene, engine or Interpolate(), output, SceneStats(), {}, resume=resume, side=side, say=say, spread=spread)
-
-
-class Ending(Interpolate):
-    """Ends at a block."""
-
-    def __init__(self, after, error=None):
-        self.left, self.error = after, error
-
-    def fuse(self, block, progress=None):
-        self.left -= 1
-        if self.left < 0:
-            raise self.error
-        return super().fuse(block, progress)
 
 
 def made(folder):
