@@ -15,7 +15,7 @@ import torch
 from . import sensors, simulate
 from .config import T
 from .errors import ConfigError
-from .samples import Samples, cut, known, together
+from .samples import Samples, cut, interpolated, known, together
 from .statistics import Survey
 from .training import Recipe
 from .weights import Weights
@@ -63,9 +63,20 @@ class MadeUp:
         """Root mean square error on made-up scenes of held-out places, one step, over that of the base; their mean."""
         if not self.held:
             return None
+        shares = []
+        for seen, answer in self._answered(learnt, scenes):
+            error = (answer - seen["residual"]).square().mean() / seen["residual"].square().mean()
+            shares.append(float(error.sqrt()))
+        return {"error": float(np.mean(shares))}
+
+    def examples(self, learnt: Weights, scenes: int = 4) -> list[dict[str, np.ndarray]]:
+        """Of some held-out scenes the liveliest tile, in the network's units: MS interpolated, base, answer, truth."""
+        return [_example(seen, answer, self.recipe) for seen, answer in self._answered(learnt, scenes)]
+
+    def _answered(self, learnt: Weights, scenes: int) -> Iterator[tuple[Samples, torch.Tensor]]:
+        """Scenes of held-out places, the same ones every time, and the residual that the network answers for each."""
         net, sigma = learnt.net, learnt.card.residual_sigma[0]
         device = next(net.parameters()).device
-        shares = []
         for k in range(scenes):
             rng = np.random.default_rng([self.recipe.seed, 2 * 10**6, k])
             seen = made_up(self.held, self.recipe, net.config.tile, rng)
@@ -74,9 +85,19 @@ class MadeUp:
             with torch.inference_mode():
                 t = torch.full((1,), T - 1, device=device)
                 x0 = net(noise, t, *(seen[key] for key in ("lms", "pan", "ms")))
-            error = (x0 * sigma - seen["residual"]).square().mean() / seen["residual"].square().mean()
-            shares.append(float(error.sqrt()))
-        return {"error": float(np.mean(shares))}
+            yield seen, x0 * sigma
+
+
+def _example(seen: Samples, answer: torch.Tensor, recipe: Recipe) -> dict[str, np.ndarray]:
+    tile = int(seen["pan"][:, 0].flatten(1).std(1).argmax())
+    ms, base, residual = (seen[key][tile].cpu() for key in ("ms", "lms", "residual"))
+    shown = {
+        "MS": interpolated(ms, recipe),
+        "base": base,
+        "answer": base + answer[tile].cpu(),
+        "truth": base + residual,
+    }
+    return {name: image.numpy() for name, image in shown.items()}
 
 
 def _held(name: str, recipe: Recipe) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from . import __version__, bands, devices, imagery, weights
+from . import __version__, bands, devices, events, imagery, weights
 from .errors import ConfigError, one_line
 from .made_up import MadeUp
 from .training import Recipe, Trainer, read_recipe
@@ -31,7 +31,8 @@ def train(
 
     start: weights to begin with, for any bands and ratio.
 
-    What was learnt so far is in out; beside it lie a log (.csv) and, until the end, a checkpoint (.ckpt).
+    What was learnt so far is in out; beside it lie logs (.csv and, for TensorBoard, .events) and, until the end, a
+    checkpoint (.ckpt).
     """
     recipe, out = Path(recipe), Path(out)
     checkpoint = out.with_suffix(".ckpt")
@@ -42,7 +43,8 @@ def train(
     if checkpoint.exists():
         _go_on(trainer, checkpoint)
         say(f"going on from {checkpoint}: stage {trainer.state.stage}, step {trainer.state.step}")
-    ended = trainer.run(checkpoint, minutes)
+    with events.written(out.with_suffix(".events"), trainer, say) as ears:
+        ended = trainer.run(checkpoint, minutes, **ears)
     half = {name: tensor.half() for name, tensor in trainer.ema.items()}
     weights.save(out, half, trainer.card(_told(trainer, text), licence))
     _write_log(out.with_suffix(".csv"), trainer.log)
