@@ -9,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_train import RECIPE as FOUR_STEPS
 from test_train import place
 
 from ssdiff_core import events, imagery, train, weights
 
+reader = pytest.importorskip(
+    "tensorboard.backend.event_processing.event_accumulator",
+    reason="tensorboard is not installed; `make setup` installs it",
+)
 ROOT = Path(__file__).parents[2]
 RECIPE = FOUR_STEPS.replace("steps = 4", "steps = 8")
 SCALARS = {"loss", "learning-rate", "samples-per-second", "held-out-error"}
@@ -34,8 +36,8 @@ class Run:
     def train(self, **how) -> bool:
         return train.train(self.recipe, [self.pack], self.out, self.said.append, "cpu", **how)
 
-    def seen(self) -> EventAccumulator:
-        found = EventAccumulator(str(self.out.with_suffix(".events")), {"scalars": 0, "images": 0})
+    def seen(self):
+        found = reader.EventAccumulator(str(self.out.with_suffix(".events")), {"scalars": 0, "images": 0})
         return found.Reload()
 
     def steps(self, name: str) -> list[int]:
@@ -48,6 +50,8 @@ def run(tmp_path) -> Run:
 
 
 def pixels(event) -> np.ndarray:
+    from PIL import Image  # comes with tensorboard
+
     return np.asarray(Image.open(io.BytesIO(event.encoded_image_string))).astype(float)
 
 
