@@ -210,11 +210,14 @@ class Trainer:
         minutes: float = float("inf"),
         every: float = 120.0,
         heard: Callable[[float], None] = lambda share: None,
+        told: Callable[[int, dict[str, float]], None] = lambda steps, numbers: None,
+        looked: Callable[[int, weights.Weights], None] = lambda steps, learnt: None,
         **more,
     ) -> bool:
         """Trains until the recipe ends (True) or the minutes are over; saves to checkpoint now and then.
 
-        heard: hears the share of the steps that are taken. more: what a checkpoint shall hold besides.
+        heard: hears the share of the steps that are taken. told: hears of numbers after so many steps; looked: what was
+        learnt, whenever it was looked at what is held out. more: what a checkpoint shall hold besides.
         """
         start, saved = time.monotonic(), time.monotonic()
         before = self.state.seconds
@@ -224,10 +227,11 @@ class Trainer:
                 now = time.monotonic()
                 self.state.seconds = before + now - start
                 heard(self.done)
+                told(self.state.taken, self._numbers(loss))
                 if self.state.step % 100 == 0:
                     self._tell(loss, batch)
                 if self.state.step % self.recipe.validate == 0:
-                    self._look()
+                    self._look(told, looked)
                 over = now - start > 60 * minutes
                 if checkpoint and (over or now - saved > every):
                     self.save(checkpoint, **more)
@@ -294,25 +298,37 @@ class Trainer:
                 self.ema[name].lerp_(tensor, 1 - keep)
         return loss.item()
 
+    @property
+    def pace(self) -> float:
+        """Samples per second, since training began."""
+        return self.state.samples / max(self.state.seconds, 1e-9)
+
+    def _numbers(self, loss: float) -> dict[str, float]:
+        """What there is to say of the last step."""
+        return {"loss": loss, "learning rate": self.optimiser.param_groups[0]["lr"], "samples per second": self.pace}
+
     def _tell(self, loss: float, batch: Samples) -> None:
         zero = (batch["residual"] / self.sigma).abs().nanmean().item()
         stage = self.recipe.stages[self.state.stage]
         self.say(
             f"stage {self.state.stage} tile {stage.tile} step {self.state.step}/{stage.steps} loss {loss:.4f} "
-            f"of {zero:.4f}, {self.state.samples / max(self.state.seconds, 1e-9):.1f} samples/s"
+            f"of {zero:.4f}, {self.pace:.1f} samples/s"
         )
 
-    def _look(self) -> None:
+    def _look(self, told: Callable, looked: Callable) -> None:
         """Looks at what is held out."""
-        found, state = self.source.look(self.learnt()), self.state
+        learnt, state = self.learnt(), self.state
+        found = self.source.look(learnt)
         if found is None:
             return
         if self.recipe.patience and found["error"] < min((row["error"] for row in self.log), default=math.inf):
             self.best = {name: tensor.clone() for name, tensor in self.ema.items()}
             self._kept(self, found)
         self.log.append({"stage": state.stage, "step": state.step, "samples": state.samples, **found})
-        told = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
-        self.say(f"stage {state.stage} step {state.step}: held-out {told}")
+        words = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
+        self.say(f"stage {state.stage} step {state.step}: held-out {words}")
+        told(state.taken, {f"held-out {name}": value for name, value in found.items()})
+        looked(state.taken, learnt)
 
     def _tired(self) -> bool:
         """Whether none of the last looks, as many as the recipe has patience, saw anything better than before."""
