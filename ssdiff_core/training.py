@@ -182,6 +182,8 @@ class Trainer:
     ):
         """start: what is learnt already; None: nothing. kept: hears of each new best, and what was seen of it."""
         self.recipe, self.source, self.say, self.device = recipe, source, say, torch.device(device)
+        self.bf16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
+        "whether the network computes in half precision; what it learns is kept, and loss is taken, in full"
         self._kept = kept
         config = recipe.config(recipe.stages[0].tile)
         self.state, self.net, self.ema, self.optimiser = State(), None, {}, None
@@ -284,7 +286,7 @@ class Trainer:
         cond = [batch[key] for key in ("lms", "pan", "ms")]
         for group in self.optimiser.param_groups:
             group["lr"] = rate_at(state.step, stage)
-        loss = diffusion.loss(lambda x_t, t: self.net(x_t, t.to(self.device), *cond), x0, t, noise)
+        loss = diffusion.loss(lambda x_t, t: self._answer(x_t, t, cond), x0, t, noise)
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -297,6 +299,10 @@ class Trainer:
             for name, tensor in state_of(self.net).items():
                 self.ema[name].lerp_(tensor, 1 - keep)
         return loss.item()
+
+    def _answer(self, x_t: Tensor, t: Tensor, cond: list[Tensor]) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            return self.net(x_t, t.to(self.device), *cond).float()
 
     @property
     def pace(self) -> float:

@@ -72,6 +72,22 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path):
     assert part.state.samples == whole.state.samples == 6 * 4 + 3 * 2
 
 
+def test_half_precision_takes_the_same_way_and_what_is_learnt_stays_in_full():
+    ends, losses = [], []
+    for bf16 in (False, True):
+        learner = trainer()
+        learner.bf16 = bf16
+        step = learner._step
+        learner._step = lambda batch, step=step: losses.append(step(batch)) or losses[-1]
+        learner.run()
+        ends.append({name: tensor for name, tensor in learner.net.state_dict().items() if tensor.is_floating_point()})
+    full, half = np.split(np.array(losses), 2)
+    assert full.tolist() != half.tolist()
+    np.testing.assert_allclose(half, full, rtol=0.02)
+    assert all(tensor.dtype == torch.float32 for tensor in ends[1].values())
+    assert not same(*ends)
+
+
 def test_pools_that_never_hold_a_batch_are_one_sentence_and_not_waited_for_for_ever():
     few = trainer(replace(TINY, stages=(Stage(tile=64, steps=2, batch=50),)))
     with pytest.raises(ConfigError, match="2 scenes give fewer than 50 tiles of 64"):
