@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial, reduce
+from pathlib import Path
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from .conventions import convention
 from .hands import Own, hands, side_by_side
 from .metrics import FullScale, Referenced, Reprojected, Setting
 from .scene import Scene
-from .study import Asked, Result, Sample, Study
+from .study import Asked, Result, Sample, Study, distinct, method_of
 from .window import Window
 
 SIDES = (512, 256, 128)
@@ -81,8 +82,11 @@ def measure(study: Study, asked: Asked, progress: Callable[[float], None] = lamb
 
 
 def measure_all(studies: Sequence[Study], asked: Asked, progress=lambda share: None) -> list[list[Result]]:
-    n = len(studies)
-    return [measure(study, asked, lambda share, i=i: progress((i + share) / n)) for i, study in enumerate(studies)]
+    n, found = len(studies), []
+    for i, (study, name) in enumerate(zip(studies, distinct([Path(study.inputs[0]).stem for study in studies]))):
+        results = measure(study, asked, lambda share, i=i: progress((i + share) / n))
+        found.append([replace(result, scene=name) for result in results])
+    return found
 
 
 def _referenced(study: Study, asked: Asked, side: int, progress) -> list[Result]:
@@ -158,4 +162,4 @@ def _result(image, measured, valid: float) -> Result:
         values |= {name: float(whole[name]) for name in kept}
         parts |= {name: np.array([one[name] for one in each], float) for name in kept}
         extra |= {name: value for name, value in whole.items() if name not in kept}
-    return Result(image.name, image.path, values, parts, valid, extra)
+    return Result(image.name, image.path, values, parts, valid, extra, method_of(image))

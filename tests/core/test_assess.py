@@ -122,7 +122,7 @@ def test_a_folder_gives_mean_deviation_and_paired_differences(sample, capsys, tm
     with open(tmp_path / "t.csv", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     assert [row[0] for row in rows[1:]] == ["brovey", "bt-h", "gsa", "EXP", "MTF-GLP-FS", "mean", "standard deviation"]
-    assert np.array(rows[1:4])[:, 2:].astype(float) == pytest.approx(values)
+    assert np.array(rows[1:4])[:, 3:].astype(float) == pytest.approx(values)
 
 
 def test_differences_are_paired_over_blocks():
@@ -137,6 +137,64 @@ def test_differences_are_paired_over_blocks():
     assert found["SAM"].std == pytest.approx(apart.std(ddof=1))
     assert found["SAM"].better == (apart < 0).sum()
     assert found["Q2n"].better == (one["Q2n"] > other["Q2n"]).sum()
+
+
+@pytest.fixture(scope="module")
+def scenes(sample, tmp_path_factory):
+    """Three scenes of one size, and a folder of what two methods make of each."""
+    folder = tmp_path_factory.mktemp("scenes")
+    results = folder / "results"
+    results.mkdir()
+    pan, ms = read(sample[0]), read(sample[1])
+    for number, (row, col) in enumerate(((0, 0), (0, 32), (32, 0)), 1):
+        files = [folder / f"{number}_{kind}.tif" for kind in ("pan", "ms")]
+        write(files[0], pan[4 * row :, 4 * col :][:128, :128], PAN_AT)
+        write(files[1], ms[:, row:, col:][:, :32, :32], MS_AT)
+        for method in ("gsa", "brovey"):
+            command = ["pansharpen", *map(str, files), str(results / f"{number}_{method}.tif"), "--method", method]
+            assert main([*command, "--align", "none", "--progress", "none"]) == 0
+    return results
+
+
+def test_over_several_scenes_methods_are_paired_scene_by_scene_and_never_blocks_of_different_ground(scenes, capsys):
+    got = told(capsys, scenes, "--align", "none", "--baseline", "gsa")
+    assert [scene["name"] for scene in got["scenes"]] == ["1_pan", "2_pan", "3_pan"]
+    paired = {(one["name"], one["scene"]) for one in got["results"] if one["differences"]}
+    assert paired == {("1_brovey", "1_pan")}  # the baseline's own scene
+    by_name = {(one["name"], one["scene"]): one["measures"] for one in got["results"]}
+    of = {m: [by_name[f"{n}_{m}", f"{n}_pan"]["D_rho"] for n in (1, 2, 3)] for m in ("gsa", "brovey")}
+    methods = {method["method"]: method for method in got["methods"]}
+    assert list(methods) == ["Brovey", "GSA", "EXP", "MTF-GLP-FS"]
+    apart = np.subtract(of["brovey"], of["gsa"])
+    found = methods["Brovey"]["differences"]["D_rho"]
+    assert methods["Brovey"]["mean"]["D_rho"] == pytest.approx(np.mean(of["brovey"]))
+    assert methods["Brovey"]["std"]["D_rho"] == pytest.approx(np.std(of["brovey"], ddof=1))
+    assert (found["parts"], found["better"]) == (3, (apart < 0).sum())
+    assert (found["mean"], found["std"]) == pytest.approx((apart.mean(), apart.std(ddof=1)))
+    assert methods["GSA"]["differences"] == {}
+
+
+def test_the_table_of_several_scenes_tells_which_row_is_of_which(scenes, capsys, tmp_path):
+    assert main(["assess", str(scenes), "--align", "none", "--csv", str(tmp_path / "t.csv")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    first = lines.index("2_pan")
+    assert [line.split()[0] for line in lines[first + 1 : first + 5]] == ["2_brovey", "2_gsa", "EXP", "MTF-GLP-FS"]
+    assert any(line.startswith("GSA, mean of 3") for line in lines)
+    assert any(line.startswith("less Brovey") for line in lines)
+    assert any("/3 scenes" in line for line in lines)
+    with open(tmp_path / "t.csv", encoding="utf-8") as file:
+        rows = {(row["image"], row["scene"]) for row in csv.DictReader(file)}
+    assert {("3_gsa", "3_pan"), ("EXP", "3_pan"), ("mean of GSA", ""), ("standard deviation of GSA", "")} <= rows
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(scenes, capsys, tmp_path):
+    for method in ("one", "other"):
+        (tmp_path / method).mkdir()
+        for number in (1, 2):
+            write(tmp_path / method / f"{number}.tif", read(scenes / f"{number}_gsa.tif"), PAN_AT)
+    inputs = ["--pan", scenes.parent / "1_pan.tif", "--ms", scenes.parent / "1_ms.tif", "--align", "none"]
+    got = told(capsys, tmp_path / "one", tmp_path / "other" / "1.tif", *inputs)
+    assert [one["name"] for one in got["results"] if one["file"]] == ["one/1", "2", "other/1"]
 
 
 def test_text_shows_ideals_and_marks_what_stands_beside(sample, capsys):
