@@ -20,6 +20,7 @@ from .computed import Computed
 from .conventions import convention
 from .hands import Own, hands, side_by_side
 from .metrics import FullScale, Referenced, Reprojected, Setting
+from .referenced import inside, pieces
 from .scene import Scene
 from .study import Asked, Result, Sample, Study, distinct, method_of
 from .window import Window
@@ -52,9 +53,14 @@ def chosen(cores: list[Window], asked: Asked) -> list[Window]:
 
 
 def sample_of(study: Study, asked: Asked) -> Sample:
-    cores = FullScale(setting_of(study)).cores(side_for(study.scene, asked.memory))
+    cores = pieces(measured(study, asked), side_for(study.scene, asked.memory))
     picked = chosen(cores, asked)
     return Sample(len(picked), len(cores), sum(core.height * core.width for core in picked) / 1e6, asked.seed)
+
+
+def measured(study: Study, asked: Asked) -> Window:
+    """The part of the scene that has a say."""
+    return inside(study.scene.window) if asked.crop and study.reference else study.scene.window
 
 
 def setting_of(study: Study) -> Setting:
@@ -91,7 +97,7 @@ def measure_all(studies: Sequence[Study], asked: Asked, progress=lambda share: N
 
 def _referenced(study: Study, asked: Asked, side: int, progress) -> list[Result]:
     scene = study.scene.window
-    of = Referenced(scene, study.scene.placement.ratio, study.rounded)
+    of = Referenced(measured(study, asked), study.scene.placement.ratio, study.rounded)
 
     def gather(core: Window):
         here = core.grow(of.reach) & scene

@@ -31,6 +31,7 @@ def add(commands, extent: Callable, numbers: Callable) -> None:
         "--methods", type=names, default=("ssdiff", "gsa", "mtf-glp-fs"), metavar="A,B,...", help="for wald"
     )
     it.add_argument("--convention", default="geometric", choices=CONVENTIONS, help="toolbox: as published figures are")
+    it.add_argument("--crop", action="store_true", help="with a reference: leave out the rim that the toolboxes may")
     it.add_argument("--sensor", default="auto", help="auto (default) or an id such as wv3, gf2, landsat89")
     it.add_argument("--bands", type=numbers, default=(), metavar="1,2,3", help="MS bands, as the fused image has them")
     it.add_argument("--extent", type=extent, metavar="XMIN,YMIN,XMAX,YMAX", help="in the CRS of PAN")
@@ -66,7 +67,15 @@ def run(args) -> None:
 
     check(args)
     asked = Asked(
-        args.sensor, args.bands, args.extent, args.convention, args.align, args.memory, args.sample, args.seed
+        args.sensor,
+        args.bands,
+        args.extent,
+        args.convention,
+        args.align,
+        args.memory,
+        args.sample,
+        args.seed,
+        crop=args.crop,
     )
     drawn, heard = bool(args.report or args.png), progress.reporter(args.progress, 0)
     ends = (0.5 if args.protocol == "wald" else 0.0), (0.8 if drawn else 1.0)
@@ -124,5 +133,7 @@ def check(args) -> None:
         args.wrong("--protocol wald needs --pan and --ms")
     if args.protocol == "full" and not args.fused:
         args.wrong("name the fused rasters, or take --protocol wald")
+    if args.crop and not (args.reference or args.protocol == "wald"):
+        args.wrong("--crop is of the measures against a reference: name one with --reference, or take --protocol wald")
     if not (args.sample >= 0 and math.isfinite(args.sample)):
         args.wrong("--sample takes megapixels, or 0 for all")

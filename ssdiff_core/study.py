@@ -36,6 +36,8 @@ class Asked:
     "megapixels above which so many are measured, in blocks drawn by the seed; 0: all, whatever the size"
     seed: int = 0
     beside: tuple[str, ...] = BESIDE
+    crop: bool = False
+    "whether the rim is left out that the toolboxes leave out; where there is a reference"
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,7 @@ def document(studies: Sequence[Study], results: Sequence[Result], asked: Asked, 
             "reference": studies[0].reference is not None,
             "convention": extra.get("convention"),
             "rounded": extra.get("rounded"),
+            "cropped": asked.crop and studies[0].reference is not None,
             "scenes": [{"name": name, **scene(study, asked)} for name, study in zip(scenes_of(results), studies)],
             "measures": {m.name: {"ideal": m.ideal, "unit": m.unit, "meaning": m.meaning} for m in results[0].measures},
             "results": [_result(result, baseline, protocol == "full") for result in results],
@@ -177,9 +178,11 @@ def _result(result: Result, baseline: Result, lasting: bool) -> dict:
         "name": result.name,
         "file": result.path if lasting else None,
         "scene": result.scene,
+        "method": result.method,
         "beside": result.path is None,
         "measures": result.values,
         "valid": result.valid,
+        "peak": result.extra.get("peak"),
         "differences": {name: asdict(one) for name, one in paired.items()},
     }
 
@@ -190,15 +193,26 @@ def notes(studies: Sequence[Study], results: Sequence[Result], asked: Asked) -> 
     where = [f"{name}: " if len(names) > 1 else "" for name in names]
     told = [of + warning for of, study in zip(where, studies) for warning in study.warnings]
     extra = results[0].extra
+    how = "by 16-bit counts" if extra["rounded"] else "as they are"
     if "convention" in extra:
-        how = "by 16-bit counts" if extra["rounded"] else "as they are"
         told.append(f"in the {extra['convention']} convention, Q2n of values {how}")
+    else:
+        told.append(f"Q2n of values {how}, PSNR with {_peak(results)} as its peak{_rim(asked)}")
     for of, study in zip(where, studies):
         sample = sample_of(study, asked)
         if not sample.whole:
             told.append(f"{of}measured on {sample}; --sample 0 measures all")
     told += [f"{result.name}: {result.valid:.1%} of the pixels are valid" for result in results if result.valid < 0.999]
     return [*dict.fromkeys(told), *([ON_HQNR] if "HQNR" in results[0].values else [])]
+
+
+def _peak(results: Sequence[Result]) -> str:
+    peaks = sorted({result.extra["peak"] for result in results})
+    return f"{peaks[0]:g}" if len(peaks) == 1 else f"{peaks[0]:g} to {peaks[-1]:g}"
+
+
+def _rim(asked: Asked) -> str:
+    return ", without the rim that the toolboxes leave out" if asked.crop else ""
 
 
 def plain(value):

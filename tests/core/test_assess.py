@@ -70,6 +70,19 @@ def test_with_a_reference_a_file_scores_what_its_array_scores(sample, capsys):
     assert of(got, "bt-h") == pytest.approx({name: wanted[name] for name in of(got, "bt-h")}, rel=1e-9)
 
 
+def test_the_rim_of_the_toolboxes_is_left_out_on_request(sample, capsys):
+    pan, ms, truth, results = sample
+    got = told(capsys, results / "gsa.tif", "--pan", pan, "--ms", ms, "--reference", truth, "--crop")
+    wanted = metrics.with_reference(read(results / "gsa.tif"), read(truth), 4, crop=True)
+    assert of(got, "gsa") == pytest.approx({name: wanted[name] for name in of(got, "gsa")}, rel=1e-9)
+    assert got["cropped"] is True
+    assert got["results"][0]["peak"] == wanted["peak"]
+    assert got["scenes"][0]["sample"]["megapixels"] == pytest.approx(215**2 / 1e6)
+    assert any(f"PSNR with {wanted['peak']:g} as its peak, without the rim" in note for note in got["notes"])
+    small = ("--pan", pan, "--ms", ms, "--reference", truth, "--crop", "--extent", "400000,4499980,400020,4500000")
+    assert "has no inside left" in failed(capsys, results / "gsa.tif", *small)
+
+
 def test_json_is_one_object_that_says_what_was_measured(sample, capsys):
     pan, ms, _, results = sample
     got = told(capsys, results / "gsa.tif", "--pan", pan, "--ms", ms)
@@ -298,6 +311,7 @@ def test_memory_does_not_grow_with_the_scene(tmp_path):
         ("--protocol", "wald"),
         ("--protocol", "wald", "x.tif", "--pan", "p", "--ms", "m"),
         ("x.tif", "--sample", "-1"),
+        ("x.tif", "--crop"),
     ],
 )
 def test_wrong_usage_exits_with_2(arguments, capsys):

@@ -139,9 +139,11 @@ def test_with_a_reference_and_in_the_test_on_coarser_inputs(folder, tmp_path):
     out = tmp_path / "r.html"
     assert main(["assess", str(folder / "fused.tif"), "--reference", truth, "--report", str(out)]) == 0
     assert all(word in out.read_text() for word in ("Reference", "truth.tif", "root mean square", "ERGAS"))
-    wald = ["assess", "--protocol", "wald", "--pan", pan, "--ms", ms, "--methods", "gsa,bt-h"]
-    assert main([*wald, "--report", str(out)]) == 0
-    assert "<h1>GSA, BT-H</h1>" in out.read_text()
+    wald = ["assess", "--protocol", "wald", "--pan", pan, "--ms", ms, "--methods", "gsa,ssdiff"]
+    assert main([*wald, "--report", str(out), "--crop"]) == 0
+    assert "<h1>GSA, SSDiff</h1>" in out.read_text()
+    told = out.read_text().split("Inputs and provenance")[1]
+    assert all(word in told for word in (pan, ms, "weights general-4, SHA-256", "toolboxes"))
 
 
 def test_a_report_that_cannot_be_written_leaves_nothing_and_says_so(folder, tmp_path, capsys):

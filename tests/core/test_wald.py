@@ -123,6 +123,9 @@ def test_methods_stand_side_by_side(tmp_path, capsys):
     assert min(ergas, key=ergas.get) == "SSDiff"
     assert set(got["measures"]) == {"SAM", "ERGAS", "Q2n", "SCC", "PSNR", "UQI"}
     assert not [path for path in tmp_path.iterdir() if "wald" in path.name]
+    (scene,) = got["scenes"]
+    assert (scene["pan"], scene["ms"]) == (str(pan), [str(ms)])  # the user's own, and not what was made of them
+    assert got["results"][0]["method"] == "SSDiff (general-4)"
 
 
 @pytest.mark.parametrize("name", ["landsat8", "landsat7"])
