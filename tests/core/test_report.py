@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 
@@ -92,6 +93,39 @@ def test_a_browser_shows_it_without_complaint_and_the_slider_moves(folder, page)
     assert found["broken"] == 0
     assert found["over"] <= 0
     assert found["wider"] == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the browser is spoken to over inherited pipes")
+def test_the_line_between_two_images_follows_mouse_and_keys(folder):
+    with browser.tab(folder / "report.html") as tab:
+        tab.js("document.querySelector('.stage').scrollIntoView({block: 'center'})")
+        box = tab.js("document.querySelector('.stage').getBoundingClientRect().toJSON()")
+        seen, middle = [], box["y"] + box["height"] / 2
+        tab.drag(*((box["x"] + share * box["width"], middle) for share in (0.5, 0.4, 0.2)))
+        at = "parseFloat(getComputedStyle(document.querySelector('.stage img.after')).clipPath.split(' ').pop())"
+        seen.append(tab.js(at))
+        for key, code in (("ArrowRight", 39), ("Home", 36), ("End", 35)):
+            tab.press(key, code)
+            seen.append(tab.js(at))
+        assert seen == [20, 21, 0, 100]
+        assert tab.js("getComputedStyle(document.activeElement.parentElement).outlineStyle") == "solid"
+        tab.js("document.querySelector('[name=before]:checked').focus()")
+        tab.press("ArrowLeft", 37)  # of PAN, MS, EXP and so on: MS
+        assert tab.js("document.querySelector('.stage img.before').dataset.of") == "MS"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the browser is spoken to over inherited pipes")
+def test_on_paper_both_images_lie_side_by_side_and_are_named(folder):
+    with browser.tab(folder / "report.html") as tab:
+        tab.ask("Emulation.setEmulatedMedia", media="print")
+        shown = tab.js("document.querySelector('.choices').innerText").split()
+        assert shown == ["Left", "EXP", "Right", "fused"]
+        left, right = (
+            tab.js(f"document.querySelector('.stage img.{side}').getBoundingClientRect().toJSON()")
+            for side in ("before", "after")
+        )
+        assert left["right"] <= right["left"]
+        assert left["width"] == pytest.approx(right["width"])
 
 
 @pytest.mark.parametrize(("arguments", "light"), [((), True), ((browser.DARK,), False)])
