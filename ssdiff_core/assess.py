@@ -25,8 +25,8 @@ from .scene import Scene
 from .study import Asked, Result, Sample, Study, distinct, method_of
 from .window import Window
 
-SIDES = (512, 256, 128)
-"of the blocks: the largest that the memory holds"
+SIDES = (512, 256, 128, 64)
+"of the blocks: the largest that the memory holds, and that leaves a small scene some to compare"
 PIXEL = 200
 "bytes that measuring takes for each pixel of a block and each of its bands"
 AROUND = 100
