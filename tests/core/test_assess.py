@@ -270,6 +270,20 @@ def test_a_large_scene_is_sampled_by_the_seed_and_that_is_said(large, capsys):
     assert whole["scenes"][0]["sample"]["whole"]
 
 
+@pytest.mark.parametrize("protocol", ["full", "wald"])
+def test_it_says_how_far_it_is(large, capsys, tmp_path, protocol):
+    inputs = ["--pan", str(large / "pan.tif"), "--ms", str(large / "ms.tif")]
+    images = [str(large / "gsa.tif")] if protocol == "full" else ["--protocol", "wald", "--methods", "gsa,brovey"]
+    command = ["assess", *images, *inputs, "--align", "none", "--report", str(tmp_path / "r.html")]
+    assert main([*command, "--progress", "json"]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    told = [json.loads(line)["progress"] for line in lines]
+    assert told == sorted(told)
+    assert told[-1] == 1
+    assert len(told) > 3
+    assert told[0] < 0.5
+
+
 def test_blocks_are_drawn_without_an_order_of_their_own():
     cores = [Window(r * 100, 0, 100, 100) for r in range(50)]
     drawn = assess.chosen(cores, Asked(sample=0.1, seed=1))
