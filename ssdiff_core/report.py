@@ -171,10 +171,7 @@ def _row(result: Result, number: int, measures: Sequence[Measure], leaders: dict
 
 
 def warnings(study: Study, results: Sequence[Result], asked: Asked, exhibits: Exhibits) -> str:
-    told = [*study.warnings, *saturation(exhibits)]
-    told += [
-        f"{r.name}: {1 - r.valid:.1%} of the pixels hold no data and are left out" for r in results if r.valid < 0.999
-    ]
+    told = [*study.warnings, *saturation(exhibits), *tables.missing(results)]
     sample = sample_of(study, asked)
     if not sample.whole:
         told.append(f"The scene is large: {sample} are measured")

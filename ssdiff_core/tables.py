@@ -202,8 +202,19 @@ def notes(studies: Sequence[Study], results: Sequence[Result], asked: Asked) -> 
         sample = sample_of(study, asked)
         if not sample.whole:
             told.append(f"{of}measured on {sample}; --sample 0 measures all")
-    told += [f"{result.name}: {result.valid:.1%} of the pixels are valid" for result in results if result.valid < 0.999]
+    for of, name in zip(where, names):
+        told += [of + said for said in missing([result for result in results if result.scene == name])]
     return [*dict.fromkeys(told), *([ON_HQNR] if "HQNR" in results[0].values else [])]
+
+
+def missing(results: Sequence[Result]) -> list[str]:
+    """How much of a scene is left out; said once where it is the same in all images."""
+    shares: dict[str, list[str]] = {}
+    for result in results:
+        if result.valid < 0.999:
+            shares.setdefault(f"{1 - result.valid:.1%}", []).append(result.name)
+    of = {share: "" if len(names) == len(results) else f" of {', '.join(names)}" for share, names in shares.items()}
+    return [f"{share} of the pixels{which} hold no data and are left out" for share, which in of.items()]
 
 
 def _peak(results: Sequence[Result]) -> str:

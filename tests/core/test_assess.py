@@ -210,6 +210,15 @@ def test_files_of_one_name_are_told_apart_by_their_folders(scenes, capsys, tmp_p
     assert [one["name"] for one in got["results"] if one["file"]] == ["one/1", "2", "other/1"]
 
 
+def test_what_holds_no_data_is_said_once_and_of_whom_where_images_differ():
+    of = [Result(name, name, {}, {}, valid) for name, valid in (("a", 0.5), ("b", 0.5), ("c", 0.75), ("d", 1.0))]
+    assert tables.missing(of[:2]) == ["50.0% of the pixels hold no data and are left out"]
+    assert tables.missing(of) == [
+        "50.0% of the pixels of a, b hold no data and are left out",
+        "25.0% of the pixels of c hold no data and are left out",
+    ]
+
+
 def test_text_shows_ideals_and_marks_what_stands_beside(sample, capsys):
     *_, results = sample
     assert main(["assess", str(results)]) == 0
