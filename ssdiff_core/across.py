@@ -67,7 +67,7 @@ def across(results: Sequence[Result], baseline: Result) -> list[Overall]:
     if len(scenes_of(results)) < 2:
         return []
     methods = _methods(results)
-    first = next(by_scene for by_scene in methods.values() if baseline in by_scene.values())
+    first = next(of for of in methods.values() if of.get(baseline.scene) is baseline)
     return [_overall(method, by_scene, first) for method, by_scene in methods.items()]
 
 

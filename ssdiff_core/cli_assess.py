@@ -15,6 +15,8 @@ from .methods import ALIGN, CONVENTIONS
 from .progress import part
 
 PROTOCOLS = ("full", "wald")
+ASKED = ("sensor", "bands", "extent", "convention", "align", "memory", "sample", "seed", "crop")
+"arguments that are what study.Asked holds"
 
 
 def add(commands, extent: Callable, numbers: Callable) -> None:
@@ -66,17 +68,7 @@ def run(args) -> None:
     from .study import Asked
 
     check(args)
-    asked = Asked(
-        args.sensor,
-        args.bands,
-        args.extent,
-        args.convention,
-        args.align,
-        args.memory,
-        args.sample,
-        args.seed,
-        crop=args.crop,
-    )
+    asked = Asked(**{name: getattr(args, name) for name in ASKED})
     drawn, heard = bool(args.report or args.png), progress.reporter(args.progress, 0)
     ends = (0.5 if args.protocol == "wald" else 0.0), (0.8 if drawn else 1.0)
     with opened(args, asked, tell, part(heard, 0, ends[0])) as at_hand, contextlib.ExitStack() as at_end:
