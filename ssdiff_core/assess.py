@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial, reduce
+from pathlib import Path
 
 import numpy as np
 
@@ -19,12 +20,13 @@ from .computed import Computed
 from .conventions import convention
 from .hands import Own, hands, side_by_side
 from .metrics import FullScale, Referenced, Reprojected, Setting
+from .referenced import inside, pieces
 from .scene import Scene
-from .study import Asked, Result, Sample, Study
+from .study import Asked, Result, Sample, Study, distinct, method_of
 from .window import Window
 
-SIDES = (512, 256, 128)
-"of the blocks: the largest that the memory holds"
+SIDES = (512, 256, 128, 64)
+"of the blocks: the largest that the memory holds, and that leaves a small scene some to compare"
 PIXEL = 200
 "bytes that measuring takes for each pixel of a block and each of its bands"
 AROUND = 100
@@ -51,9 +53,14 @@ def chosen(cores: list[Window], asked: Asked) -> list[Window]:
 
 
 def sample_of(study: Study, asked: Asked) -> Sample:
-    cores = FullScale(setting_of(study)).cores(side_for(study.scene, asked.memory))
+    cores = pieces(measured(study, asked), side_for(study.scene, asked.memory))
     picked = chosen(cores, asked)
     return Sample(len(picked), len(cores), sum(core.height * core.width for core in picked) / 1e6, asked.seed)
+
+
+def measured(study: Study, asked: Asked) -> Window:
+    """The part of the scene that has a say."""
+    return inside(study.scene.window) if asked.crop and study.reference else study.scene.window
 
 
 def setting_of(study: Study) -> Setting:
@@ -81,13 +88,16 @@ def measure(study: Study, asked: Asked, progress: Callable[[float], None] = lamb
 
 
 def measure_all(studies: Sequence[Study], asked: Asked, progress=lambda share: None) -> list[list[Result]]:
-    n = len(studies)
-    return [measure(study, asked, lambda share, i=i: progress((i + share) / n)) for i, study in enumerate(studies)]
+    n, found = len(studies), []
+    for i, (study, name) in enumerate(zip(studies, distinct([Path(study.inputs[0]).stem for study in studies]))):
+        results = measure(study, asked, lambda share, i=i: progress((i + share) / n))
+        found.append([replace(result, scene=name) for result in results])
+    return found
 
 
 def _referenced(study: Study, asked: Asked, side: int, progress) -> list[Result]:
     scene = study.scene.window
-    of = Referenced(scene, study.scene.placement.ratio, study.rounded)
+    of = Referenced(measured(study, asked), study.scene.placement.ratio, study.rounded)
 
     def gather(core: Window):
         here = core.grow(of.reach) & scene
@@ -158,4 +168,4 @@ def _result(image, measured, valid: float) -> Result:
         values |= {name: float(whole[name]) for name in kept}
         parts |= {name: np.array([one[name] for one in each], float) for name in kept}
         extra |= {name: value for name, value in whole.items() if name not in kept}
-    return Result(image.name, image.path, values, parts, valid, extra)
+    return Result(image.name, image.path, values, parts, valid, extra, method_of(image))

@@ -15,6 +15,8 @@ from .methods import ALIGN, CONVENTIONS
 from .progress import part
 
 PROTOCOLS = ("full", "wald")
+ASKED = ("sensor", "bands", "extent", "convention", "align", "memory", "sample", "seed", "crop")
+"arguments that are what study.Asked holds"
 
 
 def add(commands, extent: Callable, numbers: Callable) -> None:
@@ -31,6 +33,7 @@ def add(commands, extent: Callable, numbers: Callable) -> None:
         "--methods", type=names, default=("ssdiff", "gsa", "mtf-glp-fs"), metavar="A,B,...", help="for wald"
     )
     it.add_argument("--convention", default="geometric", choices=CONVENTIONS, help="toolbox: as published figures are")
+    it.add_argument("--crop", action="store_true", help="with a reference: leave out the rim that the toolboxes may")
     it.add_argument("--sensor", default="auto", help="auto (default) or an id such as wv3, gf2, landsat89")
     it.add_argument("--bands", type=numbers, default=(), metavar="1,2,3", help="MS bands, as the fused image has them")
     it.add_argument("--extent", type=extent, metavar="XMIN,YMIN,XMAX,YMAX", help="in the CRS of PAN")
@@ -65,9 +68,7 @@ def run(args) -> None:
     from .study import Asked
 
     check(args)
-    asked = Asked(
-        args.sensor, args.bands, args.extent, args.convention, args.align, args.memory, args.sample, args.seed
-    )
+    asked = Asked(**{name: getattr(args, name) for name in ASKED})
     drawn, heard = bool(args.report or args.png), progress.reporter(args.progress, 0)
     ends = (0.5 if args.protocol == "wald" else 0.0), (0.8 if drawn else 1.0)
     with opened(args, asked, tell, part(heard, 0, ends[0])) as at_hand, contextlib.ExitStack() as at_end:
@@ -124,5 +125,7 @@ def check(args) -> None:
         args.wrong("--protocol wald needs --pan and --ms")
     if args.protocol == "full" and not args.fused:
         args.wrong("name the fused rasters, or take --protocol wald")
+    if args.crop and not (args.reference or args.protocol == "wald"):
+        args.wrong("--crop is of the measures against a reference: name one with --reference, or take --protocol wald")
     if not (args.sample >= 0 and math.isfinite(args.sample)):
         args.wrong("--sample takes megapixels, or 0 for all")

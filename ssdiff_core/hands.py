@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -25,10 +27,25 @@ def side_by_side(work: Callable, items: Iterable, at_once: int | None = None) ->
                 waiting.append(pool.submit(work, item))
                 if len(waiting) > at_once:
                     yield waiting.pop(0).result()
+                    give_back()
             while waiting:
                 yield waiting.pop(0).result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def give_back() -> None:
+    """Hands the memory of blocks that are done back to the system: glibc keeps it, ever more of it in ever smaller
+    pieces, so that a large scene would take more than a small one."""
+    trim = _trim()
+    if trim:
+        trim(0)
+
+
+@functools.cache
+def _trim():
+    """None where the system's C library has no such thing."""
+    return getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
 
 
 class Own:

@@ -15,14 +15,12 @@ from .blocks import Block
 from .conventions import convention as named
 from .errors import BlockError
 from .full_scale import FullScale
-from .referenced import Referenced
+from .referenced import Referenced, inside
 from .reprojected import Reprojected
 from .view import Setting
 from .window import Window
 
 __all__ = ["FullScale", "Referenced", "Reprojected", "Setting", "with_reference", "without_reference"]
-
-CROP = (20, 21)  # pixels that the toolboxes leave out on request, at the beginning and at the end of each axis
 
 
 def with_reference(
@@ -42,10 +40,8 @@ def with_reference(
     if fused.shape != reference.shape:
         raise BlockError(f"the fused image is {fused.shape}, its reference {reference.shape}: they must be alike")
     whole = Window(0, 0, *reference.shape[1:])
-    scene = Window(CROP[0], CROP[0], *(n - sum(CROP) for n in whole.shape)) & whole if crop else whole
-    if not scene:
-        raise BlockError(f"an image of {whole.width} by {whole.height} pixels has no inside left to measure")
-    measure = Referenced(scene, ratio, _whole_numbers(reference) if rounded is None else rounded, peak)
+    rounded = _whole_numbers(reference) if rounded is None else rounded
+    measure = Referenced(inside(whole) if crop else whole, ratio, rounded, peak)
     sums = (measure.gather(fused, reference, whole, core, mask) for core in measure.cores())
     return {**measure.values(functools.reduce(operator.add, sums)), "cropped": crop}
 

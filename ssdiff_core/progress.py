@@ -28,19 +28,22 @@ def reporter(kind: str, pixels: int, out=None, clock=time.monotonic) -> Callable
 
 
 class Reporter:
-    """Reports at most every INTERVAL, and always the end. A resumed run begins with what was done before."""
+    """Reports at most every INTERVAL, and always the end, once. A resumed run begins with what was done before."""
 
     def __init__(self, write: Callable, pixels: int, out, clock: Callable[[], float]):
         self.write, self.pixels, self.out, self.clock = write, pixels, out, clock
         self.start = self.last = None
+        self.ended = False
 
     def __call__(self, share: float) -> None:
+        if self.ended:
+            return
         now = self.clock()
         if self.start is None:
             self.start = now, share
         if share < 1 and self.last is not None and now - self.last < INTERVAL:
             return
-        self.last = now
+        self.last, self.ended = now, share >= 1
         elapsed, gained = now - self.start[0], share - self.start[1]
         rate = gained * self.pixels / elapsed if elapsed > 0 else 0.0
         left = (1 - share) * elapsed / gained if gained > 0 else None

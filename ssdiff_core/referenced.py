@@ -13,12 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .errors import BlockError
 from .hypercomplex import SIDE, q2n
 from .likeness import angles, edges, sliding_uqi, unmasked
 from .tally import Largest, Mean, Tally
 from .window import Window
 
 COUNTS = 65535  # the toolboxes hold counts in 16 bits
+CROP = (20, 21)  # pixels that the toolboxes leave out on request, at the beginning and at the end of each axis
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,14 @@ class Referenced:
 def counts(image: Tensor) -> Tensor:
     """As a cast to 16 bits makes them."""
     return (image + 0.5).floor().clamp(0, COUNTS)
+
+
+def inside(whole: Window) -> Window:
+    """An image without the rim that the toolboxes leave out on request."""
+    found = Window(whole.row + CROP[0], whole.col + CROP[0], *(n - sum(CROP) for n in whole.shape)) & whole
+    if not found:
+        raise BlockError(f"an image of {whole.width} by {whole.height} pixels has no inside left to measure")
+    return found
 
 
 def pieces(window: Window, side: int) -> list[Window]:

@@ -11,12 +11,13 @@ from string import Template
 import numpy as np
 
 from . import __version__, charts, tables
-from .assess import measure, sample_of, with_beside
+from .assess import measure_all, sample_of, with_beside
 from .exhibits import CROP, Exhibits, gather
 from .lock import move
 from .measures import ALL, ON_HQNR, Measure, best
 from .pictures import RAMP, data_uri, heat, png
 from .progress import part
+from .provenance import facts_of
 from .study import Asked, Result, Study
 
 TEMPLATE = Path(__file__).parents[1] / "resources" / "report.html"
@@ -27,22 +28,10 @@ FULL = 0.0005
 MANY = 10
 "times as many pixels as each of so many values below it"
 MAPS = {
-    "D_rho": ("Detail that PAN does not show", "One less the local correlation with PAN, mean of the bands"),
+    "D_rho": ("Detail unlike PAN's", "One less the local correlation with PAN, mean of the bands"),
     "R-SAM": ("Spectral error", "Angle between MS and the image as the MS sensor would see it, in degrees"),
     "SAM": ("Spectral error", "Angle between the image and its reference, in degrees"),
     "error": ("Error", "Difference from the reference, root mean square of the bands, in counts"),
-}
-SAID = {
-    "method": "Method",
-    "weights": "Weights",
-    "weights_sha256": "SHA-256 of the weights",
-    "steps": "Sampling steps",
-    "samples": "Samples averaged",
-    "seed": "Seed",
-    "sensor": "Sensor profile",
-    "version": "SSDiff version",
-    "pan": "Made of PAN",
-    "ms": "Made of MS",
 }
 text = html.escape
 
@@ -71,7 +60,7 @@ def write(
 def assessed(study: Study, asked: Asked, page: str | Path | None, progress: Callable[[float], None]) -> dict:
     """A study measured, with what stands beside it, and its report, if a page is named: see tables.document."""
     study, end = with_beside(study, asked), 0.8 if page else 1.0
-    results = measure(study, asked, part(progress, 0, end))
+    (results,) = measure_all([study], asked, part(progress, 0, end))
     if page:
         write(study, results, asked, page, progress=part(progress, end, 1))
     return tables.document([study], results, asked, "full", results[0])
@@ -182,10 +171,7 @@ def _row(result: Result, number: int, measures: Sequence[Measure], leaders: dict
 
 
 def warnings(study: Study, results: Sequence[Result], asked: Asked, exhibits: Exhibits) -> str:
-    told = [*study.warnings, *saturation(exhibits)]
-    told += [
-        f"{r.name}: {1 - r.valid:.1%} of the pixels hold no data and are left out" for r in results if r.valid < 0.999
-    ]
+    told = [*study.warnings, *saturation(exhibits), *tables.missing(results)]
     sample = sample_of(study, asked)
     if not sample.whole:
         told.append(f"The scene is large: {sample} are measured")
@@ -220,27 +206,11 @@ def saturation(exhibits: Exhibits) -> list[str]:
 
 
 def facts(study: Study, asked: Asked, exhibits: Exhibits, protocol: str) -> str:
-    scene, rows = study.scene, []
-    sample, ratio = sample_of(study, asked), scene.placement.ratio
-    if protocol != "wald":
-        rows += [("PAN", scene.pan.path), ("MS", ", ".join(dict.fromkeys(band.path for band in scene.ms)))]
-        rows += [("Image" if len(study.files) == 1 else image.name, image.path) for image in study.files]
-        if study.reference:
-            rows.append(("Reference", study.reference.path))
-    rows.append(("Sensor", f"{study.sensor.label}: {', '.join(study.sensor.bands)}"))
-    rows.append(("MTF at Nyquist", ", ".join(f"{gain:g}" for gain in study.sensor.mtf)))
-    rows.append(("Ground", f"{scene.window.width} × {scene.window.height} pixels{_pixel(study)}, ratio {ratio:g}"))
-    rows.append(("Measured", str(sample)))
-    if not study.reference:
-        rows.append(("Convention", study.convention))
-    rows.append(("Q2ⁿ", "of counts rounded to 16 bits" if study.rounded else "of the values as they are"))
-    said = study.files[0].said if len(study.files) == 1 and protocol != "wald" else {}
-    told = {value for _, value in rows}
-    rows += [(label, said[key]) for key, label in SAID.items() if said.get(key) and said[key] not in told]
+    rows = facts_of(study, asked, protocol)
     listed = "".join(f"<dt>{text(key)}</dt><dd>{text(str(value))}</dd>" for key, value in rows)
     return (
         f'<section id="inputs"><h2>Inputs and provenance</h2><div class="scene"><dl class="facts">{listed}</dl>'
-        f"{overview(exhibits, scene.window)}</div></section>"
+        f"{overview(exhibits, study.scene.window)}</div></section>"
     )
 
 
@@ -256,11 +226,6 @@ def overview(exhibits: Exhibits, window) -> str:
         f'<svg viewBox="0 0 {window.width} {window.height}">{marks}</svg></div>'
         f"<figcaption>{text(exhibits.shown[0].name)}; numbers mark the crops</figcaption></figure>"
     )
-
-
-def _pixel(study: Study) -> str:
-    (name, unit), transform = study.crs, study.scene.grid.transform
-    return f" of {np.hypot(transform[1], transform[4]):.4g}{unit} ({name})" if name else ""
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------

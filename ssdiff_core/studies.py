@@ -18,7 +18,7 @@ from .pansharpen import aligned
 from .reading import Reader, bands_of, look, open_scene
 from .scene import Scene
 from .sensors import Sensor
-from .study import Asked, Say, Study
+from .study import Asked, Say, Study, distinct
 
 TAKEN = ("PAN", "MS", "reference", *LABELS.values())
 "names that are no file's"
@@ -43,8 +43,7 @@ def images_in(folder: Path) -> list[Path]:
 def open_studies(files: Sequence[Path], pan, ms, reference, asked: Asked, say: Say) -> list[Study]:
     """Files of one scene and extent make a study; PAN and MS that are not named are those a file says it is made of."""
     groups: dict[tuple, list[Raster]] = {}
-    names = distinct([*TAKEN, *(path.stem for path in files)])[len(TAKEN) :]
-    for file, name in zip(files, names):
+    for file, name in zip(files, names_of(files)):
         pan_of, ms_of = (_source(file, key, given) for key, given in (("pan", pan), ("ms", ms)))
         raster = Raster(file, look(pan_of[0])[1], name)
         if "shows" in raster.said:
@@ -53,9 +52,12 @@ def open_studies(files: Sequence[Path], pan, ms, reference, asked: Asked, say: S
     return [open_study(rasters, *key[:2], reference, asked, say) for key, rasters in groups.items()]
 
 
-def distinct(names: list[str]) -> list[str]:
-    """Names, those that occur again with a number."""
-    return [f"{name} ({names[:i].count(name) + 1})" if names[:i].count(name) else name for i, name in enumerate(names)]
+def names_of(files: Sequence[Path]) -> list[str]:
+    """What files are called: with their folder where they are called the same; never as what stands beside."""
+    stems = [file.stem for file in files]
+    alone = [stems.count(stem) == 1 for stem in stems]
+    names = [stem if one else f"{file.resolve().parent.name}/{stem}" for file, stem, one in zip(files, stems, alone)]
+    return distinct([*TAKEN, *names])[len(TAKEN) :]
 
 
 def _source(file: Path, key: str, given) -> tuple[str, ...]:

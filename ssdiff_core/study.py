@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from . import measures
+from .methods import LABELS
 from .passes import MEMORY
 from .scene import Scene
 from .sensors import Sensor
@@ -35,6 +36,8 @@ class Asked:
     "megapixels above which so many are measured, in blocks drawn by the seed; 0: all, whatever the size"
     seed: int = 0
     beside: tuple[str, ...] = BESIDE
+    crop: bool = False
+    "whether the rim is left out that the toolboxes leave out; where there is a reference"
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,17 @@ class Study:
     "what the scene's CRS is called, and the unit of its coordinates"
     open_reader: Callable = field(default=None, compare=False)
     "answers what reads the scene's blocks; each thread wants its own"
+    made_of: tuple[str, ...] = ()
+    "PAN and the files of MS that a user named, where the scene is one made coarser of them"
 
     @property
     def files(self) -> tuple:
         return tuple(image for image in self.images if image.path)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """PAN and the files of MS, as a user knows them."""
+        return self.made_of or (self.scene.pan.path, *dict.fromkeys(band.path for band in self.scene.ms))
 
     def close(self) -> None:
         """Closes all files: Windows removes none that is open."""
@@ -80,6 +90,10 @@ class Result:
     valid: float
     "share of the pixels that were measured"
     extra: dict = field(default_factory=dict)
+    method: str = ""
+    "what made it; the same for images of several scenes"
+    scene: str = ""
+    "which one it shows, where there may be several"
 
     @property
     def measures(self) -> list[measures.Measure]:
@@ -103,6 +117,20 @@ class Sample:
         if self.whole:
             return f"all {self.megapixels:.3g} megapixels"
         return f"{self.blocks} of {self.of} blocks, drawn with seed {self.seed} ({self.megapixels:.3g} megapixels)"
+
+
+def method_of(image) -> str:
+    """What made an image, if it says so; else its name."""
+    said = image.said if image.path else {}
+    if "method" not in said:
+        return image.name
+    label = LABELS.get(said["method"], said["method"])
+    return f"{label} ({said['weights']})" if "weights" in said else label
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Names, those that occur again with a number."""
+    return [f"{name} ({names[:i].count(name) + 1})" if names[:i].count(name) else name for i, name in enumerate(names)]
 
 
 def within(image: np.ndarray | None, here: Window, window: Window, bands: int) -> np.ndarray:

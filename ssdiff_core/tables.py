@@ -4,69 +4,32 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from . import __version__
+from .across import Difference, across, paired, scenes_of, summary
 from .assess import sample_of
 from .errors import ConfigError
 from .measures import ON_HQNR
 from .study import Asked, Result, Study
 
 
-@dataclass(frozen=True)
-class Difference:
-    """How a measure of one image differs from that of another, block by block."""
-
-    mean: float
-    std: float
-    parts: int
-    better: int
-    "blocks in which it is the better one"
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Of the files; what was computed beside them has no say."""
-
-    mean: dict[str, float]
-    std: dict[str, float]
-
-
-def summary(results: Sequence[Result]) -> Summary:
-    """Mean and standard deviation (over n - 1) of each measure."""
-    mean, std = {}, {}
-    for name in results[0].values:
-        values = np.array([result.values[name] for result in results])
-        mean[name] = float(values.mean())
-        std[name] = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
-    return Summary(mean, std)
-
-
 def differences(result: Result, baseline: Result) -> dict[str, Difference]:
     """Paired over the blocks of the scene that both show; {} where they are of different scenes or extents."""
-    answer = {}
-    for measure in result.measures:
-        one, other = result.parts[measure.name], baseline.parts.get(measure.name, ())
-        if len(one) != len(other):
-            return {}
-        known = np.isfinite(one) & np.isfinite(other)
-        apart = (one - other)[known]
-        better = int((apart > 0 if measure.rises else apart < 0).sum())
-        n = len(apart)
-        mean, std = float(apart.mean()) if n else float("nan"), float(apart.std(ddof=1)) if n > 1 else float("nan")
-        answer[measure.name] = Difference(mean, std, n, better)
-    return answer
+    if result.scene != baseline.scene:
+        return {}
+    return {m.name: paired(result.parts[m.name], baseline.parts[m.name], m) for m in result.measures}
 
 
 def baseline_of(results: Sequence[Result], name: str | None) -> Result:
-    """The result of that name or path; the first if none is told."""
+    """The result of that name, path or method; the first if none is told."""
     if name is None:
         return results[0]
     for result in results:
-        if name in (result.name, result.path) or name.lower() == result.name.lower():
+        if name == result.path or name.lower() in (result.name.lower(), result.method.lower()):
             return result
     raise ConfigError(f"there is no result {name!r} to compare with; these are: {', '.join(r.name for r in results)}")
 
@@ -76,35 +39,64 @@ def baseline_of(results: Sequence[Result], name: str | None) -> Result:
 
 def text(results: Sequence[Result], baseline: Result, said: Sequence[str] = (), means: bool = True) -> str:
     """A table for a terminal; means: with those of the files."""
-    measures = results[0].measures
-    files = [result for result in results if result.path]
-    rows = [["", *(f"{measure.name} {measure.arrow}" for measure in measures)]]
-    rows += [[result.name, *_shown(measures, result.values)] for result in files]
-    if len(files) > 1 and means:
-        overall = summary(files)
-        rows += [["mean", *_shown(measures, overall.mean)], ["standard deviation", *_shown(measures, overall.std)]]
-    beside = [[result.name, *_shown(measures, result.values)] for result in results if not result.path]
-    lines = [*aligned(rows + beside), ""]
-    lines[len(rows) : len(rows)] = [""] if beside else []
-    if len(files) > 1:
-        lines += _differences_as_text(files, baseline, measures)
+    several = len(scenes_of(results)) > 1
+    lines = _several_as_text(results, baseline) if several else _one_as_text(results, baseline, means)
     lines.append(
         "↓ 0 is ideal, ↑ 1 is ideal" + (", of PSNR the more the better" if "PSNR" in results[0].values else "")
     )
     return "\n".join([*lines, *said])
 
 
+def _one_as_text(results: Sequence[Result], baseline: Result, means: bool) -> list[str]:
+    """Of one scene; differences are over its blocks."""
+    measures = results[0].measures
+    files = [result for result in results if result.path]
+    rows = [["", *_heads(measures)], *(_row(result, measures) for result in files)]
+    if len(files) > 1 and means:
+        overall = summary(files)
+        rows += [["mean", *_shown(measures, overall.mean)], ["standard deviation", *_shown(measures, overall.std)]]
+    beside = [_row(result, measures) for result in results if not result.path]
+    lines = [*aligned(rows + beside), ""]
+    lines[len(rows) : len(rows)] = [""] if beside else []
+    found = {result.name: differences(result, baseline) for result in files if result is not baseline}
+    return [*lines, *_differences_as_text(found, baseline.name, measures, "blocks")]
+
+
+def _several_as_text(results: Sequence[Result], baseline: Result) -> list[str]:
+    """Scene after scene, and then each method over all of them."""
+    measures, none = results[0].measures, [""] * len(results[0].measures)
+    rows = [["", *_heads(measures)]]
+    for scene in scenes_of(results):
+        rows += [[scene, *none], *(_row(result, measures, "  ") for result in results if result.scene == scene)]
+    overall = across(results, baseline)
+    for one in overall:
+        rows += [[f"{one.method}, mean of {one.scenes}", *_shown(measures, one.mean)]]
+        rows += [["  standard deviation", *_shown(measures, one.std)]]
+    lines = [line.rstrip() for line in aligned(rows)]
+    lines[len(rows) - 2 * len(overall) : len(rows) - 2 * len(overall)] = [""]
+    first = next(one.method for one in overall if not one.differences)
+    found = {one.method: one.differences for one in overall}
+    return [*lines, "", *_differences_as_text(found, first, measures, "scenes")]
+
+
+def _heads(measures) -> list[str]:
+    return [f"{measure.name} {measure.arrow}" for measure in measures]
+
+
+def _row(result: Result, measures, indent: str = "") -> list[str]:
+    return [indent + result.name, *_shown(measures, result.values)]
+
+
 def _shown(measures, values: dict[str, float]) -> list[str]:
     return [measure.shown(values[measure.name]) for measure in measures]
 
 
-def _differences_as_text(files, baseline: Result, measures) -> list[str]:
-    rows = [[f"less {baseline.name}", *(f"{measure.name} {measure.arrow}" for measure in measures)]]
-    for result in files:
-        found = differences(result, baseline) if result is not baseline else {}
-        if found:
-            rows.append([result.name, *(f"{found[m.name].mean:+.{m.decimals}f}" for m in measures)])
-            rows.append(["  better in", *(f"{found[m.name].better}/{found[m.name].parts} blocks" for m in measures)])
+def _differences_as_text(by_name: dict[str, dict[str, Difference]], baseline: str, measures, over: str) -> list[str]:
+    rows = [[f"less {baseline}", *_heads(measures)]]
+    for name, found in by_name.items():
+        if any(one.parts for one in found.values()):
+            rows.append([name, *(f"{found[m.name].mean:+.{m.decimals}f}" for m in measures)])
+            rows.append(["  better in", *(f"{found[m.name].better}/{found[m.name].parts} {over}" for m in measures)])
     return [*aligned(rows), ""] if len(rows) > 1 else []
 
 
@@ -121,20 +113,24 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def write_csv(path: str | Path, results: Sequence[Result], lasting: bool = True) -> None:
-    """One line for each image; of files that are there to stay, and several, their mean and standard deviation."""
+    """One line for each image; of files that are there to stay, and several, their mean and standard deviation.
+
+    Of several scenes these are those of each method.
+    """
     names = list(results[0].values)
+    overall = [(f" of {one.method}", one) for one in across(results, results[0])]
     files = [result for result in results if result.path]
+    if lasting and len(files) > 1 and not overall:
+        overall = [("", summary(files))]
     with open(path, "w", newline="", encoding="utf-8") as file:
         out = csv.writer(file)
-        out.writerow(["image", "file", *names])
-        out.writerows(
-            [result.name, (result.path if lasting else None) or "", *(result.values[name] for name in names)]
-            for result in results
-        )
-        if len(files) > 1 and lasting:
-            overall = summary(files)
-            out.writerow(["mean", "", *overall.mean.values()])
-            out.writerow(["standard deviation", "", *overall.std.values()])
+        out.writerow(["image", "file", "scene", *names])
+        for result in results:
+            kept = result.path if result.path and lasting else ""
+            out.writerow([result.name, kept, result.scene, *(result.values[name] for name in names)])
+        for of, one in overall:
+            out.writerow([f"mean{of}", "", "", *one.mean.values()])
+            out.writerow([f"standard deviation{of}", "", "", *one.std.values()])
 
 
 def document(studies: Sequence[Study], results: Sequence[Result], asked: Asked, protocol: str, baseline) -> dict:
@@ -149,25 +145,27 @@ def document(studies: Sequence[Study], results: Sequence[Result], asked: Asked, 
             "reference": studies[0].reference is not None,
             "convention": extra.get("convention"),
             "rounded": extra.get("rounded"),
-            "scenes": [scene(study, asked) for study in studies],
+            "cropped": asked.crop and studies[0].reference is not None,
+            "scenes": [{"name": name, **scene(study, asked)} for name, study in zip(scenes_of(results), studies)],
             "measures": {m.name: {"ideal": m.ideal, "unit": m.unit, "meaning": m.meaning} for m in results[0].measures},
             "results": [_result(result, baseline, protocol == "full") for result in results],
             "baseline": baseline.name,
             "mean": overall.mean,
             "std": overall.std,
+            "methods": [asdict(one) for one in across(results, baseline)],
             "notes": notes(studies, results, asked),
         }
     )
 
 
 def scene(study: Study, asked: Asked) -> dict:
-    of, window, sample = study.scene, study.scene.window, sample_of(study, asked)
+    window, sample, (pan, *ms) = study.scene.window, sample_of(study, asked), study.inputs
     return {
-        "pan": of.pan.path,
-        "ms": list(dict.fromkeys(band.path for band in of.ms)),
+        "pan": pan,
+        "ms": ms,
         "sensor": study.sensor.id,
         "bands": list(study.sensor.bands),
-        "ratio": of.placement.ratio,
+        "ratio": study.scene.placement.ratio,
         "window": {"row": window.row, "col": window.col, "height": window.height, "width": window.width},
         "sample": {**asdict(sample), "whole": sample.whole},
     }
@@ -179,26 +177,53 @@ def _result(result: Result, baseline: Result, lasting: bool) -> dict:
     return {
         "name": result.name,
         "file": result.path if lasting else None,
+        "scene": result.scene,
+        "method": result.method,
         "beside": result.path is None,
         "measures": result.values,
         "valid": result.valid,
+        "peak": result.extra.get("peak"),
         "differences": {name: asdict(one) for name, one in paired.items()},
     }
 
 
 def notes(studies: Sequence[Study], results: Sequence[Result], asked: Asked) -> list[str]:
     """What a reader of the numbers should know."""
-    told = [warning for study in studies for warning in study.warnings]
+    names = scenes_of(results)
+    where = [f"{name}: " if len(names) > 1 else "" for name in names]
+    told = [of + warning for of, study in zip(where, studies) for warning in study.warnings]
     extra = results[0].extra
+    how = "by 16-bit counts" if extra["rounded"] else "as they are"
     if "convention" in extra:
-        how = "by 16-bit counts" if extra["rounded"] else "as they are"
         told.append(f"in the {extra['convention']} convention, Q2n of values {how}")
-    for study in studies:
+    else:
+        told.append(f"Q2n of values {how}, PSNR with {_peak(results)} as its peak{_rim(asked)}")
+    for of, study in zip(where, studies):
         sample = sample_of(study, asked)
         if not sample.whole:
-            told.append(f"measured on {sample}; --sample 0 measures all")
-    told += [f"{result.name}: {result.valid:.1%} of the pixels are valid" for result in results if result.valid < 0.999]
+            told.append(f"{of}measured on {sample}; --sample 0 measures all")
+    for of, name in zip(where, names):
+        told += [of + said for said in missing([result for result in results if result.scene == name])]
     return [*dict.fromkeys(told), *([ON_HQNR] if "HQNR" in results[0].values else [])]
+
+
+def missing(results: Sequence[Result]) -> list[str]:
+    """How much of a scene is left out; said once where it is the same in all images."""
+    shares: dict[str, list[str]] = {}
+    for result in results:
+        if result.valid < 0.999:
+            shares.setdefault(f"{1 - result.valid:.1%}", []).append(result.name)
+    of = {share: "" if len(names) == len(results) else f" of {', '.join(names)}" for share, names in shares.items()}
+    return [f"{share} of the pixels{which} hold no data and are left out" for share, which in of.items()]
+
+
+def _peak(results: Sequence[Result]) -> str:
+    peaks = sorted({result.extra["peak"] for result in results})
+    return f"{peaks[0]:g}" if len(peaks) == 1 else f"{peaks[0]:g} to {peaks[-1]:g}"
+
+
+def _rim(asked: Asked) -> str:
+    return ", without the rim that the toolboxes leave out" if asked.crop else ""
 
 
 def plain(value):

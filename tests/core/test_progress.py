@@ -49,6 +49,10 @@ def test_reports_do_not_come_more_often_than_anyone_reads():
     assert json.loads(said[-1])["progress"] == 1
 
 
+def test_the_end_is_told_once():
+    assert run("bar", [0, 0.5, 1, 1]).count("100%") == 1
+
+
 @pytest.mark.parametrize("kind", ["none", "auto"])
 def test_nothing_is_written_where_nobody_looks(kind):
     assert run(kind, [0, 0.5, 1]) == ""

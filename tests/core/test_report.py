@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 
@@ -94,6 +95,39 @@ def test_a_browser_shows_it_without_complaint_and_the_slider_moves(folder, page)
     assert found["wider"] == 2
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the browser is spoken to over inherited pipes")
+def test_the_line_between_two_images_follows_mouse_and_keys(folder):
+    with browser.tab(folder / "report.html") as tab:
+        tab.js("document.querySelector('.stage').scrollIntoView({block: 'center'})")
+        box = tab.js("document.querySelector('.stage').getBoundingClientRect().toJSON()")
+        seen, middle = [], box["y"] + box["height"] / 2
+        tab.drag(*((box["x"] + share * box["width"], middle) for share in (0.5, 0.4, 0.2)))
+        at = "parseFloat(getComputedStyle(document.querySelector('.stage img.after')).clipPath.split(' ').pop())"
+        seen.append(tab.js(at))
+        for key, code in (("ArrowRight", 39), ("Home", 36), ("End", 35)):
+            tab.press(key, code)
+            seen.append(tab.js(at))
+        assert seen == [20, 21, 0, 100]
+        assert tab.js("getComputedStyle(document.activeElement.parentElement).outlineStyle") == "solid"
+        tab.js("document.querySelector('[name=before]:checked').focus()")
+        tab.press("ArrowLeft", 37)  # of PAN, MS, EXP and so on: MS
+        assert tab.js("document.querySelector('.stage img.before').dataset.of") == "MS"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the browser is spoken to over inherited pipes")
+def test_on_paper_both_images_lie_side_by_side_and_are_named(folder):
+    with browser.tab(folder / "report.html") as tab:
+        tab.ask("Emulation.setEmulatedMedia", media="print")
+        shown = tab.js("document.querySelector('.choices').innerText").split()
+        assert shown == ["Left", "EXP", "Right", "fused"]
+        left, right = (
+            tab.js(f"document.querySelector('.stage img.{side}').getBoundingClientRect().toJSON()")
+            for side in ("before", "after")
+        )
+        assert left["right"] <= right["left"]
+        assert left["width"] == pytest.approx(right["width"])
+
+
 @pytest.mark.parametrize(("arguments", "light"), [((), True), ((browser.DARK,), False)])
 def test_it_is_light_or_dark_as_the_reader_has_it(folder, tmp_path, arguments, light):
     shot = browser.screenshot(folder / "report.html", tmp_path / "s.png", *arguments)
@@ -139,9 +173,11 @@ def test_with_a_reference_and_in_the_test_on_coarser_inputs(folder, tmp_path):
     out = tmp_path / "r.html"
     assert main(["assess", str(folder / "fused.tif"), "--reference", truth, "--report", str(out)]) == 0
     assert all(word in out.read_text() for word in ("Reference", "truth.tif", "root mean square", "ERGAS"))
-    wald = ["assess", "--protocol", "wald", "--pan", pan, "--ms", ms, "--methods", "gsa,bt-h"]
-    assert main([*wald, "--report", str(out)]) == 0
-    assert "<h1>GSA, BT-H</h1>" in out.read_text()
+    wald = ["assess", "--protocol", "wald", "--pan", pan, "--ms", ms, "--methods", "gsa,ssdiff"]
+    assert main([*wald, "--report", str(out), "--crop"]) == 0
+    assert "<h1>GSA, SSDiff</h1>" in out.read_text()
+    told = out.read_text().split("Inputs and provenance")[1]
+    assert all(word in told for word in (pan, ms, "weights general-4, SHA-256", "toolboxes"))
 
 
 def test_a_report_that_cannot_be_written_leaves_nothing_and_says_so(folder, tmp_path, capsys):
@@ -159,7 +195,10 @@ def test_a_shift_saturation_and_holes_are_warned_of(folder, tmp_path):
     files = [str(tmp_path / name) for name in ("pan.tif", "ms.tif", "f.tif")]
     assert main(["pansharpen", *files, "--method", "gsa", "--report", str(tmp_path / "r.html")]) == 0
     warned = re.search(r'<ul class="warnings">(.*?)</ul>', (tmp_path / "r.html").read_text()).group(1)
-    assert all(word in warned for word in ("colours will bleed", "probably saturated", "hold no data"))
+    assert all(word in warned for word in ("colours will bleed", "probably saturated"))
+    assert re.findall(r"<li>([^<]*hold no data[^<]*)</li>", warned) == [
+        "3.3% of the pixels hold no data and are left out."
+    ]
 
 
 # --- what it is made of ----------------------------------------------------------------------------------------------

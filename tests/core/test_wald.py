@@ -123,6 +123,18 @@ def test_methods_stand_side_by_side(tmp_path, capsys):
     assert min(ergas, key=ergas.get) == "SSDiff"
     assert set(got["measures"]) == {"SAM", "ERGAS", "Q2n", "SCC", "PSNR", "UQI"}
     assert not [path for path in tmp_path.iterdir() if "wald" in path.name]
+    assert got["results"][1]["differences"]["ERGAS"]["parts"] == 1  # 64 by 64 pixels are one block
+    (scene,) = got["scenes"]
+    assert (scene["pan"], scene["ms"]) == (str(pan), [str(ms)])  # the user's own, and not what was made of them
+    assert got["results"][0]["method"] == "SSDiff (general-4)"
+
+
+def test_methods_are_compared_block_by_block_on_a_scene_of_a_hundred_samples(tmp_path, capsys):
+    pan, ms, pan_at, ms_at = ramps(400, 400, bands=1)
+    noise = np.random.default_rng(0).integers(0, 200, pan.shape, np.uint16)
+    files = write(tmp_path / "p.tif", pan + noise, pan_at), write(tmp_path / "m.tif", ms, ms_at)
+    got = told(capsys, "--pan", files[0], "--ms", files[1], "--methods", "gsa,brovey", "--align", "none")
+    assert got["results"][1]["differences"]["ERGAS"]["parts"] == 4
 
 
 @pytest.mark.parametrize("name", ["landsat8", "landsat7"])

@@ -2,9 +2,11 @@
 
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 from inside import add, click, computing, dialog, drag, iface, picture, play, torch_is_here, wait
+from processing.core.ProcessingResults import resultsList
 from qgis.core import (
     QgsApplication,
     QgsProcessingContext,
@@ -154,6 +156,11 @@ def whole_layer() -> dict:
     click(d.assess)
     assessing = dialog("Assess")
     asked = assessing.createProcessingParameters()["INPUT"]
+    click(assessing.runButton())
+    wait(resultsList.getResults, 60)
+    shown = [(result.name, result.filename) for result in resultsList.getResults()]
+    wait(lambda: assessing.cancelButton().isEnabled() is False, 20)
+    picture("assessed")
     assessing.close()
     return {
         "given": [PROJECT.mapLayer(given["PANCHROMATIC"]).name(), PROJECT.mapLayer(given["SPECTRAL"]).name()],
@@ -162,6 +169,7 @@ def whole_layer() -> dict:
         "size": [layer.width(), layer.height()],
         "bands": [layer.renderer().redBand(), layer.renderer().greenBand(), layer.renderer().blueBand()],
         "assessed": PROJECT.mapLayer(asked).name(),
+        "viewer": [(name, Path(file).read_text(encoding="utf-8")) for name, file in shown],
         "history": history(),
     }
 

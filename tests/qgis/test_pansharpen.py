@@ -140,6 +140,46 @@ print(json.dumps(processing.run("ssdiff:align", {"PANCHROMATIC": sys.argv[1], "S
     assert abs(json.loads(done.stdout)["COLS"]) < 0.3
 
 
+def test_a_model_goes_on_with_the_numbers_of_an_assessment(qgis_process, sample, tmp_path):
+    """A raster of one value, which is what the step before it measured."""
+    pan, ms, truth = sample
+    code = """
+from qgis.core import *
+import processing
+from processing.core.Processing import Processing
+Processing.initialize()
+import ssdiff
+plugin = ssdiff.classFactory(None)
+plugin.initProcessing()
+fused, ms, pan, out = sys.argv[1:]
+Source = QgsProcessingModelChildParameterSource
+model = QgsProcessingModelAlgorithm("measured", "test")
+names = "ssdiff:assess", "native:createconstantrasterlayer"
+first, then = (QgsProcessingModelChildAlgorithm(name) for name in names)
+place = {"EXTENT": "0,9,0,9 [EPSG:32632]", "TARGET_CRS": "EPSG:32632", "PIXEL_SIZE": 1}
+for number, (child, given) in enumerate((
+    (first, {"INPUT": fused, "SPECTRAL": ms, "PANCHROMATIC": pan}),
+    (then, {**place, "OUTPUT_TYPE": 5, "OUTPUT": out}),
+)):
+    child.setChildId(f"c{number}")
+    for name, value in given.items():
+        child.addParameterSources(name, [Source.fromStaticValue(value)])
+model.addChildAlgorithm(first)
+offered = [source.outputName() for source in model.availableSourcesForChild("c1", [], ["outputNumber"])]
+then.addParameterSources("NUMBER", [Source.fromChildOutput("c0", "D_RHO")])
+model.addChildAlgorithm(then)
+found, ok = model.run({}, QgsProcessingContext(), QgsProcessingFeedback())
+print(json.dumps([offered, ok]))
+"""
+    done = qgis_process.python(code, truth, ms, pan, tmp_path / "value.tif")
+    assert done.returncode == 0, done.stderr
+    offered, ok = json.loads(done.stdout.splitlines()[-1])
+    assert ok, done.stderr
+    assert {"SAM", "ERGAS", "Q2N", "HQNR", "D_RHO", "R_SAM"} <= set(offered)
+    direct = run(qgis_process, "assess", INPUT=truth, SPECTRAL=ms, PANCHROMATIC=pan)
+    assert read(tmp_path / "value.tif") == pytest.approx(direct["D_RHO"], rel=1e-6)
+
+
 WEDGE = "POLYGON ((400020 4499980,400060 4499980,400020 4499950,400020 4499980))"
 LAYER = """
 from qgis.core import *

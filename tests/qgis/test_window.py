@@ -86,6 +86,9 @@ def test_the_whole_layer_is_fused_by_the_algorithm_and_can_be_assessed(told):
     assert (seen["given"], seen["weights"]) == (["town PAN", "town MS"], "auto")
     assert (seen["name"], seen["size"], seen["bands"]) == ("town MS pansharpened", [160, 160], [3, 2, 1])
     assert seen["assessed"] == "town MS pansharpened"
+    ((name, page),) = seen["viewer"]  # where Processing shows what algorithms have to say
+    assert name == "Report"
+    assert "HQNR rewards interpolation" in page
     assert seen["history"] == 1
 
 
