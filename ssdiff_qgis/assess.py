@@ -7,6 +7,7 @@ from pathlib import Path
 from qgis.core import (
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
+    QgsProcessingParameterBoolean,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
@@ -35,7 +36,7 @@ class Assess(Algorithm):
     )
     TAGS = ("quality", "HQNR", "QNR", "SAM", "ERGAS", "pansharpen", "ssdiff")
     INPUT, SPECTRAL, PANCHROMATIC, REFERENCE = "INPUT", "SPECTRAL", "PANCHROMATIC", "REFERENCE"
-    SENSOR, CONVENTION, ALIGN, SAMPLE = "SENSOR", "CONVENTION", "ALIGN", "SAMPLE"
+    SENSOR, CONVENTION, CROP, ALIGN, SAMPLE = "SENSOR", "CONVENTION", "CROP", "ALIGN", "SAMPLE"
     REPORT, JSON = "REPORT", "JSON"
 
     def initAlgorithm(self, configuration=None):
@@ -56,6 +57,11 @@ class Assess(Algorithm):
             CONVENTIONS,
             "geometric",
             tr("geometric: MS where it lies. toolbox: as the figures of papers are."),
+            advanced=True,
+        )
+        self.with_help(
+            QgsProcessingParameterBoolean(self.CROP, tr("Leave out the rim"), False),
+            tr("Against a reference: about 21 pixels on each side do not count, as in the toolboxes if asked."),
             advanced=True,
         )
         self.choice(
@@ -96,6 +102,7 @@ class Assess(Algorithm):
             align=self.chosen(parameters, self.ALIGN, context),
             sample=self.parameterAsDouble(parameters, self.SAMPLE, context),
             memory=settings.memory(),
+            crop=self.parameterAsBool(parameters, self.CROP, context),
         )
         return bool(self.files[0])
 

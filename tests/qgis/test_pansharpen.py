@@ -52,6 +52,9 @@ def test_a_layer_is_pansharpened_assessed_and_reported_on(qgis_process, sample, 
     against = run(qgis_process, "assess", INPUT=made["OUTPUT"], REFERENCE=truth)
     assert 0 < against["ERGAS"] < 5
     assert "HQNR" not in against
+    inside = run(qgis_process, "assess", INPUT=made["OUTPUT"], REFERENCE=truth, CROP=True)
+    assert json.loads(inside["JSON"])["cropped"] is True
+    assert inside["ERGAS"] != against["ERGAS"]
 
 
 def test_an_image_that_is_its_reference_has_no_number_of_decibels_and_all_else(qgis_process, sample):
