@@ -7,7 +7,6 @@ Imports no torch, so that QGIS can ask and fetch too.
 
 from __future__ import annotations
 
-import configparser
 import contextlib
 import json
 import os
@@ -214,10 +213,8 @@ def home(setting: str = "", resources: Path = places.RESOURCES, environ: Mapping
 
 
 def repository(resources: Path = places.RESOURCES) -> str:
-    """The project's home, which metadata.txt names."""
-    about = configparser.ConfigParser(interpolation=None)
-    about.read(resources.parent / "metadata.txt", encoding="utf-8")
-    return about["general"]["repository"]
+    """The project's home: the catalogue repeats what metadata.txt names, which is not there where pip installed."""
+    return _catalogue(resources)["repository"]
 
 
 def fetcher(

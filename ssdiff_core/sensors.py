@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .errors import ConfigError
+from .places import RESOURCES
 
-FILE = Path(__file__).parents[1] / "resources" / "sensors.json"
+FILE = RESOURCES / "sensors.json"
 GENERAL = "general"
 MTF = 0.30
 "MS gain at Nyquist where none is known"
