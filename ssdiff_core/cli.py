@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 
 from . import __version__, cli_adapt, cli_assess, cli_train, cli_weights, progress
+from .arguments import add_memory, extent, numbers, option
 from .errors import ConfigError, SSDiffError
 from .methods import ALIGN, CLASSICAL, DTYPES
 
@@ -72,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     pansharpen.add_argument("--dtype", choices=DTYPES, help="type of the output (default: that of MS)")
     pansharpen.add_argument("--co", dest="options", action="append", default=[], type=option, metavar="KEY=VALUE")
     pansharpen.add_argument("--format", default="cog", choices=("cog", "gtiff"))
-    pansharpen.add_argument("--memory", type=int, default=1024, metavar="MB", help="to hold at most (default 1024)")
+    add_memory(pansharpen)
     pansharpen.add_argument("--progress", default="auto", choices=progress.KINDS)
     pansharpen.add_argument("--report", metavar="FILE.html", help="how good the result is, as ssdiff assess shows it")
     pansharpen.add_argument("--resume", action="store_true", help="go on from what an interrupted run has left")
@@ -84,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
     align.add_argument("--json", action="store_true")
     align.set_defaults(run=run_align)
 
-    cli_assess.add(commands, extent, numbers)
+    cli_assess.add(commands)
 
     bench = commands.add_parser("bench", help="speed of the engine on this machine")
     bench.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
@@ -98,7 +99,7 @@ def parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=run_doctor)
 
     cli_train.add(commands)
-    cli_adapt.add(commands, numbers)
+    cli_adapt.add(commands)
     cli_weights.add(commands)
     return top
 
@@ -112,23 +113,6 @@ def joined(words: Sequence[str]) -> list[str]:
         else:
             found.append(word)
     return found
-
-
-def extent(text: str) -> tuple[float, ...]:
-    values = tuple(float(part) for part in text.split(","))
-    if len(values) != 4:
-        raise argparse.ArgumentTypeError("four numbers are needed: XMIN,YMIN,XMAX,YMAX")
-    return values
-
-
-def numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
-
-
-def option(text: str) -> str:
-    if "=" not in text:
-        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
-    return text
 
 
 def tell(sentence: str) -> None:

@@ -6,12 +6,13 @@ import json
 from dataclasses import asdict, fields
 
 from . import progress
+from .arguments import add_memory, numbers
 from .errors import ConfigError
 from .job import MODES
 
 
-def add(commands, numbers) -> None:
-    """Adds the command to a parser's; numbers reads such arguments."""
+def add(commands) -> None:
+    """Adds the command to a parser's."""
     it = commands.add_parser("adapt", help="make weights that suit your own scenes better than those there are")
     it.add_argument("pan")
     it.add_argument("ms", nargs="?", help="one file; or give each band's file with --ms")
@@ -40,7 +41,7 @@ def add(commands, numbers) -> None:
     )
     it.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     it.add_argument("--seed", type=int, default=1)
-    it.add_argument("--memory", type=int, default=1024, metavar="MB", help="to hold at most (default 1024)")
+    add_memory(it)
     it.add_argument("--progress", default="auto", choices=progress.KINDS)
     it.add_argument("--json", action="store_true", help="print what came of it")
     it.set_defaults(run=run)

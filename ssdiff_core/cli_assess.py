@@ -6,10 +6,11 @@ import argparse
 import contextlib
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from . import progress
+from .arguments import add_memory, extent, numbers
 from .errors import ConfigError
 from .methods import ALIGN, CONVENTIONS
 from .progress import part
@@ -17,8 +18,8 @@ from .progress import part
 PROTOCOLS = ("full", "wald")
 
 
-def add(commands, extent: Callable, numbers: Callable) -> None:
-    """Adds the command to a parser's; extent and numbers read such arguments."""
+def add(commands) -> None:
+    """Adds the command to a parser's."""
     it = commands.add_parser("assess", help="how good fused rasters are, or what methods do on a scene")
     it.add_argument("fused", nargs="*", help="rasters, or folders of them")
     it.add_argument("--pan", metavar="FILE", help="default: what a fused file says it is made of")
@@ -47,7 +48,7 @@ def add(commands, extent: Callable, numbers: Callable) -> None:
     it.add_argument("--csv", metavar="FILE")
     it.add_argument("--report", metavar="FILE.html", help="one file with tables, maps, spectra and crops")
     it.add_argument("--png", metavar="FOLDER", help="the report's maps and crops as files")
-    it.add_argument("--memory", type=int, default=1024, metavar="MB", help="to hold at most (default 1024)")
+    add_memory(it)
     it.add_argument("--progress", default="auto", choices=progress.KINDS)
     it.set_defaults(run=run, wrong=it.error)
 

@@ -23,6 +23,7 @@ from qgis.core import (
 from ..ssdiff_core import studies
 from ..ssdiff_core.methods import ALIGN, DTYPES
 from ..ssdiff_core.pansharpen import Wishes, pansharpen
+from ..ssdiff_core.passes import LEAST
 from ..ssdiff_core.study import Asked
 from . import compat, settings
 from .algorithm import Algorithm, Progress, computer, nothing_computes, telling
@@ -106,7 +107,7 @@ class Fusion(Algorithm):
             advanced=True,
         )
         self.with_help(
-            QgsProcessingParameterNumber(self.MEMORY, tr("Memory (MB)"), compat.INTEGER, optional=True, minValue=64),
+            QgsProcessingParameterNumber(self.MEMORY, tr("Memory (MB)"), compat.INTEGER, optional=True, minValue=LEAST),
             tr("That QGIS holds for this run at most. Default: that of the settings."),
             advanced=True,
         )

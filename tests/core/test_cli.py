@@ -48,6 +48,16 @@ def test_wrong_usage_exits_with_2(arguments):
     assert "usage:" in ssdiff(*arguments, expect=2).stderr
 
 
+@pytest.mark.parametrize(
+    "command", [("pansharpen", "p.tif", "m.tif", "o.tif"), ("assess", "f.tif"), ("adapt", "p.tif", "m.tif", "-o", "w")]
+)
+@pytest.mark.parametrize("memory", ["-5", "0", "63", "much"])
+def test_a_memory_that_holds_nothing_is_wrong_usage(command, memory, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, "--memory", memory])
+    assert f"argument --memory: {memory} is no number of MB from 64 on" in capsys.readouterr().err
+
+
 def test_an_extent_may_begin_with_a_minus_as_in_degrees_west(capsys):
     assert main(["pansharpen", "no.tif", "no.tif", "out.tif", "--extent", "-73.9,40.1,-73.8,40.2", "--seed", "1"]) == 1
     assert "no.tif cannot be opened" in capsys.readouterr().err
