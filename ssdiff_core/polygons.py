@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,26 +23,35 @@ def read(path: str | Path, crs: str) -> str:
         source = gdal.OpenEx(str(path), gdal.OF_VECTOR | gdal.OF_VERBOSE_ERROR)
     except RuntimeError as error:
         raise RasterError(f"{path} cannot be opened: {one_line(error)}") from None
-    try:
-        whole = _united(source, crs)
-    except RuntimeError as error:
-        raise GeometryError(f"the polygons of {path} cannot be used as a mask: {one_line(error)}") from None
-    if whole.IsEmpty():
-        raise GeometryError(f"{path} holds no polygon to cut the scene out by")
-    return whole.ExportToWkt()
+    return _united(_shapes(source, crs), str(path))
 
 
-def _united(source: gdal.Dataset, crs: str) -> ogr.Geometry:
-    """All shapes as one in that CRS; those whose lines cross themselves, as drawn ones often do, are put right."""
-    whole = ogr.Geometry(ogr.wkbMultiPolygon)
+def united(wkts: Iterable[str]) -> str:
+    """The same of polygons that lie in the CRS of PAN already."""
+    return _united(map(ogr.CreateGeometryFromWkt, wkts), "the mask")
+
+
+def _shapes(source: gdal.Dataset, crs: str) -> Iterator[ogr.Geometry]:
     for layer in (source.GetLayer(number) for number in range(source.GetLayerCount())):
         to_pan = _between(layer.GetSpatialRef(), crs)
         for shape in (feature.GetGeometryRef() for feature in layer):
             if shape is not None:
                 if to_pan:
                     shape.Transform(to_pan)
-                whole = whole.Union(shape if shape.IsValid() else shape.MakeValid(["METHOD=STRUCTURE"]))
-    return whole
+                yield shape.Clone()
+
+
+def _united(shapes: Iterable[ogr.Geometry], named: str) -> str:
+    """All shapes as one; those whose lines cross themselves, as drawn ones often do, are put right."""
+    whole = ogr.Geometry(ogr.wkbMultiPolygon)
+    try:
+        for shape in (shape for shape in shapes if shape.GetDimension() == 2):
+            whole = whole.Union(shape if shape.IsValid() else shape.MakeValid(["METHOD=STRUCTURE"]))
+    except RuntimeError as error:
+        raise GeometryError(f"the polygons of {named} cannot be used as a mask: {one_line(error)}") from None
+    if whole.IsEmpty():
+        raise GeometryError(f"{named} holds no polygon to cut the scene out by")
+    return whole.ExportToWkt()
 
 
 def _between(source: osr.SpatialReference | None, crs: str) -> osr.CoordinateTransformation | None:

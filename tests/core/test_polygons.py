@@ -99,6 +99,12 @@ def test_polygons_that_touch_no_common_ground_are_one_sentence(tmp_path):
         polygons.cut_out(scene, "rubbish")
 
 
+def test_lines_and_points_enclose_nothing(tmp_path):
+    path = shapes(tmp_path / "mask.gpkg", ["LINESTRING (0 0,9 9)", "POINT (1 1)"])
+    with pytest.raises(GeometryError, match="holds no polygon to cut the scene out by"):
+        polygons.read(path, utm())
+
+
 def test_a_file_without_polygons_is_one_sentence(tmp_path):
     pan, ms, _ = sample_files(tmp_path)
     empty = shapes(tmp_path / "mask.gpkg", [])
