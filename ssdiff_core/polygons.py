@@ -77,9 +77,9 @@ def cut_out(scene: Scene, wkt: str) -> Scene:
     return replace(scene, window=window, mask=wkt)
 
 
-def drawn(wkt: str, crs: str) -> ogr.DataSource:
+def drawn(wkt: str, crs: str) -> gdal.Dataset:
     """The polygons as a layer that can be drawn from."""
-    source = ogr.GetDriverByName("Memory").CreateDataSource("")
+    source = _holds_layers().Create("", 0, 0, 0, gdal.GDT_Unknown)
     layer = source.CreateLayer("mask", osr.SpatialReference(wkt=crs) if crs else None)
     feature = ogr.Feature(layer.GetLayerDefn())
     feature.SetGeometry(ogr.CreateGeometryFromWkt(wkt))
@@ -87,7 +87,13 @@ def drawn(wkt: str, crs: str) -> ogr.DataSource:
     return source
 
 
-def inside(source: ogr.DataSource, grid: Grid) -> np.ndarray:
+def _holds_layers() -> gdal.Driver:
+    """The driver whose files lie in memory: MEM from GDAL 3.11 on, which is to lose the one before it."""
+    driver = gdal.GetDriverByName("MEM")
+    return driver if driver.GetMetadataItem(gdal.DCAP_VECTOR) else gdal.GetDriverByName("Memory")
+
+
+def inside(source: gdal.Dataset, grid: Grid) -> np.ndarray:
     """The pixels of a grid whose centres lie in the polygons."""
     image = gdal.GetDriverByName("MEM").Create("", grid.width, grid.height, 1, gdal.GDT_Byte)
     image.SetGeoTransform(grid.transform)
