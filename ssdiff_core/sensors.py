@@ -56,8 +56,6 @@ class Sensor:
     ratio: int
     bits: int | None
     "of the counts; None: the scene says"
-    gsd: tuple[float, float] | None
-    "metres, of PAN and of MS"
     pan_weights: tuple[float, ...]
     "about how much of what PAN sees each band sees; they sum to 1"
     source: str
@@ -303,7 +301,6 @@ def _sensor(name: str) -> Sensor:
         pan_mtf=profile["pan"]["mtf"],
         ratio=profile["ratio"],
         bits=profile["bits"],
-        gsd=tuple(profile["gsd"]) if profile["gsd"] else None,
         pan_weights=_weights([band["centre"] for band in bands], profile["pan"]["nm"]) if bands else (),
         source=profile["source"],
         aliases=tuple(tuple(band.get("aliases", ())) for band in bands),
