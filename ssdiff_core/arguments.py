@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError
+import math
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
 
 from .passes import LEAST, MEMORY
 
 
 def add_memory(to: ArgumentParser) -> None:
     said = f"to hold at most (default {MEMORY}, at least {LEAST})"
-    to.add_argument("--memory", type=megabytes, default=MEMORY, metavar="MB", help=said)
+    to.add_argument("--memory", type=at_least(LEAST), default=MEMORY, metavar="MB", help=said)
 
 
-def megabytes(text: str) -> int:
-    value = int(text) if text.lstrip("-").isdecimal() else 0
-    if value < LEAST:
-        raise ArgumentTypeError(f"{text} is no number of MB from {LEAST} on")
-    return value
+def add_seed(to: ArgumentParser, default: int = 0, said: str | None = None) -> None:
+    to.add_argument("--seed", type=at_least(0), default=default, help=said)
+
+
+def at_least(least: int, kind: Callable = int) -> Callable:
+    """What reads a number of that kind from there on."""
+
+    def number(text: str):
+        value = kind(text)
+        if not least <= value < math.inf:
+            raise ArgumentTypeError(f"{text} is no number from {least} on")
+        return value
+
+    return number
+
+
+def named(text: str) -> str:
+    """The name of a file; an empty one is mostly a variable of a script that is not set."""
+    if not text:
+        raise ArgumentTypeError("an empty name names no file")
+    return text
+
+
+def one_ms(args: Namespace) -> str | list[str]:
+    """MS of a command that takes it as a file after PAN, or its files with --ms."""
+    if bool(args.ms) == bool(args.ms_files):
+        args.wrong("name MS once: as one file after PAN, or its files with --ms")
+    return args.ms or args.ms_files
 
 
 def extent(text: str) -> tuple[float, ...]:

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 
 from . import __version__, cli_adapt, cli_assess, cli_train, cli_weights, progress
-from .arguments import add_memory, extent, numbers, option
-from .errors import ConfigError, SSDiffError
+from .arguments import add_memory, add_seed, extent, named, numbers, one_ms, option
+from .errors import SSDiffError
 from .methods import ALIGN, CLASSICAL, DTYPES
 
 
@@ -40,11 +40,11 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     pansharpen = commands.add_parser("pansharpen", help="fuse a PAN and an MS raster into one")
-    pansharpen.add_argument("pan")
-    pansharpen.add_argument("ms", nargs="?", help="one file; or give each band's file with --ms")
-    pansharpen.add_argument("out")
+    pansharpen.add_argument("pan", type=named)
+    pansharpen.add_argument("ms", nargs="?", type=named, help="one file; or give each band's file with --ms")
+    pansharpen.add_argument("out", type=named)
     pansharpen.add_argument(
-        "--ms", dest="ms_files", action="append", metavar="FILE", help="an MS file; may be repeated"
+        "--ms", dest="ms_files", action="append", type=named, metavar="FILE", help="an MS file; may be repeated"
     )
     pansharpen.add_argument(
         "--method", default="ssdiff", help="ssdiff (default) or a classical one: " + ", ".join(CLASSICAL)
@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     pansharpen.add_argument(
         "--samples", type=int, help="to average, each from tiles turned another way (default: as weights ask)"
     )
-    pansharpen.add_argument("--seed", type=int, default=0)
+    add_seed(pansharpen)
     pansharpen.add_argument("--extent", type=extent, metavar="XMIN,YMIN,XMAX,YMAX", help="in the CRS of PAN")
     pansharpen.add_argument("--mask", default="", metavar="FILE", help="polygons outside of which nothing is fused")
     pansharpen.add_argument(
@@ -77,11 +77,11 @@ def parser() -> argparse.ArgumentParser:
     pansharpen.add_argument("--progress", default="auto", choices=progress.KINDS)
     pansharpen.add_argument("--report", metavar="FILE.html", help="how good the result is, as ssdiff assess shows it")
     pansharpen.add_argument("--resume", action="store_true", help="go on from what an interrupted run has left")
-    pansharpen.set_defaults(run=run_pansharpen)
+    pansharpen.set_defaults(run=run_pansharpen, wrong=pansharpen.error)
 
     align = commands.add_parser("align", help="the shift between PAN and MS, in PAN pixels")
-    align.add_argument("pan")
-    align.add_argument("ms", nargs="+", help="one file, or one for each band")
+    align.add_argument("pan", type=named)
+    align.add_argument("ms", nargs="+", type=named, help="one file, or one for each band")
     align.add_argument("--json", action="store_true")
     align.set_defaults(run=run_align)
 
@@ -130,13 +130,11 @@ def run_pansharpen(args) -> None:
     from . import pansharpen, polygons, reading
 
     hear_interrupts()
-    named = {item.name: getattr(args, item.name) for item in fields(pansharpen.Wishes) if item.name != "options"}
+    files = one_ms(args)
+    wished = {item.name: getattr(args, item.name) for item in fields(pansharpen.Wishes) if item.name != "options"}
     if args.mask:
-        named["mask"] = polygons.read(args.mask, reading.look(args.pan)[1].crs)
-    wishes = pansharpen.Wishes(**named, options=tuple(args.options))
-    files = args.ms_files or args.ms
-    if not files or (args.ms_files and args.ms):
-        raise ConfigError("name MS once: as one file after PAN, or its files with --ms")
+        wished["mask"] = polygons.read(args.mask, reading.look(args.pan)[1].crs)
+    wishes = pansharpen.Wishes(**wished, options=tuple(args.options))
     pansharpen.pansharpen(
         args.pan, files, args.out, wishes, tell, lambda pixels: progress.reporter(args.progress, pixels)
     )

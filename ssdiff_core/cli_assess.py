@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import progress
-from .arguments import add_memory, extent, numbers
+from .arguments import add_memory, add_seed, extent, named, numbers
 from .errors import ConfigError
 from .methods import ALIGN, CONVENTIONS
 from .progress import part
@@ -21,7 +21,7 @@ PROTOCOLS = ("full", "wald")
 def add(commands) -> None:
     """Adds the command to a parser's."""
     it = commands.add_parser("assess", help="how good fused rasters are, or what methods do on a scene")
-    it.add_argument("fused", nargs="*", help="rasters, or folders of them")
+    it.add_argument("fused", nargs="*", type=named, help="rasters, or folders of them")
     it.add_argument("--pan", metavar="FILE", help="default: what a fused file says it is made of")
     it.add_argument("--ms", action="append", metavar="FILE", help="may be repeated, one file for each band")
     it.add_argument("--reference", metavar="FILE", help="what the fused image should be; else PAN and MS are asked")
@@ -40,7 +40,7 @@ def add(commands) -> None:
     it.add_argument(
         "--sample", type=float, default=40, metavar="MPX", help="megapixels to measure (default 40; 0: all)"
     )
-    it.add_argument("--seed", type=int, default=0, help="of the sampled blocks, and of ssdiff in wald")
+    add_seed(it, said="of the sampled blocks, and of ssdiff in wald")
     it.add_argument("--weights", default="auto", help="for ssdiff in wald: auto (default), an id or a file")
     it.add_argument("--steps", type=int, help="for ssdiff in wald")
     it.add_argument("--device", default="auto", help="for ssdiff in wald: auto, cpu, cuda, cuda:N or mps")

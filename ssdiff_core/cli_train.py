@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+
+from .arguments import add_seed, at_least
 
 IMAGERY = "packs (.npz), rasters with named bands, or folders of them"
 
@@ -12,8 +15,8 @@ def add(commands) -> None:
     simulate.add_argument("imagery", nargs="+", help=IMAGERY)
     simulate.add_argument("-o", "--out", required=True, help="folder for NAME_pan.tif, NAME_ms.tif and NAME_truth.tif")
     simulate.add_argument("--sensor", required=True, help="a profile such as wv3, gf2, landsat89")
-    simulate.add_argument("--scenes", type=int, default=4, help="how many (default 4)")
-    simulate.add_argument("--seed", type=int, default=1)
+    simulate.add_argument("--scenes", type=at_least(1), default=4, help="how many (default 4)")
+    add_seed(simulate, 1)
     simulate.add_argument("--json", action="store_true", help="print what was drawn for each scene")
     simulate.set_defaults(run=run_simulate)
 
@@ -21,7 +24,9 @@ def add(commands) -> None:
     train.add_argument("recipe", help="a TOML file; docs/training.md says what may stand in it")
     train.add_argument("imagery", nargs="+", help=IMAGERY)
     train.add_argument("-o", "--out", required=True, help="the weights file to write; a checkpoint lies beside it")
-    train.add_argument("--minutes", type=float, default=float("inf"), help="to train at most; called again, it goes on")
+    train.add_argument(
+        "--minutes", type=at_least(0, float), default=math.inf, help="to train at most; called again, it goes on"
+    )
     train.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     train.add_argument("--start", metavar="WEIGHTS", help="weights to begin with (default: nothing is learnt yet)")
     train.add_argument("--licence", default="", help="of the weights")

@@ -48,14 +48,34 @@ def test_wrong_usage_exits_with_2(arguments):
     assert "usage:" in ssdiff(*arguments, expect=2).stderr
 
 
+PAIR = ("p.tif", "m.tif")
+PANSHARPEN, ADAPT = ("pansharpen", *PAIR, "o.tif"), ("adapt", *PAIR, "-o", "w")
+TRAIN, SIMULATE = ("train", "r.toml", "i.tif", "-o", "w"), ("simulate", "i.tif", "-o", "s", "--sensor", "gf2")
+
+
 @pytest.mark.parametrize(
-    "command", [("pansharpen", "p.tif", "m.tif", "o.tif"), ("assess", "f.tif"), ("adapt", "p.tif", "m.tif", "-o", "w")]
+    ("command", "wrong", "said"),
+    [
+        *((command, ("--memory", "63"), "63 is no number from 64 on") for command in (PANSHARPEN, ADAPT)),
+        (PANSHARPEN, ("--memory", "-5"), "-5 is no number from 64 on"),
+        (("assess", "f.tif"), ("--memory", "-5"), "-5 is no number from 64 on"),
+        (ADAPT, ("--memory", "much"), "invalid number value: 'much'"),
+        *((command, ("--seed", "-1"), "-1 is no number from 0 on") for command in (PANSHARPEN, ADAPT, SIMULATE)),
+        (("assess", "f.tif"), ("--seed", "-1"), "-1 is no number from 0 on"),
+        *((command, ("--minutes", "nan"), "nan is no number from 0 on") for command in (TRAIN, ADAPT)),
+        (ADAPT, ("--steps", "-1"), "-1 is no number from 0 on"),
+        (SIMULATE, ("--scenes", "0"), "0 is no number from 1 on"),
+        (("pansharpen", *PAIR), (), "name MS once: as one file after PAN, or its files with --ms"),
+        (PANSHARPEN, ("--ms", "m.tif"), "name MS once: as one file after PAN, or its files with --ms"),
+        (("adapt", "p.tif", "-o", "w"), (), "name MS once: as one file after PAN, or its files with --ms"),
+        (("pansharpen", "", "m.tif", "o.tif"), (), "an empty name names no file"),
+        (("align", "p.tif"), ("",), "an empty name names no file"),
+    ],
 )
-@pytest.mark.parametrize("memory", ["-5", "0", "63", "much"])
-def test_a_memory_that_holds_nothing_is_wrong_usage(command, memory, capsys):
+def test_what_makes_no_sense_is_wrong_usage_before_any_file_is_opened(command, wrong, said, capsys):
     with pytest.raises(SystemExit, match="2"):
-        main([*command, "--memory", memory])
-    assert f"argument --memory: {memory} is no number of MB from 64 on" in capsys.readouterr().err
+        main([*command, *wrong])
+    assert capsys.readouterr().err.rstrip().endswith(said)
 
 
 def test_an_extent_may_begin_with_a_minus_as_in_degrees_west(capsys):
