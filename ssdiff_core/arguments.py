@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
+from pathlib import Path
 
+from .errors import ConfigError
 from .passes import LEAST, MEMORY
 
 
@@ -59,3 +62,26 @@ def option(text: str) -> str:
     if "=" not in text:
         raise ArgumentTypeError(f"{text!r} is not KEY=VALUE")
     return text
+
+
+def check_files(*paths: str | None) -> None:
+    """That these can be written, as far as their names tell: better said now than after hours of computing."""
+    for path in map(Path, filter(None, paths)):
+        if path.is_dir():
+            raise ConfigError(f"{path} is a folder: name a file in it")
+        if not path.parent.is_dir():
+            raise ConfigError(f"{path} cannot be written: there is no folder {path.parent}")
+        if not os.access(path.parent, os.W_OK):
+            raise ConfigError(f"{path} cannot be written: {path.parent} takes no files from you; name another folder")
+
+
+def made_folder(path: str | Path) -> Path:
+    """A folder for files, made if it is not there."""
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file: name a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"the folder {folder} cannot be made ({error.strerror or error}): name another one") from None
+    return folder

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 
 from . import __version__, cli_adapt, cli_assess, cli_train, cli_weights, progress
-from .arguments import add_memory, add_seed, extent, named, numbers, one_ms, option
+from .arguments import add_memory, add_seed, check_files, extent, named, numbers, one_ms, option
 from .errors import SSDiffError
 from .methods import ALIGN, CLASSICAL, DTYPES
 
@@ -131,6 +131,7 @@ def run_pansharpen(args) -> None:
 
     hear_interrupts()
     files = one_ms(args)
+    check_files(args.out, args.uncertainty, args.report)
     wished = {item.name: getattr(args, item.name) for item in fields(pansharpen.Wishes) if item.name != "options"}
     if args.mask:
         wished["mask"] = polygons.read(args.mask, reading.look(args.pan)[1].crs)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import progress
-from .arguments import add_memory, add_seed, extent, named, numbers
+from .arguments import add_memory, add_seed, check_files, extent, made_folder, named, numbers
 from .errors import ConfigError
 from .methods import ALIGN, CONVENTIONS
 from .progress import part
@@ -66,6 +66,9 @@ def run(args) -> None:
     from .study import Asked
 
     check(args)
+    check_files(args.report, args.csv)
+    if args.png:
+        made_folder(args.png)
     asked = Asked(
         args.sensor, args.bands, args.extent, args.convention, args.align, args.memory, args.sample, args.seed
     )

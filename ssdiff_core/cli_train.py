@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from .arguments import add_seed, at_least
+from .arguments import add_seed, at_least, check_files
 
 IMAGERY = "packs (.npz), rasters with named bands, or folders of them"
 
@@ -15,7 +15,7 @@ def add(commands) -> None:
     simulate.add_argument("imagery", nargs="+", help=IMAGERY)
     simulate.add_argument("-o", "--out", required=True, help="folder for NAME_pan.tif, NAME_ms.tif and NAME_truth.tif")
     simulate.add_argument("--sensor", required=True, help="a profile such as wv3, gf2, landsat89")
-    simulate.add_argument("--scenes", type=at_least(1), default=4, help="how many (default 4)")
+    simulate.add_argument("--scenes", type=int, default=4, help="how many (default 4)")
     add_seed(simulate, 1)
     simulate.add_argument("--json", action="store_true", help="print what was drawn for each scene")
     simulate.set_defaults(run=run_simulate)
@@ -46,5 +46,6 @@ def run_train(args) -> None:
     from . import train
     from .cli import tell
 
+    check_files(args.out)
     ended = train.train(args.recipe, args.imagery, args.out, tell, args.device, args.minutes, args.licence, args.start)
     tell(f"{args.out}: {'done' if ended else 'not yet done; the same command goes on'}")

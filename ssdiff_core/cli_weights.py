@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from . import places, progress
+from .arguments import check_files
 from .errors import SSDiffError, WeightsError
 
 ALL = "all"
@@ -144,6 +145,7 @@ def run_import(args) -> None:
         return tell(f"weights {entry.id} are in {entry.path}")
     if not (args.out and args.id and args.bands):
         args.wrong("a checkpoint needs --out, --id and --bands")
+    check_files(args.out)
     import_checkpoint(args)
 
 

@@ -64,7 +64,6 @@ TRAIN, SIMULATE = ("train", "r.toml", "i.tif", "-o", "w"), ("simulate", "i.tif",
         (("assess", "f.tif"), ("--seed", "-1"), "-1 is no number from 0 on"),
         *((command, ("--minutes", "nan"), "nan is no number from 0 on") for command in (TRAIN, ADAPT)),
         (ADAPT, ("--steps", "-1"), "-1 is no number from 0 on"),
-        (SIMULATE, ("--scenes", "0"), "0 is no number from 1 on"),
         (("pansharpen", *PAIR), (), "name MS once: as one file after PAN, or its files with --ms"),
         (PANSHARPEN, ("--ms", "m.tif"), "name MS once: as one file after PAN, or its files with --ms"),
         (("adapt", "p.tif", "-o", "w"), (), "name MS once: as one file after PAN, or its files with --ms"),
@@ -76,6 +75,32 @@ def test_what_makes_no_sense_is_wrong_usage_before_any_file_is_opened(command, w
     with pytest.raises(SystemExit, match="2"):
         main([*command, *wrong])
     assert capsys.readouterr().err.rstrip().endswith(said)
+
+
+@pytest.mark.parametrize("wrong", ["folder", "no/file"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("pansharpen", *PAIR),
+        (*PANSHARPEN, "--report"),
+        (*PANSHARPEN, "--uncertainty"),
+        ("assess", "f.tif", "--report"),
+        ("assess", "f.tif", "--csv"),
+        ("train", "r.toml", "i.tif", "-o"),
+        ("weights", "import", "p.pt", "--id", "x", "--bands", "a,b,c,d", "-o"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_anything_is_read(command, wrong, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    assert main([*command, wrong]) == 1
+    said = {"folder": "folder is a folder: name a file in it", "no/file": "no/file cannot be written: there is no"}
+    assert f"ssdiff: {said[wrong]}" in capsys.readouterr().err
+
+
+def test_a_file_is_no_folder_for_pictures(tmp_path, capsys):
+    assert main(["assess", "f.tif", "--png", __file__]) == 1
+    assert capsys.readouterr().err.strip() == f"ssdiff: {__file__} is a file: name a folder"
 
 
 def test_an_extent_may_begin_with_a_minus_as_in_degrees_west(capsys):
