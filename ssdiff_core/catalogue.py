@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urljoin
@@ -147,11 +147,14 @@ def find(
     entries = known() if entries is None else list(entries)
     if name == "auto":
         return _best(_suitable(entries, sensor, bands, ratio), fetch, say)
+    found = file_or_entry(name, entries)
+    return found if isinstance(found, Path) else found.path or fetch(found)
+
+
+def file_or_entry(name: str, entries: Sequence[Entry]) -> Path | Entry:
+    """What a user means by a name: a file, or weights by their id, which wins over a file of that name."""
     is_file = name.endswith(SUFFIX) or Path(name).is_file()
-    if is_file and name not in {entry.id for entry in entries}:
-        return Path(name)
-    entry = named(name, entries)
-    return entry.path or fetch(entry)
+    return Path(name) if is_file and name not in {entry.id for entry in entries} else named(name, entries)
 
 
 def named(name: str, entries: Iterable[Entry]) -> Entry:

@@ -22,7 +22,7 @@ def read(path: str | Path, crs: str) -> str:
     try:
         source = gdal.OpenEx(str(path), gdal.OF_VECTOR | gdal.OF_VERBOSE_ERROR)
     except RuntimeError as error:
-        raise RasterError(f"{path} cannot be opened: {one_line(error)}") from None
+        raise RasterError(f"{path} cannot be opened as polygons: {one_line(error)}") from None
     return _united(_shapes(source, crs), str(path))
 
 
