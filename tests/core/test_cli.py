@@ -103,6 +103,13 @@ def test_a_file_is_no_folder_for_pictures(tmp_path, capsys):
     assert capsys.readouterr().err.strip() == f"ssdiff: {__file__} is a file: name a folder"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a shell and its pipes")
+def test_who_reads_may_stop_reading():
+    listed = f"{sys.executable} -m ssdiff_core weights list"
+    done = subprocess.run(f"({listed}; echo $? >&2) | true", shell=True, capture_output=True, text=True)
+    assert done.stderr == "1\n"
+
+
 def test_an_extent_may_begin_with_a_minus_as_in_degrees_west(capsys):
     assert main(["pansharpen", "no.tif", "no.tif", "out.tif", "--extent", "-73.9,40.1,-73.8,40.2", "--seed", "1"]) == 1
     assert "no.tif cannot be opened" in capsys.readouterr().err
