@@ -20,6 +20,7 @@ import torch
 from . import __version__, bands, devices, weights
 from .classical import Classical
 from .engine import Engine
+from .errors import GeometryError
 from .groups import Grouped
 from .job import Job
 from .material import pieces_of
@@ -70,6 +71,8 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
     recipe = recipe_of(job, base)
     source = OwnScene(train, held, job.sensor, recipe, str(device))
     source.before = before(source, job, base, device)
+    if not all(map(math.isfinite, source.before.values())):
+        raise GeometryError(f"in what is held out of {scenes[0].pan.path} nothing varies: nothing can be learnt of it")
     beside = classics(source, job.sensor)
     start = bands.fitted(base, recipe.bands, recipe.wavelengths_nm, recipe.ratio) if job.mode != "scratch" else None
     natively = None
