@@ -150,9 +150,7 @@ def snapped(pan: Grid, extent: tuple[float, float, float, float]) -> Window:
     """The PAN pixels that an extent (least x, least y, greatest x, greatest y) touches, within PAN."""
     x0, y0, x1, y1 = extent
     if not (-math.inf < x0 < x1 < math.inf and -math.inf < y0 < y1 < math.inf):
-        raise GeometryError(
-            f"the extent {x0:g},{y0:g},{x1:g},{y1:g} is empty or endless; it is XMIN,YMIN,XMAX,YMAX"
-        )
+        raise GeometryError(f"the extent {x0:g},{y0:g},{x1:g},{y1:g} is empty or endless; it is XMIN,YMIN,XMAX,YMAX")
     inverse = invert(pan.transform)
     columns, rows = zip(*(apply(inverse, x, y) for x in (x0, x1) for y in (y0, y1)))
     row, column = (math.floor(min(axis) + 1e-6) for axis in (rows, columns))

@@ -27,6 +27,8 @@ from .progress import duration
 from .reading import alignment, open_scene
 from .scene import Scene
 
+OTHER_FORMATS = (".png", ".jpg", ".jpeg", ".jp2", ".webp", ".gif", ".bmp", ".img", ".vrt", ".nc", ".pdf", ".gpkg")
+"ends of names that other programs would be misled by"
 FAR = 0.75
 "PAN pixels between PAN and MS that a user should know of"
 SURE = 0.5
@@ -113,6 +115,8 @@ def check(scene: Scene, out, wishes: Wishes) -> None:
     for path in filter(None, (out, wishes.uncertainty)):
         if Path(path).resolve() in inputs:
             raise ConfigError(f"{path} is one of the inputs")
+        if Path(path).suffix.lower() in OTHER_FORMATS:
+            raise ConfigError(f"{path} would be a GeoTIFF that is called something else: end its name with .tif")
     if wishes.method not in ALL:
         raise ConfigError(f"there is no method {wishes.method!r}; these are: {', '.join(ALL)}")
     if wishes.uncertainty:
