@@ -28,6 +28,9 @@ def add(commands) -> None:
         "--minutes", type=at_least(0, float), default=math.inf, help="to train at most; called again, it goes on"
     )
     train.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    train.add_argument(
+        "--processes", type=at_least(0), metavar="N", help="that make samples (default: on CUDA one a core, else 0)"
+    )
     train.add_argument("--start", metavar="WEIGHTS", help="weights to begin with (default: nothing is learnt yet)")
     train.add_argument("--licence", default="", help="of the weights")
     train.set_defaults(run=run_train)
@@ -47,5 +50,6 @@ def run_train(args) -> None:
     from .cli import tell
 
     check_files(args.out)
-    ended = train.train(args.recipe, args.imagery, args.out, tell, args.device, args.minutes, args.licence, args.start)
+    how = args.device, args.minutes, args.licence, args.start, args.processes
+    ended = train.train(args.recipe, args.imagery, args.out, tell, *how)
     tell(f"{args.out}: {'done' if ended else 'not yet done; the same command goes on'}")

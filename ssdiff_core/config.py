@@ -12,6 +12,7 @@ T = 1000
 GUIDES = ("PAN", "PAN as MS sees it")
 VIEWS = ("bt-h",)
 "classical fusions (classical.py) that a network may see beside its base"
+NORMS = ("batch", "group")
 GROUPS = 32  # of every group norm
 
 
@@ -36,6 +37,12 @@ class Config:
     "what the spatial branch sees besides the noisy residual: PAN, and as a second PAN as the MS sensor sees it"
     views: tuple[str, ...] = ()
     "what else it sees: all bands of these fusions, as what they have beyond the base"
+    noisy: bool = True
+    "False: it is shown no noise, whatever it is given, and so is a plain regressor"
+    stem_norm: str = "batch"
+    "of a branch's entry: batch, as published, or group"
+    shared: bool = True
+    "whether the branches go up and down the levels through the same layers, as published"
 
     def __post_init__(self):
         for name in ("widths", "boosts", "damps", "views"):  # lists when read from JSON
@@ -51,6 +58,8 @@ class Config:
             raise ConfigError(f"guides is {self.guides}; there are {len(GUIDES)}")
         if any(view not in VIEWS or self.views.count(view) > 1 for view in self.views):
             raise ConfigError(f"views are {self.views}; each may be there once: {', '.join(VIEWS)}")
+        if self.stem_norm not in NORMS or not all(type(flag) is bool for flag in (self.noisy, self.shared)):
+            raise ConfigError(f"{self}: stem_norm is one of {', '.join(NORMS)}; noisy and shared are true or false")
         if not 1 <= self.bands <= 16:
             raise ConfigError(f"bands is {self.bands}; the network takes 1 to 16")
         if self.ratio not in (2, 4):

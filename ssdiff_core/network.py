@@ -132,7 +132,7 @@ class Stem(nn.Module):
         width = config.widths[0]
         self.conv_in = nn.Conv2d(channels, width, 3, padding=1)
         self.time = nn.Linear(4 * config.time_channels, width)
-        self.norm = nn.BatchNorm2d(width)
+        self.norm = nn.BatchNorm2d(width) if config.stem_norm == "batch" else nn.GroupNorm(GROUPS, width)
         self.drop = nn.Dropout(config.dropout)
         self.conv_out = zeroed(nn.Conv2d(width, width, 3, padding=1))
 
@@ -193,32 +193,38 @@ class SSNet(nn.Module):
         self.spectral_stem = Stem(2 * c, config)
         self.fusion = nn.ModuleList(Fusion(config, depth) for depth in config.levels)
         self.res = nn.ModuleList(Residual(config.widths[depth], config) for depth in config.levels[:4])
-        # The two branches share these four.
         self.down0, self.down1 = Down(w0, w1), Down(w1, w2)
         self.up0, self.up1 = Up(w2, w1), Up(w1, w0)
+        if not config.shared:  # else the two branches share these four
+            self.y_down0, self.y_down1 = Down(w0, w1), Down(w1, w2)
+            self.y_up0, self.y_up1 = Up(w2, w1), Up(w1, w0)
         self.head = nn.Sequential(nn.Conv2d(w0, w0, 3, padding=1), nn.LeakyReLU(SLOPE), nn.Conv2d(w0, c, 3, padding=1))
         self.cut: str | None = None
 
     def forward(self, x_t: Tensor, t: Tensor, lms: Tensor, pan: Tensor, ms: Tensor) -> Tensor:
         """x0 from x_t and lms (B, C, S, S), t (B,) or (1,), pan (B, what is seen, S, S) and ms (B, C, S/r, S/r)."""
         emb = F.silu(self.embed(time_signal(t, self.config.time_channels).to(lms.dtype)))  # (B, 4 * time_channels)
+        x_t = x_t if self.config.noisy else torch.zeros_like(x_t)
         y = self.spatial_stem(pan, x_t, emb)  # (B, 32, S, S)
         x = self.spectral_stem(lms, x_t, emb)  # (B, 32, S, S)
 
         p0 = x = self.fusion[0](x, y, self.cut)
         q0 = y = self.res[0](y, emb)
-        x, y = self.down0(x), self.down0(y)  # (B, 64, S/2, S/2)
+        x, y = self.down0(x), self._of_y("down0")(y)  # (B, 64, S/2, S/2)
         p1 = x = self.fusion[1](x, y, self.cut)
         q1 = y = self.res[1](y, emb)
-        x, y = self.down1(x), self.down1(y)  # (B, 128, S/4, S/4)
+        x, y = self.down1(x), self._of_y("down1")(y)  # (B, 128, S/4, S/4)
         x = self.fusion[2](x, y, self.cut)
         y = self.res[2](y, emb)
-        x, y = self.up0(x, p1), self.up0(y, q1)  # (B, 64, S/2, S/2)
+        x, y = self.up0(x, p1), self._of_y("up0")(y, q1)  # (B, 64, S/2, S/2)
         x = self.fusion[3](x, y, self.cut)
         y = self.res[3](y, emb)
-        x, y = self.up1(x, p0), self.up1(y, q0)  # (B, 32, S, S)
+        x, y = self.up1(x, p0), self._of_y("up1")(y, q0)  # (B, 32, S, S)
         x = self.fusion[4](x, y, self.cut)
         return self.head(x) + self.skip(ms)  # (B, C, S, S)
+
+    def _of_y(self, name: str) -> nn.Module:
+        return getattr(self, name if self.config.shared else f"y_{name}")
 
 
 def zeroed(layer: nn.Module) -> nn.Module:
@@ -230,7 +236,7 @@ def zeroed(layer: nn.Module) -> nn.Module:
 # --- branch-wise fine-tuning (L-BAF) ---------------------------------------------------------------------------------
 
 BRANCHES = {
-    "spatial": r"spatial_stem\.|res\.|fusion\.\d\.apfm\.sa[12]\.",
+    "spatial": r"spatial_stem\.|res\.|y_(down|up)\d\.|fusion\.\d\.apfm\.sa[12]\.",
     "spectral": r"spectral_stem\.|skip\.|head\.|fusion\.\d\.apfm\.(se[12]|out|mlp|mlp_norm)\.",
 }  # what neither names (time embedding, down, up, APFM's first norm) serves both and rests while one branch learns
 

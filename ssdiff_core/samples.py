@@ -15,6 +15,7 @@ from . import classical
 from .blocks import Block
 from .kernels import REACH
 from .masks import filled
+from .resample import reader, take_cols, take_rows
 from .units import units
 
 Samples = dict[str, Tensor]
@@ -38,9 +39,18 @@ def conditions(block: Block, how) -> Samples:
 
 def _ms_grid(block: Block, how) -> Iterable[np.ndarray]:
     """Rows and columns where the network wants MS samples."""
-    phase = (how.ratio - 1) / 2 if how.ms_phase is None else how.ms_phase
     for start, n in zip((block.window.row, block.window.col), block.window.shape):
-        yield start + phase + np.arange(n // how.ratio) * how.ratio
+        yield start + _phase(how) + np.arange(n // how.ratio) * how.ratio
+
+
+def _phase(how) -> float:
+    return (how.ratio - 1) / 2 if how.ms_phase is None else how.ms_phase
+
+
+def interpolated(ms: Tensor, how) -> Tensor:
+    """The MS samples of a square tile (C, h, h) read at its PAN pixels; beyond its rim the last sample goes on."""
+    along = reader(-_phase(how) / how.ratio, ms.shape[1] * how.ratio, how.ratio, how.interpolation)
+    return take_rows(along, take_cols(along, ms))
 
 
 def known(truth: np.ndarray, block: Block, how) -> Samples:

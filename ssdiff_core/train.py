@@ -7,11 +7,12 @@ import math
 import os
 import platform
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from . import __version__, bands, devices, imagery, weights
+from . import __version__, bands, devices, events, imagery, makers, weights
 from .errors import ConfigError, one_line
 from .made_up import MadeUp
 from .training import Recipe, Trainer, read_recipe
@@ -26,29 +27,39 @@ def train(
     minutes: float = math.inf,
     licence: str = "",
     start: str | Path | None = None,
+    processes: int | None = None,
 ) -> bool:
     """Trains until the recipe ends (True), or the minutes do. Called again, it goes on.
 
-    start: weights to begin with, for any bands and ratio.
+    start: weights to begin with, for any bands and ratio. processes: that make samples; by default as the device wants.
 
-    What was learnt so far is in out; beside it lie a log (.csv) and, until the end, a checkpoint (.ckpt).
+    What was learnt so far is in out; beside it lie logs (.csv and, for TensorBoard, .events) and, until the end, a
+    checkpoint (.ckpt).
     """
     recipe, out = Path(recipe), Path(out)
     checkpoint = out.with_suffix(".ckpt")
     text = _read(recipe)
     read = read_recipe(text)
     learnt = _begun(start, read) if start else None
-    trainer = Trainer(read, MadeUp(imagery.load(paths), read), devices.choose(device), say, learnt)
+    chosen = devices.choose(device)
+    source = _source(paths, text, makers.usual(chosen.type) if processes is None else processes)
+    trainer = Trainer(read, source, chosen, say, learnt)
     if checkpoint.exists():
         _go_on(trainer, checkpoint)
         say(f"going on from {checkpoint}: stage {trainer.state.stage}, step {trainer.state.step}")
-    ended = trainer.run(checkpoint, minutes)
+    with events.written(out.with_suffix(".events"), trainer, say) as ears:
+        ended = trainer.run(checkpoint, minutes, **ears)
     half = {name: tensor.half() for name, tensor in trainer.ema.items()}
     weights.save(out, half, trainer.card(_told(trainer, text), licence))
     _write_log(out.with_suffix(".csv"), trainer.log)
     if ended:
         checkpoint.unlink()
     return ended
+
+
+def _source(paths: Sequence[str | Path], recipe: str, processes: int) -> MadeUp:
+    elsewhere = partial(makers.pools, processes, [str(path) for path in paths], recipe) if processes > 0 else None
+    return MadeUp(imagery.load(paths), read_recipe(recipe), elsewhere)
 
 
 def _begun(start: str | Path, recipe: Recipe) -> weights.Weights:

@@ -182,6 +182,8 @@ class Trainer:
     ):
         """start: what is learnt already; None: nothing. kept: hears of each new best, and what was seen of it."""
         self.recipe, self.source, self.say, self.device = recipe, source, say, torch.device(device)
+        self.bf16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
+        "whether the network computes in half precision; what it learns is kept, and loss is taken, in full"
         self._kept = kept
         config = recipe.config(recipe.stages[0].tile)
         self.state, self.net, self.ema, self.optimiser = State(), None, {}, None
@@ -210,11 +212,14 @@ class Trainer:
         minutes: float = float("inf"),
         every: float = 120.0,
         heard: Callable[[float], None] = lambda share: None,
+        told: Callable[[int, dict[str, float]], None] = lambda steps, numbers: None,
+        looked: Callable[[int, weights.Weights], None] = lambda steps, learnt: None,
         **more,
     ) -> bool:
         """Trains until the recipe ends (True) or the minutes are over; saves to checkpoint now and then.
 
-        heard: hears the share of the steps that are taken. more: what a checkpoint shall hold besides.
+        heard: hears the share of the steps that are taken. told: hears of numbers after so many steps; looked: what was
+        learnt, whenever it was looked at what is held out. more: what a checkpoint shall hold besides.
         """
         start, saved = time.monotonic(), time.monotonic()
         before = self.state.seconds
@@ -224,10 +229,11 @@ class Trainer:
                 now = time.monotonic()
                 self.state.seconds = before + now - start
                 heard(self.done)
+                told(self.state.taken, self._numbers(loss))
                 if self.state.step % 100 == 0:
                     self._tell(loss, batch)
                 if self.state.step % self.recipe.validate == 0:
-                    self._look()
+                    self._look(told, looked)
                 over = now - start > 60 * minutes
                 if checkpoint and (over or now - saved > every):
                     self.save(checkpoint, **more)
@@ -280,7 +286,7 @@ class Trainer:
         cond = [batch[key] for key in ("lms", "pan", "ms")]
         for group in self.optimiser.param_groups:
             group["lr"] = rate_at(state.step, stage)
-        loss = diffusion.loss(lambda x_t, t: self.net(x_t, t.to(self.device), *cond), x0, t, noise)
+        loss = diffusion.loss(lambda x_t, t: self._answer(x_t, t, cond), x0, t, noise)
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -294,25 +300,41 @@ class Trainer:
                 self.ema[name].lerp_(tensor, 1 - keep)
         return loss.item()
 
+    def _answer(self, x_t: Tensor, t: Tensor, cond: list[Tensor]) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            return self.net(x_t, t.to(self.device), *cond).float()
+
+    @property
+    def pace(self) -> float:
+        """Samples per second, since training began."""
+        return self.state.samples / max(self.state.seconds, 1e-9)
+
+    def _numbers(self, loss: float) -> dict[str, float]:
+        """What there is to say of the last step."""
+        return {"loss": loss, "learning rate": self.optimiser.param_groups[0]["lr"], "samples per second": self.pace}
+
     def _tell(self, loss: float, batch: Samples) -> None:
         zero = (batch["residual"] / self.sigma).abs().nanmean().item()
         stage = self.recipe.stages[self.state.stage]
         self.say(
             f"stage {self.state.stage} tile {stage.tile} step {self.state.step}/{stage.steps} loss {loss:.4f} "
-            f"of {zero:.4f}, {self.state.samples / max(self.state.seconds, 1e-9):.1f} samples/s"
+            f"of {zero:.4f}, {self.pace:.1f} samples/s"
         )
 
-    def _look(self) -> None:
+    def _look(self, told: Callable, looked: Callable) -> None:
         """Looks at what is held out."""
-        found, state = self.source.look(self.learnt()), self.state
+        learnt, state = self.learnt(), self.state
+        found = self.source.look(learnt)
         if found is None:
             return
         if self.recipe.patience and found["error"] < min((row["error"] for row in self.log), default=math.inf):
             self.best = {name: tensor.clone() for name, tensor in self.ema.items()}
             self._kept(self, found)
         self.log.append({"stage": state.stage, "step": state.step, "samples": state.samples, **found})
-        told = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
-        self.say(f"stage {state.stage} step {state.step}: held-out {told}")
+        words = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
+        self.say(f"stage {state.stage} step {state.step}: held-out {words}")
+        told(state.taken, {f"held-out {name}": value for name, value in found.items()})
+        looked(state.taken, learnt)
 
     def _tired(self) -> bool:
         """Whether none of the last looks, as many as the recipe has patience, saw anything better than before."""

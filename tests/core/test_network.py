@@ -64,7 +64,18 @@ def test_any_band_count_ratio_and_tile(bands, ratio, tile):
 
 @pytest.mark.parametrize(
     "options",
-    [{"bands": 0}, {"bands": 17}, {"ratio": 3}, {"tile": 30}, {"head": 0}, {"widths": (32, 48, 64)}, {"boosts": (1,)}],
+    [
+        {"bands": 0},
+        {"bands": 17},
+        {"ratio": 3},
+        {"tile": 30},
+        {"head": 0},
+        {"widths": (32, 48, 64)},
+        {"boosts": (1,)},
+        {"stem_norm": "layer"},
+        {"noisy": "no"},
+        {"shared": 1},
+    ],
 )
 def test_refuses_what_it_cannot_be(options):
     with pytest.raises(ValueError, match=next(iter(options))):
@@ -186,11 +197,53 @@ def test_keys_must_divide_the_coarsest_level():
     assert Config(tile=64, keys=16).keys == 16
 
 
-def test_a_second_guide_reaches_the_spatial_branch():
+def stirred(**options):
+    """A network none of whose parts answers 0."""
     torch.manual_seed(0)
-    net = SSNet(Config(tile=32, guides=2)).eval()
+    net = SSNet(Config(tile=32, **options)).eval()
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, 0, 0.1)
-    t, lms, pan, ms = torch.tensor([999]), torch.rand(1, 4, 32, 32), torch.rand(1, 2, 32, 32), torch.rand(1, 4, 8, 8)
-    other = torch.stack([pan[:, 0], torch.rand(1, 32, 32)], dim=1)
-    assert not torch.allclose(net(lms, t, lms, pan, ms), net(lms, t, lms, other, ms), atol=1e-3)
+    return net
+
+
+def seen(tiles=1):
+    torch.manual_seed(1)
+    lms, pan, ms = torch.rand(tiles, 4, 32, 32), torch.rand(tiles, 1, 32, 32), torch.rand(tiles, 4, 8, 8)
+    return torch.randn(tiles, 4, 32, 32), torch.tensor([999]), lms, pan, ms
+
+
+def test_a_regressor_answers_the_same_whatever_the_noise():
+    x_t, *rest = seen()
+    for noisy in (True, False):
+        net = stirred(noisy=noisy)
+        assert torch.equal(net(x_t, *rest), net(torch.randn_like(x_t), *rest)) is not noisy
+
+
+def test_group_norm_in_the_stems_lets_no_tile_of_a_batch_change_another():
+    for norm in ("group", "batch"):
+        net = stirred(stem_norm=norm).train()
+        x_t, t, *rest = seen(tiles=2)
+        both = net(x_t, t, *rest)[:1]
+        alone = net(x_t[:1], t, *(image[:1] for image in rest))
+        assert torch.allclose(both, alone, rtol=1e-4, atol=1e-4) is (norm == "group")
+
+
+def test_branches_with_ways_of_their_own_begin_as_those_that_share_and_then_part():
+    shared, own = stirred(), stirred(shared=False)
+    state = shared.state_dict()
+    doubled = {f"y_{name}": tensor for name, tensor in state.items() if name.startswith(("down", "up"))}
+    own.load_state_dict({**state, **doubled})
+    before = shared(*seen())
+    assert torch.equal(own(*seen()), before)
+    torch.nn.init.normal_(own.y_down1[0].weight)
+    assert not torch.allclose(own(*seen()), before)
+    learning = {id(parameter) for parameter in train_branch(own, "spatial")}
+    assert {id(parameter) for parameter in own.y_up0.parameters()} <= learning
+    assert not {id(parameter) for parameter in own.up0.parameters()} & learning
+
+
+def test_a_second_guide_reaches_the_spatial_branch():
+    net = stirred(guides=2)
+    x_t, t, lms, pan, ms = seen()
+    one, other = (torch.cat([pan, torch.rand_like(pan)], dim=1) for _ in range(2))
+    assert not torch.allclose(net(x_t, t, lms, one, ms), net(x_t, t, lms, other, ms), atol=1e-3)

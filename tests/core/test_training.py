@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scenes import smooth_scene, surveyed
 
 from ssdiff_core import made_up, samples, sensors, simulate, training, weights
 from ssdiff_core.blocks import Block
@@ -69,6 +70,22 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path):
     assert stops >= 9
     assert same(part.ema, whole.ema)
     assert part.state.samples == whole.state.samples == 6 * 4 + 3 * 2
+
+
+def test_half_precision_takes_the_same_way_and_what_is_learnt_stays_in_full():
+    ends, losses = [], []
+    for bf16 in (False, True):
+        learner = trainer()
+        learner.bf16 = bf16
+        step = learner._step
+        learner._step = lambda batch, step=step: losses.append(step(batch)) or losses[-1]
+        learner.run()
+        ends.append({name: tensor for name, tensor in learner.net.state_dict().items() if tensor.is_floating_point()})
+    full, half = np.split(np.array(losses), 2)
+    assert full.tolist() != half.tolist()
+    np.testing.assert_allclose(half, full, rtol=0.02)
+    assert all(tensor.dtype == torch.float32 for tensor in ends[1].values())
+    assert not same(*ends)
 
 
 def test_pools_that_never_hold_a_batch_are_one_sentence_and_not_waited_for_for_ever():
@@ -150,6 +167,16 @@ def test_what_training_shows_the_network_is_what_the_engine_shows_it(views):
     assert torch.allclose(canvas.pan[here], seen["pan"], atol=1e-4)
     assert torch.allclose(canvas.base[here], seen["lms"], atol=1e-4)
     assert len(canvas.pan) == 2 + 4 * len(views)
+
+
+@pytest.mark.parametrize(("phase", "at"), [(None, 1.5), (2.0, 2.0)])
+def test_ms_of_a_tile_is_interpolated_as_the_scene_is(phase, at):
+    how = replace(TINY, base="lms", ms_phase=phase)
+    seen = samples.conditions(replace(surveyed(smooth_scene(96, 96)), ms_at=(at, at)), how)
+    tile = {key: value[0] for key, value in samples.cut(seen, [(16, 24)], 64, 4).items()}
+    inner = (slice(None), slice(12, -12), slice(12, -12))  # what depends on nothing beyond the tile
+    assert tile["lms"][inner].std() > 0.1
+    assert torch.allclose(samples.interpolated(tile["ms"], how)[inner], tile["lms"][inner], atol=1e-4)
 
 
 def test_a_view_is_the_classical_fusion_less_the_base_in_the_units_of_the_bands():
