@@ -28,10 +28,11 @@ from .methods import CLASSICAL, UNFITTED
 from .native import Native
 from .network import state_of
 from .own_scene import OwnScene, scores
+from .recipe import Recipe, Stage
 from .scene import Scene
 from .sensors import Sensor
 from .statistics import Survey
-from .training import Recipe, Stage, Trainer
+from .training import Trainer
 
 GAIN = 0.01
 "share of the error on what is held out that must go for weights to be worth having"
