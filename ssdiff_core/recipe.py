@@ -11,7 +11,7 @@ from .network import BRANCHES
 KINDS = {"int": int, "float": (int, float), "str": str, "tuple": (list, tuple), "dict": dict, "None": type(None)}
 "what may stand for each kind that a field names"
 WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "tuple": "a list", "dict": "a table"}
-MAY_BE_NOTHING = ("seed", "warmup", "patience", "ms_phase", "noisiest")
+MAY_BE_NOTHING = ("seed", "steps", "warmup", "patience", "ms_phase", "noisiest")
 "entries that may be 0; all other numbers are more"
 NET = [item.name for item in fields(Config) if item.name not in ("bands", "ratio", "tile", "guides", "views")]
 "what of a network its table may say; the rest follows from other entries"
