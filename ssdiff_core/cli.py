@@ -31,7 +31,8 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (SSDiffError, OSError) as error:
-        print(f"ssdiff: {error}", file=sys.stderr)
+        of_a_file = getattr(error, "filename", None) and error.strerror
+        tell(f"{error.filename}: {error.strerror}" if of_a_file else str(error))
         return 1
     except KeyboardInterrupt as interrupt:
         print(f"ssdiff: {interrupt if interrupt.args else 'interrupted'}", file=sys.stderr)

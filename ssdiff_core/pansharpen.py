@@ -20,7 +20,7 @@ from .fuse import fuse
 from .groups import groups
 from .methods import ALL, LABELS, NETWORK, UNFITTED
 from .origin import identified, multispectral
-from .output import output_for, spread_beside
+from .output import output_for, spread_beside, unheard
 from .passes import MEMORY
 from .polygons import cut_out
 from .progress import duration
@@ -99,6 +99,8 @@ def pansharpen(
     output = output_for(
         scene, out, dtype=wishes.dtype, nodata=wishes.nodata, format=wishes.format, options=wishes.options
     )
+    for note in unheard(output):
+        say(note)
     spread = spread_beside(output, wishes.uncertainty) if wishes.uncertainty else None
     hands = computer.hands(wishes.method)
     stats = computer.stats(scene, wanted, wishes.memory, hands) if wanted else SceneStats(mtf=sensor.mtf)

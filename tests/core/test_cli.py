@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -94,8 +95,8 @@ def test_what_cannot_be_written_is_said_before_anything_is_read(command, wrong, 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     assert main([*command, wrong]) == 1
-    said = {"folder": "folder is a folder: name a file in it", "no/file": "no/file cannot be written: there is no"}
-    assert f"ssdiff: {said[wrong]}" in capsys.readouterr().err
+    said = {"folder": "is a folder: name a file in it", "no/file": "cannot be written: there is no folder no"}
+    assert f"ssdiff: {Path(wrong)} {said[wrong]}" in capsys.readouterr().err
 
 
 def test_a_file_is_no_folder_for_pictures(tmp_path, capsys):
