@@ -2,6 +2,7 @@
 
 import configparser
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -267,8 +268,8 @@ def test_the_sample_is_fused_from_a_fresh_install(installed, tmp_path):
 
 
 def test_what_pip_installs_needs_no_clone_to_fuse_and_report(clone, tmp_path):
-    for tool in ("pip", "setuptools", "wheel"):
-        pytest.importorskip(tool, reason=f"{tool} is not installed; `make setup` installs it")
+    if not all(map(importlib.util.find_spec, ("pip", "setuptools", "wheel"))):
+        pytest.skip("pip, setuptools and wheel are needed, which `make setup` brings")
     built, site = (f"--wheel-dir={tmp_path / 'built'}", f"--target={tmp_path / 'site'}")
     pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
     subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", built, str(clone)], check=True)
