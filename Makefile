@@ -39,4 +39,4 @@ setup:  ## all that is missing: system packages (as root), .venv, locked require
 	@./scripts/setup
 
 clean:
-	rm -rf .venv .matrix out dist
+	rm -rf .venv .matrix out dist build

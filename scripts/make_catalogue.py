@@ -6,6 +6,7 @@ The files in resources/weights come with SSDiff; further ones lie in the release
 they are in it. Upload them all to the release that the catalogue names.
 """
 
+import configparser
 import json
 import sys
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from ssdiff_core.digest import sha256_of
 from ssdiff_core.places import RESOURCES
 
 FILE = RESOURCES / "weights.json"
+ABOUT = Path(__file__).parents[1] / "metadata.txt"
 RELEASE = "weights-1"
 "tag of the release on the project's page that holds the files"
 
@@ -30,7 +32,15 @@ def catalogue(further: list[str] = ()) -> str:
     written = {entry["id"] for entry in bundled + new}
     before = json.loads(FILE.read_text(encoding="utf-8"))["weights"] if FILE.exists() else []
     kept = [entry for entry in before if not entry["bundled"] and entry["id"] not in written]
-    return json.dumps({"release": RELEASE, "weights": bundled + kept + new}, indent=2, ensure_ascii=False) + "\n"
+    made = {"repository": repository(), "release": RELEASE, "weights": bundled + kept + new}
+    return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+
+
+def repository() -> str:
+    """The project's home, as the plugin names it."""
+    about = configparser.ConfigParser(interpolation=None)
+    about.read(ABOUT, encoding="utf-8")
+    return about["general"]["repository"]
 
 
 def in_order(paths: Iterable[Path]) -> list[Path]:

@@ -20,6 +20,7 @@ import torch
 from . import __version__, bands, devices, weights
 from .classical import Classical
 from .engine import Engine
+from .errors import GeometryError
 from .groups import Grouped
 from .job import Job
 from .material import pieces_of
@@ -27,10 +28,11 @@ from .methods import CLASSICAL, UNFITTED
 from .native import Native
 from .network import state_of
 from .own_scene import OwnScene, scores
+from .recipe import Recipe, Stage
 from .scene import Scene
 from .sensors import Sensor
 from .statistics import Survey
-from .training import Recipe, Stage, Trainer
+from .training import Trainer
 
 GAIN = 0.01
 "share of the error on what is held out that must go for weights to be worth having"
@@ -70,6 +72,8 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
     recipe = recipe_of(job, base)
     source = OwnScene(train, held, job.sensor, recipe, str(device))
     source.before = before(source, job, base, device)
+    if not all(map(math.isfinite, source.before.values())):
+        raise GeometryError(f"in what is held out of {scenes[0].pan.path} nothing varies: nothing can be learnt of it")
     beside = classics(source, job.sensor)
     start = bands.fitted(base, recipe.bands, recipe.wavelengths_nm, recipe.ratio) if job.mode != "scratch" else None
     natively = None

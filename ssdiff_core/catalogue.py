@@ -7,13 +7,12 @@ Imports no torch, so that QGIS can ask and fetch too.
 
 from __future__ import annotations
 
-import configparser
 import contextlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urljoin
@@ -148,11 +147,14 @@ def find(
     entries = known() if entries is None else list(entries)
     if name == "auto":
         return _best(_suitable(entries, sensor, bands, ratio), fetch, say)
+    found = file_or_entry(name, entries)
+    return found if isinstance(found, Path) else found.path or fetch(found)
+
+
+def file_or_entry(name: str, entries: Sequence[Entry]) -> Path | Entry:
+    """What a user means by a name: a file, or weights by their id, which wins over a file of that name."""
     is_file = name.endswith(SUFFIX) or Path(name).is_file()
-    if is_file and name not in {entry.id for entry in entries}:
-        return Path(name)
-    entry = named(name, entries)
-    return entry.path or fetch(entry)
+    return Path(name) if is_file and name not in {entry.id for entry in entries} else named(name, entries)
 
 
 def named(name: str, entries: Iterable[Entry]) -> Entry:
@@ -214,10 +216,8 @@ def home(setting: str = "", resources: Path = places.RESOURCES, environ: Mapping
 
 
 def repository(resources: Path = places.RESOURCES) -> str:
-    """The project's home, which metadata.txt names."""
-    about = configparser.ConfigParser(interpolation=None)
-    about.read(resources.parent / "metadata.txt", encoding="utf-8")
-    return about["general"]["repository"]
+    """The project's home: the catalogue repeats what metadata.txt names, which is not there where pip installed."""
+    return _catalogue(resources)["repository"]
 
 
 def fetcher(

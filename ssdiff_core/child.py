@@ -22,6 +22,8 @@ WAITING = 1000
 "lines that may wait to be heard; who says more has to wait"
 LAST_WORDS = 100
 "lines that are kept of what the process says to nobody in particular"
+CRASHES = 0xC0000000
+"from here on the codes with which Windows ends a process that has crashed, known by their hexadecimal form"
 
 
 class Child:
@@ -102,14 +104,13 @@ class Child:
         code = self.process.returncode
         if not self.hello:
             return WorkerError(f"{self.python} cannot run SSDiff: {last or f'it ended with code {code}'}", self.log)
-        if code == -getattr(signal, "SIGKILL", 0):
+        if code and code == -getattr(signal, "SIGKILL", 0):
             return WorkerError(
                 "the computing process was killed from outside, as systems do that run out of memory: "
                 "allow less memory or choose another device",
                 self.log,
             )
-        why = signal.Signals(-code).name if code and code < 0 else f"code {code}"
-        return WorkerError(f"the computing process has crashed ({why}): {last or 'it said nothing'}", self.log)
+        return WorkerError(f"the computing process {_ended(code)}: {last or 'it said nothing'}", self.log)
 
     def _wait(self) -> None:
         """For its end, and a little for its last words."""
@@ -131,6 +132,16 @@ class Child:
                     break
                 use(line)
         use(None)
+
+
+def _ended(code: int | None) -> str:
+    """How a process has ended that was not asked to."""
+    if code is None:
+        return "answers no more"
+    if code < 0:
+        names = {one.value: one.name for one in signal.Signals}
+        return f"has crashed ({names.get(-code, f'signal {-code}')})"
+    return f"has crashed (0x{code:X})" if code >= CRASHES else f"has ended (code {code})"
 
 
 def _write(pipe, line: bytes) -> None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 
 from . import __version__, cli_adapt, cli_assess, cli_train, cli_weights, progress
-from .errors import ConfigError, SSDiffError
+from .arguments import add_memory, add_seed, check_files, extent, named, numbers, one_ms, option
+from .errors import SSDiffError
 from .methods import ALIGN, CLASSICAL, DTYPES
 
 
@@ -24,8 +26,13 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")
     try:
         args.run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (SSDiffError, OSError) as error:
-        print(f"ssdiff: {error}", file=sys.stderr)
+        of_a_file = getattr(error, "filename", None) and error.strerror
+        tell(f"{error.filename}: {error.strerror}" if of_a_file else str(error))
         return 1
     except KeyboardInterrupt as interrupt:
         print(f"ssdiff: {interrupt if interrupt.args else 'interrupted'}", file=sys.stderr)
@@ -39,11 +46,11 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     pansharpen = commands.add_parser("pansharpen", help="fuse a PAN and an MS raster into one")
-    pansharpen.add_argument("pan")
-    pansharpen.add_argument("ms", nargs="?", help="one file; or give each band's file with --ms")
-    pansharpen.add_argument("out")
+    pansharpen.add_argument("pan", type=named)
+    pansharpen.add_argument("ms", nargs="?", type=named, help="one file; or give each band's file with --ms")
+    pansharpen.add_argument("out", type=named)
     pansharpen.add_argument(
-        "--ms", dest="ms_files", action="append", metavar="FILE", help="an MS file; may be repeated"
+        "--ms", dest="ms_files", action="append", type=named, metavar="FILE", help="an MS file; may be repeated"
     )
     pansharpen.add_argument(
         "--method", default="ssdiff", help="ssdiff (default) or a classical one: " + ", ".join(CLASSICAL)
@@ -54,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     pansharpen.add_argument(
         "--samples", type=int, help="to average, each from tiles turned another way (default: as weights ask)"
     )
-    pansharpen.add_argument("--seed", type=int, default=0)
+    add_seed(pansharpen)
     pansharpen.add_argument("--extent", type=extent, metavar="XMIN,YMIN,XMAX,YMAX", help="in the CRS of PAN")
     pansharpen.add_argument("--mask", default="", metavar="FILE", help="polygons outside of which nothing is fused")
     pansharpen.add_argument(
@@ -72,19 +79,19 @@ def parser() -> argparse.ArgumentParser:
     pansharpen.add_argument("--dtype", choices=DTYPES, help="type of the output (default: that of MS)")
     pansharpen.add_argument("--co", dest="options", action="append", default=[], type=option, metavar="KEY=VALUE")
     pansharpen.add_argument("--format", default="cog", choices=("cog", "gtiff"))
-    pansharpen.add_argument("--memory", type=int, default=1024, metavar="MB", help="to hold at most (default 1024)")
+    add_memory(pansharpen)
     pansharpen.add_argument("--progress", default="auto", choices=progress.KINDS)
     pansharpen.add_argument("--report", metavar="FILE.html", help="how good the result is, as ssdiff assess shows it")
     pansharpen.add_argument("--resume", action="store_true", help="go on from what an interrupted run has left")
-    pansharpen.set_defaults(run=run_pansharpen)
+    pansharpen.set_defaults(run=run_pansharpen, wrong=pansharpen.error)
 
     align = commands.add_parser("align", help="the shift between PAN and MS, in PAN pixels")
-    align.add_argument("pan")
-    align.add_argument("ms", nargs="+", help="one file, or one for each band")
+    align.add_argument("pan", type=named)
+    align.add_argument("ms", nargs="+", type=named, help="one file, or one for each band")
     align.add_argument("--json", action="store_true")
     align.set_defaults(run=run_align)
 
-    cli_assess.add(commands, extent, numbers)
+    cli_assess.add(commands)
 
     bench = commands.add_parser("bench", help="speed of the engine on this machine")
     bench.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
@@ -98,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=run_doctor)
 
     cli_train.add(commands)
-    cli_adapt.add(commands, numbers)
+    cli_adapt.add(commands)
     cli_weights.add(commands)
     return top
 
@@ -112,23 +119,6 @@ def joined(words: Sequence[str]) -> list[str]:
         else:
             found.append(word)
     return found
-
-
-def extent(text: str) -> tuple[float, ...]:
-    values = tuple(float(part) for part in text.split(","))
-    if len(values) != 4:
-        raise argparse.ArgumentTypeError("four numbers are needed: XMIN,YMIN,XMAX,YMAX")
-    return values
-
-
-def numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
-
-
-def option(text: str) -> str:
-    if "=" not in text:
-        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
-    return text
 
 
 def tell(sentence: str) -> None:
@@ -146,13 +136,12 @@ def run_pansharpen(args) -> None:
     from . import pansharpen, polygons, reading
 
     hear_interrupts()
-    named = {item.name: getattr(args, item.name) for item in fields(pansharpen.Wishes) if item.name != "options"}
+    files = one_ms(args)
+    check_files(args.out, args.uncertainty, args.report)
+    wished = {item.name: getattr(args, item.name) for item in fields(pansharpen.Wishes) if item.name != "options"}
     if args.mask:
-        named["mask"] = polygons.read(args.mask, reading.look(args.pan)[1].crs)
-    wishes = pansharpen.Wishes(**named, options=tuple(args.options))
-    files = args.ms_files or args.ms
-    if not files or (args.ms_files and args.ms):
-        raise ConfigError("name MS once: as one file after PAN, or its files with --ms")
+        wished["mask"] = polygons.read(args.mask, reading.look(args.pan)[1].crs)
+    wishes = pansharpen.Wishes(**wished, options=tuple(args.options))
     pansharpen.pansharpen(
         args.pan, files, args.out, wishes, tell, lambda pixels: progress.reporter(args.progress, pixels)
     )

@@ -6,17 +6,19 @@ import json
 from dataclasses import asdict, fields
 
 from . import progress
-from .errors import ConfigError
+from .arguments import add_memory, add_seed, at_least, named, numbers, one_ms
 from .job import MODES
 
 
-def add(commands, numbers) -> None:
-    """Adds the command to a parser's; numbers reads such arguments."""
+def add(commands) -> None:
+    """Adds the command to a parser's."""
     it = commands.add_parser("adapt", help="make weights that suit your own scenes better than those there are")
-    it.add_argument("pan")
-    it.add_argument("ms", nargs="?", help="one file; or give each band's file with --ms")
+    it.add_argument("pan", type=named)
+    it.add_argument("ms", nargs="?", type=named, help="one file; or give each band's file with --ms")
     it.add_argument("-o", "--out", required=True, metavar="WEIGHTS", help="a .safetensors file, or an id to find it by")
-    it.add_argument("--ms", dest="ms_files", action="append", metavar="FILE", help="an MS file; may be repeated")
+    it.add_argument(
+        "--ms", dest="ms_files", action="append", type=named, metavar="FILE", help="an MS file; may be repeated"
+    )
     it.add_argument(
         "--also",
         nargs=2,
@@ -28,8 +30,8 @@ def add(commands, numbers) -> None:
     it.add_argument("--id", default="", help="of the weights (default: the name of their file)")
     it.add_argument("--base", default="auto", help="weights to begin with: auto (default), an id or a file")
     it.add_argument("--mode", default="lbaf", choices=MODES, help="lbaf (default): one branch after the other")
-    it.add_argument("--minutes", type=float, default=0.0, help="to take (default: 20, on a GPU 3)")
-    it.add_argument("--steps", type=int, default=0, help="of training to take, however long that is")
+    it.add_argument("--minutes", type=at_least(0, float), default=0.0, help="to take (default: 20, on a GPU 3)")
+    it.add_argument("--steps", type=at_least(0), default=0, help="of training to take, however long that is")
     it.add_argument("--sensor", default="auto", help="auto (default) or an id such as wv3, gf2, landsat89")
     it.add_argument("--bands", type=numbers, default=(), metavar="1,2,3", help="MS bands, as they shall come out")
     it.add_argument(
@@ -39,11 +41,11 @@ def add(commands, numbers) -> None:
         help="auto (default) corrects the shift of MS and bands",
     )
     it.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    it.add_argument("--seed", type=int, default=1)
-    it.add_argument("--memory", type=int, default=1024, metavar="MB", help="to hold at most (default 1024)")
+    add_seed(it, 1)
+    add_memory(it)
     it.add_argument("--progress", default="auto", choices=progress.KINDS)
     it.add_argument("--json", action="store_true", help="print what came of it")
-    it.set_defaults(run=run)
+    it.set_defaults(run=run, wrong=it.error)
 
 
 def run(args) -> None:
@@ -51,9 +53,7 @@ def run(args) -> None:
     from .cli import hear_interrupts, tell
 
     hear_interrupts()
-    files = args.ms_files or args.ms
-    if not files or (args.ms_files and args.ms):
-        raise ConfigError("name MS once: as one file after PAN, or its files with --ms")
+    files = one_ms(args)
     wishes = adaptation.Wishes(**{item.name: getattr(args, item.name) for item in fields(adaptation.Wishes)})
     pairs = [(args.pan, files), *map(tuple, args.also)]
     found = adaptation.adapt(pairs, args.out, wishes, tell, lambda n: progress.reporter(args.progress, n))

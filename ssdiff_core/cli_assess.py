@@ -6,10 +6,11 @@ import argparse
 import contextlib
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from . import progress
+from .arguments import add_memory, add_seed, check_files, extent, made_folder, named, numbers
 from .errors import ConfigError
 from .methods import ALIGN, CONVENTIONS
 from .progress import part
@@ -19,10 +20,10 @@ ASKED = ("sensor", "bands", "extent", "convention", "align", "memory", "sample",
 "arguments that are what study.Asked holds"
 
 
-def add(commands, extent: Callable, numbers: Callable) -> None:
-    """Adds the command to a parser's; extent and numbers read such arguments."""
+def add(commands) -> None:
+    """Adds the command to a parser's."""
     it = commands.add_parser("assess", help="how good fused rasters are, or what methods do on a scene")
-    it.add_argument("fused", nargs="*", help="rasters, or folders of them")
+    it.add_argument("fused", nargs="*", type=named, help="rasters, or folders of them")
     it.add_argument("--pan", metavar="FILE", help="default: what a fused file says it is made of")
     it.add_argument("--ms", action="append", metavar="FILE", help="may be repeated, one file for each band")
     it.add_argument("--reference", metavar="FILE", help="what the fused image should be; else PAN and MS are asked")
@@ -42,7 +43,7 @@ def add(commands, extent: Callable, numbers: Callable) -> None:
     it.add_argument(
         "--sample", type=float, default=40, metavar="MPX", help="megapixels to measure (default 40; 0: all)"
     )
-    it.add_argument("--seed", type=int, default=0, help="of the sampled blocks, and of ssdiff in wald")
+    add_seed(it, said="of the sampled blocks, and of ssdiff in wald")
     it.add_argument("--weights", default="auto", help="for ssdiff in wald: auto (default), an id or a file")
     it.add_argument("--steps", type=int, help="for ssdiff in wald")
     it.add_argument("--device", default="auto", help="for ssdiff in wald: auto, cpu, cuda, cuda:N or mps")
@@ -50,7 +51,7 @@ def add(commands, extent: Callable, numbers: Callable) -> None:
     it.add_argument("--csv", metavar="FILE")
     it.add_argument("--report", metavar="FILE.html", help="one file with tables, maps, spectra and crops")
     it.add_argument("--png", metavar="FOLDER", help="the report's maps and crops as files")
-    it.add_argument("--memory", type=int, default=1024, metavar="MB", help="to hold at most (default 1024)")
+    add_memory(it)
     it.add_argument("--progress", default="auto", choices=progress.KINDS)
     it.set_defaults(run=run, wrong=it.error)
 
@@ -68,6 +69,9 @@ def run(args) -> None:
     from .study import Asked
 
     check(args)
+    check_files(args.report, args.csv)
+    if args.png:
+        made_folder(args.png)
     asked = Asked(**{name: getattr(args, name) for name in ASKED})
     drawn, heard = bool(args.report or args.png), progress.reporter(args.progress, 0)
     ends = (0.5 if args.protocol == "wald" else 0.0), (0.8 if drawn else 1.0)

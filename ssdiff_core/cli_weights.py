@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from . import places, progress
+from .arguments import check_files
 from .errors import SSDiffError, WeightsError
 
 ALL = "all"
@@ -100,12 +101,12 @@ def place_of(what: str) -> Path:
     """Of weights that are here, by their id; or of a file."""
     from . import catalogue
 
-    entry = next((entry for entry in catalogue.known() if entry.id == what), None)
-    if not entry:
-        return Path(what)
-    if not entry.path:
+    found = catalogue.file_or_entry(what, catalogue.known())
+    if isinstance(found, Path):
+        return found
+    if not found.path:
         raise WeightsError(f"weights {what} are not here whole: ssdiff weights get {what} fetches them")
-    return entry.path
+    return found.path
 
 
 def verify_all(as_json: bool) -> None:
@@ -144,6 +145,7 @@ def run_import(args) -> None:
         return tell(f"weights {entry.id} are in {entry.path}")
     if not (args.out and args.id and args.bands):
         args.wrong("a checkpoint needs --out, --id and --bands")
+    check_files(args.out)
     import_checkpoint(args)
 
 

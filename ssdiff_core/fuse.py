@@ -67,6 +67,8 @@ def fuse(
             todo = {i: window for i, window in blocks.items() if i not in work.done}
             _stream(scene, engine, stats, todo, work, hands, progress)
             stop, sums = threading.Event(), _added([work.done[i] for i in blocks])
+            if not any(band.count for band in sums[0]):
+                say(f"PAN and MS hold nothing together: no pixel of {output.path} has a value")
             together([lambda: finish(work.files, sums, stop)], stop)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_farewell(outputs)) from None

@@ -84,17 +84,27 @@ def place(pan: Grid, ms: Grid) -> Placement | None:
     """
     t = compose(invert(pan.transform), ms.transform)  # MS pixel corners to PAN pixel corners
     ratio = math.sqrt(abs(t[1] * t[5] - t[2] * t[4]))
-    if not RATIOS[0] <= ratio <= RATIOS[1]:
-        raise GeometryError(
-            f"PAN pixels are {ratio:.3g} times finer than MS pixels; {RATIOS[0]:g} to {RATIOS[1]:g} can be "
-            f"pansharpened. PAN: {pan}. MS: {ms}."
-        )
+    check_ratio(ratio, pan, str(ms))
     if not pan.window & covered(t, ms):
         raise GeometryError(f"PAN and MS do not overlap. PAN: {pan}. MS: {ms}.")
     side = max(ms.height, ms.width)
     if max(abs(t[2]), abs(t[4]), abs(t[1] - ratio), abs(t[5] - ratio)) * side > DRIFT:
         return None
     return Placement((t[3] + t[5] / 2 - 0.5, t[0] + t[1] / 2 - 0.5), ratio)
+
+
+def check_ratio(ratio: float, pan: Grid, ms: str) -> None:
+    """That PAN is so many times finer than MS as can be pansharpened."""
+    if ratio < 1 / RATIOS[0]:
+        raise GeometryError(
+            f"MS pixels are {1 / ratio:.3g} times finer than PAN pixels: are the two named in the wrong order? "
+            f"PAN: {pan}. MS: {ms}."
+        )
+    if not RATIOS[0] <= ratio <= RATIOS[1]:
+        raise GeometryError(
+            f"PAN pixels are {ratio:.3g} times finer than MS pixels; {RATIOS[0]:g} to {RATIOS[1]:g} can be "
+            f"pansharpened. PAN: {pan}. MS: {ms}."
+        )
 
 
 def covered(ms_to_pan: Transform, ms: Grid) -> Window:
@@ -139,8 +149,8 @@ def same_ground(pan: Grid, ms: Grid) -> Placement:
 def snapped(pan: Grid, extent: tuple[float, float, float, float]) -> Window:
     """The PAN pixels that an extent (least x, least y, greatest x, greatest y) touches, within PAN."""
     x0, y0, x1, y1 = extent
-    if not (x0 < x1 and y0 < y1):
-        raise GeometryError(f"the extent {x0:g},{y0:g},{x1:g},{y1:g} is empty: XMIN,YMIN,XMAX,YMAX is needed")
+    if not (-math.inf < x0 < x1 < math.inf and -math.inf < y0 < y1 < math.inf):
+        raise GeometryError(f"the extent {x0:g},{y0:g},{x1:g},{y1:g} is empty or endless; it is XMIN,YMIN,XMAX,YMAX")
     inverse = invert(pan.transform)
     columns, rows = zip(*(apply(inverse, x, y) for x in (x0, x1) for y in (y0, y1)))
     row, column = (math.floor(min(axis) + 1e-6) for axis in (rows, columns))

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from .errors import ConfigError, RasterError
+from .errors import ConfigError, RasterError, one_line
 from .made_up import Place
 from .simulate import Picture
 
@@ -77,22 +77,25 @@ def read_raster(path: Path) -> Place:
 
     bands, grid = look(str(path))
     wavelengths = tuple(_centre(path, band.name) for band in bands)
-    source, pictures = open_raster(str(path)), []
-    chosen = [band.index for band in bands]
-    valid = source.GetRasterBand(chosen[0]).GetMaskBand()
     sides = min(SIDE, grid.height), min(SIDE, grid.width)
-    bright = []
-    for row in range(0, grid.height - sides[0] + 1, sides[0]):
-        for col in range(0, grid.width - sides[1] + 1, sides[1]):
-            window = col, row, sides[1], sides[0]
-            if valid.ReadAsArray(*window).all():
-                image = np.stack([source.GetRasterBand(index).ReadAsArray(*window) for index in chosen])
-                pictures.append(image)
-                bright.append(np.quantile(image, 0.999))
+    try:
+        pictures = list(_whole(open_raster(str(path)), [band.index for band in bands], sides))
+    except RuntimeError as error:
+        raise RasterError(f"{path} cannot be read: {one_line(error)}") from None
     if not pictures:
         raise RasterError(f"{path} has no {sides[1]} x {sides[0]} pixels without a hole to train on")
-    full = float(np.median(bright)) or 1.0
+    full = float(np.median([np.quantile(image, 0.999) for image in pictures])) or 1.0
     return Place(path.stem, tuple(Picture(image, wavelengths, full) for image in pictures))
+
+
+def _whole(source, bands: Sequence[int], sides: tuple[int, int]) -> Iterator[np.ndarray]:
+    """The parts of a raster, of that height and width, that have no hole."""
+    (height, width), valid = sides, source.GetRasterBand(bands[0]).GetMaskBand()
+    for row in range(0, source.RasterYSize - height + 1, height):
+        for col in range(0, source.RasterXSize - width + 1, width):
+            window = col, row, width, height
+            if valid.ReadAsArray(*window).all():
+                yield np.stack([source.GetRasterBand(index).ReadAsArray(*window) for index in bands])
 
 
 def _centre(path: Path, name: str) -> float:

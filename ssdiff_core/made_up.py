@@ -15,9 +15,9 @@ import torch
 from . import sensors, simulate
 from .config import T
 from .errors import ConfigError
+from .recipe import Recipe
 from .samples import Samples, cut, interpolated, known, together
 from .statistics import Survey
-from .training import Recipe
 from .weights import Weights
 
 

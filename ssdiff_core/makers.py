@@ -78,7 +78,8 @@ def _make(pipe: Connection, paths: Sequence[str], recipe: str, stage: int, tile:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the program that learns
     from . import imagery
     from .made_up import MadeUp
-    from .training import ahead, read_recipe
+    from .recipe import read_recipe
+    from .training import ahead
 
     with contextlib.suppress(BrokenPipeError):
         try:

@@ -114,6 +114,28 @@ def _known_options(output: Output) -> str:
     return _driver(output).GetMetadataItem("DMD_CREATIONOPTIONLIST") or ""
 
 
+def unheard(output: Output) -> list[str]:
+    """What there is to say of options that GDAL might pass over without a word."""
+    known, told = _values(_known_options(output)), []
+    for key, _, value in (option.partition("=") for option in output.options):
+        values = known.get(key.upper())
+        if values is None:
+            told.append(f"there is no creation option {key}: it is passed over; there are {', '.join(known)}")
+        elif values and value.upper() not in values:
+            told.append(f"{key}={value} may be passed over: for {key} GDAL names {', '.join(values)}")
+    return told
+
+
+def _values(options: str) -> dict[str, list[str]]:
+    """The creation options that a driver tells of, and what each may be; none where that is open."""
+    found = {}
+    for option in (node[2:] for node in gdal.ParseXMLString(options)[2:]):
+        about = {part[1]: part[2][1] for part in option if part[1] in ("name", "type")}
+        listed = [part[-1][1].upper() for part in option if part[1] == "Value"]
+        found[about["name"].upper()] = listed if about["type"] == "string-select" else []
+    return found
+
+
 def _driver(output: Output) -> gdal.Driver:
     return gdal.GetDriverByName("COG" if output.format == "cog" else "GTiff")
 

@@ -16,12 +16,12 @@ from .blocks import Block
 from .engine import Engine
 from .kernels import reflect
 from .pieces import Look, Pair, Piece, pair, with_stats
+from .recipe import Recipe
 from .referenced import Likeness
 from .samples import Samples
 from .sensors import Sensor
 from .statistics import Survey
 from .tiles import turned as lying
-from .training import Recipe
 from .weights import Weights
 
 PIECES = 6

@@ -20,13 +20,15 @@ from .fuse import fuse
 from .groups import groups
 from .methods import ALL, LABELS, NETWORK, UNFITTED
 from .origin import identified, multispectral
-from .output import output_for, spread_beside
+from .output import output_for, spread_beside, unheard
 from .passes import MEMORY
 from .polygons import cut_out
 from .progress import duration
 from .reading import alignment, open_scene
 from .scene import Scene
 
+OTHER_FORMATS = (".png", ".jpg", ".jpeg", ".jp2", ".webp", ".gif", ".bmp", ".img", ".vrt", ".nc", ".pdf", ".gpkg")
+"ends of names that other programs would be misled by"
 FAR = 0.75
 "PAN pixels between PAN and MS that a user should know of"
 SURE = 0.5
@@ -97,6 +99,8 @@ def pansharpen(
     output = output_for(
         scene, out, dtype=wishes.dtype, nodata=wishes.nodata, format=wishes.format, options=wishes.options
     )
+    for note in unheard(output):
+        say(note)
     spread = spread_beside(output, wishes.uncertainty) if wishes.uncertainty else None
     hands = computer.hands(wishes.method)
     stats = computer.stats(scene, wanted, wishes.memory, hands) if wanted else SceneStats(mtf=sensor.mtf)
@@ -113,6 +117,8 @@ def check(scene: Scene, out, wishes: Wishes) -> None:
     for path in filter(None, (out, wishes.uncertainty)):
         if Path(path).resolve() in inputs:
             raise ConfigError(f"{path} is one of the inputs")
+        if Path(path).suffix.lower() in OTHER_FORMATS:
+            raise ConfigError(f"{path} would be a GeoTIFF that is called something else: end its name with .tif")
     if wishes.method not in ALL:
         raise ConfigError(f"there is no method {wishes.method!r}; these are: {', '.join(ALL)}")
     if wishes.uncertainty:

@@ -16,6 +16,8 @@ from .window import Window
 
 MEMORY = 1024
 "MiB that a run may hold, if nobody says otherwise; what an engine needs for itself comes on top"
+LEAST = 64
+"MiB; GDAL's cache and the smallest blocks take that, whatever is asked for"
 CACHED = 768
 "side of the blocks from which on larger ones win nothing, if an engine looks at nothing around them"
 

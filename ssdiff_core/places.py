@@ -7,7 +7,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-RESOURCES = Path(__file__).resolve().parents[1] / "resources"
+_INSTALLED = Path(__file__).resolve().parent / "resources"
+RESOURCES = _INSTALLED if _INSTALLED.is_dir() else _INSTALLED.parents[1] / "resources"
+"what comes with the code: within it where pip has installed it, beside it in the plugin folder"
 
 _used = ""
 

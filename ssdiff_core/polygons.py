@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,27 +22,36 @@ def read(path: str | Path, crs: str) -> str:
     try:
         source = gdal.OpenEx(str(path), gdal.OF_VECTOR | gdal.OF_VERBOSE_ERROR)
     except RuntimeError as error:
-        raise RasterError(f"{path} cannot be opened: {one_line(error)}") from None
-    try:
-        whole = _united(source, crs)
-    except RuntimeError as error:
-        raise GeometryError(f"the polygons of {path} cannot be used as a mask: {one_line(error)}") from None
-    if whole.IsEmpty():
-        raise GeometryError(f"{path} holds no polygon to cut the scene out by")
-    return whole.ExportToWkt()
+        raise RasterError(f"{path} cannot be opened as polygons: {one_line(error)}") from None
+    return _united(_shapes(source, crs), str(path))
 
 
-def _united(source: gdal.Dataset, crs: str) -> ogr.Geometry:
-    """All shapes as one in that CRS; those whose lines cross themselves, as drawn ones often do, are put right."""
-    whole = ogr.Geometry(ogr.wkbMultiPolygon)
+def united(wkts: Iterable[str]) -> str:
+    """The same of polygons that lie in the CRS of PAN already."""
+    return _united(map(ogr.CreateGeometryFromWkt, wkts), "the mask")
+
+
+def _shapes(source: gdal.Dataset, crs: str) -> Iterator[ogr.Geometry]:
     for layer in (source.GetLayer(number) for number in range(source.GetLayerCount())):
         to_pan = _between(layer.GetSpatialRef(), crs)
         for shape in (feature.GetGeometryRef() for feature in layer):
             if shape is not None:
                 if to_pan:
                     shape.Transform(to_pan)
-                whole = whole.Union(shape if shape.IsValid() else shape.MakeValid(["METHOD=STRUCTURE"]))
-    return whole
+                yield shape.Clone()
+
+
+def _united(shapes: Iterable[ogr.Geometry], named: str) -> str:
+    """All shapes as one; those whose lines cross themselves, as drawn ones often do, are put right."""
+    whole = ogr.Geometry(ogr.wkbMultiPolygon)
+    try:
+        for shape in (shape for shape in shapes if shape.GetDimension() == 2):
+            whole = whole.Union(shape if shape.IsValid() else shape.MakeValid(["METHOD=STRUCTURE"]))
+    except RuntimeError as error:
+        raise GeometryError(f"the polygons of {named} cannot be used as a mask: {one_line(error)}") from None
+    if whole.IsEmpty():
+        raise GeometryError(f"{named} holds no polygon to cut the scene out by")
+    return whole.ExportToWkt()
 
 
 def _between(source: osr.SpatialReference | None, crs: str) -> osr.CoordinateTransformation | None:
@@ -67,9 +77,9 @@ def cut_out(scene: Scene, wkt: str) -> Scene:
     return replace(scene, window=window, mask=wkt)
 
 
-def drawn(wkt: str, crs: str) -> ogr.DataSource:
+def drawn(wkt: str, crs: str) -> gdal.Dataset:
     """The polygons as a layer that can be drawn from."""
-    source = ogr.GetDriverByName("Memory").CreateDataSource("")
+    source = _holds_layers().Create("", 0, 0, 0, gdal.GDT_Unknown)
     layer = source.CreateLayer("mask", osr.SpatialReference(wkt=crs) if crs else None)
     feature = ogr.Feature(layer.GetLayerDefn())
     feature.SetGeometry(ogr.CreateGeometryFromWkt(wkt))
@@ -77,7 +87,13 @@ def drawn(wkt: str, crs: str) -> ogr.DataSource:
     return source
 
 
-def inside(source: ogr.DataSource, grid: Grid) -> np.ndarray:
+def _holds_layers() -> gdal.Driver:
+    """The driver whose files lie in memory: MEM from GDAL 3.11 on, which is to lose the one before it."""
+    driver = gdal.GetDriverByName("MEM")
+    return driver if driver.GetMetadataItem(gdal.DCAP_VECTOR) else gdal.GetDriverByName("Memory")
+
+
+def inside(source: gdal.Dataset, grid: Grid) -> np.ndarray:
     """The pixels of a grid whose centres lie in the polygons."""
     image = gdal.GetDriverByName("MEM").Create("", grid.width, grid.height, 1, gdal.GDT_Byte)
     image.SetGeoTransform(grid.transform)

@@ -16,11 +16,12 @@ from .exhibits import CROP, Exhibits, gather
 from .lock import move
 from .measures import ALL, ON_HQNR, Measure, best
 from .pictures import RAMP, data_uri, heat, png
+from .places import RESOURCES
 from .progress import part
 from .provenance import facts_of
 from .study import Asked, Result, Study
 
-TEMPLATE = Path(__file__).parents[1] / "resources" / "report.html"
+TEMPLATE = RESOURCES / "report.html"
 KEY = ("HQNR", "D_lambda_K", "D_s", "D_rho"), ("SAM", "ERGAS", "Q2n", "SCC")
 "measures that come first, without and with a reference"
 FULL = 0.0005

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .errors import ConfigError
+from .places import RESOURCES
 
-FILE = Path(__file__).parents[1] / "resources" / "sensors.json"
+FILE = RESOURCES / "sensors.json"
 GENERAL = "general"
 MTF = 0.30
 "MS gain at Nyquist where none is known"
@@ -55,8 +56,6 @@ class Sensor:
     ratio: int
     bits: int | None
     "of the counts; None: the scene says"
-    gsd: tuple[float, float] | None
-    "metres, of PAN and of MS"
     pan_weights: tuple[float, ...]
     "about how much of what PAN sees each band sees; they sum to 1"
     source: str
@@ -302,7 +301,6 @@ def _sensor(name: str) -> Sensor:
         pan_mtf=profile["pan"]["mtf"],
         ratio=profile["ratio"],
         bits=profile["bits"],
-        gsd=tuple(profile["gsd"]) if profile["gsd"] else None,
         pan_weights=_weights([band["centre"] for band in bands], profile["pan"]["nm"]) if bands else (),
         source=profile["source"],
         aliases=tuple(tuple(band.get("aliases", ())) for band in bands),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from . import imagery, sensors, simulate
+from .arguments import made_folder
 from .errors import ConfigError
 from .made_up import Place
 
@@ -21,10 +22,10 @@ def scenes(
     """Writes so many scenes, and answers for each its files and what was drawn for it."""
     if count < 1:
         raise ConfigError(f"{count} scenes were asked for; 1 or more make sense")
-    places, profile, folder = imagery.load(paths), sensors.get(sensor), Path(out)
+    places, profile = imagery.load(paths), sensors.get(sensor)
     if not profile.bands:
         raise ConfigError(f"{profile.label} has no bands of its own: name a sensor that has")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = made_folder(out)
     return [_scene(places, profile, folder, number, seed, say) for number in range(1, count + 1)]
 
 

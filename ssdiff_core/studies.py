@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from .reading import Reader, bands_of, look, open_scene
 from .scene import Scene
 from .sensors import Sensor
 from .study import Asked, Say, Study, distinct
+from .window import Window
 
 TAKEN = ("PAN", "MS", "reference", *LABELS.values())
 "names that are no file's"
@@ -96,13 +98,24 @@ def open_study(rasters: list[Raster], pan: str, ms: Sequence[str], reference, as
                 "name the MS bands that it is made of with --bands"
             )
     truth = Raster(reference, scene.pan_grid, "reference") if reference else None
-    window = scene.window & rasters[0].window
-    window = window & truth.window if truth else window
-    if not window:
-        raise GeometryError("the images, MS and the reference have no ground in common")
-    scene = replace(scene, window=window)
+    if truth and len(truth.numbers) != len(scene.ms):
+        raise GeometryError(
+            f"the reference {truth.path} has {len(truth.numbers)} bands and {rasters[0].path} {len(scene.ms)}: "
+            "name one with the same bands"
+        )
+    scene = replace(scene, window=measured(scene, [*rasters[:1], *([truth] if truth else [])]))
     whole = truth.whole if truth else all(np.dtype(band.dtype).kind in "iub" for band in scene.ms)
     return study_of(scene, sensor, rasters, whole, asked, truth, warnings)
+
+
+def measured(scene: Scene, images: Sequence[Raster]) -> Window:
+    """The ground that the scene and images have in common, if that is enough to measure."""
+    window = reduce(operator.and_, (image.window for image in images), scene.window)
+    if not window:
+        raise GeometryError("the images, MS and the reference have no ground in common")
+    if min(window.shape) < scene.placement.ratio:
+        raise GeometryError(f"{window.width} x {window.height} PAN pixels are less than one of MS: too few to measure")
+    return window
 
 
 def study_of(scene: Scene, sensor: Sensor, rasters, whole: bool, asked: Asked, truth, warnings) -> Study:

@@ -15,7 +15,8 @@ import torch
 from . import __version__, bands, devices, events, imagery, makers, weights
 from .errors import ConfigError, one_line
 from .made_up import MadeUp
-from .training import Recipe, Trainer, read_recipe
+from .recipe import Recipe, read_recipe
+from .training import Trainer
 
 
 def train(

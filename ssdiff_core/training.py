@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -21,86 +21,17 @@ import torch
 from torch import Tensor
 
 from . import diffusion, weights
-from .config import Config, T
+from .card import check
+from .config import T
 from .errors import ConfigError
 from .lock import move
 from .network import SSNet, load_state, state_of, train_branch, widened, zeroed
 from .pipeline import Line, Stopped
+from .recipe import Recipe, Stage
 from .samples import Samples
 
 MEAGRE = 10
 "pools in a row that hold less than a batch, after which nothing else is to be hoped for"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stretch of training at one tile side."""
-
-    tile: int = 32
-    steps: int = 10000
-    batch: int = 32
-    rate: float = 1e-3
-    "learning rate at its highest"
-    warmup: int = 300
-    branch: str | None = None
-    "spatial or spectral: that branch alone learns (L-BAF)"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    id: str
-    sensors: tuple[str, ...]
-    "scenes are drawn of these in turn"
-    bands: tuple[str, ...]
-    wavelengths_nm: tuple[float, ...] = ()
-    ratio: int = 4
-    stages: tuple[Stage, ...] = (Stage(),)
-    seed: int = 1
-    base: str = "mtf-glp-fs"
-    scale: float | str = "moments"
-    interpolation: str = "cubic"
-    ms_phase: float | None = None
-    "where the network expects its first MS sample, as in a card"
-    guides: int = 2
-    views: tuple[str, ...] = ()
-    samples: int = 1
-    "that an image shall be the mean of, unless somebody says otherwise"
-    residual_sigma: float | None = None
-    "None: measured on the first scenes"
-    noisiest: float = 0.7
-    "share of the samples that are taken at the noisiest step, where few-step sampling starts"
-    held_out: tuple[str, ...] = ("santa_monica", "eureka", "liverpool", "landsat7_37", "landsat7_39")
-    "places that are never trained on"
-    pool: int = 24
-    "scenes whose tiles are shuffled together"
-    most: int = 24
-    "tiles taken of one scene"
-    validate: int = 500
-    "steps between two looks at what is held out"
-    patience: int = 0
-    "looks that saw nothing better after which a stage ends, and what did best is kept; 0: all is learnt to the end"
-    net: dict = field(default_factory=dict)
-    "what else the network's Config shall say"
-
-    def config(self, tile: int) -> Config:
-        return Config(
-            bands=len(self.bands), ratio=self.ratio, tile=tile, guides=self.guides, views=self.views, **self.net
-        )
-
-
-def read_recipe(text: str) -> Recipe:
-    """A recipe from TOML."""
-    try:
-        import tomllib
-    except ImportError:  # Python before 3.11
-        import tomli as tomllib
-    try:
-        values = tomllib.loads(text)
-        stages = tuple(Stage(**stage) for stage in values.pop("stages", [{}]))
-        listed = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        return Recipe(stages=stages, **listed)
-    except (tomllib.TOMLDecodeError, TypeError) as error:
-        raise ConfigError(f"the recipe cannot be understood: {error}") from None
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
@@ -190,6 +121,8 @@ class Trainer:
         self.log: list[dict] = []
         self.best: dict[str, Tensor] = {}
         "what did best on what is held out, if the recipe has patience"
+        self.sigma = 1.0
+        check(self.card({}))  # better said now than when all is learnt
         self.sigma = _sigma_of(start) if start else recipe.residual_sigma or source.sigma()
         self._begin_stage(widened(state_of(start.net), start.card.arch, config) if start else None)
 

@@ -12,7 +12,7 @@ import numpy as np
 from osgeo import gdal
 
 from .errors import GeometryError, RasterError, one_line
-from .grid import RATIOS, Grid, Placement, compose, cut, lattice
+from .grid import Grid, Placement, check_ratio, compose, cut, lattice
 from .window import Window
 
 EDGE = 32
@@ -36,11 +36,7 @@ def target(pan: Grid, source: gdal.Dataset) -> tuple[Grid, Placement]:
     x, y = (math.floor(at) + 0.5 for at in middle[0])
     centre, right, below = _through(transformer, [(x, y), (x + 1, y), (x, y + 1)], back=False)
     ratio = _ratio(centre, right, below)
-    if not RATIOS[0] <= ratio <= RATIOS[1]:
-        raise GeometryError(
-            f"PAN pixels are {ratio:.3g} times finer than MS pixels; {RATIOS[0]:g} to {RATIOS[1]:g} can be "
-            f"pansharpened. PAN: {pan}. MS: {ms.width} x {ms.height} pixels."
-        )
+    check_ratio(ratio, pan, f"{ms.width} x {ms.height} pixels")
     return _hung(pan, here, tuple(round(at, 6) for at in centre), max(round(ratio), 2))
 
 

@@ -63,9 +63,8 @@ def import_published(path: str | os.PathLike, card: Card) -> Weights:
         published = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # torch raises many kinds, none documented
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"{path} is not a checkpoint of plain tensors: {first}") from None
+    except Exception as error:  # torch raises many kinds, none documented, and advises to read objects too
+        raise WeightsError(f"{path} is not a checkpoint of plain tensors ({type(error).__name__})") from None
     if not isinstance(published, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in published.items()
     ):

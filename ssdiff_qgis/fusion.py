@@ -8,7 +8,6 @@ from pathlib import Path
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
-    QgsGeometry,
     QgsProcessingException,
     QgsProcessingOutputString,
     QgsProcessingParameterBand,
@@ -20,9 +19,10 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
-from ..ssdiff_core import studies
+from ..ssdiff_core import polygons, studies
 from ..ssdiff_core.methods import ALIGN, DTYPES
 from ..ssdiff_core.pansharpen import Wishes, pansharpen
+from ..ssdiff_core.passes import LEAST
 from ..ssdiff_core.study import Asked
 from . import compat, settings
 from .algorithm import Algorithm, Progress, computer, nothing_computes, telling
@@ -106,7 +106,7 @@ class Fusion(Algorithm):
             advanced=True,
         )
         self.with_help(
-            QgsProcessingParameterNumber(self.MEMORY, tr("Memory (MB)"), compat.INTEGER, optional=True, minValue=64),
+            QgsProcessingParameterNumber(self.MEMORY, tr("Memory (MB)"), compat.INTEGER, optional=True, minValue=LEAST),
             tr("That QGIS holds for this run at most. Default: that of the settings."),
             advanced=True,
         )
@@ -179,16 +179,17 @@ class Fusion(Algorithm):
     def _mask(self, parameters, crs: QgsCoordinateReferenceSystem, context) -> str:
         """The polygons as one, as WKT in the CRS of PAN."""
         source = self.parameterAsSource(parameters, self.MASK, context)
+        if source is None and parameters.get(self.MASK):
+            raise QgsProcessingException(self.invalidSourceError(parameters, self.MASK))
         if source is None:
             return ""
         to_pan = QgsCoordinateTransform(source.sourceCrs(), crs, context.transformContext())
         shapes = [feature.geometry() for feature in source.getFeatures() if feature.hasGeometry()]
         for shape in shapes:
             shape.transform(to_pan)
-        whole = QgsGeometry.unaryUnion(shapes)
-        if whole.isEmpty():
+        if not shapes:
             raise QgsProcessingException(tr("The mask holds no polygon."))
-        return whole.asWkt()
+        return polygons.united(shape.asWkt() for shape in shapes)
 
     # --- the work ----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from qgis.core import QgsApplication, QgsSettings
 from ..ssdiff_core import places
 from ..ssdiff_core.connection import is_yes
 from ..ssdiff_core.errors import ConfigError
-from ..ssdiff_core.passes import MEMORY
+from ..ssdiff_core.passes import LEAST, MEMORY
 from .words import tr
 
 GROUP = "SSDiff"
@@ -88,8 +88,8 @@ def check_device(value: str) -> None:
 
 
 def check_memory(value: str) -> None:
-    if not str(value).isdigit() or int(value) < 64:
-        raise ValueError(tr("The memory {!r} is no number of MB from 64 on").format(value))
+    if not str(value).isdigit() or int(value) < LEAST:
+        raise ValueError(tr("The memory {!r} is no number of MB from {} on").format(value, LEAST))
 
 
 def check_authentication(value: str) -> None:

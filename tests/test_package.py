@@ -2,6 +2,7 @@
 
 import configparser
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -267,3 +268,29 @@ def test_the_sample_is_fused_from_a_fresh_install(installed, tmp_path):
     done = run("run", "ssdiff:pansharpen", "--json", "--", *words)
     assert done.returncode == 0, done.stderr
     assert read(out).shape == (4, 64, 64)
+
+
+def test_what_pip_installs_needs_no_clone_to_fuse_and_report(clone, tmp_path):
+    if not all(map(importlib.util.find_spec, ("pip", "setuptools", "wheel"))):
+        pytest.skip("pip, setuptools and wheel are needed, which `make setup` brings")
+    built, site = (f"--wheel-dir={tmp_path / 'built'}", f"--target={tmp_path / 'site'}")
+    pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
+    subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", built, str(clone)], check=True)
+    wheel = next((tmp_path / "built").iterdir())
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", site, str(wheel)], check=True)
+    shutil.rmtree(clone)
+    pan, ms, _ = sample_files(tmp_path)
+
+    def ssdiff(*words):
+        command = [sys.executable, tmp_path / "site" / "bin" / "ssdiff", *words]
+        environ = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "SSDIFF_OFFLINE": "1"}
+        done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert Path(json.loads(ssdiff("doctor", "--json"))["folder"]) == tmp_path / "site" / "ssdiff_core"
+    assert json.loads(ssdiff("weights", "list", "--json"))["home"] == catalogue.home()
+    extent = "--extent=400000,4499961.6,400038.4,4500000"
+    ssdiff("pansharpen", pan, ms, "fused.tif", extent, "--report", "report.html")
+    assert read(tmp_path / "fused.tif").shape == (4, 64, 64)
+    assert (tmp_path / "report.html").stat().st_size > 10_000

@@ -10,7 +10,8 @@ from files import write
 
 from ssdiff_core import weights
 from ssdiff_core.network import state_of
-from ssdiff_core.training import Recipe, Stage, Trainer
+from ssdiff_core.recipe import Recipe, Stage
+from ssdiff_core.training import Trainer
 
 TINY = {"keys": 4}
 

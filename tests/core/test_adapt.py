@@ -20,7 +20,7 @@ from ssdiff_core.own_scene import OwnScene, mirrored, turned
 from ssdiff_core.pansharpen import aligned
 from ssdiff_core.pieces import Look, pair, read_piece
 from ssdiff_core.reading import Reader, open_scene
-from ssdiff_core.training import Recipe, Stage
+from ssdiff_core.recipe import Recipe, Stage
 from ssdiff_core.window import Window
 
 SENSOR = sensors.get("gf2")

@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 import torch
 from adapting import base_weights, pair_of_files
-from files import read
+from files import read, write
+from osgeo import gdal
 
 from ssdiff_core import adapt, adaptation, catalogue, cli, native, weights
 from ssdiff_core.adaptation import Wishes
 from ssdiff_core.card import read_card
 from ssdiff_core.elsewhere import Elsewhere
-from ssdiff_core.errors import Cancelled, ConfigError
+from ssdiff_core.errors import Cancelled, ConfigError, GeometryError
 from ssdiff_core.network import BRANCHES, state_of
 from ssdiff_core.remote import Worker
 
@@ -226,6 +227,13 @@ def test_a_ratio_that_no_network_is_for_is_told(tmp_path, base):
     thirds = pair_of_files(tmp_path / "three", 180, 240, ratio=3)
     with pytest.raises(ConfigError, match="PAN is 3 times finer than MS; weights can be learnt for 2 and 4"):
         adapted([thirds], tmp_path / "three.safetensors", base, sensor="general")
+
+
+def test_a_scene_in_which_nothing_varies_teaches_nothing(tmp_path, scene, base):
+    like = gdal.Open(str(scene[1]))
+    even = write(tmp_path / "even.tif", np.full_like(like.ReadAsArray(), 7), like.GetGeoTransform())
+    with pytest.raises(GeometryError, match="nothing varies: nothing can be learnt of it"):
+        adapted([(scene[0], even)], tmp_path / "w.safetensors", base, steps=4)
 
 
 def test_an_archive_is_learnt_from_together_and_no_part_of_it_may_be_of_another_kind(tmp_path, scene, base):

@@ -355,6 +355,10 @@ def test_what_does_not_fit_is_told_in_a_sentence(sample, capsys, tmp_path):
     three = write(tmp_path / "three.tif", fused[:3], PAN_AT)
     assert "3 bands and MS 4: name the MS bands" in failed(capsys, three, *inputs)
     assert main(["assess", str(three), *map(str, inputs), "--bands", "1,2,3", "--json"]) == 0
+    gsa = results / "gsa.tif"
+    assert "three.tif has 3 bands and" in failed(capsys, gsa, *inputs, "--reference", three)
+    corner = ("--extent", "400000,4499998.8,400001.2,4500000")
+    assert "2 x 2 PAN pixels are less than one of MS" in failed(capsys, gsa, *inputs, *corner)
     assert "no result 'x'" in failed(capsys, results, "--baseline", "x")
     assert "no .tif file" in failed(capsys, tmp_path / "..", *inputs)
     assert "several" in failed(capsys, results / "gsa.tif", _part(results, tmp_path), "--report", tmp_path / "r.html")

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -46,6 +47,68 @@ def test_doctor_in_words_names_every_package(capsys):
 @pytest.mark.parametrize("arguments", [(), ("nonsense",), ("weights",), ("weights", "import", "x.pt")])
 def test_wrong_usage_exits_with_2(arguments):
     assert "usage:" in ssdiff(*arguments, expect=2).stderr
+
+
+PAIR = ("p.tif", "m.tif")
+PANSHARPEN, ADAPT = ("pansharpen", *PAIR, "o.tif"), ("adapt", *PAIR, "-o", "w")
+TRAIN, SIMULATE = ("train", "r.toml", "i.tif", "-o", "w"), ("simulate", "i.tif", "-o", "s", "--sensor", "gf2")
+
+
+@pytest.mark.parametrize(
+    ("command", "wrong", "said"),
+    [
+        *((command, ("--memory", "63"), "63 is no number from 64 on") for command in (PANSHARPEN, ADAPT)),
+        (PANSHARPEN, ("--memory", "-5"), "-5 is no number from 64 on"),
+        (("assess", "f.tif"), ("--memory", "-5"), "-5 is no number from 64 on"),
+        (ADAPT, ("--memory", "much"), "invalid number value: 'much'"),
+        *((command, ("--seed", "-1"), "-1 is no number from 0 on") for command in (PANSHARPEN, ADAPT, SIMULATE)),
+        (("assess", "f.tif"), ("--seed", "-1"), "-1 is no number from 0 on"),
+        *((command, ("--minutes", "nan"), "nan is no number from 0 on") for command in (TRAIN, ADAPT)),
+        (ADAPT, ("--steps", "-1"), "-1 is no number from 0 on"),
+        (("pansharpen", *PAIR), (), "name MS once: as one file after PAN, or its files with --ms"),
+        (PANSHARPEN, ("--ms", "m.tif"), "name MS once: as one file after PAN, or its files with --ms"),
+        (("adapt", "p.tif", "-o", "w"), (), "name MS once: as one file after PAN, or its files with --ms"),
+        (("pansharpen", "", "m.tif", "o.tif"), (), "an empty name names no file"),
+        (("align", "p.tif"), ("",), "an empty name names no file"),
+    ],
+)
+def test_what_makes_no_sense_is_wrong_usage_before_any_file_is_opened(command, wrong, said, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, *wrong])
+    assert capsys.readouterr().err.rstrip().endswith(said)
+
+
+@pytest.mark.parametrize("wrong", ["folder", "no/file"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("pansharpen", *PAIR),
+        (*PANSHARPEN, "--report"),
+        (*PANSHARPEN, "--uncertainty"),
+        ("assess", "f.tif", "--report"),
+        ("assess", "f.tif", "--csv"),
+        ("train", "r.toml", "i.tif", "-o"),
+        ("weights", "import", "p.pt", "--id", "x", "--bands", "a,b,c,d", "-o"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_anything_is_read(command, wrong, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    assert main([*command, wrong]) == 1
+    said = {"folder": "is a folder: name a file in it", "no/file": "cannot be written: there is no folder no"}
+    assert f"ssdiff: {Path(wrong)} {said[wrong]}" in capsys.readouterr().err
+
+
+def test_a_file_is_no_folder_for_pictures(tmp_path, capsys):
+    assert main(["assess", "f.tif", "--png", __file__]) == 1
+    assert capsys.readouterr().err.strip() == f"ssdiff: {__file__} is a file: name a folder"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell and its pipes")
+def test_who_reads_may_stop_reading():
+    listed = f"{sys.executable} -m ssdiff_core weights list"
+    done = subprocess.run(f"({listed}; echo $? >&2) | true", shell=True, capture_output=True, text=True)
+    assert done.stderr == "1\n"
 
 
 def test_an_extent_may_begin_with_a_minus_as_in_degrees_west(capsys):

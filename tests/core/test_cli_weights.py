@@ -101,6 +101,7 @@ def test_an_interrupt_ends_it_and_the_next_run_goes_on(plugin, ssdiff, server, t
         (("get", "eight"), "not on this computer"),
         (("verify", "eight"), "weights eight are not here whole: ssdiff weights get eight fetches them"),
         (("verify", "nowhere.safetensors"), "nowhere.safetensors cannot be read"),
+        (("verify", "nowhere"), "there are no weights 'nowhere': take "),
         (("import", "nowhere.safetensors"), "nowhere.safetensors cannot be read"),
     ],
 )

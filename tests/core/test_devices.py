@@ -16,7 +16,7 @@ def test_a_device_that_is_not_there_is_an_error_with_the_reason():
 
 
 def test_a_name_that_is_no_device_is_an_error():
-    with pytest.raises(DeviceError, match="'abacus' does not work here"):
+    with pytest.raises(DeviceError, match="'abacus' does not work here: SSDiff computes on cpu, cuda, mps only"):
         devices.choose("abacus")
 
 

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -132,7 +134,7 @@ def test_an_extent_is_snapped_outwards(left, down, width, height):
     assert extent[0] - x0 < 0.5 + 1e-6
 
 
-@pytest.mark.parametrize("extent", [(0, 0, 1, 1), (500_100, 0, 500_100, 4_000_000)])
+@pytest.mark.parametrize("extent", [(0, 0, 1, 1), (500_100, 0, 500_100, 4_000_000), (0, 0, math.inf, 1)])
 def test_extents_that_are_empty_or_elsewhere_are_errors(extent):
     with pytest.raises(GeometryError, match="extent"):
         snapped(north_up(), extent)

@@ -23,7 +23,7 @@ def pair(tmp_path_factory):
 
 
 def command(pair, out, *options):
-    fixed = ["--method", "exp", "--align", "none", "--memory", "8"]
+    fixed = ["--method", "exp", "--align", "none", "--memory", "64"]
     return [sys.executable, "-m", "ssdiff_core", "pansharpen", *map(str, pair), str(out), *fixed, *options]
 
 

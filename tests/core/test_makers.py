@@ -17,7 +17,7 @@ from test_train import RECIPE, place
 from ssdiff_core import cli, imagery, makers, train, weights
 from ssdiff_core.errors import ConfigError, WorkerError
 from ssdiff_core.made_up import MadeUp
-from ssdiff_core.training import read_recipe
+from ssdiff_core.recipe import read_recipe
 
 ROOT = Path(__file__).parents[2]
 ASKS = """

@@ -167,6 +167,33 @@ def test_an_input_is_never_overwritten(sample):
     assert sample[1].read_bytes() == before
 
 
+def test_a_geotiff_bears_no_name_of_another_format(sample, tmp_path):
+    said = ssdiff("pansharpen", *sample[:2], tmp_path / "out.png", expect=1).stderr
+    assert "out.png would be a GeoTIFF that is called something else: end its name with .tif" in said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("COMPRES=LZW", "there is no creation option COMPRES: it is passed over; there are COMPRESS"),
+        ("compress=LZZ", "compress=LZZ may be passed over: for compress GDAL names NONE, LZW"),
+        ("COMPRESS=lzw", None),
+    ],
+)
+def test_an_option_that_gdal_does_not_hear_is_told_of(sample, tmp_path, option, said):
+    how = ("--method", "exp", "--format", "gtiff", "--co", option)
+    words = ssdiff("pansharpen", *sample[:2], tmp_path / "out.tif", *how).stderr
+    assert said in words if said else "passed over" not in words
+
+
+def test_an_image_without_any_value_is_told_of(sample, tmp_path):
+    nothing = write(tmp_path / "ms.tif", np.zeros((4, 64, 64), np.uint16), MS_AT, nodata=0)
+    said = ssdiff("pansharpen", sample[0], nothing, tmp_path / "out.tif", "--method", "gsa").stderr
+    assert f"PAN and MS hold nothing together: no pixel of {tmp_path / 'out.tif'} has a value" in said
+    assert not read(tmp_path / "out.tif").any()
+
+
 def test_wrong_usage_exits_with_2(sample, tmp_path):
     for arguments in (["--extent", "1,2,3"], ["--co", "COMPRESS"], ["--dtype", "complex"], ["--steps", "few"]):
         assert "usage:" in ssdiff("pansharpen", *sample[:2], tmp_path / "o.tif", *arguments, expect=2).stderr

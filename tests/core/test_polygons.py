@@ -10,7 +10,7 @@ from osgeo import gdal, ogr, osr
 
 from ssdiff_core import polygons
 from ssdiff_core.cli import main
-from ssdiff_core.errors import GeometryError
+from ssdiff_core.errors import GeometryError, RasterError
 from ssdiff_core.grid import Grid
 from ssdiff_core.reading import open_scene
 
@@ -97,6 +97,18 @@ def test_polygons_that_touch_no_common_ground_are_one_sentence(tmp_path):
         polygons.cut_out(scene, "POLYGON ((0 0,1 0,1 1,0 0))")
     with pytest.raises(GeometryError, match="the mask is no geometry: rubbish"):
         polygons.cut_out(scene, "rubbish")
+
+
+def test_a_raster_is_no_mask(tmp_path):
+    path = write(tmp_path / "pan.tif", np.zeros((4, 4), np.uint8))
+    with pytest.raises(RasterError, match=r"pan\.tif cannot be opened as polygons"):
+        polygons.read(path, utm())
+
+
+def test_lines_and_points_enclose_nothing(tmp_path):
+    path = shapes(tmp_path / "mask.gpkg", ["LINESTRING (0 0,9 9)", "POINT (1 1)"])
+    with pytest.raises(GeometryError, match="holds no polygon to cut the scene out by"):
+        polygons.read(path, utm())
 
 
 def test_a_file_without_polygons_is_one_sentence(tmp_path):

@@ -196,6 +196,13 @@ def test_warped_ms_of_a_ratio_that_is_none_is_an_error(tmp_path):
         open_scene(pan, write(tmp_path / "ms.tif", on_ground(ms_at, 150, 150), ms_at))
 
 
+def test_pan_and_ms_in_the_wrong_order_are_told_as_such(tmp_path):
+    fine, coarse = (turned(0, pixel, height=150, width=150) for pixel in (0.5, 2.0))
+    pan = write(tmp_path / "pan.tif", on_ground(coarse, 150, 150), coarse)
+    with pytest.raises(GeometryError, match="MS pixels are 4 times finer than PAN pixels: are the two named in the wr"):
+        open_scene(pan, write(tmp_path / "ms.tif", on_ground(fine, 150, 150), fine))
+
+
 def test_a_ratio_that_is_not_whole_is_read_at_its_own_places(tmp_path):
     pan, _, pan_at, _ = ramps(360, 360)
     i, j = np.mgrid[:100, :100]

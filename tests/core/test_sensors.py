@@ -28,7 +28,6 @@ def test_profiles_make_sense(name):
     assert len(set(sensor.bands)) == n == len(sensor.wavelengths) == len(sensor.mtf) == len(sensor.pan_weights)
     assert all(0.2 < gain < 0.4 for gain in sensor.mtf)
     assert 0.1 < sensor.pan_mtf < 0.2
-    assert sensor.gsd[1] / sensor.gsd[0] == pytest.approx(sensor.ratio, rel=0.01)
     assert sensor.source
     edges = [band["nm"] for band in json.loads(sensors.FILE.read_text(encoding="utf-8"))[name]["bands"]]
     assert all(lo < nm < hi for (lo, hi), nm in zip(edges, sensor.wavelengths))

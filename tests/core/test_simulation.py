@@ -64,6 +64,13 @@ def test_a_simulated_scene_can_be_fused_and_measured(imagery, tmp_path, capsys):
     assert scores["mtf-glp-fs"] < scores["exp"]
 
 
+def test_imagery_that_breaks_off_is_one_sentence(imagery, tmp_path, capsys):
+    torn = tmp_path / "torn.tif"
+    torn.write_bytes(imagery.read_bytes()[: imagery.stat().st_size // 2])
+    assert cli.main(["simulate", str(torn), "-o", str(tmp_path / "out"), "--sensor", "gf2"]) == 1
+    assert "torn.tif cannot be" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [

@@ -1,7 +1,9 @@
 """Training: stopped and resumed it gives the same weights, it learns, and it never sees what is held out."""
 
 import copy
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +17,10 @@ from ssdiff_core.engine import Engine
 from ssdiff_core.errors import ConfigError, WeightsError
 from ssdiff_core.made_up import MadeUp, Place
 from ssdiff_core.network import BRANCHES, SSNet, load_state
+from ssdiff_core.recipe import Recipe, Stage, read_recipe
 from ssdiff_core.simulate import Picture
 from ssdiff_core.statistics import Survey
-from ssdiff_core.training import Recipe, Stage, Trainer
+from ssdiff_core.training import Trainer
 from ssdiff_core.units import units
 
 NAIP = (650.0, 560.0, 470.0, 830.0)
@@ -225,8 +228,47 @@ def test_a_view_that_there_is_not_is_refused_at_once():
 
 def test_a_recipe_is_read_from_toml():
     text = 'id = "x"\nsensors = ["qb"]\nbands = ["r"]\nnet = { keys = 16 }\n[[stages]]\ntile = 64\nsteps = 5\n'
-    recipe = training.read_recipe(text)
+    recipe = read_recipe(text)
     assert (recipe.id, recipe.sensors, recipe.stages, recipe.net) == ("x", ("qb",), (Stage(64, 5),), {"keys": 16})
     for wrong in ("id = ", 'id = "x"\ncolour = 3'):
         with pytest.raises(ConfigError, match="cannot be understood"):
-            training.read_recipe(wrong)
+            read_recipe(wrong)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("colour = 3", "there is no entry 'colour'; there are id, sensors"),
+        ("seed = -1", "seed is -1; it must be more"),
+        ("pool = 0", "pool is 0; it must be more"),
+        ("pool = true", "pool is True; a whole number is needed"),
+        ('ratio = "4"', "ratio is '4'; a whole number is needed"),
+        ("held_out = 3", "held_out is 3; a list is needed"),
+        ("wavelengths_nm = ['red']", "what wavelengths_nm lists is 'red'; a number is needed"),
+        ("stages = 3", "stages is no list of tables"),
+        ("net = { colour = 1 }", "net has an entry 'colour'; it may have widths, head"),
+        ("[[stages]]\nsteps = 'many'", "steps is 'many'; a whole number is needed"),
+        ("[[stages]]\nbatch = 0", "batch is 0; it must be more"),
+        ("[[stages]]\nrate = -1.0", "rate is -1.0; it must be more"),
+        ("[[stages]]\nbranch = 'x'", "branch is 'x'; these are: spatial, spectral"),
+    ],
+)
+def test_a_recipe_that_makes_no_sense_is_one_sentence(entry, said):
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        read_recipe(f'id = "x"\nsensors = ["qb"]\nbands = ["r"]\n{entry}')
+
+
+@pytest.mark.parametrize("wrong", [{"samples": 65}, {"scale": "foo"}, {"interpolation": "foo"}, {"base": "foo"}])
+def test_weights_that_nobody_could_use_are_not_begun_with(wrong):
+    with pytest.raises(WeightsError, match=r"ask for 65 samples|scale foo|'foo' interpolation|stand on 'foo'"):
+        trainer(replace(TINY, **wrong))
+
+
+def test_a_recipe_says_what_it_must():
+    with pytest.raises(ConfigError, match="it does not say sensors"):
+        read_recipe('id = "x"')
+
+
+def test_the_recipes_that_come_with_it_are_understood():
+    for path in (Path(__file__).parents[2] / "recipes").iterdir():
+        assert read_recipe(path.read_text(encoding="utf-8")).id == path.stem

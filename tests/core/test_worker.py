@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from scenes import smooth_scene, surveyed, tiny_file, with_views
 
-from ssdiff_core import weights
+from ssdiff_core import child, weights
 from ssdiff_core.blocks import Block
 from ssdiff_core.engine import Engine
 from ssdiff_core.errors import BlockError, Cancelled, DeviceError, WeightsError, WorkerError
@@ -254,6 +255,27 @@ def test_a_crash_is_one_sentence(own, tiny):
     threading.Timer(0.2, os.kill, (own.pid, signal.SIGSEGV)).start()
     with pytest.raises(WorkerError, match=r"the computing process has crashed \(SIGSEGV\)"):
         engine.fuse(smooth_scene(30, 30))
+
+
+@posix
+@pytest.mark.parametrize("code", [0, 3])
+def test_an_end_by_itself_is_no_crash_and_no_kill_even_where_no_signals_are_known(tmp_path, tiny, monkeypatch, code):
+    """Such as Windows, where nothing is told of who ends a process but a code."""
+    ready = f"import os, signal\nsignal.signal(signal.SIGUSR1, lambda *_: os._exit({code}))"
+    with Worker(python_that(tmp_path / "python", ready)) as worker, RemoteEngine(worker, tiny, **LONG) as engine:
+        monkeypatch.setattr(child, "signal", SimpleNamespace(Signals=signal.Signals))
+        monkeypatch.delattr(os, "killpg")
+        threading.Timer(0.2, os.kill, (worker.pid, signal.SIGUSR1)).start()
+        with pytest.raises(WorkerError, match=rf"the computing process has ended \(code {code}\)"):
+            engine.fuse(smooth_scene(30, 30))
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [(None, "answers no more"), (-11, "has crashed (SIGSEGV)"), (-99, "(signal 99)"), (3221225477, "(0xC0000005)")],
+)
+def test_it_is_told_how_a_process_ended(code, told):
+    assert told in child._ended(code)
 
 
 @posix

@@ -290,3 +290,46 @@ def test_a_report_is_of_the_bands_that_were_fused(qgis_process, sample, tmp_path
     out, page = tmp_path / "out.tif", tmp_path / "report.html"
     run(qgis_process, "pansharpenclassical", **inputs, OUTPUT=out, REPORT=page)
     assert page.stat().st_size > 10_000
+
+
+UNCHECKED = """
+from qgis.core import QgsFeatureRequest, QgsProcessingContext, QgsProcessingFeedback
+from processing.core.Processing import Processing
+from ssdiff.ssdiff_qgis.provider import Provider
+Processing.initialize()
+provider = Provider()
+QgsApplication.processingRegistry().addProvider(provider)
+context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
+context.setInvalidGeometryCheck(QgsFeatureRequest.GeometryNoCheck)
+algorithm = QgsApplication.processingRegistry().algorithmById("ssdiff:pansharpenclassical")
+names = ("SPECTRAL", "PANCHROMATIC", "MASK", "OUTPUT")
+_, done = algorithm.run({"METHOD": "exp", "NODATA": 0, **dict(zip(names, sys.argv[1:]))}, context, feedback)
+print(json.dumps([done, feedback.textLog()]))
+"""
+
+
+def unchecked(qgis_process, *parameters):
+    """Whether a script's run that nothing checks is done, and what it tells."""
+    ran = qgis_process.python(UNCHECKED, *parameters)
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+def test_shapes_whose_lines_cross_themselves_are_put_right_where_qgis_lets_them_pass(qgis_process, sample, tmp_path):
+    pan, ms, _ = sample
+    bow = "400010 4499950,400050 4499990,400050 4499950,400010 4499990,400010 4499950"
+    other = "400020 4499940,400060 4499980,400060 4499940,400020 4499980,400020 4499940"
+    mask = tmp_path / "mask.csv"
+    mask.write_text(f'id,WKT\n1,"POLYGON (({bow}))"\n2,"POLYGON (({other}))"\n')
+    out = tmp_path / "out.tif"
+    done, told = unchecked(qgis_process, ms, pan, mask, out)
+    assert done, told
+    assert 0.2 < (read(out)[0] != 0).mean() < 0.8
+
+
+def test_a_mask_that_is_not_there_is_never_left_out(qgis_process, sample, tmp_path):
+    pan, ms, _ = sample
+    done, told = unchecked(qgis_process, ms, pan, tmp_path / "none.gpkg", tmp_path / "out.tif")
+    assert not done
+    assert "none.gpkg not found" in told
+    assert not (tmp_path / "out.tif").exists()
