@@ -148,6 +148,24 @@ def test_the_weights_that_suit_best_are_chosen(entries, sensor, bands, ratio, ch
     assert find("auto", sensor, bands, ratio, never, print, entries).name == chosen
 
 
+@pytest.mark.parametrize(
+    ("sensor", "bands", "ratio", "chosen"),
+    [
+        ("wv3", 8, 4, "general-8"),
+        ("wv2", 8, 4, "general-8"),
+        ("gf2", 4, 4, "general-4"),
+        ("spot67", 3, 4, "general-4"),
+        ("general", 6, 4, "general-4"),
+        ("general", 16, 4, "general-4"),
+        ("landsat7", 6, 2, "landsat7"),
+        ("landsat89", 6, 2, "landsat89"),
+        ("general", 4, 2, "general-4-ratio2"),
+    ],
+)
+def test_what_comes_with_ssdiff_serves_every_sensor_by_what_suits_it_best(sensor, bands, ratio, chosen):
+    assert find("auto", sensor, bands, ratio, never, print, known()).stem == chosen
+
+
 def test_weights_can_be_named_by_id_or_file_and_may_be_missing(entries, tmp_path):
     assert find("eight", "qb", 4, 4, never, print, entries).name == "eight"
     assert find("mine.safetensors", "qb", 4, 4, never, print, entries) == Path("mine.safetensors")
