@@ -93,7 +93,10 @@ def test_processes_end_with_the_one_that_asked(pack, how):
         os.killpg(asking.pid, how)  # as a Ctrl-C does
     else:
         asking.send_signal(how)
-    said = asking.communicate(timeout=30)[1]
+    try:
+        said = asking.communicate(timeout=30)[1]
+    finally:
+        asking.kill()
     assert said.count("Traceback") == (how == signal.SIGINT)
     until = time.monotonic() + 30
     while any(runs(child) for child in children):
