@@ -93,11 +93,11 @@ def error(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.sqrt(np.square(image - truth).mean((1, 2)))
 
 
-def share(scene: Scene, used: weights.Weights, steps: int, samples: int) -> float:
-    """The error of a made-up scene over that of MTF-GLP-FS, mean of the bands."""
-    plain = Classical("mtf-glp-fs").fuse(scene.block)
-    fused = Engine(used, steps=steps, samples=samples).fuse(scene.block)
-    return float((error(fused, scene.truth) / error(plain, scene.truth)).mean())
+def shares(scene: Scene, used: weights.Weights) -> list[float]:
+    """The error of a made-up scene over that of MTF-GLP-FS, mean of the bands, for each of LOOKS."""
+    plain = error(Classical("mtf-glp-fs").fuse(scene.block), scene.truth)
+    looks = (Engine(used, steps=steps, samples=samples).fuse(scene.block) for steps, samples in LOOKS)
+    return [float((error(fused, scene.truth) / plain).mean()) for fused in looks]
 
 
 def real(path: Path, folder: Path) -> float:
@@ -130,8 +130,7 @@ def main() -> None:
     for seed in options.seeds:
         for name in options.only:
             used = trained(name, seed, options)
-            made = list(scenes(places, used, options.each))
-            found = [np.mean([share(scene, used, *look) for scene in made]) for look in LOOKS]
+            found = [*np.mean([shares(scene, used) for scene in scenes(places, used, options.each)], 0)]
             found += [real(path_of(name, seed, options), options.scenes)] if options.scenes else []
             row(name, seed, *(f"{value:.3f}" for value in found))
 

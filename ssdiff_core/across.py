@@ -45,17 +45,21 @@ def summary(results: Sequence[Result]) -> Summary:
     mean, std = {}, {}
     for name in results[0].values:
         values = np.array([result.values[name] for result in results])
-        mean[name] = float(values.mean())
-        std[name] = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
+        mean[name], std[name] = _mean_and_std(values)
     return Summary(mean, std)
+
+
+def _mean_and_std(values: np.ndarray) -> tuple[float, float]:
+    """NaN where there are too few for one."""
+    n = len(values)
+    return float(values.mean()) if n else float("nan"), float(values.std(ddof=1)) if n > 1 else float("nan")
 
 
 def paired(one: np.ndarray, other: np.ndarray, measure: Measure) -> Difference:
     """Of values that belong together one by one; where either is unknown neither counts."""
     apart = (one - other)[np.isfinite(one) & np.isfinite(other)]
-    better, n = int((apart > 0 if measure.rises else apart < 0).sum()), len(apart)
-    mean, std = float(apart.mean()) if n else float("nan"), float(apart.std(ddof=1)) if n > 1 else float("nan")
-    return Difference(mean, std, n, better)
+    better = int((apart > 0 if measure.rises else apart < 0).sum())
+    return Difference(*_mean_and_std(apart), len(apart), better)
 
 
 def scenes_of(results: Sequence[Result]) -> list[str]:

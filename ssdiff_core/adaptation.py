@@ -237,6 +237,6 @@ def groups_of(card: Card, sensor: sensors.Sensor) -> tuple[tuple[int, ...], ...]
 
 def key_of(job: Job, scenes: Sequence[Scene]) -> str:
     """What must be the same for a checkpoint to be worth anything."""
-    paths = sorted({band.path for scene in scenes for band in (scene.pan, *scene.ms)})
+    paths = sorted({path for scene in scenes for path in scene.files})
     parts = (job, scenes, [(path, age(path)) for path in paths], sha256_of(job.base))
     return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -40,6 +40,15 @@ def named(text: str) -> str:
     return text
 
 
+def add_scene(to: ArgumentParser) -> None:
+    """PAN, and MS as one file or several: see one_ms."""
+    to.add_argument("pan", type=named)
+    to.add_argument("ms", nargs="?", type=named, help="one file; or give each band's file with --ms")
+    to.add_argument(
+        "--ms", dest="ms_files", action="append", type=named, metavar="FILE", help="an MS file; may be repeated"
+    )
+
+
 def one_ms(args: Namespace) -> str | list[str]:
     """MS of a command that takes it as a file after PAN, or its files with --ms."""
     if bool(args.ms) == bool(args.ms_files):

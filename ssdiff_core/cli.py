@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 
 from . import __version__, cli_adapt, cli_assess, cli_train, cli_weights, progress
-from .arguments import add_memory, add_seed, check_files, extent, named, numbers, one_ms, option
+from .arguments import add_memory, add_scene, add_seed, check_files, extent, named, numbers, one_ms, option
 from .errors import SSDiffError
 from .methods import ALIGN, CLASSICAL, DTYPES
 
@@ -46,12 +46,8 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     pansharpen = commands.add_parser("pansharpen", help="fuse a PAN and an MS raster into one")
-    pansharpen.add_argument("pan", type=named)
-    pansharpen.add_argument("ms", nargs="?", type=named, help="one file; or give each band's file with --ms")
+    add_scene(pansharpen)
     pansharpen.add_argument("out", type=named)
-    pansharpen.add_argument(
-        "--ms", dest="ms_files", action="append", type=named, metavar="FILE", help="an MS file; may be repeated"
-    )
     pansharpen.add_argument(
         "--method", default="ssdiff", help="ssdiff (default) or a classical one: " + ", ".join(CLASSICAL)
     )

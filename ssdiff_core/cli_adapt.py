@@ -6,19 +6,15 @@ import json
 from dataclasses import asdict, fields
 
 from . import progress
-from .arguments import add_memory, add_seed, at_least, named, numbers, one_ms
+from .arguments import add_memory, add_scene, add_seed, at_least, numbers, one_ms
 from .job import MODES
 
 
 def add(commands) -> None:
     """Adds the command to a parser's."""
     it = commands.add_parser("adapt", help="make weights that suit your own scenes better than those there are")
-    it.add_argument("pan", type=named)
-    it.add_argument("ms", nargs="?", type=named, help="one file; or give each band's file with --ms")
+    add_scene(it)
     it.add_argument("-o", "--out", required=True, metavar="WEIGHTS", help="a .safetensors file, or an id to find it by")
-    it.add_argument(
-        "--ms", dest="ms_files", action="append", type=named, metavar="FILE", help="an MS file; may be repeated"
-    )
     it.add_argument(
         "--also",
         nargs=2,

@@ -135,7 +135,7 @@ def _made(output: Output, scene: Scene, provenance: dict[str, str]) -> Working:
 
 def _key(scene: Scene, outputs: Sequence[Output], provenance: dict[str, str], side: int) -> str:
     """What must be the same for finished blocks to be worth anything."""
-    inputs = [(path, age(path)) for path in sorted({band.path for band in (scene.pan, *scene.ms)})]
+    inputs = [(path, age(path)) for path in sorted(set(scene.files))]
     kinds = [(str(output.dtype), output.nodata, output.format, output.options) for output in outputs]
     beside = [str(output.path.absolute()) for output in outputs[1:]]  # the first has the journal at its side
     parts = (scene, inputs, kinds, beside, side)

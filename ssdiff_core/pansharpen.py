@@ -176,7 +176,8 @@ def prepare(
 ) -> tuple[object, dict, dict[str, str]]:
     """The engine for the method, what must be known of the whole scene, and what the file shall say of it all."""
     ratio = scene.placement.ratio
-    inputs = {"pan": scene.pan.path, "ms": ", ".join(dict.fromkeys(band.path for band in scene.ms))}
+    pan, *ms = scene.files
+    inputs = {"pan": pan, "ms": ", ".join(ms)}
     said = {"version": __version__, "method": wishes.method, "sensor": sensor.id, **inputs}
     if wishes.method != NETWORK:
         engine = computer.classical(wishes.method, ratio, say)

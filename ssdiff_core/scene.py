@@ -61,6 +61,11 @@ class Scene:
         return self.pan.masked or any(band.masked for band in self.ms) or self.warped or bool(self.mask)
 
     @property
+    def files(self) -> tuple[str, ...]:
+        "PAN's, and each of MS once."
+        return (self.pan.path, *dict.fromkeys(band.path for band in self.ms))
+
+    @property
     def ground(self) -> Window:
         "The PAN pixels that both rasters cover, also beyond the extent asked for."
         return ground(self.pan_grid, self.ms_grid, self.placement)

@@ -69,7 +69,7 @@ class Study:
     @property
     def inputs(self) -> tuple[str, ...]:
         """PAN and the files of MS, as a user knows them."""
-        return self.made_of or (self.scene.pan.path, *dict.fromkeys(band.path for band in self.scene.ms))
+        return self.made_of or self.scene.files
 
     def close(self) -> None:
         """Closes all files: Windows removes none that is open."""

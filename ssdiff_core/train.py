@@ -43,7 +43,9 @@ def train(
     read = read_recipe(text)
     learnt = _begun(start, read) if start else None
     chosen = devices.choose(device)
-    source = _source(paths, text, makers.usual(chosen.type) if processes is None else processes)
+    count = makers.usual(chosen.type) if processes is None else processes
+    elsewhere = partial(makers.pools, count, list(map(str, paths)), text) if count else None
+    source = MadeUp(imagery.load(paths), read, elsewhere)
     trainer = Trainer(read, source, chosen, say, learnt)
     if checkpoint.exists():
         _go_on(trainer, checkpoint)
@@ -56,11 +58,6 @@ def train(
     if ended:
         checkpoint.unlink()
     return ended
-
-
-def _source(paths: Sequence[str | Path], recipe: str, processes: int) -> MadeUp:
-    elsewhere = partial(makers.pools, processes, [str(path) for path in paths], recipe) if processes > 0 else None
-    return MadeUp(imagery.load(paths), read_recipe(recipe), elsewhere)
 
 
 def _begun(start: str | Path, recipe: Recipe) -> weights.Weights:

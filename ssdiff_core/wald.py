@@ -124,7 +124,7 @@ def on_coarser(pan, ms, methods: Sequence[str], asked: Asked, wishes: Wishes, sa
         truth = Raster(files.reference, coarse.pan_grid, "MS as it is")
         whole = all(np.dtype(band.dtype).kind in "iub" for band in scene.ms)
         study = study_of(coarse, sensor, images, whole, asked, truth, warnings)
-        yield replace(study, made_of=(scene.pan.path, *dict.fromkeys(band.path for band in scene.ms)))
+        yield replace(study, made_of=scene.files)
 
 
 def _fused(method: str, files: Degraded, sensor: Sensor, wishes: Wishes, say: Say, progress) -> Raster:
