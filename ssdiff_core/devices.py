@@ -11,6 +11,7 @@ KINDS = ("cpu", "cuda", "mps")
 OUT_OF_MEMORY = (
     "out of memory",
     "can't allocate memory",
+    "cannot allocate memory",  # what the system says, in the words of libraries that torch calls
     "not enough memory",
     "alloc_failed",
     "could not create a primitive",  # oneDNN, where there is no room for its code

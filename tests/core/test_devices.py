@@ -1,3 +1,6 @@
+import errno
+import os
+
 import pytest
 import torch
 
@@ -40,4 +43,6 @@ def test_running_out_of_memory_is_told_from_other_errors():
         torch.empty(2**60, dtype=torch.uint8)
     assert devices.is_out_of_memory(caught.value)
     assert devices.is_out_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory"))
+    system = f"posix_memalign failed: {os.strerror(errno.ENOMEM)} ({errno.ENOMEM})"
+    assert devices.is_out_of_memory(RuntimeError(system))
     assert not devices.is_out_of_memory(RuntimeError("shapes do not match"))
