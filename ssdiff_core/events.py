@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -43,8 +44,15 @@ def written(folder: Path, trainer: Trainer, say: Callable[[str], None]) -> Itera
             image = strip(example, colours)
             writer.add_image(PANELS.format(number), image, steps, dataformats="HWC"[: image.ndim])
 
+    _another_second(folder)
     with SummaryWriter(str(folder), purge_step=trainer.state.taken + 1, flush_secs=10) as writer:
         yield {"told": told, "looked": looked}
+
+
+def _another_second(folder: Path) -> None:
+    """Waits until no file there was begun in this second: which of two was the later, their names would not say."""
+    while any(folder.glob(f"*.tfevents.{int(time.time()):010}.*")):
+        time.sleep(0.05)
 
 
 def strip(example: dict[str, np.ndarray], colours: list[int]) -> np.ndarray:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -108,6 +109,18 @@ def test_a_run_that_goes_on_from_an_earlier_step_tells_each_step_once_and_learns
         assert one == other
     once, stopped = (weights.load(each.out).net.state_dict() for each in (whole, run))
     assert all(tensor.equal(stopped[name]) for name, tensor in once.items())
+
+
+def test_runs_that_follow_each_other_at_once_are_read_in_their_order(tmp_path, monkeypatch):
+    """TensorBoard reads files by name; of one second, the tenth would come before the ninth, and undo it."""
+    writer = pytest.importorskip("tensorboard.summary.writer.event_file_writer")
+    monkeypatch.setattr(writer, "_global_uid", writer.AtomicCounter(8))
+    for taken in range(3):
+        trainer = SimpleNamespace(state=SimpleNamespace(taken=taken))
+        with events.written(tmp_path, trainer, print) as ears:
+            ears["told"](taken + 1, {"loss": 0.5})
+    seen = reader.EventAccumulator(str(tmp_path), {"scalars": 0}).Reload()
+    assert [event.step for event in seen.Scalars("loss")] == [1, 2, 3]
 
 
 def test_without_tensorboard_training_says_so_once_and_goes_on(run, tmp_path):
