@@ -5,6 +5,7 @@ from ssdiff_core import bench, network
 
 def test_every_figure_is_measured_and_agrees_with_itself(monkeypatch):
     monkeypatch.setattr(bench, "SIDE", {"cpu": 48})
+    monkeypatch.setattr(bench, "WARM", {"cpu": 48})
     monkeypatch.setattr(bench, "BANDS", (4,))
     monkeypatch.setattr(bench, "STEPS", (1, 2))
     result = bench.run("cpu", say=lambda line: None)

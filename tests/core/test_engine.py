@@ -361,7 +361,7 @@ def test_no_seam_on_real_scenes(name, sample_weights, eval_data):
 def test_no_seam_on_the_sample(sample_weights):
     with np.load(SAMPLE) as file:
         pan, ms = file["pan"].astype(np.float32), file["ms"].astype(np.float32).transpose(2, 0, 1)
-    found = seam(engine(sample_weights), pan, ms)
+    found = seam(engine(sample_weights, samples=1), pan, ms)  # the mean of several has less of it
     print(f"sample: {found:+.4%}")
     assert abs(found) < 0.01
 
