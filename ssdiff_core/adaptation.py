@@ -21,7 +21,7 @@ from .groups import groups
 from .job import MODES, Job
 from .lock import move
 from .origin import identified, multispectral
-from .pansharpen import aligned
+from .pansharpen import OTHER_FORMATS, aligned
 from .passes import MEMORY
 from .reading import open_scene
 from .scene import Scene
@@ -108,6 +108,8 @@ def adapt(
 def place_of(out: str, name: str = "") -> tuple[Path, str]:
     """The file that is to be, and the id of the weights in it."""
     is_file = out.endswith(catalogue.SUFFIX)
+    if Path(out).suffix.lower() in (".tif", ".tiff", *OTHER_FORMATS):
+        raise ConfigError(f"{out} would be weights: name an id, or a file whose name ends with {catalogue.SUFFIX}")
     name = name or (Path(out).stem if is_file else out)
     if not catalogue.ID.fullmatch(name):
         raise ConfigError(f"{name!r} can be no id of weights: letters, digits and . _ + - are what an id may have")

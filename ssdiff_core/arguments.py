@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .errors import ConfigError
@@ -73,9 +73,16 @@ def option(text: str) -> str:
     return text
 
 
-def check_files(*paths: str | None) -> None:
-    """That these can be written, as far as their names tell: better said now than after hours of computing."""
+def check_files(*paths: str | None, inputs: Iterable[str | Path | None] = ()) -> None:
+    """That these can be written, as far as their names tell: better said now than after hours of computing.
+
+    None may be one of the inputs, and no two the same.
+    """
+    taken = {Path(path).resolve(): "one of the inputs" for path in filter(None, inputs)}
     for path in map(Path, filter(None, paths)):
+        if path.resolve() in taken:
+            raise ConfigError(f"{path} is {taken[path.resolve()]}: name another file")
+        taken[path.resolve()] = "to be written twice"
         if path.is_dir():
             raise ConfigError(f"{path} is a folder: name a file in it")
         if not path.parent.is_dir():

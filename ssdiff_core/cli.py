@@ -17,7 +17,7 @@ from dataclasses import asdict, fields
 from . import __version__, cli_adapt, cli_assess, cli_train, cli_weights, progress
 from .arguments import add_memory, add_scene, add_seed, check_files, extent, named, numbers, one_ms, option
 from .errors import SSDiffError
-from .methods import ALIGN, CLASSICAL, DTYPES
+from .methods import ALIGN, CLASSICAL, DTYPES, NETWORK
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -133,7 +133,10 @@ def run_pansharpen(args) -> None:
 
     hear_interrupts()
     files = one_ms(args)
-    check_files(args.out, args.uncertainty, args.report)
+    inputs = [args.pan, *([files] if isinstance(files, str) else files), args.mask]
+    check_files(args.out, args.uncertainty, args.report, inputs=inputs)
+    if args.method != NETWORK and (args.steps or args.samples or args.weights != "auto"):
+        args.wrong(f"--weights, --steps and --samples are for --method {NETWORK}")
     wished = {item.name: getattr(args, item.name) for item in fields(pansharpen.Wishes) if item.name != "options"}
     if args.mask:
         wished["mask"] = polygons.read(args.mask, reading.look(args.pan)[1].crs)

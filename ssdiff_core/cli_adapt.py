@@ -26,8 +26,8 @@ def add(commands) -> None:
     it.add_argument("--id", default="", help="of the weights (default: the name of their file)")
     it.add_argument("--base", default="auto", help="weights to begin with: auto (default), an id or a file")
     it.add_argument("--mode", default="lbaf", choices=MODES, help="lbaf (default): one branch after the other")
-    it.add_argument("--minutes", type=at_least(0, float), default=0.0, help="to take (default: 20, on a GPU 3)")
-    it.add_argument("--steps", type=at_least(0), default=0, help="of training to take, however long that is")
+    it.add_argument("--minutes", type=at_least(0.1, float), default=0.0, help="to take (default: 20, on a GPU 3)")
+    it.add_argument("--steps", type=at_least(1), default=0, help="of training to take, however long that is")
     it.add_argument("--sensor", default="auto", help="auto (default) or an id such as wv3, gf2, landsat89")
     it.add_argument("--bands", type=numbers, default=(), metavar="1,2,3", help="MS bands, as they shall come out")
     it.add_argument(

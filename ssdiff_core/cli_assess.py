@@ -16,6 +16,10 @@ from .methods import ALIGN, CONVENTIONS
 from .progress import part
 
 PROTOCOLS = ("full", "wald")
+METHODS = ("ssdiff", "gsa", "mtf-glp-fs")
+"what wald compares where nothing else is wished"
+FOR_WALD = ("methods", "weights", "steps", "device")
+"arguments that say nothing elsewhere"
 ASKED = ("sensor", "bands", "extent", "convention", "align", "memory", "sample", "seed", "crop")
 "arguments that are what study.Asked holds"
 
@@ -30,9 +34,7 @@ def add(commands) -> None:
     it.add_argument(
         "--protocol", default="full", choices=PROTOCOLS, help="wald: make PAN and MS coarser, fuse, compare"
     )
-    it.add_argument(
-        "--methods", type=names, default=("ssdiff", "gsa", "mtf-glp-fs"), metavar="A,B,...", help="for wald"
-    )
+    it.add_argument("--methods", type=names, metavar="A,B,...", help=f"for wald (default: {','.join(METHODS)})")
     it.add_argument("--convention", default="geometric", choices=CONVENTIONS, help="toolbox: as published figures are")
     it.add_argument("--crop", action="store_true", help="with a reference: leave out the rim that the toolboxes may")
     it.add_argument("--sensor", default="auto", help="auto (default) or an id such as wv3, gf2, landsat89")
@@ -44,9 +46,9 @@ def add(commands) -> None:
         "--sample", type=float, default=40, metavar="MPX", help="megapixels to measure (default 40; 0: all)"
     )
     add_seed(it, said="of the sampled blocks, and of ssdiff in wald")
-    it.add_argument("--weights", default="auto", help="for ssdiff in wald: auto (default), an id or a file")
+    it.add_argument("--weights", help="for ssdiff in wald: auto (default), an id or a file")
     it.add_argument("--steps", type=int, help="for ssdiff in wald")
-    it.add_argument("--device", default="auto", help="for ssdiff in wald: auto, cpu, cuda, cuda:N or mps")
+    it.add_argument("--device", help="for ssdiff in wald: auto (default), cpu, cuda, cuda:N or mps")
     it.add_argument("--json", action="store_true")
     it.add_argument("--csv", metavar="FILE")
     it.add_argument("--report", metavar="FILE.html", help="one file with tables, maps, spectra and crops")
@@ -69,16 +71,18 @@ def run(args) -> None:
     from .study import Asked
 
     check(args)
-    check_files(args.report, args.csv)
+    check_files(args.report, args.csv, inputs=[args.pan, *(args.ms or ()), args.reference, *args.fused])
     if args.png:
         made_folder(args.png)
     asked = Asked(**{name: getattr(args, name) for name in ASKED})
     drawn, heard = bool(args.report or args.png), progress.reporter(args.progress, 0)
     ends = (0.5 if args.protocol == "wald" else 0.0), (0.8 if drawn else 1.0)
     with opened(args, asked, tell, part(heard, 0, ends[0])) as at_hand, contextlib.ExitStack() as at_end:
+        for study in at_hand:
+            check_files(args.report, args.csv, inputs=[*study.inputs, *(image.path for image in study.files)])
         if drawn and len(at_hand) > 1:
             raise ConfigError("a report is of one scene and extent; these files are of several")
-        without = args.methods if args.protocol == "wald" else ()
+        without = (args.methods or METHODS) if args.protocol == "wald" else ()
         found = [assess.with_beside(study, asked, without) for study in at_hand]
         for study in found:
             at_end.callback(study.close)
@@ -106,8 +110,9 @@ def opened(args, asked, say, heard) -> Iterator[list]:
     if args.protocol == "full":
         yield studies.open_studies(studies.files_in(args.fused), args.pan, args.ms, args.reference, asked, say)
         return
-    wishes = Wishes(weights=args.weights, steps=args.steps, seed=args.seed, device=args.device)
-    with wald.on_coarser(args.pan, args.ms, args.methods, asked, wishes, say, heard) as study:
+    how = {"weights": args.weights or "auto", "device": args.device or "auto"}
+    wishes = Wishes(steps=args.steps, seed=args.seed, **how)
+    with wald.on_coarser(args.pan, args.ms, args.methods or METHODS, asked, wishes, say, heard) as study:
         yield [study]
 
 
@@ -129,6 +134,9 @@ def check(args) -> None:
         args.wrong("--protocol wald needs --pan and --ms")
     if args.protocol == "full" and not args.fused:
         args.wrong("name the fused rasters, or take --protocol wald")
+    unheard = [f"--{name}" for name in FOR_WALD if getattr(args, name) is not None]
+    if args.protocol == "full" and unheard:
+        args.wrong(f"{unheard[0]} is for --protocol wald")
     if args.crop and not (args.reference or args.protocol == "wald"):
         args.wrong("--crop is of the measures against a reference: name one with --reference, or take --protocol wald")
     if not (args.sample >= 0 and math.isfinite(args.sample)):

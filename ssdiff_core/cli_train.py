@@ -33,7 +33,7 @@ def add(commands) -> None:
     )
     train.add_argument("--start", metavar="WEIGHTS", help="weights to begin with (default: nothing is learnt yet)")
     train.add_argument("--licence", default="", help="of the weights")
-    train.set_defaults(run=run_train)
+    train.set_defaults(run=run_train, wrong=train.error)
 
 
 def run_simulate(args) -> None:
@@ -47,9 +47,12 @@ def run_simulate(args) -> None:
 
 def run_train(args) -> None:
     from . import train
+    from .catalogue import SUFFIX
     from .cli import tell
 
     check_files(args.out)
+    if not args.out.endswith(SUFFIX):
+        args.wrong(f"weights are files whose names end with {SUFFIX}")
     how = args.device, args.minutes, args.licence, args.start, args.processes
     ended = train.train(args.recipe, args.imagery, args.out, tell, *how)
     tell(f"{args.out}: {'done' if ended else 'not yet done; the same command goes on'}")

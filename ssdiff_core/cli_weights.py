@@ -140,6 +140,8 @@ def run_import(args) -> None:
         from . import catalogue, weights
         from .cli import tell
 
+        if args.out or args.id or args.bands:
+            args.wrong("--out, --id and --bands are for a checkpoint: a weights file says all that of itself")
         weights.load(args.file)
         entry = catalogue.adopt(args.file)
         return tell(f"weights {entry.id} are in {entry.path}")

@@ -38,6 +38,8 @@ JITTER = 0.15
 "standard deviation by which the sensors' responses are varied, as a share of them"
 WANDER = 0.1
 "standard deviation of where PAN lies, in its pixels"
+NONE = 1e-6
+"of a score, so little that there is nothing to better: one band has no spectral angle"
 
 
 class OwnScene:
@@ -113,7 +115,8 @@ class OwnScene:
     def look(self, learnt: Weights) -> dict[str, float]:
         """`error`: how much of the error before is left, in ERGAS and SAM; above 1 if either has grown."""
         found = scores(self._judged, Engine(learnt, self.device, say=lambda sentence: None).fuse)
-        shares = [value / max(self.before.get(name, value), 1e-9) for name, value in found.items()]
+        before = {name: self.before.get(name, value) for name, value in found.items()}
+        shares = [value / before[name] for name, value in found.items() if before[name] > NONE] or [1.0]
         return {"error": max(shares) if max(shares) > 1 else math.prod(shares) ** (1 / len(shares)), **found}
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from . import __version__, catalogue, sensors
 from .align import apart
 from .blocks import SceneStats
@@ -20,7 +22,7 @@ from .fuse import fuse
 from .groups import groups
 from .methods import ALL, LABELS, NETWORK, UNFITTED
 from .origin import identified, multispectral
-from .output import output_for, spread_beside, unheard
+from .output import Output, output_for, spread_beside, unheard
 from .passes import MEMORY
 from .polygons import cut_out
 from .progress import duration
@@ -99,7 +101,7 @@ def pansharpen(
     output = output_for(
         scene, out, dtype=wishes.dtype, nodata=wishes.nodata, format=wishes.format, options=wishes.options
     )
-    for note in unheard(output):
+    for note in (*unheard(output), *cut_off(scene, output)):
         say(note)
     spread = spread_beside(output, wishes.uncertainty) if wishes.uncertainty else None
     hands = computer.hands(wishes.method)
@@ -133,6 +135,15 @@ def check_uncertainty(out, wishes: Wishes) -> None:
         raise ConfigError("one sample alone has no uncertainty: ask for two or more, or do not say how many")
     if Path(wishes.uncertainty).resolve() == Path(out).resolve():
         raise ConfigError(f"{out} cannot be the image and its uncertainty: name another file for one of them")
+
+
+def cut_off(scene: Scene, output: Output) -> list[str]:
+    """What there is to say of a type that cannot hold what those of MS can."""
+    kind, had = np.dtype(output.dtype), np.result_type(*(band.dtype for band in scene.ms))
+    if kind.kind == "f" or np.can_cast(had, kind):
+        return []
+    least, most = np.iinfo(kind).min, np.iinfo(kind).max
+    return [f"MS is {had}, and {kind} holds {least} to {most}: what lies beyond will be cut off"]
 
 
 def aligned(scene: Scene, wish: str, say: Callable[[str], None]) -> Scene:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial, reduce
@@ -11,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from osgeo import gdal, osr
 
-from .errors import ConfigError, GeometryError
+from .errors import ConfigError, GeometryError, SSDiffError
 from .images import Raster
 from .methods import LABELS
 from .origin import identified, multispectral
@@ -68,17 +70,28 @@ def _source(file: Path, key: str, given) -> tuple[str, ...]:
     said = look_said(file).get(key)
     if not said:
         raise ConfigError(f"{file} does not say which {key.upper()} it is made of: name it with --{key}")
-    return listed(said)
+    for folder in ("", file.parent):
+        names = listed(said, folder)
+        with contextlib.suppress(SSDiffError):
+            for name in names:
+                look(name)
+            return names
+    raise ConfigError(
+        f"{file} says that its {key.upper()} is {said}, which cannot be opened here: name it with --{key}"
+    )
 
 
-def listed(said: str) -> tuple[str, ...]:
-    """The files in a text that names them with commas between; there may be some in their names as well."""
+def listed(said: str, folder: str | Path = "") -> tuple[str, ...]:
+    """The files in a text that names them with commas between; there may be some in their names as well.
+
+    folder: where names that say none are to be looked for, if not here.
+    """
     parts, found, name = said.split(", "), [], ""
     for part in parts:
         name = f"{name}, {part}" if name else part
-        there = gdal.VSIStatL(name)
+        there = gdal.VSIStatL(os.path.join(folder, name))
         if there is not None and not there.IsDirectory():
-            found, name = [*found, name], ""
+            found, name = [*found, os.path.join(folder, name)], ""
     return tuple(parts if name else found)
 
 

@@ -28,9 +28,10 @@ def baseline_of(results: Sequence[Result], name: str | None) -> Result:
     """The result of that name, path or method; the first if none is told."""
     if name is None:
         return results[0]
-    for result in results:
-        if name == result.path or name.lower() in (result.name.lower(), result.method.lower()):
-            return result
+    for alike in (str, str.lower):
+        for result in results:
+            if name == result.path or alike(name) in (alike(result.name), alike(result.method)):
+                return result
     raise ConfigError(f"there is no result {name!r} to compare with; these are: {', '.join(r.name for r in results)}")
 
 

@@ -207,6 +207,19 @@ def test_weights_for_four_bands_come_to_suit_six(tmp_path, base):
     assert len(card.bands) == card.arch.bands == 6
 
 
+def test_one_band_that_has_no_spectral_angle_is_judged_by_its_error_alone(tmp_path):
+    grey = pair_of_files(tmp_path / "grey", 240, 320, count=1)
+    alone = base_weights(tmp_path, count=1, wavelengths=(550.0,))
+    said = []
+    found = adapted([grey], tmp_path / "grey.safetensors", alone, said, sensor="general", steps=16)
+    errors = [float(error) for error in re.findall(r"stage \d step \d+: held-out error ([\d.]+)", "\n".join(said))]
+    assert len(errors) > 4
+    assert min(errors) > 0.5
+    assert found.before["SAM"] == 0
+    assert found.path, found
+    assert found.after["ERGAS"] < 0.99 * found.before["ERGAS"]
+
+
 def test_without_weights_for_the_ratio_those_for_another_are_begun_with(tmp_path, base):
     halves = pair_of_files(tmp_path / "two", 200, 240, ratio=2)
     said = []
@@ -251,6 +264,7 @@ def test_an_archive_is_learnt_from_together_and_no_part_of_it_may_be_of_another_
     [
         ("general-4", {}, "published weights bear the id 'general-4'"),
         ("no/where", {}, "can be no id of weights"),
+        ("town.tif", {}, r"town\.tif would be weights: name an id, or a file whose name ends with \.safetensors"),
         ("own", {"mode": "magic"}, "there is no mode 'magic'; these are: lbaf, full, scratch"),
         ("own", {"base": "none"}, "there are no weights 'none'"),
     ],

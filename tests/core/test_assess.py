@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -107,6 +108,23 @@ def test_a_file_tells_what_it_is_made_of(sample, capsys):
     assert "name it with --pan" in failed(capsys, truth)
 
 
+def test_what_a_file_is_made_of_is_found_beside_it_too_and_never_written_over(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pan, _, _ = sample_files(tmp_path)
+    assert main(["pansharpen", "pan.tif", "ms.tif", "out.tif", "--method", "exp", "--progress", "none"]) == 0
+    there = told(capsys, "out.tif")["results"]
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert told(capsys, "../out.tif")["results"][0]["measures"] == there[0]["measures"]
+    before = pan.read_bytes()
+    assert "pan.tif is one of the inputs" in failed(capsys, tmp_path / "out.tif", "--csv", pan)
+    assert pan.read_bytes() == before
+    pan.rename(tmp_path / "sharp.tif")
+    assert "says that its PAN is pan.tif, which cannot be opened here: name it with --pan" in failed(
+        capsys, tmp_path / "out.tif"
+    )
+
+
 @pytest.mark.parametrize("bands_alone", [False, True])
 def test_what_a_file_is_made_of_may_have_commas_in_its_name(capsys, tmp_path, bands_alone):
     folder = tmp_path / "Eureka, California"
@@ -136,6 +154,15 @@ def test_a_folder_gives_mean_deviation_and_paired_differences(sample, capsys, tm
         rows = list(csv.reader(file))
     assert [row[0] for row in rows[1:]] == ["brovey", "bt-h", "gsa", "EXP", "MTF-GLP-FS", "mean", "standard deviation"]
     assert np.array(rows[1:4])[:, 3:].astype(float) == pytest.approx(values)
+
+
+def test_an_image_is_compared_with_as_it_is_spelled_before_any_that_differs_in_case(sample, capsys, tmp_path):
+    pan, ms, _, results = sample
+    folder = tmp_path / "results"
+    folder.mkdir()
+    shutil.copy(results / "gsa.tif", folder / "exp.tif")
+    asked = (folder, "--pan", pan, "--ms", ms, "--baseline")
+    assert [told(capsys, *asked, name)["baseline"] for name in ("EXP", "exp", "Exp")] == ["EXP", "exp", "exp"]
 
 
 def test_differences_are_paired_over_blocks():

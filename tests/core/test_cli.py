@@ -63,8 +63,19 @@ TRAIN, SIMULATE = ("train", "r.toml", "i.tif", "-o", "w"), ("simulate", "i.tif",
         (ADAPT, ("--memory", "much"), "invalid number value: 'much'"),
         *((command, ("--seed", "-1"), "-1 is no number from 0 on") for command in (PANSHARPEN, ADAPT, SIMULATE)),
         (("assess", "f.tif"), ("--seed", "-1"), "-1 is no number from 0 on"),
-        *((command, ("--minutes", "nan"), "nan is no number from 0 on") for command in (TRAIN, ADAPT)),
-        (ADAPT, ("--steps", "-1"), "-1 is no number from 0 on"),
+        (TRAIN, ("--minutes", "nan"), "nan is no number from 0 on"),
+        (ADAPT, ("--minutes", "nan"), "nan is no number from 0.1 on"),
+        (ADAPT, ("--minutes", "0"), "0 is no number from 0.1 on"),
+        (ADAPT, ("--steps", "0"), "0 is no number from 1 on"),
+        *(
+            (PANSHARPEN, ("--method", "gsa", *words), "--weights, --steps and --samples are for --method ssdiff")
+            for words in (("--weights", "general-4"), ("--steps", "3"), ("--samples", "2"))
+        ),
+        *(
+            (("assess", "f.tif"), words, f"{words[0]} is for --protocol wald")
+            for words in (("--methods", "gsa"), ("--weights", "auto"), ("--steps", "1"), ("--device", "cpu"))
+        ),
+        (TRAIN, (), "weights are files whose names end with .safetensors"),
         (("pansharpen", *PAIR), (), "name MS once: as one file after PAN, or its files with --ms"),
         (PANSHARPEN, ("--ms", "m.tif"), "name MS once: as one file after PAN, or its files with --ms"),
         (("adapt", "p.tif", "-o", "w"), (), "name MS once: as one file after PAN, or its files with --ms"),
@@ -97,6 +108,30 @@ def test_what_cannot_be_written_is_said_before_anything_is_read(command, wrong, 
     assert main([*command, wrong]) == 1
     said = {"folder": "is a folder: name a file in it", "no/file": "cannot be written: there is no folder no"}
     assert f"ssdiff: {Path(wrong)} {said[wrong]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ((*PANSHARPEN, "--report", "p.tif"), "p.tif is one of the inputs"),
+        (
+            ("pansharpen", "p.tif", "o.tif", "--ms", "b1.tif", "--ms", "b2.tif", "--report", "b2.tif"),
+            "b2.tif is one of",
+        ),
+        ((*PANSHARPEN, "--report", "o.tif"), "o.tif is to be written twice"),
+        ((*PANSHARPEN, "--report", "../here/o.tif"), "o.tif is to be written twice"),
+        ((*PANSHARPEN, "--uncertainty", "r.html", "--report", "r.html"), "r.html is to be written twice"),
+        (("assess", "f.tif", "--report", "f.tif"), "f.tif is one of the inputs"),
+        (("assess", "f.tif", "--reference", "t.tif", "--csv", "t.tif"), "t.tif is one of the inputs"),
+        (("assess", "f.tif", "--pan", "p.tif", "--ms", "m.tif", "--csv", "m.tif"), "m.tif is one of the inputs"),
+        (("assess", "f.tif", "--csv", "a.html", "--report", "a.html"), "a.html is to be written twice"),
+    ],
+)
+def test_nothing_is_written_over_what_is_read_or_written_besides(command, said, tmp_path, monkeypatch, capsys):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(list(command)) == 1
+    assert said in capsys.readouterr().err
 
 
 def test_a_file_is_no_folder_for_pictures(tmp_path, capsys):

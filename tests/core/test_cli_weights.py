@@ -116,6 +116,11 @@ def test_a_checkpoint_needs_its_options(ssdiff):
     assert "usage:" in ssdiff("weights", "import", "x.pt", "--id", "x", expect=2).stderr
 
 
+def test_a_weights_file_says_its_id_itself(ssdiff, tmp_path):
+    mine = tiny(tmp_path / "x.safetensors", "mine", 4)
+    assert "are for a checkpoint" in ssdiff("weights", "import", mine, "--id", "other", expect=2).stderr
+
+
 def test_import_takes_a_file_in_and_it_is_found_by_its_id(ssdiff, tmp_path):
     ssdiff("weights", "import", tiny(tmp_path / "x.safetensors", "mine", 4), SSDIFF_OFFLINE="1")
     assert json.loads(ssdiff("weights", "verify", "mine", "--json").stdout)["published"] is False

@@ -124,7 +124,7 @@ def test_a_damaged_pack_is_one_sentence(tmp_path, held):
 
 
 def test_a_recipe_that_is_not_there_is_one_sentence(tmp_path, capsys):
-    assert cli.main(["train", str(tmp_path / "no.toml"), str(tmp_path), "-o", str(tmp_path / "o")]) == 1
+    assert cli.main(["train", str(tmp_path / "no.toml"), str(tmp_path), "-o", str(tmp_path / "o.safetensors")]) == 1
     assert "the recipe" in capsys.readouterr().err
 
 
