@@ -42,7 +42,7 @@ def adapted(pairs, out, base, said=None, computer=None, **wishes):
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
-    return pair_of_files(tmp_path_factory.mktemp("scene"))
+    return pair_of_files(tmp_path_factory.mktemp("scene"), 240, 320)
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +208,7 @@ def test_weights_for_four_bands_come_to_suit_six(tmp_path, base):
 
 
 def test_one_band_that_has_no_spectral_angle_is_judged_by_its_error_alone(tmp_path):
-    grey = pair_of_files(tmp_path / "grey", 240, 320, count=1)
+    grey = pair_of_files(tmp_path / "grey", 200, 240, count=1)
     alone = base_weights(tmp_path, count=1, wavelengths=(550.0,))
     said = []
     found = adapted([grey], tmp_path / "grey.safetensors", alone, said, sensor="general", steps=16)
