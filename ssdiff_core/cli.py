@@ -133,8 +133,8 @@ def run_pansharpen(args) -> None:
 
     hear_interrupts()
     files = one_ms(args)
-    inputs = [args.pan, *([files] if isinstance(files, str) else files), args.mask]
-    check_files(args.out, args.uncertainty, args.report, inputs=inputs)
+    for path in (args.out, args.uncertainty):
+        check_files(path, args.report, inputs=[args.pan, args.ms, *(args.ms_files or ()), args.mask])
     if args.method != NETWORK and (args.steps or args.samples or args.weights != "auto"):
         args.wrong(f"--weights, --steps and --samples are for --method {NETWORK}")
     wished = {item.name: getattr(args, item.name) for item in fields(pansharpen.Wishes) if item.name != "options"}

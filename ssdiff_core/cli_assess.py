@@ -77,13 +77,13 @@ def run(args) -> None:
     asked = Asked(**{name: getattr(args, name) for name in ASKED})
     drawn, heard = bool(args.report or args.png), progress.reporter(args.progress, 0)
     ends = (0.5 if args.protocol == "wald" else 0.0), (0.8 if drawn else 1.0)
-    with opened(args, asked, tell, part(heard, 0, ends[0])) as at_hand, contextlib.ExitStack() as at_end:
+    methods = (args.methods or METHODS) if args.protocol == "wald" else ()
+    with opened(args, methods, asked, tell, part(heard, 0, ends[0])) as at_hand, contextlib.ExitStack() as at_end:
         for study in at_hand:
             check_files(args.report, args.csv, inputs=[*study.inputs, *(image.path for image in study.files)])
         if drawn and len(at_hand) > 1:
             raise ConfigError("a report is of one scene and extent; these files are of several")
-        without = (args.methods or METHODS) if args.protocol == "wald" else ()
-        found = [assess.with_beside(study, asked, without) for study in at_hand]
+        found = [assess.with_beside(study, asked, methods) for study in at_hand]
         for study in found:
             at_end.callback(study.close)
         results = assess.measure_all(found, asked, part(heard, *ends))
@@ -102,7 +102,7 @@ def run(args) -> None:
 
 
 @contextlib.contextmanager
-def opened(args, asked, say, heard) -> Iterator[list]:
+def opened(args, methods, asked, say, heard) -> Iterator[list]:
     """What is to be measured; of wald, as long as its files are there."""
     from . import studies, wald
     from .pansharpen import Wishes
@@ -112,7 +112,7 @@ def opened(args, asked, say, heard) -> Iterator[list]:
         return
     how = {"weights": args.weights or "auto", "device": args.device or "auto"}
     wishes = Wishes(steps=args.steps, seed=args.seed, **how)
-    with wald.on_coarser(args.pan, args.ms, args.methods or METHODS, asked, wishes, say, heard) as study:
+    with wald.on_coarser(args.pan, args.ms, methods, asked, wishes, say, heard) as study:
         yield [study]
 
 

@@ -134,7 +134,7 @@ def check_uncertainty(out, wishes: Wishes) -> None:
     if wishes.samples == 1:
         raise ConfigError("one sample alone has no uncertainty: ask for two or more, or do not say how many")
     if Path(wishes.uncertainty).resolve() == Path(out).resolve():
-        raise ConfigError(f"{out} is to be written twice: name another file for the image or its uncertainty")
+        raise ConfigError(f"{out} cannot be the image and its uncertainty: name another file for one of them")
 
 
 def cut_off(scene: Scene, output: Output) -> list[str]:

@@ -66,7 +66,7 @@ TRAIN, SIMULATE = ("train", "r.toml", "i.tif", "-o", "w"), ("simulate", "i.tif",
         (TRAIN, ("--minutes", "nan"), "nan is no number from 0 on"),
         (ADAPT, ("--minutes", "nan"), "nan is no number from 0.1 on"),
         (ADAPT, ("--minutes", "0"), "0 is no number from 0.1 on"),
-        (ADAPT, ("--steps", "0"), "0 is no number from 1 on"),
+        *((ADAPT, ("--steps", steps), f"{steps} is no number from 1 on") for steps in ("-1", "0")),
         *(
             (PANSHARPEN, ("--method", "gsa", *words), "--weights, --steps and --samples are for --method ssdiff")
             for words in (("--weights", "general-4"), ("--steps", "3"), ("--samples", "2"))

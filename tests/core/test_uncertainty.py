@@ -243,7 +243,7 @@ REFUSED = {
     "GSA gives one answer, which has no uncertainty": ["--method", "gsa"],
     "one sample alone has no uncertainty": ["--samples", "1"],
     "0 samples were asked for": ["--samples", "0"],
-    "is to be written twice: name another file": ["--uncertainty", "o.tif"],
+    "cannot be the image and its uncertainty": ["--uncertainty", "o.tif"],
     "ms.tif is one of the inputs": ["--uncertainty", "ms.tif"],
 }
 
