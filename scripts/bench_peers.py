@@ -26,7 +26,7 @@ TIFF = {"TILED": "YES", "COMPRESS": "NONE", "INTERLEAVE": "BAND"}
 JOB = """
 import sys, time
 sys.path.insert(0, {root!r})
-from ssdiff_core import cli, pansharpen
+from ssdiff_core.cli import main as cli; from ssdiff_core.workflows import pansharpen
 start = time.perf_counter()
 code = cli.main(sys.argv[1:])
 print(time.perf_counter() - start)

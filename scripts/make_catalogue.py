@@ -12,9 +12,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from ssdiff_core.catalogue import entry_of
-from ssdiff_core.digest import sha256_of
-from ssdiff_core.places import RESOURCES
+from ssdiff_core.common.fingerprints import sha256_of
+from ssdiff_core.common.paths import RESOURCES
+from ssdiff_core.weights.catalogue import entry_of
 
 FILE = RESOURCES / "weights.json"
 ABOUT = Path(__file__).parents[1] / "metadata.txt"

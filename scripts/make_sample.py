@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from ssdiff_core.simulate import degraded
+from ssdiff_core.training.simulate import degraded
 
 TILE, SIDE, RATIO = 11, 256, 4
 MTF = (0.34, 0.32, 0.30, 0.22)  # QuickBird's blue, green, red, near infrared

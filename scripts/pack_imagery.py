@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ssdiff_core.imagery import write_pack
-from ssdiff_core.made_up import Place
-from ssdiff_core.simulate import Picture
+from ssdiff_core.inprocess.imagery import write_pack
+from ssdiff_core.training.simulate import Picture
+from ssdiff_core.training.simulated_source import Place
 
 AERIAL = (650.0, 560.0, 470.0, 830.0)  # red, green, blue, near infrared
 LANDSAT7 = (660.0, 560.0, 480.0, 835.0)

@@ -4,9 +4,9 @@
     (change the code)
     python scripts/record_results.py after.json && diff before.json after.json
 
-Runs every command that produces pixels, scores or weights on the bundled sample and on two simulated scenes, and writes a
-SHA-256 digest of each raster and of the tensors of each weights file, and the JSON that each command prints. Digests are
-comparable only between runs on the same machine with the same library versions. Takes about five minutes on two cores.
+Runs every command that produces pixels, scores or weights on the bundled sample and on two simulated scenes, and writes
+a SHA-256 digest of each raster and of the tensors of each weights file, and the JSON that each command prints. Digests
+are comparable only between runs on the same machine with the same library versions. Takes about four minutes.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from pathlib import Path
 import demo
 
 ROOT = demo.ROOT
-sys.path[:0] = [str(ROOT / "tests" / "qgis"), str(ROOT / "tests" / "core")]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 import browser  # noqa: E402
 import desktop  # noqa: E402

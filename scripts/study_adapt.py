@@ -18,8 +18,12 @@ from pathlib import Path
 import numpy as np
 from osgeo import gdal
 
-from ssdiff_core import adapt, adaptation, native, own_scene, sensors, simulate
-from ssdiff_core.pansharpen import Wishes, pansharpen
+from ssdiff_core.adaptation import adapt, native_check, scene_source
+from ssdiff_core.domain import sensors
+from ssdiff_core.inprocess.backend import Here
+from ssdiff_core.training import simulate
+from ssdiff_core.workflows import adapt as adaptation
+from ssdiff_core.workflows.pansharpen import Wishes, pansharpen
 
 gdal.UseExceptions()
 NAIP = (650.0, 560.0, 470.0, 830.0)
@@ -79,7 +83,7 @@ def write(path: Path, image: np.ndarray, pixel: float, whole: bool) -> None:
 
 def fused(folder: Path, **how) -> np.ndarray:
     wishes = Wishes(align="none", dtype="float32", format="gtiff", **how)
-    pansharpen(folder / "pan.tif", folder / "ms.tif", folder / "out.tif", wishes, quiet, lambda n: quiet)
+    pansharpen(folder / "pan.tif", folder / "ms.tif", folder / "out.tif", wishes, quiet, lambda n: quiet, Here())
     return gdal.Open(str(folder / "out.tif")).ReadAsArray()
 
 
@@ -99,7 +103,7 @@ def adapted(folder: Path, base: str, mode: str, steps: int) -> adaptation.Adapte
     out = folder / "own.safetensors"
     out.unlink(missing_ok=True)
     wishes = adaptation.Wishes(base=base, mode=mode, steps=steps, align="none")
-    return adaptation.adapt([(folder / "pan.tif", folder / "ms.tif")], out, wishes, print, lambda n: quiet)
+    return adaptation.adapt([(folder / "pan.tif", folder / "ms.tif")], out, wishes, print, lambda n: quiet, Here())
 
 
 def main() -> None:
@@ -113,8 +117,8 @@ def main() -> None:
     parser.add_argument("--free", action="store_true", help="whatever is lost at native resolution")
     options = parser.parse_args()
     if options.free:
-        own_scene.OwnScene.hold_on_to = lambda *what: None
-        native.Native.is_kept = lambda *what: True
+        scene_source.OwnScene.hold_on_to = lambda *what: None
+        native_check.Native.is_kept = lambda *what: True
     for name in options.scenes.split(","):
         city, *how = SCENES[name]
         with tempfile.TemporaryDirectory() as temporary:

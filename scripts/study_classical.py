@@ -18,9 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ssdiff_core import align, blocks, statistics
-from ssdiff_core.classical import Classical
-from ssdiff_core.simulate import degraded
+from ssdiff_core.domain import block as blocks
+from ssdiff_core.domain import registration
+from ssdiff_core.fusion import scene_statistics
+from ssdiff_core.fusion.classical import Classical
+from ssdiff_core.training.simulate import degraded
 
 MTF, PAN_MTF = 0.3, 0.15
 LOOKS = {  # counts of a white surface; haze of blue, green, red and near infrared, None: the first percentile taken off
@@ -87,7 +89,7 @@ def landsat(folder: Path, pattern: str, bands: list[int]) -> list[Scene]:
     for path in sorted(folder.glob(pattern)):
         file = np.load(path)
         pan, ms = file["pan"].astype(np.float32), file["ms"].transpose(2, 0, 1)[bands].astype(np.float32)
-        off = align.shift(pan, ms[:4], (0.5, 0.5), 2)
+        off = registration.shift(pan, ms[:4], (0.5, 0.5), 2)
         at = tuple(round(1 - 2 * shift) / 2 for shift in (off.rows, off.cols))
         h, w = ((n - 1) // 2 * 2 for n in ms.shape[1:])  # the last sample may lie on PAN's rim
         truth, pan = ms[:, :h, :w], degraded(np.float32(pan), PAN_MTF, 2, at)[:h, :w]
@@ -106,7 +108,7 @@ def fitted(scene: Scene, method: str, low: float = MTF, pan_low: float = PAN_MTF
 
 
 def capped(stats: blocks.SceneStats, cap: float) -> blocks.SceneStats:
-    return replace(stats, caps=tuple(c * cap / statistics.CAP for c in stats.caps))
+    return replace(stats, caps=tuple(c * cap / scene_statistics.CAP for c in stats.caps))
 
 
 def plain(method: str, **how):
@@ -117,15 +119,15 @@ def hazes(values, share: float) -> np.ndarray:
     return np.array([v.quantile(share) for v in values])
 
 
-def bt_h(low: float = MTF, haze=lambda values: hazes(values, 0.0), cap: float = statistics.CAP):
+def bt_h(low: float = MTF, haze=lambda values: hazes(values, 0.0), cap: float = scene_statistics.CAP):
     def stats(scene: Scene) -> blocks.SceneStats:
         _, sums, known = fitted(scene, "bt-h", low)
-        return capped(replace(known, **statistics.without_haze(sums.coarse, haze(sums.values))), cap)
+        return capped(replace(known, **scene_statistics.without_haze(sums.coarse, haze(sums.values))), cap)
 
     return stats
 
 
-def hpm(match: str = "mean and spread", cap: float = statistics.CAP):
+def hpm(match: str = "mean and spread", cap: float = scene_statistics.CAP):
     def stats(scene: Scene) -> blocks.SceneStats:
         _, sums, known = fitted(scene, "mtf-glp-hpm")
         n, (co, mean) = scene.bands, (sums.coarse.co, sums.coarse.left)

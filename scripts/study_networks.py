@@ -20,11 +20,12 @@ from pathlib import Path
 import numpy as np
 from study_spread import header, row, scenes
 
-from ssdiff_core import imagery, weights
-from ssdiff_core.classical import Classical
-from ssdiff_core.engine import Engine
-from ssdiff_core.simulate import Scene
-from ssdiff_core.train import train
+from ssdiff_core.fusion.classical import Classical
+from ssdiff_core.fusion.engine import Engine
+from ssdiff_core.inprocess import imagery
+from ssdiff_core.inprocess.train import train
+from ssdiff_core.model import checkpoint
+from ssdiff_core.training.simulate import Scene
 
 TILE = 32
 COMMON = {
@@ -75,14 +76,14 @@ def path_of(name: str, seed: int, options) -> Path:
     return options.keep / f"{_slug(name)}-{seed}.safetensors"
 
 
-def trained(name: str, seed: int, options) -> weights.Weights:
+def trained(name: str, seed: int, options) -> checkpoint.Weights:
     out = path_of(name, seed, options)
     if not out.exists() or out.with_suffix(".ckpt").exists():
         path = out.with_suffix(".toml")
         path.write_text(recipe(name, seed, options.samples))
         with open(out.with_suffix(".log"), "a") as log:
             train(path, options.pack, out, lambda said: print(said, file=log, flush=True), options.device)
-    return weights.load(out)
+    return checkpoint.load(out)
 
 
 # --- measuring -------------------------------------------------------------------------------------------------------
@@ -93,7 +94,7 @@ def error(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.sqrt(np.square(image - truth).mean((1, 2)))
 
 
-def shares(scene: Scene, used: weights.Weights) -> list[float]:
+def shares(scene: Scene, used: checkpoint.Weights) -> list[float]:
     """The error of a made-up scene over that of MTF-GLP-FS, mean of the bands, for each of LOOKS."""
     plain = error(Classical("mtf-glp-fs").fuse(scene.block), scene.truth)
     looks = (Engine(used, steps=steps, samples=samples).fuse(scene.block) for steps, samples in LOOKS)

@@ -17,9 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ssdiff_core import classical, imagery, sensors, simulate, weights
-from ssdiff_core.engine import Engine
-from ssdiff_core.made_up import Place
+from ssdiff_core.domain import sensors
+from ssdiff_core.fusion import classical
+from ssdiff_core.fusion.engine import Engine
+from ssdiff_core.inprocess import imagery
+from ssdiff_core.model import checkpoint
+from ssdiff_core.training import simulate
+from ssdiff_core.training.simulated_source import Place
 
 WEIGHTS = Path(__file__).parents[1] / "resources" / "weights" / "general-4.safetensors"
 SENSORS = ("qb", "gf2", "ge1", "pleiades", "spot67")
@@ -32,7 +36,7 @@ SQUARE = 8
 # --- scenes ----------------------------------------------------------------------------------------------------------
 
 
-def scenes(places: list[Place], used: weights.Weights, each: int) -> Iterator[simulate.Scene]:
+def scenes(places: list[Place], used: checkpoint.Weights, each: int) -> Iterator[simulate.Scene]:
     """So many of each place that is new to the weights, with what they must know of it."""
     strange = [place for place in places if place.name not in used.card.training["places"]]
     for number, (place, k) in enumerate((place, k) for place in strange for k in range(each)):
@@ -141,7 +145,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--samples", type=int, nargs="+", default=[1, 4, 8])
     args = parser.parse_args()
-    used = weights.load(args.weights)
+    used = checkpoint.load(args.weights)
     made = list(scenes(imagery.load(args.pack), used, args.each))
     usual = [Engine(used, samples=1).fuse(scene.block) for scene in made]
     found = {}

@@ -6,11 +6,11 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAction, QToolButton
 
-from .algorithm import ICON
-from .dialogs import FUSE, close_all, open_dialog
-from .dock import Dock
-from .pairs import pair_of_project
-from .words import tr
+from .algorithms.base import ICON
+from .panel.dock import Dock
+from .panel.layer_pairs import pair_of_project
+from .services.dialogs import FUSE, close_all, open_dialog
+from .services.i18n import tr
 
 MENU = "SSDiff"
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from qgis.core import QgsApplication
 
-from . import runtime, words
 from .provider import Provider
+from .services import i18n, runtime
 
 
 class Plugin:
@@ -12,7 +12,7 @@ class Plugin:
     def __init__(self, iface=None):
         self.iface = iface
         self.provider = self.interface = None
-        words.learn()
+        i18n.learn()
 
     def initProcessing(self):
         self.provider = Provider()

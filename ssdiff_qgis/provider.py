@@ -3,17 +3,17 @@ from __future__ import annotations
 from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
-from . import settings
-from .adapt import Adapt
-from .algorithm import ICON
-from .align import Align
-from .assess import Assess
-from .diagnostics import Diagnostics
-from .downloadweights import DownloadWeights
-from .installruntime import InstallRuntime
-from .pansharpen import Pansharpen
-from .pansharpenclassical import PansharpenClassical
-from .words import tr
+from .algorithms.adapt import Adapt
+from .algorithms.align import Align
+from .algorithms.assess import Assess
+from .algorithms.base import ICON
+from .algorithms.diagnostics import Diagnostics
+from .algorithms.download_weights import DownloadWeights
+from .algorithms.install_runtime import InstallRuntime
+from .algorithms.pansharpen import Pansharpen
+from .algorithms.pansharpen_classical import PansharpenClassical
+from .services import settings
+from .services.i18n import tr
 
 ALGORITHMS = (Pansharpen, PansharpenClassical, Assess, Align, Adapt, DownloadWeights, InstallRuntime, Diagnostics)
 

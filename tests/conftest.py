@@ -17,9 +17,9 @@ settings.load_profile("any machine")
 @pytest.fixture(scope="session")
 def sample_weights():
     """The trained weights that ship with the project."""
-    from ssdiff_core import weights
+    from ssdiff_core.model import checkpoint
 
-    return weights.load(ROOT / "resources" / "weights" / "general-4.safetensors")
+    return checkpoint.load(ROOT / "resources" / "weights" / "general-4.safetensors")
 
 
 @pytest.fixture(scope="session")

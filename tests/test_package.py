@@ -16,8 +16,9 @@ from urllib.parse import urlparse
 import pytest
 from files import read, sample_files
 
-from ssdiff_core import __version__, catalogue
-from ssdiff_core.card import read_card
+from ssdiff_core import __version__
+from ssdiff_core.weights import catalogue
+from ssdiff_core.weights.card import read_card
 
 ROOT = Path(__file__).parents[1]
 QGIS_PROCESS = shutil.which("qgis_process.bin") or shutil.which("qgis_process")

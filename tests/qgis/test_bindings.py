@@ -14,7 +14,7 @@ MODULES = {path.stem for path in (ROOT / "ssdiff_qgis").glob("[!_]*.py")}
 def with_qt(tmp_path):
     def run(binding: str, plugin: Path = ROOT) -> subprocess.CompletedProcess:
         (tmp_path / "ssdiff").symlink_to(plugin)
-        command = [sys.executable, str(Path(__file__).parent / "bindings.py"), binding, str(tmp_path)]
+        command = [sys.executable, str(ROOT / "tests" / "support" / "bindings.py"), binding, str(tmp_path)]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
 
     return run

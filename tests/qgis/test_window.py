@@ -10,7 +10,7 @@ import pytest
 from adapting import base_weights
 from files import read, sample_files, write
 
-from ssdiff_core import catalogue
+from ssdiff_core.weights import catalogue
 
 LARGE = 12
 "copies of the sample in each direction that make a layer which takes long"
@@ -40,7 +40,7 @@ def told(tmp_path_factory):
         pytest.skip(desktop.missing())
     folder = tmp_path_factory.mktemp("window")
     with desktop.screen() as display:
-        script = Path(__file__).parent / "clicks.py"
+        script = Path(__file__).parents[1] / "support" / "clicks.py"
         told = desktop.run_inside(script, folder, display, SCENES=scenes(folder / "scenes"))
     assert "failed" not in told, told["failed"]
     return told

@@ -1,0 +1,168 @@
+"""Raster grids as values, and where one lies on another. No file is touched here.
+
+An affine transform takes (column, row) at pixel corners to ground coordinates, in GDAL's order:
+x = t[0] + t[1] * column + t[2] * row, y = t[3] + t[4] * column + t[5] * row.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..common.errors import GeometryError
+from .window import Window
+
+Transform = tuple[float, float, float, float, float, float]
+
+IDENTITY: Transform = (0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+RATIOS = (1.5, 8.0)
+"PAN pixels per MS pixel that can be pansharpened"
+DRIFT = 0.1
+"the most that MS may lean on PAN or have two ratios, in PAN pixels over its whole side; beyond that it is warped"
+
+
+@dataclass(frozen=True)
+class Grid:
+    height: int
+    width: int
+    transform: Transform = IDENTITY
+    crs: str = ""
+    "WKT; empty where the raster has none"
+    placed: bool = True
+    "whether transform says where on the ground the raster lies"
+
+    @property
+    def window(self) -> Window:
+        return Window(0, 0, self.height, self.width)
+
+    def footprint(self) -> tuple[float, float, float, float]:
+        "The ground it covers: least x, least y, greatest x, greatest y."
+        corners = [apply(self.transform, c, r) for c in (0, self.width) for r in (0, self.height)]
+        xs, ys = zip(*corners)
+        return min(xs), min(ys), max(xs), max(ys)
+
+    def __str__(self) -> str:
+        if not self.placed:
+            return f"{self.width} x {self.height} pixels, not georeferenced"
+        x0, y0, x1, y1 = self.footprint()
+        return f"{self.width} x {self.height} pixels, x {x0:.10g} to {x1:.10g}, y {y0:.10g} to {y1:.10g}"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """MS on PAN: the centre of sample (i, j) lies at PAN row at[0] + i * ratio, column at[1] + j * ratio."""
+
+    at: tuple[float, float]
+    ratio: float
+
+
+def apply(t: Transform, column: float, row: float) -> tuple[float, float]:
+    return t[0] + t[1] * column + t[2] * row, t[3] + t[4] * column + t[5] * row
+
+
+def invert(t: Transform) -> Transform:
+    det = t[1] * t[5] - t[2] * t[4]
+    if det == 0:
+        raise GeometryError("a geotransform squeezes its raster to a line")
+    a, b, c, d = t[5] / det, -t[2] / det, -t[4] / det, t[1] / det
+    return -t[0] * a - t[3] * b, a, b, -t[0] * c - t[3] * d, c, d
+
+
+def compose(outer: Transform, inner: Transform) -> Transform:
+    "The transform that applies inner, then outer."
+    x, y = apply(outer, inner[0], inner[3])
+    a, b, c, d = outer[1], outer[2], outer[4], outer[5]
+    along_column = a * inner[1] + b * inner[4], c * inner[1] + d * inner[4]
+    along_row = a * inner[2] + b * inner[5], c * inner[2] + d * inner[5]
+    return x, along_column[0], along_row[0], y, along_column[1], along_row[1]
+
+
+def place(pan: Grid, ms: Grid) -> Placement | None:
+    """Where MS lies on PAN if its axes run along PAN's; None if MS must be warped first.
+
+    Both in one CRS. Errors where this is no pair to pansharpen.
+    """
+    t = compose(invert(pan.transform), ms.transform)  # MS pixel corners to PAN pixel corners
+    ratio = math.sqrt(abs(t[1] * t[5] - t[2] * t[4]))
+    check_ratio(ratio, pan, str(ms))
+    if not pan.window & covered(t, ms):
+        raise GeometryError(f"PAN and MS do not overlap. PAN: {pan}. MS: {ms}.")
+    side = max(ms.height, ms.width)
+    if max(abs(t[2]), abs(t[4]), abs(t[1] - ratio), abs(t[5] - ratio)) * side > DRIFT:
+        return None
+    return Placement((t[3] + t[5] / 2 - 0.5, t[0] + t[1] / 2 - 0.5), ratio)
+
+
+def check_ratio(ratio: float, pan: Grid, ms: str) -> None:
+    """That PAN is so many times finer than MS as can be pansharpened."""
+    if ratio < 1 / RATIOS[0]:
+        raise GeometryError(
+            f"MS pixels are {1 / ratio:.3g} times finer than PAN pixels: are the two named in the wrong order? "
+            f"PAN: {pan}. MS: {ms}."
+        )
+    if not RATIOS[0] <= ratio <= RATIOS[1]:
+        raise GeometryError(
+            f"PAN pixels are {ratio:.3g} times finer than MS pixels; {RATIOS[0]:g} to {RATIOS[1]:g} can be "
+            f"pansharpened. PAN: {pan}. MS: {ms}."
+        )
+
+
+def covered(ms_to_pan: Transform, ms: Grid) -> Window:
+    """The PAN pixels whose centres lie on MS."""
+    corners = [apply(ms_to_pan, c, r) for c in (0, ms.width) for r in (0, ms.height)]
+    columns, rows = zip(*corners)
+    first = [math.ceil(min(axis) - 0.5 - 1e-6) for axis in (rows, columns)]
+    stop = [math.ceil(max(axis) - 0.5 - 1e-6) for axis in (rows, columns)]
+    return Window(first[0], first[1], max(stop[0] - first[0], 0), max(stop[1] - first[1], 0))
+
+
+def ground(pan: Grid, ms: Grid, placement: Placement) -> Window:
+    """The PAN pixels whose centres lie on MS, where it is placed so."""
+    at, ratio = placement.at, placement.ratio
+    first = [math.ceil(start - ratio / 2 - 1e-6) for start in at]
+    stop = [math.ceil(start + (n - 0.5) * ratio - 1e-6) for start, n in zip(at, (ms.height, ms.width))]
+    return Window(*first, *(max(b - a, 0) for a, b in zip(first, stop))) & pan.window
+
+
+def lattice(here: Window, through: tuple[float, float], step: int) -> tuple[Transform, int, int]:
+    """Cells of step PAN pixels that cover a window, a cell's centre lying at the point (column, row, at pixel corners).
+
+    Answers the transform from cells to PAN pixels, and how many rows and columns of them there are.
+    """
+    start = [middle - step / 2 for middle in through]
+    start = [a - math.ceil((a - edge) / step - 1e-6) * step for a, edge in zip(start, (here.col, here.row))]
+    columns, rows = (math.ceil((stop - a) / step - 1e-6) for a, stop in zip(start, here.stop[::-1]))
+    return (start[0], step, 0.0, start[1], 0.0, step), rows, columns
+
+
+def same_ground(pan: Grid, ms: Grid) -> Placement:
+    """Neither raster says where it lies: both are taken to cover the same ground, if that gives one whole ratio."""
+    ratio = round(pan.width / ms.width)
+    if (pan.height, pan.width) != (ms.height * ratio, ms.width * ratio) or not RATIOS[0] <= ratio <= RATIOS[1]:
+        raise GeometryError(
+            "neither PAN nor MS is georeferenced, and PAN is no whole number of times as large as MS: "
+            f"PAN {pan.width} x {pan.height}, MS {ms.width} x {ms.height} pixels"
+        )
+    return Placement(((ratio - 1) / 2, (ratio - 1) / 2), float(ratio))
+
+
+def snapped(pan: Grid, extent: tuple[float, float, float, float]) -> Window:
+    """The PAN pixels that an extent (least x, least y, greatest x, greatest y) touches, within PAN."""
+    x0, y0, x1, y1 = extent
+    if not (-math.inf < x0 < x1 < math.inf and -math.inf < y0 < y1 < math.inf):
+        raise GeometryError(f"the extent {x0:g},{y0:g},{x1:g},{y1:g} is empty or endless; it is XMIN,YMIN,XMAX,YMAX")
+    inverse = invert(pan.transform)
+    columns, rows = zip(*(apply(inverse, x, y) for x in (x0, x1) for y in (y0, y1)))
+    row, column = (math.floor(min(axis) + 1e-6) for axis in (rows, columns))
+    stop = [math.ceil(max(axis) - 1e-6) for axis in (rows, columns)]
+    window = Window(row, column, stop[0] - row, stop[1] - column) & pan.window
+    if not window:
+        raise GeometryError(f"the extent {x0:g},{y0:g},{x1:g},{y1:g} does not touch PAN: {pan}")
+    return window
+
+
+def cut(pan: Grid, window: Window) -> Grid:
+    """The grid of a window of PAN."""
+    x, y = apply(pan.transform, window.col, window.row)
+    transform = (x, *pan.transform[1:3], y, *pan.transform[4:])
+    return Grid(window.height, window.width, transform, pan.crs, pan.placed)

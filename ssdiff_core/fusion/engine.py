@@ -1,0 +1,412 @@
+"""SSDiff on a block: arrays in, arrays out, on whatever device there is.
+
+A block goes through in pieces of whole cells. A piece is brought to the device, MS is taken to PAN at its true phase,
+tiles are cut, sampled in batches and blended. What a pixel becomes depends on scene, weights and seed alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..common.errors import BlockError, ConfigError, DeviceError
+from ..domain.block import Block
+from ..domain.kernels import REACH, reflect
+from ..domain.window import Window
+from ..model import devices, diffusion
+from ..model.checkpoint import Weights
+from ..model.noise import normal
+from ..model.normalisation import Units, full_scale, units
+from ..model.ssnet import SSNet
+from ..weights.model_config import T
+from . import classical
+from .masks import fill_nearest, filled
+from .quantise import Quantising
+from .tiles import WAYS, Cells, Grid, blend, split, turned, turned_back
+
+BATCH = {"cpu": 4, "cuda": 128, "mps": 16}
+PIECE = {"cpu": 480, "cuda": 2016, "mps": 960}
+"side, in PAN pixels, of what is in work at once"
+PIXEL_BYTES = 40
+"of device memory for each pixel and band of a piece, about"
+HALF_ERROR = 0.5 / 2047
+"the most that half precision may cost, root mean square, where 1 is full scale: half a count at 11 bits"
+
+log = logging.getLogger("ssdiff")
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A piece on the device, laid out over the tiles that touch it. Image units: those of the weights (units.py)."""
+
+    cells: Cells
+    live: Tensor
+    "(n, 2) rows and columns of the tiles that hold a valid pixel"
+    pan: Tensor
+    "(guides + views * C, h, w): PAN, and what the spatial branch looks at besides"
+    base: Tensor
+    "(C, h, w)"
+    ms: Tensor
+    "(C, h / ratio, w / ratio)"
+    ok: Tensor | None
+    "(h, w), None where all is valid"
+
+
+class Engine(Quantising):
+    def __init__(
+        self,
+        weights: Weights,
+        device: str = "auto",
+        *,
+        steps: int | None = None,
+        samples: int | None = None,
+        seed: int = 0,
+        stride: int | None = None,
+        batch: int | None = None,
+        piece: int | None = None,
+        precision: str = "auto",
+        consensus: bool = False,
+        say: Callable[[str], None] = log.warning,
+    ):
+        """steps, samples: None for what the weights were made for. stride: None for three quarters of a tile.
+
+        precision: auto, float32, float16 or bfloat16; auto tries half on CUDA and keeps it where the error is small.
+        consensus: overlapping tiles agree on x0 at every step, not only at the end.
+        """
+        self.card, self._weights = weights.card, weights
+        self.steps = self.card.steps if steps is None else steps
+        self.samples = self.card.samples if samples is None else samples
+        self.seed, self.consensus, self.say = seed, consensus, say
+        if not 1 <= self.steps <= T:
+            raise ConfigError(f"{self.steps} steps were asked for; 1 to {T} make sense")
+        if self.samples < 1:
+            raise ConfigError(f"{self.samples} samples were asked for; 1 or more are needed")
+        if precision not in ("auto", "float32", "float16", "bfloat16"):
+            raise ConfigError(f"precision {precision!r} is none of auto, float32, float16, bfloat16")
+        self.grid = _grid(self.card.tile, stride, self.card.ratio)
+        # Where MS does not lie in the middle of PAN, tiles that are turned are none that was ever learnt from.
+        self._ways = WAYS if self.card.ms_phase == (self.card.ratio - 1) / 2 else WAYS[:1]
+        self.batch, self.piece = batch, piece
+        self._precision = precision
+        self._use(devices.choose(device))
+
+    def __repr__(self) -> str:
+        return f"Engine({self.card.id}, {self.device}, {self.steps} steps, {self.samples} samples, seed {self.seed})"
+
+    @property
+    def reach(self) -> int:
+        """How far, in PAN pixels, block.window must go beyond block.core wherever the scene does."""
+        return self.grid.reach(self._hops) + self._base_reach
+
+    @property
+    def _base_reach(self) -> int:
+        name = "mtf-glp-fs" if self.card.arch.guides > 1 else self.card.base  # both look at PAN as the MS sensor does
+        return classical.base_reach(name, self.card.ratio, REACH[self.card.interpolation])
+
+    @property
+    def ms_halo(self) -> int:
+        """How far, in MS pixels, block.ms must go beyond the ground of block.window."""
+        return 2 * REACH[self.card.interpolation]
+
+    def fuse(self, block: Block, progress: Callable[[float], None] | None = None) -> np.ndarray:
+        """The fused core, in counts (C, h, w) float32; NaN where PAN or MS is masked. progress hears the share done."""
+        return self._run(block, 1, progress)[0]
+
+    def fuse_with_spread(self, block: Block, progress: Callable[[float], None] | None = None):
+        """Mean and standard deviation of the samples, in counts, each (C, h, w). One sample spreads by 0."""
+        mean, std = self._run(block, 2, progress)
+        return mean, std
+
+    def _run(self, block: Block, images: int, progress: Callable[[float], None] | None) -> np.ndarray:
+        """The mean, and the spread if two images are wanted, over block.core (images, C, h, w)."""
+        self._check(block)
+        answer = np.full((images, self.card.arch.bands, *block.core.shape), np.nan, np.float32)
+        landing = deque()
+        for core, arrival in self._pieces(block, images, progress or (lambda share: None)):
+            landing.append((answer[(slice(None), slice(None), *core.within(block.core))], arrival))
+            if len(landing) > 1:  # the piece before comes home while this one is computed
+                place, arrival = landing.popleft()
+                place[:] = arrival()
+        for place, arrival in landing:
+            place[:] = arrival()
+        return answer
+
+    def _pieces(
+        self, block: Block, images: int, progress: Callable[[float], None]
+    ) -> Iterator[tuple[Window, Callable]]:
+        """The pieces of block.core that have a valid pixel, each with a way to wait for it; smaller ones if need be."""
+        todo, done = deque(self.grid.cover(block.core, self._side())), 0
+        total = block.core.height * block.core.width
+        while todo:
+            core = todo.popleft()
+            size = core.height * core.width
+            piece = block.crop(core, self.reach, self.ms_halo)
+            fits, result = self._attempt(
+                piece, images, lambda s, done=done, size=size: progress((done + s * size) / total)
+            )
+            if not fits:
+                self._make_do()
+                todo.extendleft(reversed(self.grid.cover(core, self._side())))
+                continue
+            if result is not None:
+                yield core, self._download(result)
+            done += size
+            progress(done / total)
+
+    def _attempt(self, block: Block, images: int, report: Callable[[float], None]) -> tuple[bool, Tensor | None]:
+        """Whether the piece fits in memory, and what became of it."""
+        try:
+            with torch.inference_mode():
+                return True, self._piece(block, images, report)
+        except Exception as error:
+            if not devices.is_out_of_memory(error):
+                raise
+        return False, None
+
+    @property
+    def _hops(self) -> int:
+        """With consensus, each step hears of the tiles around those it heard of before."""
+        return self.steps if self.consensus else 1
+
+    def _check(self, block: Block) -> None:
+        bands = self.card.arch.bands
+        if block.ms.shape[0] != bands:
+            raise BlockError(f"MS has {block.ms.shape[0]} bands, weights {self.card.id!r} take {bands}")
+        if not self.card.suits(block.ratio):
+            raise BlockError(
+                f"PAN is {block.ratio:g} times finer than MS, weights {self.card.id!r} are for {self.card.ratio}"
+            )
+        stats = block.stats
+        units(self.card.scale, stats, bands)  # complains if it cannot be had
+        for view in self.card.arch.views:
+            if not classical.brings(stats, view, bands):
+                raise BlockError(f"weights {self.card.id!r} look at {view}; the block brings no statistics for it")
+        fits = classical.brings(stats, self.card.base, bands) and np.isfinite(stats.gains).all()
+        if self.card.base != "lms" and not (fits and all(0 < mtf < 1 for mtf in stats.mtf)):
+            raise BlockError(
+                f"weights {self.card.id!r} stand on {self.card.base}; the block brings no gains and MTF for it"
+            )
+
+    # --- devices -------------------------------------------------------------------------------------------------
+
+    def _use(self, device: torch.device) -> None:
+        self.device = device
+        self._cuts, self._short = 0, False  # how often memory ran out, and whether that was said
+        if device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False  # float32 shall be float32
+            self._upstream, self._downstream = torch.cuda.Stream(device), torch.cuda.Stream(device)
+        if self.batch is None:
+            self.batch = BATCH[device.type]
+        self._sigma = torch.tensor(self.card.residual_sigma, device=device)[:, None, None]
+        net = copy.deepcopy(self._weights.net).to(device, memory_format=torch.channels_last).eval()
+        if self._precision != "auto":
+            net = net.to(getattr(torch, self._precision))
+        elif device.type == "cuda":
+            with torch.inference_mode():
+                net = half_if_close(net, self._sigma / full_scale(self.card.scale), self.steps)
+        self.net, self.dtype = net, next(net.parameters()).dtype
+
+    def _side(self) -> int:
+        """Side of a piece: the usual, or less where its images would take over an eighth of what a GPU has free."""
+        side = self.piece or PIECE[self.device.type]
+        if self.device.type == "cuda" and not self.piece:
+            free = torch.cuda.mem_get_info(self.device)[0]
+            side = min(side, max(PIECE["cpu"], math.isqrt(free // 8 // (PIXEL_BYTES * self.card.arch.bands))))
+        return side >> self._cuts
+
+    def _make_do(self) -> None:
+        """After running out of memory: half the batch and side; after one tile at a time, the CPU. So it stays."""
+        devices.release(self.device)
+        if self.batch > 1:
+            self.batch //= 2
+            self._cuts += 1
+            if not self._short:
+                self._short = True
+                self.say(f"{self.device} is short of memory: computing fewer tiles at a time")
+        elif self.device.type != "cpu":
+            self.say(f"{self.device} has too little memory for one tile: computing on the CPU")
+            self.batch = None
+            self._use(torch.device("cpu"))
+        else:
+            raise DeviceError("out of memory: not even one tile at a time can be computed on the CPU")
+
+    def _upload(self, image: np.ndarray) -> Tensor:
+        """An image on the device as float32; on CUDA while the piece before is still being computed."""
+        image = np.asarray(image, np.float32)
+        if self.device.type != "cuda":
+            return devices.upload(image, self.device)
+        with torch.cuda.stream(self._upstream):
+            there = devices.upload(image, self.device)
+        torch.cuda.current_stream(self.device).wait_stream(self._upstream)
+        there.record_stream(torch.cuda.current_stream(self.device))
+        return there
+
+    def _download(self, tensor: Tensor) -> Callable[[], np.ndarray]:
+        """Starts the way back to the host; what it answers waits for the arrival."""
+        if self.device.type != "cuda":
+            return lambda: tensor.cpu().numpy()
+        self._downstream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(self._downstream):
+            host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+            host.copy_(tensor, non_blocking=True)
+            tensor.record_stream(self._downstream)
+            arrived = self._downstream.record_event()
+        return lambda: (arrived.synchronize(), host.numpy())[1]
+
+    # --- one piece -----------------------------------------------------------------------------------------------
+
+    def _piece(self, block: Block, images: int, report: Callable[[float], None]) -> Tensor | None:
+        """Mean and, if wanted, spread of the samples over block.core, in counts; None if all of it is masked."""
+        pan_ok, ms_ok = block.masks()
+        ok = pan_ok & block.nearest_on_ms(ms_ok)
+        if not ok[block.core.within(block.window)].any():
+            return None
+        canvas = self._lay_out(block, pan_ok, ms_ok, ok)
+        draws = (
+            self._sample(canvas, k, lambda share, k=k: report((k + share) / self.samples)) for k in range(self.samples)
+        )
+        mean, std = diffusion.mean_and_std(draws)
+        here = (slice(None), *block.core.within(canvas.cells.window))
+        answer = torch.stack([canvas.base[here] + self._sigma * mean[here], self._sigma * std[here]][:images])
+        own = self._units(block)
+        answer = answer * own.ones
+        answer[0] += own.zeros
+        return answer if canvas.ok is None else torch.where(canvas.ok[here[1:]], answer, torch.nan)
+
+    def _units(self, block: Block) -> Units:
+        return units(self.card.scale, block.stats, self.card.arch.bands, self.device)
+
+    def _lay_out(self, block: Block, pan_ok: np.ndarray, ms_ok: np.ndarray, ok: np.ndarray) -> Canvas:
+        core = block.core.grow(self.grid.reach(self._hops - 1))
+        cells = self.grid.touching(core & block.window, block.window)
+        kernel, own = self.card.interpolation, self._units(block)
+        around = self._base_reach
+        pan = self._upload(filled(block.pan[None], pan_ok, around))[0]
+        ms = self._upload(filled(block.ms, ms_ok, REACH[kernel]))
+        arch = self.card.arch
+        seen, base = classical.shown(block, pan, ms, own, kernel, self.card.base, arch.guides, arch.views)
+
+        window, outer = cells.window, block.window
+        rows = reflect(np.arange(window.row, window.stop[0]), outer.row, outer.stop[0])
+        cols = reflect(np.arange(window.col, window.stop[1]), outer.col, outer.stop[1])
+        r, c = (rows - outer.row).astype(np.int64), (cols - outer.col).astype(np.int64)
+        there = devices.upload(r, self.device)[:, None], devices.upload(c, self.device)
+        ok = ok[np.ix_(r, c)]
+        live = split(torch.from_numpy(ok)[None], cells).flatten(2).any(2).nonzero()
+        return Canvas(
+            cells=cells,
+            live=devices.upload(live.numpy(), self.device),
+            pan=seen[:, there[0], there[1]],
+            base=base[:, there[0], there[1]],
+            ms=own.of_ms(classical.upsample(block, ms, kernel, *self._ms_grid(window, outer))),
+            ok=None if ok.all() else devices.upload(ok, self.device),
+        )
+
+    def _ms_grid(self, window: Window, outer: Window) -> Iterator[np.ndarray]:
+        """Rows and columns where the network wants MS samples: ms_phase from each tile's corner, mirrored like PAN."""
+        for axis in (0, 1):
+            start, size = (window.row, window.col)[axis], window.shape[axis]
+            at = np.arange(size // self.card.ratio) * self.card.ratio + self.card.ms_phase + start
+            yield reflect(at, (outer.row, outer.col)[axis], outer.stop[axis])
+
+    def _sample(self, canvas: Canvas, sample: int, report: Callable[[float], None]) -> Tensor:
+        """One draw of x0 over canvas.cells.window (C, h, w)."""
+        window = canvas.cells.window
+        rows = torch.arange(window.row, window.stop[0], device=self.device)
+        cols = torch.arange(window.col, window.stop[1], device=self.device)
+        noise = normal(self.seed, rows, cols, self.card.arch.bands, sample)
+        if not self.consensus:
+            return self._in_tiles(
+                canvas, noise, sample, lambda net, x_t: diffusion.ddim_sample(net, x_t, self.steps), report
+            )
+        heard = [0]
+
+        def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+            x0 = self._in_tiles(canvas, x_t, sample, lambda net, part: net(part, t), lambda share: None)
+            heard[0] += 1
+            report(heard[0] / self.steps)
+            return x0
+
+        return diffusion.ddim_sample(denoise, noise, self.steps)
+
+    def _in_tiles(self, canvas: Canvas, image: Tensor, sample: int, sampler, report: Callable[[float], None]) -> Tensor:
+        """Cuts image (C, h, w) into tiles, passes the live ones through sampler(denoiser, tiles), and blends."""
+        way = self._ways[sample % len(self._ways)]
+        cells, tiles = canvas.cells, split(image, canvas.cells)
+        answer = torch.zeros(tiles.shape, device=self.device)
+        done = 0
+        while done < len(canvas.live):
+            r, c = canvas.live[done : done + self.batch].unbind(1)
+            answer[r, c] = turned_back(sampler(self._denoiser(canvas, r, c, way), turned(tiles[r, c], way)), way)
+            done += len(r)
+            report(done / len(canvas.live))
+        return blend(answer, cells)
+
+    def _denoiser(self, canvas: Canvas, r: Tensor, c: Tensor, way: tuple[int, bool]) -> diffusion.Denoiser:
+        """The network on the tiles at rows r and columns c of the canvas, which lie that way before it."""
+        pan, lms, ms = (split(image, canvas.cells)[r, c] for image in (canvas.pan, canvas.base, canvas.ms))
+        if canvas.ok is not None:
+            ok = split(canvas.ok[None], canvas.cells)[r, c, 0]
+            pan, lms = fill_nearest(torch.cat([pan, lms], dim=1), ok).split([pan.shape[1], lms.shape[1]], dim=1)
+            coarse = ok.unflatten(1, (-1, self.card.ratio)).unflatten(3, (-1, self.card.ratio)).any(4).any(2)
+            ms = fill_nearest(ms, coarse)
+        cond = [turned(image, way).to(self.dtype, memory_format=torch.channels_last) for image in (lms, pan, ms)]
+
+        def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+            return self.net(x_t.to(self.dtype, memory_format=torch.channels_last), t, *cond).float()
+
+        return denoise
+
+
+def half_if_close(net: SSNet, sigma: Tensor, steps: int) -> SSNet:
+    """The network in half precision if that costs less than half a count at 11 bits, else the network as it is.
+
+    Asked on made-up tiles, so that the answer is the same whatever block comes first.
+    """
+    config, device = net.config, sigma.device
+    lms = made_up_tiles(config.bands, config.tile, device)
+    pan = lms.mean(1, keepdim=True)
+    seen = torch.cat([pan.expand(-1, config.guides, -1, -1), *(pan - lms for _ in config.views)], dim=1)
+    inputs = [lms, seen, lms[..., :: config.ratio, :: config.ratio]]
+    axis = torch.arange(config.tile, device=device)
+    x_t = normal(0, axis, axis, config.bands).expand_as(lms)
+    for dtype in (torch.float16, torch.bfloat16):
+        half = copy.deepcopy(net).to(dtype)
+        for t in diffusion.trailing(min(steps, 4)):
+            t = torch.full((1,), t, device=device)
+            exact = net(x_t, t, *inputs)
+            close = half(x_t.to(dtype), t, *(image.to(dtype) for image in inputs)).float()
+            if not (close - exact).mul(sigma).square().mean().sqrt().item() < HALF_ERROR:  # NaN is not close either
+                break
+        else:
+            return half
+    return net
+
+
+def made_up_tiles(bands: int, side: int, device: torch.device, tiles: int = 4) -> Tensor:
+    """Tiles (B, C, S, S) with detail at every scale, between 0 and about 1, always the same."""
+    image = torch.zeros(tiles, bands, side, side, device=device)
+    for octave in range(6):
+        n = max(side >> octave, 1)
+        axis = torch.arange(n, device=device)
+        coarse = torch.stack([normal(octave, axis, axis, bands, sample) for sample in range(tiles)])
+        image += torch.nn.functional.interpolate(coarse, (side, side), mode="nearest") * 2.0**octave
+    return (image / image.std() * 0.15 + 0.4).clamp(0, 1.2)
+
+
+def _grid(tile: int, stride: int | None, ratio: int) -> Grid:
+    """The grid whose margins are whole MS pixels; by default its stride is the fitting one next to three quarters."""
+    fit = [s for s in range(ratio, tile + 1, ratio) if (tile - s) % (2 * ratio) == 0]
+    if stride is None:
+        stride = min(fit, key=lambda s: abs(4 * s - 3 * tile))
+    if stride not in fit:
+        raise ConfigError(f"stride {stride} does not fit tiles of {tile} at ratio {ratio}; these do: {fit}")
+    return Grid(tile, stride)

@@ -1,0 +1,119 @@
+"""The MS samples under a core: what they hold, what PAN is there, and how the core's pixels are read from them."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..domain.block import Block
+from ..domain.kernels import REACH
+from .masks import filled
+from .resample import Strip, blurrer, give_back, reader, take_cols, take_rows
+
+
+def masks(block: Block) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Block.masks, but None where all is valid, and integers are not searched for NaN."""
+    if block.valid is None and block.pan.dtype.kind in "iub" and block.ms.dtype.kind in "iub":
+        return None, None
+    return tuple(None if ok.all() else ok for ok in block.masks())
+
+
+class Ground:
+    """The MS samples that the pixels of a block's core are read from, and what PAN is at those samples."""
+
+    def __init__(self, block: Block, kernel: str):
+        self.block, self.kernel = block, kernel
+        self.pan_ok, self.ms_ok = masks(block)
+        self.rows, self.cols = (self._samples(axis) for axis in (0, 1))
+        if self.ms_ok is None:
+            self.ms = torch.from_numpy(self._cut(block.ms).astype(np.float32))
+        else:
+            self.ms = torch.from_numpy(self._cut(filled(block.ms, self.ms_ok, REACH[kernel])))
+
+    def _samples(self, axis: int) -> np.ndarray:
+        """Along an axis, the samples as indices into block.ms; they may lie beyond it, where the last one goes on."""
+        core, reach = self.block.core, REACH[self.kernel]
+        ends = np.array([(core.row, core.col)[axis], core.stop[axis] - 1])
+        first, last = np.floor(self.block.on_ms(ends, axis) + 1e-9).astype(int)
+        return np.arange(first - reach, last + reach + 2)
+
+    def _cut(self, field: np.ndarray) -> np.ndarray:
+        """A field on block.ms (..., hm, wm) at the samples."""
+        r, c = (np.clip(i, 0, n - 1) for i, n in zip((self.rows, self.cols), field.shape[-2:]))
+        return field[..., r[:, None], c]
+
+    def ok(self) -> np.ndarray | None:
+        """Where the core is valid (h, w); None for everywhere."""
+        if self.pan_ok is None and self.ms_ok is None:
+            return None
+        ok = np.ones(self.block.window.shape, bool) if self.pan_ok is None else self.pan_ok
+        if self.ms_ok is not None:
+            ok = ok & self.block.nearest_on_ms(self.ms_ok)
+        return ok[self.block.core.within(self.block.window)]
+
+    def pan(self) -> Tensor:
+        """PAN over the core (h, w)."""
+        here = self.block.pan[self.block.core.within(self.block.window)]
+        return torch.from_numpy(here.astype(np.float32))
+
+    @functools.cached_property
+    def up(self) -> tuple[list[Strip], list[Strip]]:
+        """How the core's rows and columns are read from the samples."""
+        block, core = self.block, self.block.core
+        return tuple(
+            reader(block.on_ms(start, axis) - samples[0], n, block.ratio, self.kernel)
+            for axis, (start, n, samples) in enumerate(
+                ((core.row, core.height, self.rows), (core.col, core.width, self.cols))
+            )
+        )
+
+    @functools.cached_property
+    def _whole_pan(self) -> Tensor:
+        pan = np.asarray(self.block.pan, np.float32)
+        return torch.from_numpy(pan if self.pan_ok is None else np.where(self.pan_ok, pan, np.float32(0)))
+
+    def seen(self, gains: Sequence[float]) -> Tensor:
+        """PAN at the samples through MS sensors of those MTF (gains, h, w), from its valid pixels."""
+        low, share = self._blurred(self._whole_pan, gains), self.share(gains)
+        if share is None:
+            return low
+        known, reach = (share > 0).numpy(), REACH[self.kernel]
+        low = torch.where(share > 0, low / share, 0).numpy()
+        return torch.from_numpy(np.concatenate([filled(image[None], ok, reach) for image, ok in zip(low, known)]))
+
+    def share(self, gains: Sequence[float]) -> Tensor | None:
+        """How much of what such sensors see of PAN is valid; None for all."""
+        return None if self.pan_ok is None else self._blurred(torch.from_numpy(self.pan_ok).float(), gains)
+
+    def _blurred(self, image: Tensor, gains: Sequence[float]) -> Tensor:
+        block = self.block
+        there, index = [], []
+        for axis, samples in enumerate((self.rows, self.cols)):
+            start, stop = (block.window.row, block.window.col)[axis], block.window.stop[axis]
+            first, last = block.on_ms(np.array([start, stop - 1]), axis)
+            # PAN ends with its window: the last samples that still see it go on.
+            used = np.arange(max(samples[0], math.floor(first)), min(samples[-1], math.ceil(last)) + 1)
+            centre = used[0] * block.ratio + block.ms_at[axis] - start
+            there.append(blurrer(centre, len(used), gains, block.ratio))
+            index.append(torch.from_numpy(np.clip(samples, used[0], used[-1]) - used[0]))
+        low = take_cols(there[1], take_rows(there[0], image))
+        return low[:, index[0][:, None], index[1]]
+
+    def given(self, image: Tensor) -> Tensor:
+        """What each sample gives to the core's pixels, weighed with image (..., h, w)."""
+        return give_back(*self.up, image, (len(self.rows), len(self.cols)))
+
+    def own(self) -> tuple[slice, slice]:
+        """The samples that lie in the core: each in one core alone, however the scene is cut."""
+        core, spans = self.block.core, []
+        for axis, samples in enumerate((self.rows, self.cols)):
+            pixel = np.floor(samples * self.block.ratio + self.block.ms_at[axis] + 0.5 + 1e-6)
+            there = (samples >= 0) & (samples < self.block.ms.shape[1 + axis])
+            inside = np.flatnonzero(there & (pixel >= (core.row, core.col)[axis]) & (pixel < core.stop[axis]))
+            spans.append(slice(inside[0], inside[-1] + 1) if len(inside) else slice(0, 0))
+        return tuple(spans)

@@ -1,0 +1,131 @@
+"""Where tiles lie, and how they become one image again. The grid hangs on the PAN raster's own origin.
+
+The ground is cut into cells of `stride` pixels: cell i covers stride * i up to stride * (i + 1). The tile of a cell is
+the cell and an equal margin on both sides, so every pixel has a cell of its own and lies well inside that cell's tile;
+where margins overlap the tiles are blended. Which tiles exist depends on the scene alone, never on the block at hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..common.errors import ConfigError
+from ..domain.window import Window
+from ..model.devices import upload
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A rectangle of cells of a grid, and the window that their tiles cover."""
+
+    tile: int
+    stride: int
+    row: int
+    col: int
+    rows: int
+    cols: int
+
+    @property
+    def margin(self) -> int:
+        return (self.tile - self.stride) // 2
+
+    @property
+    def window(self) -> Window:
+        height, width = ((n - 1) * self.stride + self.tile for n in (self.rows, self.cols))
+        return Window(self.row * self.stride - self.margin, self.col * self.stride - self.margin, height, width)
+
+
+@dataclass(frozen=True)
+class Grid:
+    tile: int = 64
+    stride: int = 48
+
+    def __post_init__(self):
+        if not 0 < self.stride <= self.tile or (self.tile - self.stride) % 2:
+            raise ConfigError(f"stride {self.stride} does not leave equal whole margins in a tile of {self.tile}")
+
+    def touching(self, window: Window, scene: Window) -> Cells:
+        """The cells whose tiles touch window and which have a pixel of the scene."""
+        margin = (self.tile - self.stride) // 2
+        spans = []
+        for lo, hi, first, last in zip((window.row, window.col), window.stop, (scene.row, scene.col), scene.stop):
+            start = max((lo - margin) // self.stride, first // self.stride)
+            stop = min(-((-hi - margin) // self.stride), -(-last // self.stride))
+            spans.append((start, stop - start))
+        return Cells(self.tile, self.stride, spans[0][0], spans[1][0], spans[0][1], spans[1][1])
+
+    def reach(self, steps: int = 1) -> int:
+        """How far outside a window the tiles that touch it go; for steps > 1 also the tiles that touch those, ..."""
+        return (self.tile - 1) * steps
+
+    def cover(self, window: Window, side: int) -> list[Window]:
+        """Pieces of window, cut along cell edges, of about side x side pixels."""
+        step = max(side // self.stride, 1) * self.stride
+        rows = range(window.row // step * step, window.stop[0], step)
+        cols = range(window.col // step * step, window.stop[1], step)
+        return [Window(r, c, step, step) & window for r in rows for c in cols]
+
+
+def split(image: Tensor, cells: Cells) -> Tensor:
+    """Tiles of an image over cells.window, or of its MS, coarser by a whole factor -> (rows, cols, C, t, t), a view."""
+    coarser = cells.window.height // image.shape[-2]
+    tile, stride = cells.tile // coarser, cells.stride // coarser
+    return image.unfold(-2, tile, stride).unfold(-2, tile, stride).permute(1, 2, 0, 3, 4)
+
+
+def blend(tiles: Tensor, cells: Cells) -> Tensor:
+    """Tiles (rows, cols, C, t, t) -> image (C, h, w) over cells.window, raised-cosine weighted, in one fixed order."""
+    weight = upload(taper(cells.tile, cells.stride).numpy(), tiles.device)
+    total = _paste(tiles * (weight[:, None] * weight), cells)
+    down, across = (upload(_total_weight(n, cells).numpy(), tiles.device) for n in (cells.rows, cells.cols))
+    return total / (down[:, None] * across)
+
+
+def taper(tile: int, stride: int) -> Tensor:
+    """A tile's weight along one axis: flat in the middle, falling as a raised cosine over what it shares (tile,)."""
+    ramp = min(tile - stride, tile // 2)
+    if ramp == 0:
+        return torch.ones(tile)
+    rise = torch.sin((torch.arange(ramp, dtype=torch.float64) + 0.5) / ramp * torch.pi / 2) ** 2
+    return torch.cat([rise, torch.ones(tile - 2 * ramp).double(), rise.flip(0)]).float()
+
+
+def _total_weight(n: int, cells: Cells) -> Tensor:
+    weight = taper(cells.tile, cells.stride)
+    total = torch.zeros((n - 1) * cells.stride + cells.tile)
+    for start in range(0, n * cells.stride, cells.stride):
+        total[start : start + cells.tile] += weight
+    return total
+
+
+def _paste(tiles: Tensor, cells: Cells) -> Tensor:
+    """Sums overlapping tiles into one image. Every k-th tile of a row or column is clear of the last: one add."""
+    rows, cols, channels, side, _ = tiles.shape
+    k = -(-cells.tile // cells.stride)
+    image = tiles.new_zeros(channels, (rows + k) * cells.stride + side, (cols + k) * cells.stride + side)
+    for i in range(min(k, rows)):
+        for j in range(min(k, cols)):
+            part = tiles[i::k, j::k].permute(2, 0, 1, 3, 4)  # (C, some rows, some cols, t, t)
+            clear = image[:, i * cells.stride :, j * cells.stride :]
+            clear = clear.unfold(1, side, k * cells.stride).unfold(2, side, k * cells.stride)
+            clear[:, : part.shape[1], : part.shape[2]] += part
+    window = cells.window
+    return image[:, : window.height, : window.width]
+
+
+WAYS = ((0, False), (2, True), (1, True), (0, True), (2, False), (1, False), (3, False), (3, True))
+"quarter turns, and whether it is flipped then: the ways a tile can lie, in the order in which means of them win most"
+
+
+def turned(image: Tensor, way: tuple[int, bool]) -> Tensor:
+    """An image (..., S, S) as it looks when it lies that way."""
+    image = image.rot90(way[0], (-2, -1))
+    return image.flip(-2) if way[1] else image
+
+
+def turned_back(image: Tensor, way: tuple[int, bool]) -> Tensor:
+    image = image.flip(-2) if way[1] else image
+    return image.rot90(-way[0], (-2, -1))

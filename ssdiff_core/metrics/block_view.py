@@ -1,0 +1,131 @@
+"""What the measures without a reference are told of a scene, and how they see a block of it."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..domain.block import Block
+from ..domain.kernels import reflect
+from ..domain.window import Window
+from ..fusion.masks import filled
+from ..fusion.ms_samples import Ground
+from ..fusion.resample import take_cols, take_rows
+from .conventions import NEARLY, Geometric, Point, shrinker
+from .reference import taken
+from .similarity import local_correlation, unmasked
+
+KERNEL = "23tap"
+
+
+@dataclass(frozen=True)
+class Setting:
+    scene: Window
+    "the part of PAN that is measured; squares of 32 pixels are counted from its first one"
+    ms_at: Point
+    "where the first sample of the whole MS lies; absolute, as in blocks.Block"
+    ms_size: tuple[int, int]
+    "rows and columns of the whole MS"
+    ratio: float
+    mtf: tuple[float, ...]
+    "response of each MS band's sensor at the MS Nyquist frequency"
+    convention: Geometric
+    rounded: bool = True
+    "as in Referenced"
+
+    @functools.cached_property
+    def placed(self) -> tuple[Point, float]:
+        """The first sample and the ratio, as the convention has them."""
+        return self.convention.place(self.ms_at, self.ratio)
+
+    def centre(self, row: float, col: float) -> Point:
+        """Where an MS sample lies in the convention."""
+        at, ratio = self.placed
+        return at[0] + row * ratio, at[1] + col * ratio
+
+    def first_sample(self, block: Block) -> tuple[int, int]:
+        """Which sample of the whole MS a block's first is."""
+        row, col = (round((here - first) / self.ratio) for here, first in zip(block.ms_at, self.ms_at))
+        return row, col
+
+
+class View:
+    """One block as a measure sees it: MS at the convention's place, nothing masked left in, all within the scene."""
+
+    def __init__(self, setting: Setting, block: Block, fused):
+        self.setting, self.window = setting, block.window & setting.scene
+        self.first = setting.first_sample(block)
+        self.block = block = replace(block, ms_at=setting.centre(*self.first), ratio=setting.placed[1])
+        part = (..., *self.window.within(block.window))
+        fused, pan = np.asarray(fused, np.float32)[part], np.asarray(block.pan, np.float32)[part]
+        pan_ok, ms_ok = block.masks()
+        ok = pan_ok[part] & np.isfinite(fused).all(0)
+        self.image_ok = ok
+        if not ok.all():
+            rounds = setting.convention.reach(setting.ratio)
+            fused, pan = filled(fused, ok, rounds), filled(pan[None], ok, rounds)[0]
+        ok = ok & block.nearest_on_ms(ms_ok)[part]
+        self.ok = None if ok.all() else torch.from_numpy(ok)
+        self.fused, self.pan = torch.from_numpy(fused), torch.from_numpy(pan)
+
+    @functools.cached_property
+    def ground(self) -> Ground:
+        return Ground(self.block, KERNEL)
+
+    def core(self, image: Tensor) -> Tensor:
+        return image[(..., *self.block.core.within(self.window))]
+
+    def interpolated(self) -> tuple[Tensor, Tensor]:
+        """MS at the core's pixels, and PAN once as coarse."""
+        rows, cols = self.ground.up
+        fine = take_rows(rows, take_cols(cols, torch.cat([self.ground.ms, self._coarse_pan()[None]])))
+        return fine[:-1], fine[-1]
+
+    def _coarse_pan(self) -> Tensor:
+        """At the samples that the core is read from; as MS, it goes on beyond the scene as it ended."""
+        image, along, index = self.pan, [], []
+        ends = zip((self.window.row, self.window.col), self.window.shape, (self.ground.rows, self.ground.cols))
+        for axis, (start, n, samples) in enumerate(ends):
+            samples = np.clip(samples, 0, self.block.ms.shape[1 + axis] - 1)
+            used = np.arange(samples[0], samples[-1] + 1)
+            centres = self.setting.convention.pan_at(used * self.block.ratio + self.block.ms_at[axis]) - start
+            margin = math.ceil(2 * self.block.ratio) + 1
+            mirror = reflect(np.arange(-margin, n + margin), 0, n).astype(np.intp)
+            image = image.index_select(axis, torch.from_numpy(mirror))
+            along.append(shrinker(centres + margin, self.block.ratio))
+            index.append(torch.from_numpy(samples - samples[0]))
+        low = take_cols(along[1], take_rows(along[0], image))
+        return low[index[0][:, None], index[1]]
+
+    def as_ms_sees(self) -> Tensor:
+        """The fused image at the core's pixels, through the sensor of each band."""
+        core = self.block.core
+        at = np.arange(core.row, core.stop[0]), np.arange(core.col, core.stop[1])
+        return torch.stack([self.blurred(band, gain, *at) for band, gain in zip(self.fused, self.setting.mtf)])
+
+    def blurred(self, image: Tensor, gain: float, rows: np.ndarray, cols: np.ndarray) -> Tensor:
+        """An image over the window at absolute rows and columns, through a sensor of that MTF."""
+        blur = self.setting.convention.blur
+        down, across = (
+            blur(at - start, gain, self.block.ratio) for at, start in ((rows, self.window.row), (cols, self.window.col))
+        )
+        return take_cols(across, take_rows(down, image))
+
+    def correlation(self) -> tuple[Tensor, Tensor]:
+        """Each band's with PAN (bands, h, w) over the core, and where it is known (h, w)."""
+        setting, core = self.setting, self.block.core
+        half = math.ceil(setting.ratio / 2 - NEARLY)
+        back, on = 2 * (half - 1), 2 * half
+        wanted = Window(core.row - back, core.col - back, core.height + back + on, core.width + back + on)
+        inside = torch.ones(self.window.shape)
+        ok = inside.bool() if self.ok is None else self.ok
+        fused, pan, inside = (
+            taken(field, self.window, wanted, setting.scene).double() for field in (self.fused, self.pan, inside)
+        )
+        known = unmasked(taken(ok, self.window, wanted, setting.scene, setting.convention.rim), back + on + 1)
+        return local_correlation(fused, pan, half, inside), known

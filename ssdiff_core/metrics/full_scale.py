@@ -1,0 +1,92 @@
+"""The measures of a fused image at full scale, against PAN and MS: D_lambda_K, D_s, HQNR, D_lambda, QNR and D_rho.
+
+`FullScale` looks at a scene block by block (blocks.Block, and the fused image over its window) and keeps sums.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..domain.block import Block
+from ..domain.kernels import REACH
+from ..domain.window import Window
+from .accumulators import Mean, Tally
+from .block_view import KERNEL, Setting, View
+from .q2n import SquareMoments, q2n, uqi_matrix
+from .reference import counts, pieces
+
+
+@dataclass(frozen=True)
+class FullScaleSums(Tally):
+    q2n: Mean
+    "of MS as interpolated with the fused image as MS sees it"
+    fused: Mean
+    "universal quality index of the fused bands and PAN, all with all"
+    ms: Mean
+    "of the interpolated bands and PAN as coarse as they"
+    rho: Mean
+    "local correlation of each band with PAN"
+
+
+@dataclass(frozen=True)
+class FullScale:
+    """The measures over a scene's window, block by block."""
+
+    setting: Setting
+
+    @property
+    def reach(self) -> int:
+        """PAN pixels that a block must have around its core, wherever the scene does."""
+        return math.ceil((REACH[KERNEL] + 4) * self.setting.ratio)
+
+    ms_halo = 1
+
+    def cores(self, side: int = 512) -> list[Window]:
+        return pieces(self.setting.scene, side)
+
+    def gather(self, block: Block, fused) -> FullScaleSums:
+        """The sums over block.core; fused (bands, h, w) over block.window."""
+        with torch.inference_mode():
+            view = View(self.setting, block, fused)
+            lms, low_pan = view.interpolated()
+            core = view.core(view.fused)
+            ok = None if view.ok is None else view.core(view.ok)
+            seen = view.as_ms_sees()
+            pair = [counts(image) for image in (lms, seen)] if self.setting.rounded else (lms, seen)
+            fine = SquareMoments.of(torch.cat([core, view.core(view.pan)[None]]), ok)
+            coarse = SquareMoments.of(torch.cat([lms, low_pan[None]]), ok)
+            rho, known = view.correlation()
+            return FullScaleSums(
+                Mean.of(q2n(*pair, ok)),
+                Mean.of(uqi_matrix(fine)),
+                Mean.of(uqi_matrix(coarse)),
+                Mean.of(rho[:, known].T),
+            )
+
+    def correlation_map(self, block: Block, fused) -> np.ndarray:
+        """The map behind D_rho: local correlation of each band with PAN over block.core; NaN where masked."""
+        with torch.inference_mode():
+            rho, known = View(self.setting, block, fused).correlation()
+            return torch.where(known, rho, torch.nan).float().numpy()
+
+    def values(self, sums: FullScaleSums) -> dict:
+        fused, ms = sums.fused.value, sums.ms.value
+        moved = np.abs(fused - ms)
+        bands = len(self.setting.mtf)
+        pairs = moved[:bands, :bands][np.triu_indices(bands, 1)]
+        khan, spatial = 1 - float(sums.q2n.value), float(moved[:bands, bands].mean())
+        spectral = float(pairs.mean()) if bands > 1 else 0.0
+        return {
+            "D_lambda_K": khan,
+            "D_s": spatial,
+            "HQNR": (1 - khan) * (1 - spatial),
+            "D_lambda": spectral,
+            "QNR": (1 - spectral) * (1 - spatial),
+            "D_rho": 1 - float(sums.rho.value.mean()),
+            "convention": self.setting.convention.name,
+            "rounded": self.setting.rounded,
+        }

@@ -1,0 +1,87 @@
+"""Weights files: safetensors with a card of plain strings in the header. Nothing is ever unpickled.
+
+A file is read whole or not at all: `load` answers a network that fits its card, or raises WeightsError with one
+sentence.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from ..common.errors import SSDiffError, WeightsError
+from ..common.fingerprints import sha256_of
+from ..common.locks import move
+from ..weights.card import Card, card_of, check, header_of
+from .ssnet import SSNet, from_published, load_state
+
+
+@dataclass(frozen=True)
+class Weights:
+    card: Card
+    net: SSNet
+    sha256: str = ""
+
+
+def save(path: str | os.PathLike, state: dict[str, Tensor], card: Card) -> None:
+    """Writes a weights file in one go: under another name first, so that no half file ever bears this one."""
+    load_state(SSNet(check(card).arch), state)
+    path = Path(path)
+    data = to_bytes({name: tensor.contiguous().cpu() for name, tensor in state.items()}, header_of(card))
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(partial, 0o644)
+        move(partial, path)
+    except BaseException:
+        os.unlink(partial)
+        raise
+
+
+def load(path: str | os.PathLike) -> Weights:
+    """Reads a weights file and checks all of it."""
+    card, state = _read(Path(path))
+    net = SSNet(card.arch)
+    try:
+        load_state(net, state)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
+    return Weights(card, net.eval().requires_grad_(False), sha256_of(path))
+
+
+def import_published(path: str | os.PathLike, card: Card) -> Weights:
+    """A published .pt checkpoint under this card, arch taken from the tensors. Reads tensors only, never objects."""
+    try:
+        published = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # torch raises many kinds, none documented, and advises to read objects too
+        raise WeightsError(f"{path} is not a checkpoint of plain tensors ({type(error).__name__})") from None
+    if not isinstance(published, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in published.items()
+    ):
+        raise WeightsError(f"{path} is not a state dict: names with tensors are expected, nothing else")
+    try:
+        net = from_published(published)
+    except SSDiffError as error:
+        raise WeightsError(f"{path}: {error}") from None
+    return Weights(check(replace(card, arch=net.config)), net)
+
+
+def _read(path: Path) -> tuple[Card, dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            card = card_of(path, file.metadata() or {})
+            return card, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is not a whole safetensors file: {error}") from None

@@ -1,0 +1,93 @@
+"""The diffusion of SSDiff as flat functions, in the papers' names.
+
+x0 is (hrms - base) / residual_sigma everywhere: in training, in every step of sampling, and in what the network
+answers. The base is added once, by whoever asked for the sample. Sampling is DDIM (Song et al., ICLR 2021) with eta 0
+on the cosine schedule (Nichol & Dhariwal, ICML 2021), with the trailing spacing of Lin et al. (WACV 2024): it starts at
+the noisiest step, where training ended.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..common.errors import ConfigError
+from ..weights.model_config import T
+
+Denoiser = Callable[[Tensor, Tensor], Tensor]
+"(x_t, t) -> x0, with t of shape (1,) or one for each item of the batch"
+
+
+def cosine_schedule(steps: int = T) -> Tensor:
+    """alpha_bar at every t: how much of the variance of x_t is still signal (steps,)."""
+
+    def signal(u: float) -> float:
+        return math.cos((u + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    betas = [min(1 - signal((t + 1) / steps) / signal(t / steps), 0.999) for t in range(steps)]
+    return torch.cumprod(1 - torch.tensor(betas, dtype=torch.float64), dim=0)
+
+
+ALPHA_BAR = cosine_schedule()
+
+
+def trailing(steps: int) -> list[int]:
+    """The true timesteps that sampling visits, noisiest first: trailing(10) is 999, 899, ... 99."""
+    if not 1 <= steps <= T:
+        raise ConfigError(f"steps is {steps}; sampling takes 1 to {T}")
+    return [round(T * k / steps) - 1 for k in range(steps, 0, -1)]
+
+
+def q_sample(x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+    """x_t: x0 after t steps of the forward process, in one leap."""
+    alpha_bar = ALPHA_BAR[t.cpu()].to(x0).view(-1, *[1] * (x0.dim() - 1))
+    return alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * noise
+
+
+def loss(denoise: Denoiser, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+    """The mean error where x0 is known: where it is not, it is NaN."""
+    known = x0.isfinite()
+    x0 = torch.where(known, x0, 0)
+    return (F.l1_loss(denoise(q_sample(x0, t, noise), t), x0, reduction="none") * known).sum() / known.sum()
+
+
+def ddim_step(x_t: Tensor, x0: Tensor, t: int, t_next: int | None) -> Tensor:
+    """From t to the less noisy t_next (None: no noise left), along the direction in which x0 was predicted."""
+    if t_next is None:
+        return x0
+    alpha_bar, alpha_bar_next = float(ALPHA_BAR[t]), float(ALPHA_BAR[t_next])
+    eps = (x_t - math.sqrt(alpha_bar) * x0) / math.sqrt(1 - alpha_bar)
+    return math.sqrt(alpha_bar_next) * x0 + math.sqrt(1 - alpha_bar_next) * eps
+
+
+def ddim_sample(
+    denoise: Denoiser, noise: Tensor, steps: int, callback: Callable[[int, Tensor], None] | None = None
+) -> Tensor:
+    """Draws x0 from noise. callback(t, x0) hears the prediction of every step."""
+    timesteps = trailing(steps)
+    x_t = noise
+    for t, t_next in zip(timesteps, [*timesteps[1:], None]):
+        x0 = denoise(x_t, torch.full((1,), t, device=noise.device))
+        if callback:
+            callback(t, x0)
+        x_t = ddim_step(x_t, x0, t, t_next)
+    return x_t
+
+
+def mean_and_std(draws: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of samples, held one at a time (Welford). One sample has no spread: 0."""
+    mean = squares = None
+    for n, draw in enumerate(draws, 1):
+        if mean is None:
+            mean, squares = draw.clone(), torch.zeros_like(draw)
+            continue
+        delta = draw - mean
+        mean += delta / n
+        squares += delta * (draw - mean)
+    if mean is None:
+        raise ValueError("no sample to average")
+    return mean, (squares / max(n - 1, 1)).sqrt()

@@ -1,0 +1,102 @@
+"""Polygons that a scene is cut out by: as WKT in the CRS of PAN, so that they can be told like any other value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from osgeo import gdal, ogr, osr
+
+from ..common.errors import GeometryError, RasterError, one_line
+from ..domain.grid import Grid, snapped
+from ..domain.scene import Scene
+
+gdal.UseExceptions()
+ogr.UseExceptions()
+
+
+def read(path: str | Path, crs: str) -> str:
+    """All polygons of a vector file as one, as WKT in that CRS."""
+    try:
+        source = gdal.OpenEx(str(path), gdal.OF_VECTOR | gdal.OF_VERBOSE_ERROR)
+    except RuntimeError as error:
+        raise RasterError(f"{path} cannot be opened as polygons: {one_line(error)}") from None
+    return _united(_shapes(source, crs), str(path))
+
+
+def united(wkts: Iterable[str]) -> str:
+    """The same of polygons that lie in the CRS of PAN already."""
+    return _united(map(ogr.CreateGeometryFromWkt, wkts), "the mask")
+
+
+def _shapes(source: gdal.Dataset, crs: str) -> Iterator[ogr.Geometry]:
+    for layer in (source.GetLayer(number) for number in range(source.GetLayerCount())):
+        to_pan = _between(layer.GetSpatialRef(), crs)
+        for shape in (feature.GetGeometryRef() for feature in layer):
+            if shape is not None:
+                if to_pan:
+                    shape.Transform(to_pan)
+                yield shape.Clone()
+
+
+def _united(shapes: Iterable[ogr.Geometry], named: str) -> str:
+    """All shapes as one; those whose lines cross themselves, as drawn ones often do, are put right."""
+    whole = ogr.Geometry(ogr.wkbMultiPolygon)
+    try:
+        for shape in (shape for shape in shapes if shape.GetDimension() == 2):
+            whole = whole.Union(shape if shape.IsValid() else shape.MakeValid(["METHOD=STRUCTURE"]))
+    except RuntimeError as error:
+        raise GeometryError(f"the polygons of {named} cannot be used as a mask: {one_line(error)}") from None
+    if whole.IsEmpty():
+        raise GeometryError(f"{named} holds no polygon to cut the scene out by")
+    return whole.ExportToWkt()
+
+
+def _between(source: osr.SpatialReference | None, crs: str) -> osr.CoordinateTransformation | None:
+    if source is None or not crs:
+        return None
+    target = osr.SpatialReference(wkt=crs)
+    for one in (source, target):
+        one.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    return osr.CoordinateTransformation(source, target)
+
+
+def cut_out(scene: Scene, wkt: str) -> Scene:
+    """The scene with nothing wanted outside of those polygons."""
+    if not scene.pan_grid.placed:
+        raise GeometryError("PAN is not georeferenced: nothing says where on it a mask lies")
+    try:
+        left, right, bottom, top = ogr.CreateGeometryFromWkt(wkt).GetEnvelope()
+    except (RuntimeError, AttributeError):
+        raise GeometryError(f"the mask is no geometry: {wkt[:60]}") from None
+    window = scene.window & snapped(scene.pan_grid, (left, bottom, right, top))
+    if not window:
+        raise GeometryError(f"the mask holds no ground that PAN and MS share. PAN: {scene.pan_grid}.")
+    return replace(scene, window=window, mask=wkt)
+
+
+def drawn(wkt: str, crs: str) -> gdal.Dataset:
+    """The polygons as a layer that can be drawn from."""
+    source = _holds_layers().Create("", 0, 0, 0, gdal.GDT_Unknown)
+    layer = source.CreateLayer("mask", osr.SpatialReference(wkt=crs) if crs else None)
+    feature = ogr.Feature(layer.GetLayerDefn())
+    feature.SetGeometry(ogr.CreateGeometryFromWkt(wkt))
+    layer.CreateFeature(feature)
+    return source
+
+
+def _holds_layers() -> gdal.Driver:
+    """The driver whose files lie in memory: MEM from GDAL 3.11 on, which is to lose the one before it."""
+    driver = gdal.GetDriverByName("MEM")
+    return driver if driver.GetMetadataItem(gdal.DCAP_VECTOR) else gdal.GetDriverByName("Memory")
+
+
+def inside(source: gdal.Dataset, grid: Grid) -> np.ndarray:
+    """The pixels of a grid whose centres lie in the polygons."""
+    image = gdal.GetDriverByName("MEM").Create("", grid.width, grid.height, 1, gdal.GDT_Byte)
+    image.SetGeoTransform(grid.transform)
+    image.SetProjection(grid.crs)
+    gdal.RasterizeLayer(image, [1], source.GetLayer(), burn_values=[1])
+    return image.ReadAsArray().astype(bool)

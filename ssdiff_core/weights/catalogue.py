@@ -1,0 +1,288 @@
+"""Which weights there are: those that come with SSDiff, those that can be fetched, and the user's own.
+
+The catalogue (resources/weights.json) tells of all that were published. A published file is taken for what it says only
+if its digest is right, wherever it lies; whatever else lies in the user's folder (places.weights()) is the user's own.
+Imports no torch, so that QGIS can ask and fetch too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urljoin
+
+from ..common import paths
+from ..common.errors import ConfigError, DownloadError, WeightsError
+from ..common.fingerprints import sha256_of
+from ..common.progress import amount
+from ..domain import sensors
+from . import download
+from .card import read_card, suits
+from .http import USUAL, Connection, shown
+
+SUFFIX = ".safetensors"
+ID = re.compile(r"[\w][\w.+-]*", re.ASCII)
+"what an id may be, as files are named after it"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Weights, as the catalogue or their own card tells of them."""
+
+    id: str
+    file: str
+    "its name"
+    size: int
+    sha256: str = ""
+    "empty: not published, but the user's own"
+    urls: tuple[str, ...] = ()
+    "where to fetch it, in this order: names at the home of the weights, or whole addresses"
+    sensor: str = sensors.GENERAL
+    bands: tuple[str, ...] = ()
+    ratio: int = 4
+    licence: str = ""
+    bundled: bool = False
+    path: Path | None = None
+    "where it lies, if it is here"
+
+    @property
+    def stored(self) -> str:
+        """Its name in the user's folder, which no file of the user's and no other version can have by chance."""
+        return f"{self.id}-{self.sha256[:8]}{SUFFIX}" if self.sha256 else f"{self.id}{SUFFIX}"
+
+    @property
+    def state(self) -> str:
+        """Where it is, in a word or two."""
+        if not self.sha256:
+            return "your own"
+        return "not here" if not self.path else "bundled" if self.bundled else "here"
+
+    def suits(self, ratio: float) -> bool:
+        return suits(ratio, self.ratio)
+
+
+Fetch = Callable[[Entry], Path]
+
+
+# --- which there are -------------------------------------------------------------------------------------------------
+
+
+def published(resources: Path = paths.RESOURCES) -> tuple[Entry, ...]:
+    """All that the catalogue tells of, here or not."""
+    return tuple(_entry(**told) for told in _catalogue(resources)["weights"])
+
+
+def _entry(digest: str, urls: list[str], bands: list[str], **told) -> Entry:
+    return Entry(**told, sha256=digest.removeprefix("sha256:"), urls=tuple(urls), bands=tuple(bands))
+
+
+def known(resources: Path = paths.RESOURCES, folder: Path | None = None) -> list[Entry]:
+    """The published ones, with where they lie, and then the user's own."""
+    folder = folder or paths.weights()
+    files = sorted(folder.glob(f"*{SUFFIX}"))
+    found = [_located(entry, [resources / "weights" / entry.file, *files]) for entry in published(resources)]
+    taken = {entry.id for entry in found}
+    return found + [entry for entry in _readable(files) if entry.id not in taken]
+
+
+def _readable(files: Iterable[Path]) -> Iterator[Entry]:
+    for path in files:
+        with contextlib.suppress(WeightsError):
+            yield entry_of(path)
+
+
+def entry_of(path: Path) -> Entry:
+    """What a file says of itself."""
+    card = read_card(path)
+    return Entry(
+        *(card.id, path.name, path.stat().st_size),
+        sensor=card.sensor,
+        bands=card.bands,
+        ratio=card.ratio,
+        licence=card.licence,
+        path=path,
+    )
+
+
+def recognised(path: Path) -> Entry:
+    """What a file is: the published one whose id it bears, which it then must be to the last bit, or the user's own."""
+    own = entry_of(path)
+    twin = next((entry for entry in published() if entry.id == own.id), None)
+    if not twin:
+        return own
+    if not download.is_intact(path, twin.size, twin.sha256):
+        raise WeightsError(
+            f"{path} bears the id {own.id!r} and is not what was published under it: it is damaged, or was changed and "
+            "wants an id of its own"
+        )
+    return replace(twin, path=path)
+
+
+def _located(entry: Entry, files: Iterable[Path]) -> Entry:
+    here = (path for path in files if download.is_intact(path, entry.size, entry.sha256))
+    return replace(entry, path=next(here, None))
+
+
+def _catalogue(resources: Path) -> dict:
+    return json.loads((resources / "weights.json").read_text(encoding="utf-8"))
+
+
+# --- which to take ---------------------------------------------------------------------------------------------------
+
+
+def find(
+    name: str,
+    sensor: str,
+    bands: int,
+    ratio: float,
+    fetch: Fetch,
+    say: Callable[[str], None],
+    entries: Iterable[Entry] | None = None,
+) -> Path:
+    """A weights file by its id or path; auto: the one that suits best. fetch brings one that is not here."""
+    entries = known() if entries is None else list(entries)
+    if name == "auto":
+        return _best(_suitable(entries, sensor, bands, ratio), fetch, say)
+    found = file_or_entry(name, entries)
+    return found if isinstance(found, Path) else found.path or fetch(found)
+
+
+def file_or_entry(name: str, entries: Sequence[Entry]) -> Path | Entry:
+    """What a user means by a name: a file, or weights by their id, which wins over a file of that name."""
+    is_file = name.endswith(SUFFIX) or Path(name).is_file()
+    return Path(name) if is_file and name not in {entry.id for entry in entries} else named(name, entries)
+
+
+def named(name: str, entries: Iterable[Entry]) -> Entry:
+    by_id = {entry.id: entry for entry in reversed(list(entries))}
+    if name not in by_id:
+        raise ConfigError(f"there are no weights {name!r}: take {', '.join(reversed(by_id))}, or name a file")
+    return by_id[name]
+
+
+def called(path: Path) -> str:
+    """What `find` finds a file by: its id if that leads to it, else its path."""
+    first = {entry.id: entry for entry in reversed(known())}
+    return next((id for id, entry in first.items() if entry.path and entry.path.samefile(path)), str(path))
+
+
+def _suitable(entries: Iterable[Entry], sensor: str, bands: int, ratio: float) -> list[Entry]:
+    """The best first: those for the sensor, then general ones for so many bands, then general ones for groups of them.
+
+    The user's own come after all that were published: what was adapted to one scene need not suit the next.
+    """
+    ways = (
+        lambda entry: entry.sensor == sensor != sensors.GENERAL and len(entry.bands) == bands,
+        lambda entry: entry.sensor == sensors.GENERAL and len(entry.bands) == bands,
+        lambda entry: entry.sensor == sensors.GENERAL,
+    )
+    suiting = [entry for entry in entries if entry.suits(ratio)]
+    ranked = [entry for way in ways for entry in suiting if way(entry)]
+    ranked.sort(key=lambda entry: not entry.sha256)
+    if not ranked:
+        raise ConfigError(
+            f"there are no weights for {bands} bands at ratio {ratio:.3g}; name a file with --weights, "
+            "or choose a classical method, such as --method mtf-glp-fs"
+        )
+    return ranked
+
+
+def _best(ranked: list[Entry], fetch: Fetch, say: Callable[[str], None]) -> Path:
+    """The first; if it cannot be fetched, the first that is here."""
+    best = ranked[0]
+    try:
+        return best.path or fetch(best)
+    except DownloadError as error:
+        here = next((entry for entry in ranked if entry.path), None)
+        if not here:
+            raise
+        say(f"{error}; weights {here.id} are taken instead")
+        return here.path
+
+
+# --- how they come here ----------------------------------------------------------------------------------------------
+
+
+def home(setting: str = "", resources: Path = paths.RESOURCES, environ: Mapping[str, str] = os.environ) -> str:
+    """The address that published files lie under: SSDIFF_WEIGHTS_URL, else the setting, else the project's release."""
+    named = environ.get("SSDIFF_WEIGHTS_URL") or setting
+    if not named:
+        named = f"{repository(resources)}/releases/download/{_catalogue(resources)['release']}"
+    return named.rstrip("/") + "/"
+
+
+def repository(resources: Path = paths.RESOURCES) -> str:
+    """The project's home: the catalogue repeats what metadata.txt names, which is not there where pip installed."""
+    return _catalogue(resources)["repository"]
+
+
+def fetcher(
+    connection: Connection = USUAL,
+    progress: Callable[[float], None] = lambda share: None,
+    cancelled: Callable[[], bool] = lambda: False,
+    say: Callable[[str], None] = lambda sentence: None,
+    base: str = "",
+) -> Fetch:
+    """What brings published weights into the user's folder. base: the address they lie under (see home)."""
+
+    def fetch(entry: Entry) -> Path:
+        urls = [urljoin(home(base), url) for url in entry.urls]
+        target = paths.weights() / entry.stored
+        if not connection.forbidden:
+            say(f"fetching weights {entry.id}, {amount(entry.size)}")
+        try:
+            return download.fetch(
+                urls, download.Wanted(target, entry.size, entry.sha256, connection, progress, cancelled)
+            )
+        except DownloadError as error:
+            raise DownloadError(
+                f"weights {entry.id} are not on this computer and cannot be fetched ({error}): get {shown(urls[0])} "
+                "some other way and import that file (ssdiff weights import FILE, or Download weights in QGIS)"
+            ) from None
+
+    return fetch
+
+
+def adopt(file: str | os.PathLike, folder: Path | None = None) -> Entry:
+    """Takes a weights file into the user's folder, where it is found by its id."""
+    file, folder = Path(file), folder or paths.weights()
+    entry = recognised(file)
+    check_whole(file)
+    if not ID.fullmatch(entry.id):
+        raise WeightsError(f"{file} has the id {entry.id!r}; letters, digits and . _ + - are what an id may have")
+    target = folder / entry.stored
+    if target.exists() and sha256_of(target) != sha256_of(file) and not entry.sha256:
+        raise WeightsError(f"there are other weights {entry.id!r} in {target}: remove them first, or keep them")
+    _copy(file, target)
+    return replace(entry, path=target)
+
+
+def _copy(file: Path, target: Path) -> None:
+    partial = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, partial)
+        download.keep(partial, target)
+    except OSError as error:
+        raise WeightsError(f"{file} cannot be copied to {target}: {error.strerror or error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_whole(path: Path) -> None:
+    """That a safetensors file, whose card could be read, is as long as its header says."""
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    try:
+        end = max(told["data_offsets"][1] for name, told in header.items() if name != "__metadata__")
+    except (LookupError, TypeError, ValueError):
+        end = None
+    if end is None or path.stat().st_size != 8 + length + end:
+        raise WeightsError(f"{path} is not a whole safetensors file")

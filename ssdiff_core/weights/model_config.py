@@ -1,0 +1,88 @@
+"""The shape of a network, and how long its diffusion is: all that a weights file must say for one to be built."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..common.errors import ConfigError
+
+T = 1000
+"steps of the diffusion"
+GUIDES = ("PAN", "PAN as MS sees it")
+VIEWS = ("bt-h",)
+"classical fusions (classical.py) that a network may see beside its base"
+NORMS = ("batch", "group")
+GROUPS = 32  # of every group norm
+
+
+@dataclass(frozen=True)
+class Config:
+    bands: int = 4
+    ratio: int = 4
+    "PAN pixels per MS pixel, along one axis"
+    tile: int = 64
+    "side of the tiles, in PAN pixels, that the network is trained and run on"
+    widths: tuple[int, int, int] = (32, 64, 128)
+    head: int = 16
+    time_channels: int = 128
+    boosts: tuple[float, float, float] = (1.2, 1.4, 1.6)
+    "FMIM: what half the channels of x are multiplied by, for each width"
+    damps: tuple[float, float, float] = (0.9, 0.6, 0.3)
+    "FMIM: what the lowest frequencies of y are multiplied by, for each width"
+    dropout: float = 0.0
+    keys: int = 0
+    "side of the grid of means that a pixel is compared with; 0, as published: with every pixel"
+    guides: int = 1
+    "what the spatial branch sees besides the noisy residual: PAN, and as a second PAN as the MS sensor sees it"
+    views: tuple[str, ...] = ()
+    "what else it sees: all bands of these fusions, as what they have beyond the base"
+    noisy: bool = True
+    "False: it is shown no noise, whatever it is given, and so is a plain regressor"
+    stem_norm: str = "batch"
+    "of a branch's entry: batch, as published, or group"
+    shared: bool = True
+    "whether the branches go up and down the levels through the same layers, as published"
+
+    def __post_init__(self):
+        for name in ("widths", "boosts", "damps", "views"):  # lists when read from JSON
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        wholes = (self.bands, self.ratio, self.tile, self.head, self.time_channels, self.guides, *self.widths)
+        if not all(type(n) is int and n > 0 for n in wholes):
+            raise ConfigError(
+                f"{self}: bands, ratio, tile, head, time_channels, guides and widths are positive whole numbers"
+            )
+        if not (type(self.keys) is int and (self.keys == 0 or (self.keys > 0 and self.tile // 4 % self.keys == 0))):
+            raise ConfigError(f"keys is {self.keys}; 0 or a divisor of a quarter of the tile is needed")
+        if self.guides > len(GUIDES):
+            raise ConfigError(f"guides is {self.guides}; there are {len(GUIDES)}")
+        if any(view not in VIEWS or self.views.count(view) > 1 for view in self.views):
+            raise ConfigError(f"views are {self.views}; each may be there once: {', '.join(VIEWS)}")
+        if self.stem_norm not in NORMS or not all(type(flag) is bool for flag in (self.noisy, self.shared)):
+            raise ConfigError(f"{self}: stem_norm is one of {', '.join(NORMS)}; noisy and shared are true or false")
+        if not 1 <= self.bands <= 16:
+            raise ConfigError(f"bands is {self.bands}; the network takes 1 to 16")
+        if self.ratio not in (2, 4):
+            raise ConfigError(f"ratio is {self.ratio}; the network takes 2 or 4")
+        if self.tile % 4:
+            raise ConfigError(f"tile is {self.tile}; two halvings need a multiple of 4")
+        if len(self.widths) != 3 or any(width % self.head or width % GROUPS for width in self.widths):
+            raise ConfigError(f"widths {self.widths} are not three multiples of {GROUPS} and of head {self.head}")
+        if self.time_channels % 2:
+            raise ConfigError(f"time_channels is {self.time_channels}; sines and cosines need an even number")
+        factors = (*self.boosts, *self.damps, self.dropout)
+        if len(factors) != 7 or not all(isinstance(f, (int, float)) and math.isfinite(f) for f in factors):
+            raise ConfigError(f"{self}: boosts and damps are three numbers each, dropout is one")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout is {self.dropout}; it lies between 0 and 1")
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        "What each channel is that the spatial branch sees, besides the noisy residual."
+        bands = range(1, self.bands + 1)
+        return (*GUIDES[: self.guides], *(f"band {band} of {view}" for view in self.views for band in bands))
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        "Depth of each fusion level: 0 at the full tile side, 2 at a quarter of it."
+        return (0, 1, 2, 1, 0)

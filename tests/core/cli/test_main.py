@@ -1,0 +1,196 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from files import sample_files
+from golden import published_state
+from scenes import stiff_weights
+
+from ssdiff_core import __version__
+from ssdiff_core.cli.main import main
+from ssdiff_core.model.checkpoint import load, save
+from ssdiff_core.model.ssnet import state_of
+
+
+def ssdiff(*arguments, expect=0, **environ):
+    done = subprocess.run(
+        [sys.executable, "-m", "ssdiff_core", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **environ},
+    )
+    assert done.returncode == expect, done.stderr
+    return done
+
+
+def test_version():
+    assert ssdiff("--version").stdout.strip() == f"ssdiff {__version__}"
+
+
+def test_doctor_prints_one_json_object():
+    report = json.loads(ssdiff("doctor", "--json").stdout)
+    assert report["packages"]["torch"] == torch.__version__
+    assert report["devices"]["cpu"]["works"]
+
+
+def test_doctor_in_words_names_every_package(capsys):
+    assert main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in ("torch", "numpy", "safetensors", "osgeo.gdal", "cpu"))
+
+
+@pytest.mark.parametrize("arguments", [(), ("nonsense",), ("weights",), ("weights", "import", "x.pt")])
+def test_wrong_usage_exits_with_2(arguments):
+    assert "usage:" in ssdiff(*arguments, expect=2).stderr
+
+
+PAIR = ("p.tif", "m.tif")
+PANSHARPEN, ADAPT = ("pansharpen", *PAIR, "o.tif"), ("adapt", *PAIR, "-o", "w")
+TRAIN, SIMULATE = ("train", "r.toml", "i.tif", "-o", "w"), ("simulate", "i.tif", "-o", "s", "--sensor", "gf2")
+
+
+@pytest.mark.parametrize(
+    ("command", "wrong", "said"),
+    [
+        *((command, ("--memory", "63"), "63 is no number from 64 on") for command in (PANSHARPEN, ADAPT)),
+        (PANSHARPEN, ("--memory", "-5"), "-5 is no number from 64 on"),
+        (("assess", "f.tif"), ("--memory", "-5"), "-5 is no number from 64 on"),
+        (ADAPT, ("--memory", "much"), "invalid number value: 'much'"),
+        *((command, ("--seed", "-1"), "-1 is no number from 0 on") for command in (PANSHARPEN, ADAPT, SIMULATE)),
+        (("assess", "f.tif"), ("--seed", "-1"), "-1 is no number from 0 on"),
+        (TRAIN, ("--minutes", "nan"), "nan is no number from 0 on"),
+        (ADAPT, ("--minutes", "nan"), "nan is no number from 0.1 on"),
+        (ADAPT, ("--minutes", "0"), "0 is no number from 0.1 on"),
+        *((ADAPT, ("--steps", steps), f"{steps} is no number from 1 on") for steps in ("-1", "0")),
+        *(
+            (PANSHARPEN, ("--method", "gsa", *words), "--weights, --steps and --samples are for --method ssdiff")
+            for words in (("--weights", "general-4"), ("--steps", "3"), ("--samples", "2"))
+        ),
+        *(
+            (("assess", "f.tif"), words, f"{words[0]} is for --protocol wald")
+            for words in (("--methods", "gsa"), ("--weights", "auto"), ("--steps", "1"), ("--device", "cpu"))
+        ),
+        (TRAIN, (), "weights are files whose names end with .safetensors"),
+        (("pansharpen", *PAIR), (), "name MS once: as one file after PAN, or its files with --ms"),
+        (PANSHARPEN, ("--ms", "m.tif"), "name MS once: as one file after PAN, or its files with --ms"),
+        (("adapt", "p.tif", "-o", "w"), (), "name MS once: as one file after PAN, or its files with --ms"),
+        (("pansharpen", "", "m.tif", "o.tif"), (), "an empty name names no file"),
+        (("align", "p.tif"), ("",), "an empty name names no file"),
+    ],
+)
+def test_what_makes_no_sense_is_wrong_usage_before_any_file_is_opened(command, wrong, said, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, *wrong])
+    assert capsys.readouterr().err.rstrip().endswith(said)
+
+
+@pytest.mark.parametrize("wrong", ["folder", "no/file"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("pansharpen", *PAIR),
+        (*PANSHARPEN, "--report"),
+        (*PANSHARPEN, "--uncertainty"),
+        ("assess", "f.tif", "--report"),
+        ("assess", "f.tif", "--csv"),
+        ("train", "r.toml", "i.tif", "-o"),
+        ("weights", "import", "p.pt", "--id", "x", "--bands", "a,b,c,d", "-o"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_anything_is_read(command, wrong, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    assert main([*command, wrong]) == 1
+    said = {"folder": "is a folder: name a file in it", "no/file": "cannot be written: there is no folder no"}
+    assert f"ssdiff: {Path(wrong)} {said[wrong]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ((*PANSHARPEN, "--report", "p.tif"), "p.tif is one of the inputs"),
+        (
+            ("pansharpen", "p.tif", "o.tif", "--ms", "b1.tif", "--ms", "b2.tif", "--report", "b2.tif"),
+            "b2.tif is one of",
+        ),
+        ((*PANSHARPEN, "--report", "o.tif"), "o.tif is to be written twice"),
+        ((*PANSHARPEN, "--report", "../here/o.tif"), "o.tif is to be written twice"),
+        ((*PANSHARPEN, "--uncertainty", "r.html", "--report", "r.html"), "r.html is to be written twice"),
+        (("assess", "f.tif", "--report", "f.tif"), "f.tif is one of the inputs"),
+        (("assess", "f.tif", "--reference", "t.tif", "--csv", "t.tif"), "t.tif is one of the inputs"),
+        (("assess", "f.tif", "--pan", "p.tif", "--ms", "m.tif", "--csv", "m.tif"), "m.tif is one of the inputs"),
+        (("assess", "f.tif", "--csv", "a.html", "--report", "a.html"), "a.html is to be written twice"),
+    ],
+)
+def test_nothing_is_written_over_what_is_read_or_written_besides(command, said, tmp_path, monkeypatch, capsys):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(list(command)) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_file_is_no_folder_for_pictures(tmp_path, capsys):
+    assert main(["assess", "f.tif", "--png", __file__]) == 1
+    assert capsys.readouterr().err.strip() == f"ssdiff: {__file__} is a file: name a folder"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell and its pipes")
+def test_who_reads_may_stop_reading():
+    listed = f"{sys.executable} -m ssdiff_core weights list"
+    done = subprocess.run(f"({listed}; echo $? >&2) | true", shell=True, capture_output=True, text=True)
+    assert done.stderr == "1\n"
+
+
+def test_an_extent_may_begin_with_a_minus_as_in_degrees_west(capsys):
+    assert main(["pansharpen", "no.tif", "no.tif", "out.tif", "--extent", "-73.9,40.1,-73.8,40.2", "--seed", "1"]) == 1
+    assert "no.tif cannot be opened" in capsys.readouterr().err
+
+
+def test_measures_are_printed_where_the_system_has_no_arrows(tmp_path):
+    """As on Windows, where what is redirected to a file is in the code page of old."""
+    _, _, truth = sample_files(tmp_path)
+    arguments = ["assess", truth, "--pan", tmp_path / "pan.tif", "--ms", tmp_path / "ms.tif", "--reference", truth]
+    said = ssdiff(*arguments, PYTHONIOENCODING="cp1252").stdout
+    assert "? 0 is ideal" in said
+
+
+def test_verify_shows_the_card_of_a_whole_file(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save(path, state_of(stiff_weights(4).net), stiff_weights(4).card)
+    card = json.loads(ssdiff("weights", "verify", str(path), "--json").stdout)
+    assert card["id"] == "stiff"
+    assert card["arch"]["bands"] == 4
+    path.write_bytes(path.read_bytes()[:-1])
+    failed = ssdiff("weights", "verify", str(path), expect=1)
+    assert failed.stderr.startswith("ssdiff: ")
+    assert failed.stderr.count("\n") == 1
+    assert failed.stdout == ""
+
+
+def test_a_published_checkpoint_becomes_a_weights_file(tmp_path):
+    torch.save(published_state(4), tmp_path / "p.pt")
+    out = tmp_path / "w.safetensors"
+    names = ("--id", "qb-published", "--sensor", "qb", "--bands", "blue,green,red,nir")
+    ssdiff("weights", "import", str(tmp_path / "p.pt"), "-o", str(out), *names)
+    card = load(out).card
+    assert (card.id, card.sensor, card.bands) == ("qb-published", "qb", ("blue", "green", "red", "nir"))
+    assert (card.scale, card.base, card.interpolation, card.ms_phase) == (2047, "lms", "23tap", 2.0)
+    three = ("--id", "x", "--bands", "a,b,c")
+    failed = ssdiff("weights", "import", str(tmp_path / "p.pt"), "-o", str(tmp_path / "no"), *three, expect=1)
+    assert "name 3 bands, their network has 4" in failed.stderr
+    assert not (tmp_path / "no").exists()
+
+
+def test_what_cannot_be_imported_or_written_is_one_sentence(tmp_path):
+    torch.save(published_state(4), tmp_path / "p.pt")
+    many = ("--id", "x", "--bands", ",".join("abcdefghijklmnopq"))
+    failed = ssdiff("weights", "import", str(tmp_path / "p.pt"), "-o", str(tmp_path / "w"), *many, expect=1)
+    assert failed.stderr == "ssdiff: bands is 17; the network takes 1 to 16\n"
+    nowhere = ("-o", str(tmp_path / "no" / "w"), "--id", "x", "--bands", "a,b,c,d")
+    failed = ssdiff("weights", "import", str(tmp_path / "p.pt"), *nowhere, expect=1)
+    assert failed.stderr.count("\n") == 1

@@ -1,0 +1,36 @@
+import torch
+
+from ssdiff_core.inprocess import benchmark
+from ssdiff_core.model import ssnet
+
+
+def test_every_figure_is_measured_and_agrees_with_itself(monkeypatch):
+    monkeypatch.setattr(benchmark, "SIDE", {"cpu": 48})
+    monkeypatch.setattr(benchmark, "WARM", {"cpu": 48})
+    monkeypatch.setattr(benchmark, "BANDS", (4,))
+    monkeypatch.setattr(benchmark, "STEPS", (1, 2))
+    result = benchmark.run("cpu", say=lambda line: None)
+    assert [(rate["bands"], rate["steps"]) for rate in result["rates"]] == [(4, 1), (4, 2)]
+    for rate in result["rates"]:
+        assert rate["pixels"] == 48 * 48
+        assert rate["pixels_per_second"] > 0
+        assert rate["peak_memory_mb"] > 50
+    assert result["forward"]["ratio"] > 1
+    assert result["image"]["ratio"] > 1
+    assert 0 < result["attention_share"] < 1
+
+
+def test_profile_names_the_operators():
+    assert "scaled_dot_product" in benchmark.profile("cpu")
+
+
+def test_the_network_is_itself_again_after_the_plain_path():
+    own = ssnet.spatial_projection
+    with benchmark.replaced(spatial_projection=benchmark.plain_attention):
+        assert ssnet.spatial_projection is benchmark.plain_attention
+    assert ssnet.spatial_projection is own
+
+
+def test_plain_attention_is_attention():
+    q, k, v = torch.rand(3, 2, 50, 32).unbind(0)
+    assert torch.allclose(benchmark.plain_attention(q, k, v, 16), ssnet.spatial_projection(q, k, v, 16), atol=1e-6)

@@ -1,0 +1,88 @@
+"""ssdiff simulate: files of scenes that any method can be measured on, since their truth is known."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from files import read, write
+from osgeo import gdal
+
+from ssdiff_core.cli.main import main
+from ssdiff_core.domain import sensors
+from ssdiff_core.training import simulate
+
+
+@pytest.fixture(scope="module")
+def imagery(tmp_path_factory):
+    """A raster whose bands say what they are."""
+    rng, path = np.random.default_rng(0), tmp_path_factory.mktemp("imagery") / "town.tif"
+    image = np.kron(rng.uniform(20, 200, (4, 64, 64)), np.ones((4, 4))) + rng.normal(0, 4, (4, 256, 256))
+    return write(path, image, (0, 1, 0, 0, 0, -1), names=("blue", "green", "red", "nir"))
+
+
+def simulated(imagery, folder, capsys, *more) -> list[dict]:
+    command = ["simulate", str(imagery), "-o", str(folder), "--json", *more]
+    assert main(command) == 0
+    return json.loads(capsys.readouterr().out)["scenes"]
+
+
+def test_ms_is_the_truth_through_the_sensor_and_pan_lies_over_the_same_ground(imagery, tmp_path, capsys):
+    for scene in simulated(imagery, tmp_path, capsys, "--sensor", "wv3", "--scenes", "3"):
+        pan, ms, truth = (read(scene[kind]) for kind in ("pan", "ms", "truth"))
+        assert truth.shape == (8, *pan.shape[-2:])
+        assert ms.shape == (8, pan.shape[-2] // 4, pan.shape[-1] // 4)
+        drawn = scene["drawn"]
+        at = [1.5 + off for off in drawn["off"]]
+        seen = np.stack([simulate.degraded(band, gain, 4, at) for band, gain in zip(truth, drawn["mtf"])])
+        assert np.corrcoef(seen.ravel(), ms.ravel())[0, 1] > 0.97
+        assert pan.std() > 0
+        file = gdal.Open(scene["ms"])
+        assert [file.GetRasterBand(i).GetDescription() for i in range(1, 9)] == list(sensors.get("wv3").bands)
+        assert file.GetGeoTransform()[1] == 4 * gdal.Open(scene["pan"]).GetGeoTransform()[1]
+
+
+def test_the_seed_decides_and_scenes_differ(imagery, tmp_path, capsys):
+    first, other = simulated(imagery, tmp_path / "a", capsys, "--sensor", "qb", "--scenes", "2", "--seed", "5")
+    again = simulated(imagery, tmp_path / "b", capsys, "--sensor", "qb", "--scenes", "1", "--seed", "5")[0]
+    assert np.array_equal(read(first["ms"]), read(again["ms"]))
+    assert first["drawn"] != other["drawn"]
+
+
+def test_ratio_2_is_simulated_for_a_sensor_of_ratio_2(imagery, tmp_path, capsys):
+    scene = simulated(imagery, tmp_path, capsys, "--sensor", "landsat89", "--scenes", "1")[0]
+    assert read(scene["pan"]).shape[-1] == 2 * read(scene["ms"]).shape[-1]
+
+
+def test_a_simulated_scene_can_be_fused_and_measured(imagery, tmp_path, capsys):
+    scene = simulated(imagery, tmp_path, capsys, "--sensor", "gf2", "--scenes", "1")[0]
+    fused, scores = str(tmp_path / "fused.tif"), {}
+    for method in ("exp", "mtf-glp-fs"):
+        assert main(["pansharpen", scene["pan"], scene["ms"], fused, "--method", method, "--progress", "none"]) == 0
+        command = ["assess", fused, "--reference", scene["truth"], "--json", "--progress", "none"]
+        assert main(command) == 0
+        scores[method] = json.loads(capsys.readouterr().out)["results"][0]["measures"]["ERGAS"]
+    assert scores["mtf-glp-fs"] < scores["exp"]
+
+
+def test_imagery_that_breaks_off_is_one_sentence(imagery, tmp_path, capsys):
+    torn = tmp_path / "torn.tif"
+    torn.write_bytes(imagery.read_bytes()[: imagery.stat().st_size // 2])
+    assert main(["simulate", str(torn), "-o", str(tmp_path / "out"), "--sensor", "gf2"]) == 1
+    assert "torn.tif cannot be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--sensor", "gf2", "--scenes", "0"), "0 scenes were asked for"),
+        (("--sensor", "general"), "no bands of its own"),
+        (("--sensor", "nobody"), "nobody"),
+    ],
+)
+def test_what_makes_no_sense_is_one_sentence(imagery, tmp_path, capsys, more, words):
+    assert main(["simulate", str(imagery), "-o", str(tmp_path), *more]) == 1
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1

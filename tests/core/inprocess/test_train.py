@@ -1,0 +1,134 @@
+"""The train command: imagery in, weights out that the engine runs, and a run that goes on where it stopped."""
+
+import csv
+
+import numpy as np
+import pytest
+from osgeo import gdal
+from scenes import smooth_scene, surveyed
+
+from recipes import RECIPE, place
+from ssdiff_core.cli.main import main
+from ssdiff_core.common.errors import ConfigError
+from ssdiff_core.fusion.engine import Engine
+from ssdiff_core.inprocess import imagery
+from ssdiff_core.model import checkpoint
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def raster(path, names=("Red", "green", "BLUE", "NIR"), side=300, hole=True):
+    image = np.random.default_rng(0).integers(1, 2000, (4, side, side)).astype(np.uint16)
+    if hole:
+        image[:, 10:12, 280:] = 0
+    file = gdal.GetDriverByName("GTiff").Create(str(path), side, side, 4, gdal.GDT_UInt16)
+    for index, name in enumerate(names, 1):
+        band = file.GetRasterBand(index)
+        band.SetDescription(name)
+        band.SetNoDataValue(0)
+        band.WriteArray(image[index - 1])
+    return image
+
+
+def test_a_pack_keeps_everything(tmp_path):
+    places = [place("here", 1), place("elsewhere", 2, 3)]
+    imagery.write_pack(tmp_path / "pack.npz", places)
+    read = imagery.load([tmp_path / "pack.npz"])
+    assert [(p.name, len(p.pictures), p.pictures[0].wavelengths) for p in read] == [
+        (p.name, len(p.pictures), p.pictures[0].wavelengths) for p in places
+    ]
+    assert np.array_equal(read[1].pictures[2].image, places[1].pictures[2].image)
+
+
+def test_a_raster_is_cut_into_pictures_without_holes_by_the_names_of_its_bands(tmp_path):
+    image = raster(tmp_path / "city.tif")
+    (found,) = imagery.load([tmp_path])
+    assert found.name == "city"
+    assert found.pictures[0].wavelengths == (660.0, 555.0, 480.0, 835.0)
+    assert np.array_equal(found.pictures[0].image, image[:, :256, :256])
+    assert found.pictures[0].full == pytest.approx(np.quantile(image[:, :256, :256], 0.999))
+    raster(tmp_path / "other.tif", names=("a", "b", "c", "d"))
+    with pytest.raises(ConfigError, match="has a band 'a'"):
+        imagery.load([tmp_path / "other.tif"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match="there is no imagery"):
+        imagery.load([tmp_path / "empty"])
+    np.savez(tmp_path / "no.npz", a=np.zeros(3))
+    with pytest.raises(ConfigError, match="no pack"):
+        imagery.load([tmp_path / "no.npz"])
+
+
+def test_training_from_the_command_line_gives_weights_that_fuse(tmp_path, recipe, capsys):
+    imagery.write_pack(tmp_path / "pack.npz", [place("here", 1), place("elsewhere", 2)])
+    out = tmp_path / "tiny.safetensors"
+    command = ["train", str(recipe), str(tmp_path / "pack.npz"), "-o", str(out), "--device", "cpu", "--licence", "CC0"]
+    assert main([*command, "--minutes", "0"]) == 0
+    assert "not yet done" in capsys.readouterr().err
+    assert out.with_suffix(".ckpt").exists()
+    assert main(command) == 0
+    assert "going on" in capsys.readouterr().err
+    assert not out.with_suffix(".ckpt").exists()
+    made = checkpoint.load(out)
+    assert made.card.training["places"] == ["here"]
+    assert made.card.training["samples"] == 8
+    assert made.card.licence == "CC0"
+    assert made.card.training["recipe"] == RECIPE
+    with open(out.with_suffix(".csv")) as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["4"]
+    assert 0.5 < float(rows[0]["error"]) < 2
+    scene = smooth_scene(48, 48)
+    assert np.isfinite(Engine(made, "cpu").fuse(scene)).all()
+
+
+def test_a_checkpoint_of_another_recipe_is_one_sentence(recipe, tmp_path, capsys):
+    imagery.write_pack(tmp_path / "pack.npz", [place("here", 1)])
+    command = ["train", str(recipe), str(tmp_path / "pack.npz"), "-o", str(tmp_path / "w.safetensors")]
+    assert main([*command, "--minutes", "0"]) == 0
+    recipe.write_text(RECIPE.replace("keys = 4", "keys = 4, widths = [32, 64, 96]"))
+    capsys.readouterr()
+    assert main(command) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert "w.ckpt is damaged or of another recipe" in said[-1]
+
+
+@pytest.mark.parametrize("held", [b"", b"PK\x03\x04 broken", b"no pack"])
+def test_a_damaged_pack_is_one_sentence(tmp_path, held):
+    (tmp_path / "pack.npz").write_bytes(held)
+    with pytest.raises(ConfigError, match=r"pack\.npz is no pack of imagery"):
+        imagery.load([tmp_path / "pack.npz"])
+
+
+def test_a_recipe_that_is_not_there_is_one_sentence(tmp_path, capsys):
+    assert main(["train", str(tmp_path / "no.toml"), str(tmp_path), "-o", str(tmp_path / "o.safetensors")]) == 1
+    assert "the recipe" in capsys.readouterr().err
+
+
+def test_training_begins_with_what_other_weights_have_learnt(recipe, tmp_path):
+    imagery.write_pack(tmp_path / "pack.npz", [place("here", 1), place("elsewhere", 2)])
+    first, then = tmp_path / "first.safetensors", tmp_path / "then.safetensors"
+    assert main(["train", str(recipe), str(tmp_path / "pack.npz"), "-o", str(first), "--device", "cpu"]) == 0
+    none = tmp_path / "none.toml"
+    none.write_text(RECIPE.replace("steps = 4", "steps = 0"))
+    words = ["train", str(none), str(tmp_path / "pack.npz"), "-o", str(then), "--device", "cpu"]
+    assert main([*words, "--start", str(first)]) == 0
+    learnt, begun = checkpoint.load(first), checkpoint.load(then)
+    assert begun.card.residual_sigma == learnt.card.residual_sigma
+    for name, tensor in learnt.net.state_dict().items():
+        assert tensor.equal(begun.net.state_dict()[name]), name
+    none.write_text('views = ["bt-h"]' + none.read_text())
+    assert main([*words, "--start", str(first)]) == 0
+    seeing, scene = checkpoint.load(then), surveyed(smooth_scene(48, 48))
+    assert seeing.card.arch.views == ("bt-h",)
+    assert np.abs(Engine(seeing, "cpu").fuse(scene) - Engine(begun, "cpu").fuse(scene)).max() < 1e-3
+    none.write_text("ratio = 2\n" + none.read_text())
+    assert main([*words, "--start", str(first)]) == 0
+    half = checkpoint.load(then)
+    assert (half.card.ratio, half.card.ms_phase, half.card.arch.ratio) == (2, 0.5, 2)
+    name = "fusion.0.apfm.out.weight"
+    assert half.net.state_dict()[name].equal(learnt.net.state_dict()[name])

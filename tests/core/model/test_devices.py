@@ -1,0 +1,48 @@
+import errno
+import os
+
+import pytest
+import torch
+
+from ssdiff_core.common.errors import DeviceError
+from ssdiff_core.model import devices
+
+
+def test_the_cpu_is_proved_by_a_kernel():
+    assert devices.prove("cpu") is None
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_a_device_that_is_not_there_is_an_error_with_the_reason():
+    with pytest.raises(DeviceError, match=r"'cuda' does not work here: .+"):
+        devices.choose("cuda")
+
+
+def test_a_name_that_is_no_device_is_an_error():
+    with pytest.raises(DeviceError, match="'abacus' does not work here: SSDiff computes on cpu, cuda, mps only"):
+        devices.choose("abacus")
+
+
+def test_a_kind_of_device_nobody_tried_is_refused():
+    with pytest.raises(DeviceError, match="'meta' does not work here: SSDiff computes on cpu, cuda, mps only"):
+        devices.choose("meta")
+
+
+def test_auto_always_finds_one_that_works():
+    assert devices.prove(str(devices.choose("auto"))) is None
+
+
+def test_survey_proves_or_gives_a_reason():
+    found = devices.survey()
+    assert found["cpu"]["works"]
+    assert all(entry["works"] != bool(entry["reason"]) for entry in found.values())
+
+
+def test_running_out_of_memory_is_told_from_other_errors():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert devices.is_out_of_memory(caught.value)
+    assert devices.is_out_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory"))
+    system = f"posix_memalign failed: {os.strerror(errno.ENOMEM)} ({errno.ENOMEM})"
+    assert devices.is_out_of_memory(RuntimeError(system))
+    assert not devices.is_out_of_memory(RuntimeError("shapes do not match"))

@@ -1,0 +1,514 @@
+"""The environment that computes: real venvs, real pip and uv, real servers and processes; the wheels are stand-ins."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import standins
+
+from ssdiff_core.common import guarded_process, paths
+from ssdiff_core.common.errors import Cancelled, InstallError
+from ssdiff_core.runtime import environment, find_python, installers, wheels
+from ssdiff_core.runtime.environment import Environment, Listener, Wish
+
+ROOT = Path(__file__).parents[3]
+RTX = "NVIDIA GeForce RTX 3060, 580.95.05, 8.6"
+UV = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
+posix = pytest.mark.skipif(os.name == "nt", reason="signals, scripts as programs and /proc")
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path, monkeypatch):
+    """A user whose cache is empty, and who has neither uv nor a GPU, nor options for pip."""
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_", "SSDIFF_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("SSDIFF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    monkeypatch.setattr(installers, "UV_PLACES", ())
+
+
+@pytest.fixture(scope="module")
+def pinned():
+    return standins.pins()
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch, pinned):
+    """PyPI and PyTorch's index, with wheels for the CPU."""
+    index = standins.Index(tmp_path / "index")
+    standins.others(tmp_path / "made", pinned)
+    for path in (tmp_path / "made").glob("*.whl"):
+        index.add("pypi", path)
+    index.add("whl/cpu", standins.torch(tmp_path / "made", pinned["torch"] + "+cpu"))
+    monkeypatch.setenv("PIP_INDEX_URL", f"{index.url}/pypi")
+    monkeypatch.setenv("SSDIFF_TORCH_INDEX", f"{index.url}/whl")
+    yield index
+    index.close()
+
+
+@pytest.fixture
+def folder(tmp_path, pinned):
+    """The same as a folder of wheels; of torch as PyPI has it."""
+    standins.others(tmp_path / "wheels", pinned)
+    standins.torch(tmp_path / "wheels", pinned["torch"])
+    return tmp_path / "wheels"
+
+
+@pytest.fixture
+def heard():
+    return Heard()
+
+
+class Heard(Listener):
+    def __init__(self, cancelled=lambda: False):
+        self.said, self.lines, self.shares = [], [], []
+        super().__init__(self.said.append, self.lines.append, self.shares.append, cancelled)
+
+
+def driver(tmp_path, row):
+    """A computer whose nvidia-smi answers that."""
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f"#!/bin/sh\necho '{row}'\n")
+    program.chmod(0o755)
+
+
+def eventually(true, within=5.0):
+    start = time.monotonic()
+    while not true():
+        assert time.monotonic() - start < within
+        time.sleep(0.02)
+
+
+def at_work(word):
+    """The processes whose command line has a word."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if word.encode() in path.read_bytes() and int(path.parent.name) != os.getpid():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+# --- made, and made once ---------------------------------------------------------------------------------------------
+
+
+def test_a_fresh_environment_computes_and_is_found(index, heard, pinned):
+    made = environment.install(listener=heard)
+    assert environment.usable() == made
+    assert made.state == environment.READY
+    assert made.note["pins"] == pinned
+    assert made.note["build"] == "cpu"
+    assert made.note["devices"]["cpu"]["works"]
+    assert made.folder.parent == paths.runtime()
+    version = subprocess.run([made.python, "-I", "-c", "import torch; print(torch.__version__)"], capture_output=True)
+    assert version.stdout.decode().strip() == pinned["torch"] + "+cpu"
+    assert heard.shares[-1] == 1.0
+
+
+def test_before_it_starts_it_says_what_from_where_to_where_and_how_large(index, heard, pinned):
+    made = environment.install(listener=heard)
+    announced = heard.said[0]
+    for word in (f"torch=={pinned['torch']}+cpu", "/whl/cpu", "PyPI", str(made.folder), "GB", "no NVIDIA GPU"):
+        assert word in announced
+
+
+def test_all_that_was_said_is_kept_and_what_was_fetched_is_not(index, heard):
+    made = environment.install(listener=heard)
+    kept = made.folder.with_name(made.folder.name + ".log").read_text(encoding="utf-8")
+    assert "Successfully installed" in kept
+    assert set(heard.lines) <= set(kept.splitlines())
+    assert not made.folder.with_name(made.folder.name + ".work").exists()
+
+
+def test_once_more_there_is_nothing_to_do(index, heard):
+    made = environment.install(listener=heard)
+    at, index.asked = (made.folder / environment.NOTE).stat().st_mtime_ns, []
+    again = Heard()
+    assert environment.install(listener=again) == made
+    assert (made.folder / environment.NOTE).stat().st_mtime_ns == at
+    assert not index.asked
+    assert "is complete" in again.said[0]
+
+
+def test_it_is_made_anew_if_that_is_wished_or_if_other_versions_are_pinned(index, heard):
+    made = environment.install(listener=heard)
+    stray = made.folder / "stray"
+    for other in (False, True):
+        stray.touch()
+        if other:
+            note = made.note
+            note["pins"]["torch"] = "1.0"
+            (made.folder / environment.NOTE).write_text(json.dumps(note))
+            assert made.state == environment.OUTDATED
+            assert environment.usable() == made
+        assert environment.install(Wish(again=not other), heard).state == environment.READY
+        assert not stray.exists()
+
+
+def test_what_was_there_is_used_until_what_is_new_has_computed(index, heard, pinned):
+    made = environment.install(listener=heard)
+    before = made.note
+    next((index.folder / "pypi").glob("numpy/*.whl")).unlink()
+    with pytest.raises(InstallError):
+        environment.install(Wish(again=True), heard)
+    assert environment.environments() == [made]
+    assert environment.usable().note == before
+    assert subprocess.run([made.python, "-I", "-c", "import torch, numpy, safetensors"], check=False).returncode == 0
+
+
+def test_an_environment_whose_python_is_gone_is_not_used(index, heard):
+    made = environment.install(listener=heard)
+    config = made.folder / "pyvenv.cfg"
+    config.write_text("home = /nowhere/Python312\n")
+    assert made.state == environment.BROKEN
+    assert environment.usable() is None
+
+
+def test_an_environment_for_another_kind_of_computer_on_a_shared_drive_is_not_used(index, heard):
+    made = environment.install(listener=heard)
+    note = {**made.note, "platform": "linux-riscv64"}
+    (made.folder / environment.NOTE).write_text(json.dumps(note))
+    assert environment.usable() is None
+
+
+# --- without a network -----------------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_wheels_is_enough(folder, heard, monkeypatch):
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
+    made = environment.install(Wish(wheels=str(folder)), heard)
+    assert made.state == environment.READY
+    assert str(folder) in heard.said[0]
+    assert "to fetch" not in heard.said[0]
+
+
+def test_a_wheel_that_is_missing_is_named(folder, heard):
+    next(folder.glob("safetensors*")).unlink()
+    with pytest.raises(InstallError, match=r"no wheel of safetensors==\S+ to be had"):
+        environment.install(Wish(wheels=str(folder)), heard)
+    assert environment.usable() is None
+
+
+def test_a_folder_that_is_not_there_is_said_so(heard):
+    with pytest.raises(InstallError, match="no folder /nowhere"):
+        environment.install(Wish(wheels="/nowhere"), heard)
+
+
+def test_an_index_that_cannot_be_reached_is_told_from_one_that_lacks_a_wheel(heard, monkeypatch):
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
+    monkeypatch.setenv("SSDIFF_TORCH_INDEX", "http://127.0.0.1:9/")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    with pytest.raises(InstallError, match="the network cannot be reached"):
+        environment.install(listener=heard)
+
+
+# --- CUDA ------------------------------------------------------------------------------------------------------------
+
+
+@posix
+def test_a_gpu_gets_cuda_and_a_kernel_proves_it(index, heard, pinned, tmp_path):
+    driver(tmp_path, RTX)
+    build = wheels.choose("auto", *asked(), wheels.gpus()).build
+    index.add(f"whl/{build}", standins.torch(tmp_path / "made", f"{pinned['torch']}+{build}", cuda=True))
+    made = environment.install(listener=heard)
+    assert (made.note["wanted"], made.note["build"]) == (build, build)
+    assert made.note["devices"]["cuda:0"]["works"]
+
+
+@posix
+def test_cuda_that_does_not_compute_becomes_the_cpu_with_the_reason(index, heard, pinned, tmp_path):
+    driver(tmp_path, RTX)
+    build = wheels.choose("auto", *asked(), wheels.gpus()).build
+    reason = "no kernel image is available for execution on the device"
+    index.add(f"whl/{build}", standins.torch(tmp_path / "made", f"{pinned['torch']}+{build}", cuda=reason))
+    made = environment.install(listener=heard)
+    assert (made.note["wanted"], made.note["build"]) == (build, "cpu")
+    assert any(reason in sentence and "CPU" in sentence for sentence in heard.said)
+    index.asked = []
+    environment.install(listener=heard)
+    assert not index.asked  # it does not try in vain each time
+
+
+def asked():
+    base = find_python.ask(find_python.own(find_python.Host())[0])
+    return base.version, base.platform
+
+
+def test_what_does_not_compute_at_all_is_not_kept(folder, heard, pinned):
+    standins.wheel(folder, "torch", pinned["torch"], "raise OSError('[WinError 126] Error loading c10.dll')")
+    with pytest.raises(InstallError, match=r"does not compute: .*Visual C"):
+        environment.install(Wish(wheels=str(folder)), heard)
+    assert not environment.environments()
+
+
+@posix
+def test_a_torch_that_crashes_is_a_sentence_too(folder, heard, pinned):
+    standins.wheel(folder, "torch", pinned["torch"], "import os; os.abort()")
+    with pytest.raises(InstallError, match=r"does not compute: .*cannot run SSDiff"):
+        environment.install(Wish(wheels=str(folder)), heard)
+
+
+# --- interrupted -----------------------------------------------------------------------------------------------------
+
+SCRIPT = """
+import sys
+from ssdiff_core.runtime import environment as managed
+managed.install(managed.Wish(), managed.Listener(lambda said: print(said, flush=True)))
+"""
+
+
+def installing():
+    """An installation in a process of its own."""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, "-c", SCRIPT], env=environ, stdout=subprocess.PIPE, text=True)
+
+
+@posix
+def test_after_a_kill_nothing_runs_on_and_the_half_made_environment_is_started_over(index, heard, tmp_path):
+    index.let_go.clear()
+    process = installing()
+    assert index.held.wait(60)
+    assert at_work(str(paths.runtime()))
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    eventually(lambda: not at_work(str(paths.runtime())), within=2)
+    (half,) = environment.environments()
+    assert half.state == environment.HALF_MADE
+    assert environment.usable() is None
+    (half.folder / "stray").touch()
+    index.let_go.set()
+    made = environment.install(listener=heard)
+    assert environment.environments() == [made]
+    assert made.state == environment.READY
+    assert not (made.folder / "stray").exists()
+
+
+@posix
+def test_a_cancellation_takes_less_than_two_seconds_and_leaves_nothing(index):
+    index.let_go.clear()
+    stop = threading.Event()
+    heard = Heard(stop.is_set)
+    cancelled = []
+
+    def install():
+        with pytest.raises(Cancelled):
+            environment.install(listener=heard)
+        cancelled.append(time.monotonic())
+
+    thread = threading.Thread(target=install)
+    thread.start()
+    assert index.held.wait(60)
+    start = time.monotonic()
+    stop.set()
+    thread.join(10)
+    assert cancelled[0] - start < 2
+    eventually(lambda: not at_work(str(paths.runtime())), within=2)
+    assert sorted(path.suffix for path in paths.runtime().iterdir()) == [".lock", ".log"]
+
+
+@posix
+def test_two_at_once_are_one_after_the_other_and_the_second_has_nothing_to_do(index, heard):
+    index.let_go.clear()
+    first = installing()
+    assert index.held.wait(60)
+    asked = len([path for path in index.asked if path.endswith(".whl")])
+    done = []
+    second = threading.Thread(target=lambda: done.append(environment.install(listener=heard)))
+    second.start()
+    eventually(lambda: heard.said)
+    assert "waiting" in heard.said[0]
+    index.let_go.set()
+    assert first.communicate(timeout=60)
+    second.join(60)
+    assert first.returncode == 0
+    assert done[0].state == environment.READY
+    assert len([path for path in index.asked if path.endswith(".whl")]) == asked
+
+
+@posix
+def test_who_waits_for_another_installation_can_be_cancelled(index):
+    index.let_go.clear()
+    process = installing()
+    assert index.held.wait(60)
+    heard = Heard()
+    with pytest.raises(Cancelled):
+        environment.install(listener=Heard(lambda: True))
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not heard.said
+
+
+# --- what makes it ---------------------------------------------------------------------------------------------------
+
+
+def without(modules, folder):
+    """A real Python of its own whose standard library lacks some modules."""
+    if os.name == "nt":
+        pytest.skip("a Python is put together from links")
+    version = "python{}.{}".format(*sys.version_info)
+    library = Path(os.__file__).parent
+    (folder / "bin").mkdir(parents=True)
+    (folder / "lib" / version / "site-packages").mkdir(parents=True)
+    for path in library.iterdir():
+        if path.name not in (*modules, "site-packages", "dist-packages", "sitecustomize.py"):
+            (folder / "lib" / version / path.name).symlink_to(path)
+    python = folder / "bin" / version
+    shutil.copy(os.path.realpath(sys.executable), python)
+    return find_python.Host("linux", str(python), str(folder), sys.version_info[:2])
+
+
+@pytest.fixture
+def nowhere_else(monkeypatch):
+    monkeypatch.setattr(find_python, "ELSEWHERE", {})
+
+
+def test_a_python_without_pip_is_a_sentence_that_says_what_to_install(tmp_path, heard, nowhere_else):
+    host = without(["ensurepip"], tmp_path / "bare")
+    base = find_python.ask(find_python.own(host)[0])
+    assert (base.venv, base.ensurepip, base.pip) == (True, False, None)
+    with pytest.raises(InstallError, match=r"has no pip: .* name a Python"):
+        environment.install(listener=heard, host=host)
+
+
+@pytest.mark.parametrize(
+    ("there", "word"),
+    [
+        ("/etc/debian_version", "sudo apt install python3.11-venv"),
+        ("/.flatpak-info", "~/.local/bin"),
+        ("", "docs.astral.sh/uv"),
+    ],
+)
+def test_each_system_is_told_its_own_way_to_pip(there, word):
+    base = find_python.Python("/usr/bin/python3", (3, 11), "linux-x86_64", True, False, None)
+    sentence = str(installers.without_pip(base, find_python.Host("linux"), lambda path: path == there))
+    assert word in sentence
+
+
+def test_a_python_that_has_no_pip_but_brings_one_gives_it_to_the_environment(index, heard, tmp_path, nowhere_else):
+    host = without([], tmp_path / "bare")
+    assert find_python.ask(find_python.own(host)[0]).pip is None
+    made = environment.install(listener=heard, host=host)
+    assert made.state == environment.READY
+    assert any("-m pip install" in line and line.startswith(f"> {made.folder}.new") for line in heard.lines)
+
+
+def test_no_python_at_all_is_a_sentence(heard, nowhere_else, tmp_path):
+    host = find_python.Host("linux", str(tmp_path / "qgis"), str(tmp_path), (3, 11))
+    with pytest.raises(InstallError, match="no Python here"):
+        environment.install(listener=heard, host=host)
+
+
+@pytest.fixture
+def uv(tmp_path):
+    """The real uv, on the PATH of this user."""
+    if not UV:
+        pytest.skip("uv is neither on PATH nor beside this Python")
+    (tmp_path / "bin").mkdir(exist_ok=True)
+    (tmp_path / "bin" / "uv").symlink_to(UV)
+
+
+def test_uv_makes_it_where_there_is_one(uv, index, heard, monkeypatch, tmp_path):
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    made = environment.install(listener=heard)
+    assert made.state == environment.READY
+    assert "with uv" in heard.said[0]
+    assert not [line for line in heard.lines if "pip install" in line and "-m pip" in line]
+
+
+def test_uv_alone_makes_it_of_a_folder(uv, folder, heard, monkeypatch, tmp_path):
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    assert environment.install(Wish(wheels=str(folder)), heard).state == environment.READY
+    next(folder.glob("safetensors*")).unlink()
+    with pytest.raises(InstallError, match="no wheel of safetensors"):
+        environment.install(Wish(wheels=str(folder), again=True), heard)
+
+
+def test_where_uv_fails_pip_makes_it(index, heard, tmp_path):
+    program = tmp_path / "bin" / "uv"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho error: dns error >&2\nexit 2\n")
+    program.chmod(0o755)
+    assert environment.install(listener=heard).state == environment.READY
+    assert any("uv has failed: the network cannot be reached" in sentence for sentence in heard.said)
+
+
+def test_passwords_reach_no_command_line_no_log_and_no_sentence(index, heard, monkeypatch):
+    secret = "s3cret"
+    monkeypatch.setenv("SSDIFF_TORCH_INDEX", index.url.replace("//", f"//user:{secret}@") + "/whl")
+    index.let_go.clear()
+    seen = []
+
+    def look():
+        index.held.wait(60)
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                seen.append(path.read_bytes())
+            except OSError:
+                continue
+        index.let_go.set()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    made = environment.install(Wish(variables={"HTTPS_PROXY": f"http://user:{secret}@127.0.0.1:9"}), heard)
+    thread.join()
+    assert any(b"safetensors==" in line for line in seen)
+    assert not any(secret.encode() in line for line in seen)
+    assert secret not in "".join(heard.said + heard.lines)
+    assert secret not in made.folder.with_name(made.folder.name + ".log").read_text()
+
+
+def test_variables_that_would_fill_another_place_are_ignored(index, heard, monkeypatch, tmp_path):
+    monkeypatch.setenv("PIP_TARGET", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("PIP_USER", "1")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert environment.install(listener=heard).state == environment.READY
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_too_little_room_is_said_before_anything_is_fetched(index, heard, monkeypatch):
+    full = shutil._ntuple_diskusage(10**9, 10**9, 10**8)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    with pytest.raises(InstallError, match=r"room for 0\.1 GB and 1\.2 GB are needed"):
+        environment.install(listener=heard)
+    assert not index.asked
+
+
+def test_removed_is_removed(index, heard):
+    made = environment.install(listener=heard)
+    environment.remove(made.folder)
+    environment.remove(made.folder)
+    assert environment.environments() == []
+
+
+# --- a program and its guard -----------------------------------------------------------------------------------------
+
+
+@posix
+def test_whoever_raises_ends_the_program_with_all_that_it_started():
+    mark = f"sleep 61.{os.getpid()}"
+
+    def tick():
+        if at_work(mark.replace(" ", "\0")):
+            raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        guarded_process.run(["sh", "-c", f"{mark} & {mark}"], lambda line: None, tick=tick, guard=sys.executable)
+    eventually(lambda: not at_work(mark.replace(" ", "\0")), within=2)
+
+
+def test_lines_and_exit_codes_come_through_the_guard():
+    lines = []
+    code = guarded_process.run([sys.executable, "-c", "print('a\\nb'); exit(3)"], lines.append, guard=sys.executable)
+    assert (code, lines) == (3, ["a", "b"])
+    assert Environment(Path("/nowhere")).state == environment.HALF_MADE

@@ -1,0 +1,140 @@
+"""What a training writes for TensorBoard: read back with TensorBoard's own reader."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from recipes import RECIPE as FOUR_STEPS
+from recipes import place
+from ssdiff_core.inprocess import imagery, train
+from ssdiff_core.model import checkpoint as weights
+from ssdiff_core.training import tensorboard
+
+reader = pytest.importorskip(
+    "tensorboard.backend.event_processing.event_accumulator",
+    reason="tensorboard is not installed; `make setup` installs it",
+)
+ROOT = Path(__file__).parents[3]
+RECIPE = FOUR_STEPS.replace("steps = 4", "steps = 8")
+SCALARS = {"loss", "learning-rate", "samples-per-second", "held-out-error"}
+
+
+class Run:
+    """A recipe and imagery in a folder, and training with them."""
+
+    def __init__(self, folder: Path):
+        self.recipe, self.pack, self.out = (folder / name for name in ("recipe.toml", "pack.npz", "tiny.safetensors"))
+        folder.mkdir(exist_ok=True)
+        self.recipe.write_text(RECIPE)
+        imagery.write_pack(self.pack, [place("here", 1), place("elsewhere", 2)])
+        self.said: list[str] = []
+
+    def train(self, **how) -> bool:
+        return train.train(self.recipe, [self.pack], self.out, self.said.append, "cpu", **how)
+
+    def seen(self):
+        found = reader.EventAccumulator(str(self.out.with_suffix(".events")), {"scalars": 0, "images": 0})
+        return found.Reload()
+
+    def steps(self, name: str) -> list[int]:
+        return [event.step for event in self.seen().Scalars(name)]
+
+
+@pytest.fixture
+def run(tmp_path) -> Run:
+    return Run(tmp_path)
+
+
+def pixels(event) -> np.ndarray:
+    from PIL import Image  # comes with tensorboard
+
+    return np.asarray(Image.open(io.BytesIO(event.encoded_image_string))).astype(float)
+
+
+def test_tensorboard_sees_curves_and_what_becomes_of_held_out_scenes(run):
+    assert run.train()
+    seen = run.seen()
+    assert set(seen.Tags()["scalars"]) == SCALARS
+    assert run.steps("loss") == run.steps("learning-rate") == list(range(1, 9))
+    assert run.steps("held-out-error") == [4, 8]
+    rows = run.out.with_suffix(".csv").read_text().split()[1:]
+    errors = [event.value for event in seen.Scalars("held-out-error")]
+    assert errors == pytest.approx([float(row.split(",")[-1]) for row in rows])
+    assert all(event.value > 0 for name in SCALARS for event in seen.Scalars(name))
+    assert seen.Tags()["images"] == [tensorboard.PANELS.format(number) for number in (1, 2, 3, 4)]
+    for name in seen.Tags()["images"]:
+        assert [event.step for event in seen.Images(name)] == [4, 8]
+        for image in map(pixels, seen.Images(name)):
+            assert image.shape == (16, 5 * 16 + 4 * tensorboard.GAP, 3)
+            panels = [image[:, at : at + 16] for at in range(0, image.shape[1], 16 + tensorboard.GAP)]
+            assert all(panel.std() > 5 for panel in panels)
+            assert all(np.abs(panel - panels[3]).mean() > 1 for panel in panels[:3])
+
+
+def test_a_panel_is_stretched_as_the_truth_is_and_the_error_shows_where_the_answer_is_wrong():
+    truth = np.random.default_rng(0).uniform(2, 6, (4, 16, 16)).astype(np.float32)
+    answer = truth.copy()
+    answer[:, :4, :4] += 10
+    example = {"MS": truth - 100, "base": truth, "answer": answer, "truth": truth}
+    shown = tensorboard.strip(example, [2, 1, 0])
+    ms, base, answered, right, wrong = (shown[:, at : at + 16] for at in range(0, 90, 16 + tensorboard.GAP))
+    assert not ms.any()
+    assert np.array_equal(base, right)
+    assert (answered[:4, :4] == 255).all()
+    assert np.array_equal(answered[4:], right[4:])
+    assert (wrong[:4, :4] == 255).all()
+    assert not wrong[4:].any()
+    assert not wrong[:, 4:].any()
+
+
+def test_a_run_that_goes_on_from_an_earlier_step_tells_each_step_once_and_learns_the_same(run, tmp_path):
+    checkpoint = run.out.with_suffix(".ckpt")
+    for step in range(1, 7):
+        assert not run.train(minutes=0)  # one step at a time
+        shutil.copy(checkpoint, tmp_path / f"after-{step}")
+    assert run.steps("loss") == [1, 2, 3, 4, 5, 6]
+    shutil.copy(tmp_path / "after-3", checkpoint)
+    assert run.train()
+    assert run.steps("loss") == list(range(1, 9))
+    assert run.steps("held-out-error") == [4, 8]
+    whole = Run(tmp_path / "whole")
+    assert whole.train()
+    for name in ("loss", "learning-rate", "held-out-error"):
+        one, other = ([event.value for event in each.seen().Scalars(name)] for each in (run, whole))
+        assert one == other
+    once, stopped = (weights.load(each.out).net.state_dict() for each in (whole, run))
+    assert all(tensor.equal(stopped[name]) for name, tensor in once.items())
+
+
+def test_runs_that_follow_each_other_at_once_are_read_in_their_order(tmp_path, monkeypatch):
+    """TensorBoard reads files by name; of one second, the tenth would come before the ninth, and undo it."""
+    writer = pytest.importorskip("tensorboard.summary.writer.event_file_writer")
+    monkeypatch.setattr(writer, "_global_uid", writer.AtomicCounter(8))
+    for taken in range(3):
+        trainer = SimpleNamespace(state=SimpleNamespace(taken=taken))
+        with tensorboard.written(tmp_path, trainer, print) as ears:
+            ears["told"](taken + 1, {"loss": 0.5})
+    seen = reader.EventAccumulator(str(tmp_path), {"scalars": 0}).Reload()
+    assert [event.step for event in seen.Scalars("loss")] == [1, 2, 3]
+
+
+def test_without_tensorboard_training_says_so_once_and_goes_on(run, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['tensorboard'] = None\n")
+    words = ["train", run.recipe, run.pack, "-o", run.out, "--device", "cpu"]
+    paths = os.pathsep.join(map(str, (tmp_path, ROOT)))
+    ended = subprocess.run(
+        [sys.executable, "-m", "ssdiff_core", *words], env={**os.environ, "PYTHONPATH": paths}, capture_output=True
+    )
+    said = ended.stderr.decode()
+    assert ended.returncode == 0, said
+    assert said.count("pip install tensorboard would give them") == 1
+    assert "done" in said.splitlines()[-1]
+    assert weights.load(run.out).card.training["steps"] == 8
+    assert not run.out.with_suffix(".events").exists()

@@ -1,0 +1,277 @@
+"""Training: stopped and resumed it gives the same weights, it learns, and it never sees what is held out."""
+
+import copy
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scenes import smooth_scene, surveyed
+
+from ssdiff_core.common.errors import ConfigError, WeightsError
+from ssdiff_core.domain import sensors
+from ssdiff_core.domain.block import Block
+from ssdiff_core.fusion.classical import Classical
+from ssdiff_core.fusion.engine import Engine
+from ssdiff_core.fusion.scene_statistics import Survey
+from ssdiff_core.model import checkpoint
+from ssdiff_core.model.normalisation import units
+from ssdiff_core.model.ssnet import BRANCHES, SSNet, load_state
+from ssdiff_core.training import samples, simulate, simulated_source
+from ssdiff_core.training import trainer as training
+from ssdiff_core.training.recipe import Recipe, Stage, read_recipe
+from ssdiff_core.training.simulate import Picture
+from ssdiff_core.training.simulated_source import MadeUp, Place
+from ssdiff_core.training.trainer import Trainer
+
+NAIP = (650.0, 560.0, 470.0, 830.0)
+TINY = Recipe(
+    id="tiny",
+    sensors=("qb", "gf2"),
+    bands=("blue", "green", "red", "nir"),
+    stages=(Stage(tile=16, steps=6, batch=4, rate=1e-3, warmup=2),),
+    held_out=("elsewhere",),
+    pool=2,
+    most=4,
+    net={"keys": 4},
+)
+
+
+def place(name: str, seed: int) -> Place:
+    """Patches of six materials, each with a texture that all bands share."""
+    rng, pictures = np.random.default_rng(seed), []
+    for _ in range(2):
+        materials = rng.uniform(30, 160, (6, 4))[rng.integers(0, 6, (16, 16))].transpose(2, 0, 1)
+        image = np.kron(materials, np.ones((4, 4))) * np.exp(rng.normal(0, 0.2, (64, 64)))
+        pictures += [Picture(image.clip(0, 255).astype(np.uint8), NAIP)]
+    return Place(name, tuple(pictures))
+
+
+PLACES = [place("here", 1), place("there", 2), place("elsewhere", 3)]
+
+
+def trainer(recipe=TINY, **kwargs) -> Trainer:
+    torch.manual_seed(123)  # training must not care
+    return Trainer(recipe, MadeUp(PLACES, recipe), say=lambda text: None, **kwargs)
+
+
+def same(a: dict, b: dict) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path):
+    recipe = replace(TINY, stages=(TINY.stages[0], Stage(tile=32, steps=3, batch=2, rate=1e-4, warmup=1)))
+    whole = trainer(recipe)
+    assert whole.run()
+    stops = 0
+    while True:
+        part = trainer(recipe)
+        if stops:
+            part.load(tmp_path / "checkpoint")
+        if part.run(tmp_path / "checkpoint", minutes=1e-9):  # one step at a time
+            break
+        stops += 1
+    assert stops >= 9
+    assert same(part.ema, whole.ema)
+    assert part.state.samples == whole.state.samples == 6 * 4 + 3 * 2
+
+
+def test_half_precision_takes_the_same_way_and_what_is_learnt_stays_in_full():
+    ends, losses = [], []
+    for bf16 in (False, True):
+        learner = trainer()
+        learner.bf16 = bf16
+        step = learner._step
+        learner._step = lambda batch, step=step: losses.append(step(batch)) or losses[-1]
+        learner.run()
+        ends.append({name: tensor for name, tensor in learner.net.state_dict().items() if tensor.is_floating_point()})
+    full, half = np.split(np.array(losses), 2)
+    assert full.tolist() != half.tolist()
+    np.testing.assert_allclose(half, full, rtol=0.02)
+    assert all(tensor.dtype == torch.float32 for tensor in ends[1].values())
+    assert not same(*ends)
+
+
+def test_pools_that_never_hold_a_batch_are_one_sentence_and_not_waited_for_for_ever():
+    few = trainer(replace(TINY, stages=(Stage(tile=64, steps=2, batch=50),)))
+    with pytest.raises(ConfigError, match="2 scenes give fewer than 50 tiles of 64"):
+        few.run()
+
+
+def test_a_stage_may_begin_at_its_full_rate():
+    assert training.rate_at(0, Stage(rate=1e-3, warmup=0)) == pytest.approx(1e-3)
+
+
+def test_held_out_places_are_never_trained_on():
+    started = trainer()
+    assert [p.name for p in started.source.train] == ["here", "there"]
+    assert [p.name for p in started.source.held] == ["elsewhere"]
+    with pytest.raises(ConfigError, match="no imagery to train on"):
+        trainer(replace(TINY, held_out=("here", "there", "elsewhere")))
+
+
+@pytest.mark.parametrize("branch", ["spatial", "spectral"])
+def test_in_branch_wise_fine_tuning_what_is_frozen_stays_bit_identical(branch):
+    import re
+
+    recipe = replace(TINY, stages=(TINY.stages[0], replace(TINY.stages[0], branch=branch)))
+    run = trainer(recipe)
+    run.recipe = replace(recipe, stages=recipe.stages[:1])
+    run.run()
+    run.recipe, run.state.stage = recipe, 1
+    run._begin_stage(run.ema)
+    before = {name: tensor.clone() for name, tensor in run.net.state_dict().items()}
+    run.run()
+    after = run.net.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    stem = tuple(f"{branch}_stem.norm.{part}" for part in ("running_mean", "running_var", "num_batches_tracked"))
+    learnt = {name for name in before if re.match(BRANCHES[branch], name)}
+    assert moved <= learnt | set(stem)
+    assert len(moved & learnt) > 0.9 * len(learnt - set(stem))
+
+
+def test_training_comes_to_better_the_base_on_new_scenes_of_its_places():
+    recipe = replace(TINY, stages=(replace(TINY.stages[0], steps=200, batch=8, warmup=20, rate=2e-3),), pool=8)
+    run = trainer(recipe)
+    rng = np.random.default_rng(99)
+    unseen = simulated_source.made_up(run.source.train, recipe, 16, rng)
+
+    def error() -> float:
+        net = SSNet(recipe.config(16))
+        load_state(net, run.ema)
+        with torch.inference_mode():
+            x_t = torch.randn(unseen["residual"].shape, generator=torch.Generator().manual_seed(0))
+            cond = [unseen[key] for key in ("lms", "pan", "ms")]
+            x0 = net.eval()(x_t, torch.tensor([999]), *cond)
+        return float((x0 * run.sigma - unseen["residual"]).abs().mean())
+
+    base = float(unseen["residual"].abs().mean())
+    assert error() == pytest.approx(base, rel=1e-5)
+    run.run()
+    assert error() < 0.98 * base
+
+
+def made_up_block(views=()) -> Block:
+    rng = np.random.default_rng(5)
+    drawn = simulate.draw(sensors.get("gf2"), NAIP, False, 2.0, rng)
+    scene = simulate.make([PLACES[0].pictures[0]], drawn, 4, rng, 32)[0]
+    survey = Survey("mtf-glp-fs", tuple(map(float, drawn.believed_mtf)), 4, "cubic", views=views)
+    return replace(scene.block, stats=survey.stats(survey.gather(scene.block)))
+
+
+@pytest.mark.parametrize("views", [(), ("bt-h",)])
+def test_what_training_shows_the_network_is_what_the_engine_shows_it(views):
+    """A network that answers its base unchanged must give, through the engine, the scene's own base."""
+    run = trainer(replace(TINY, stages=(replace(TINY.stages[0], tile=32),), net={"keys": 8}, views=views))
+    block = made_up_block(views)
+    seen = samples.conditions(block, run.recipe)
+    engine = Engine(checkpoint.Weights(run.card({}), run.net.eval()), "cpu")
+    canvas = engine._lay_out(block, *block.masks(), np.ones(block.pan.shape, bool))
+    here = (slice(None), *block.core.within(canvas.cells.window))
+    assert torch.allclose(canvas.pan[here], seen["pan"], atol=1e-4)
+    assert torch.allclose(canvas.base[here], seen["lms"], atol=1e-4)
+    assert len(canvas.pan) == 2 + 4 * len(views)
+
+
+@pytest.mark.parametrize(("phase", "at"), [(None, 1.5), (2.0, 2.0)])
+def test_ms_of_a_tile_is_interpolated_as_the_scene_is(phase, at):
+    how = replace(TINY, base="lms", ms_phase=phase)
+    seen = samples.conditions(replace(surveyed(smooth_scene(96, 96)), ms_at=(at, at)), how)
+    tile = {key: value[0] for key, value in samples.cut(seen, [(16, 24)], 64, 4).items()}
+    inner = (slice(None), slice(12, -12), slice(12, -12))  # what depends on nothing beyond the tile
+    assert tile["lms"][inner].std() > 0.1
+    assert torch.allclose(samples.interpolated(tile["ms"], how)[inner], tile["lms"][inner], atol=1e-4)
+
+
+def test_a_view_is_the_classical_fusion_less_the_base_in_the_units_of_the_bands():
+    recipe, block = replace(TINY, views=("bt-h",)), made_up_block(("bt-h",))
+    seen = samples.conditions(block, recipe)
+    own = units("moments", block.stats, 4)
+    fusion = torch.from_numpy(Classical("bt-h").fuse(replace(block, stats=replace(block.stats, limits=()))))
+    assert torch.allclose(seen["pan"][2:], own.of_ms(fusion) - seen["lms"], atol=1e-4)
+    assert seen["pan"][2:].abs().max() > 0.1
+
+
+def answer_of(run, block) -> np.ndarray:
+    return Engine(checkpoint.Weights(run.card({}), copy.deepcopy(run.net).eval()), "cpu").fuse(block)
+
+
+@pytest.mark.parametrize("guides", [1, 2])
+def test_a_view_that_is_new_to_weights_changes_nothing_until_it_is_learnt(guides):
+    before = trainer(replace(TINY, guides=guides))
+    before.run()
+    start = checkpoint.Weights(before.card({}), before.net.eval())
+    after = trainer(replace(TINY, views=("bt-h",), seed=7), start=start)
+    block = made_up_block(("bt-h",))
+    expected = answer_of(before, block)
+    assert np.abs(answer_of(after, block) - expected).max() < 1e-3
+    assert np.abs(expected - classical_base(block)).max() > 0.1
+    after.run()
+    fresh = after.net.spatial_stem.conv_in.weight[:, guides:6]
+    assert (fresh.abs().amax((0, 2, 3)) > 0).all()
+    assert np.abs(answer_of(after, block) - expected).max() > 0.01
+
+
+def classical_base(block) -> np.ndarray:
+    return Classical("mtf-glp-fs").fuse(block)
+
+
+def test_weights_that_look_at_more_than_the_recipe_says_are_no_start_for_it():
+    before = trainer(replace(TINY, views=("bt-h",)))
+    with pytest.raises(WeightsError, match="shall not see: band 1 of bt-h, band 2"):
+        trainer(start=checkpoint.Weights(before.card({}), before.net))
+
+
+def test_a_view_that_there_is_not_is_refused_at_once():
+    with pytest.raises(ConfigError, match=r"views are .'gsa',.; each may be there once: bt-h"):
+        trainer(replace(TINY, views=("gsa",)))
+
+
+def test_a_recipe_is_read_from_toml():
+    text = 'id = "x"\nsensors = ["qb"]\nbands = ["r"]\nnet = { keys = 16 }\n[[stages]]\ntile = 64\nsteps = 5\n'
+    recipe = read_recipe(text)
+    assert (recipe.id, recipe.sensors, recipe.stages, recipe.net) == ("x", ("qb",), (Stage(64, 5),), {"keys": 16})
+    for wrong in ("id = ", 'id = "x"\ncolour = 3'):
+        with pytest.raises(ConfigError, match="cannot be understood"):
+            read_recipe(wrong)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("colour = 3", "there is no entry 'colour'; there are id, sensors"),
+        ("seed = -1", "seed is -1; it must be more"),
+        ("pool = 0", "pool is 0; it must be more"),
+        ("pool = true", "pool is True; a whole number is needed"),
+        ('ratio = "4"', "ratio is '4'; a whole number is needed"),
+        ("held_out = 3", "held_out is 3; a list is needed"),
+        ("wavelengths_nm = ['red']", "what wavelengths_nm lists is 'red'; a number is needed"),
+        ("stages = 3", "stages is no list of tables"),
+        ("net = { colour = 1 }", "net has an entry 'colour'; it may have widths, head"),
+        ("[[stages]]\nsteps = 'many'", "steps is 'many'; a whole number is needed"),
+        ("[[stages]]\nbatch = 0", "batch is 0; it must be more"),
+        ("[[stages]]\nrate = -1.0", "rate is -1.0; it must be more"),
+        ("[[stages]]\nbranch = 'x'", "branch is 'x'; these are: spatial, spectral"),
+    ],
+)
+def test_a_recipe_that_makes_no_sense_is_one_sentence(entry, said):
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        read_recipe(f'id = "x"\nsensors = ["qb"]\nbands = ["r"]\n{entry}')
+
+
+@pytest.mark.parametrize("wrong", [{"samples": 65}, {"scale": "foo"}, {"interpolation": "foo"}, {"base": "foo"}])
+def test_weights_that_nobody_could_use_are_not_begun_with(wrong):
+    with pytest.raises(WeightsError, match=r"ask for 65 samples|scale foo|'foo' interpolation|stand on 'foo'"):
+        trainer(replace(TINY, **wrong))
+
+
+def test_a_recipe_says_what_it_must():
+    with pytest.raises(ConfigError, match="it does not say sensors"):
+        read_recipe('id = "x"')
+
+
+def test_the_recipes_that_come_with_it_are_understood():
+    for path in (Path(__file__).parents[3] / "recipes").iterdir():
+        assert read_recipe(path.read_text(encoding="utf-8")).id == path.stem

@@ -1,0 +1,306 @@
+"""Which weights there are, which are taken, and how they come here."""
+
+import json
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from plugins import ROOT, plugin_with, run, tiny
+from servers import Files, corrupt, running, status
+
+from ssdiff_core.common.errors import Cancelled, ConfigError, DownloadError, WeightsError
+from ssdiff_core.common.fingerprints import sha256_of
+from ssdiff_core.common.paths import RESOURCES
+from ssdiff_core.weights import catalogue
+from ssdiff_core.weights.catalogue import adopt, fetcher, find, home, known, published
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """The user's folder for weights."""
+    monkeypatch.setenv("SSDIFF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("SSDIFF_WEIGHTS_URL", raising=False)
+    folder = tmp_path / "cache" / "weights"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory):
+    return tiny(tmp_path_factory.mktemp("release") / "eight.safetensors", "eight", 8)
+
+
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory, eight):
+    """With weights for eight bands in its catalogue that do not come with it."""
+    return plugin_with(tmp_path_factory.mktemp("with") / "plugin", eight)
+
+
+@pytest.fixture
+def release(eight):
+    """A server of what was published."""
+    with running(Files({"/eight.safetensors": eight.read_bytes()})) as server:
+        yield server
+
+
+def here(plugin) -> dict:
+    """What there is, by id."""
+    return {entry.id: entry for entry in known(plugin / "resources")}
+
+
+# --- the catalogue ---------------------------------------------------------------------------------------------------
+
+
+def test_catalogue_and_files_agree():
+    made = runpy.run_path(str(ROOT / "scripts" / "make_catalogue.py"))["catalogue"]()
+    assert made == (RESOURCES / "weights.json").read_text(encoding="utf-8"), "run scripts/make_catalogue.py"
+
+
+def test_every_published_file_can_be_fetched_from_the_home_of_the_project():
+    about = (ROOT / "metadata.txt").read_text(encoding="utf-8")
+    assert f"repository={home().split('/releases/')[0]}\n" in about
+    assert home().startswith("https://github.com/")
+    for entry in published():
+        assert entry.urls[0] == entry.file
+        assert catalogue.ID.fullmatch(entry.id)
+
+
+def test_the_catalogue_keeps_what_is_published_and_not_bundled(plugin):
+    before = (plugin / "resources" / "weights.json").read_text()
+    assert run(plugin, "scripts/make_catalogue.py").returncode == 0
+    assert (plugin / "resources" / "weights.json").read_text() == before
+    assert {entry.id: entry.bundled for entry in published(plugin / "resources")} == {"general-4": True, "eight": False}
+
+
+def test_the_environment_and_a_setting_name_another_home(monkeypatch):
+    assert home("http://setting/w") == "http://setting/w/"
+    monkeypatch.setenv("SSDIFF_WEIGHTS_URL", "http://mirror/")
+    assert home("http://setting/w") == "http://mirror/"
+
+
+# --- which there are -------------------------------------------------------------------------------------------------
+
+
+def test_it_is_told_where_weights_are(plugin, folder, eight):
+    tiny(folder / "adapted.safetensors", "mine", 4)
+    (folder / "damaged.safetensors").write_bytes(b"no weights")
+    assert {name: entry.state for name, entry in here(plugin).items()} == {
+        **{"general-4": "bundled", "eight": "not here", "mine": "your own"}
+    }
+    (folder / "any name.safetensors").write_bytes(eight.read_bytes())
+    assert here(plugin)["eight"].state == "here"
+    assert here(plugin)["eight"].path.name == "any name.safetensors"
+    assert here(plugin)["mine"].bands == ("b0", "b1", "b2", "b3")
+
+
+def test_a_file_that_only_bears_a_published_id_is_not_taken_for_it(plugin, folder, tmp_path):
+    tiny(folder / "eight.safetensors", "eight", 8, licence="another")
+    plugin = shutil.copytree(plugin, tmp_path / "damaged")
+    bundled = plugin / "resources" / "weights" / "general-4.safetensors"
+    bundled.write_bytes(bundled.read_bytes()[:-1] + b"?")
+    assert {name: entry.path for name, entry in here(plugin).items()} == {"general-4": None, "eight": None}
+
+
+# --- which is taken --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def entries(tmp_path):
+    """As they might be: for QuickBird, any four bands, any eight, and Landsat's ratio; and one of the user's."""
+    made = (("qb", "qb", 4, 4), ("four", "general", 4, 4), ("eight", "general", 8, 4), ("landsat", "landsat89", 4, 2))
+    some = [
+        catalogue.Entry(
+            name, f"{name}.safetensors", 1, "0" * 64, (), sensor, ("b",) * bands, ratio, path=tmp_path / name
+        )
+        for name, sensor, bands, ratio in made
+    ]
+    return [
+        *some,
+        *(
+            replace(some[0], id=f"own-{ratio}", sha256="", ratio=ratio, path=tmp_path / f"own-{ratio}")
+            for ratio in (4, 3)
+        ),
+    ]
+
+
+def never(entry):
+    raise AssertionError(f"{entry.id} was to be fetched")
+
+
+@pytest.mark.parametrize(
+    ("sensor", "bands", "ratio", "chosen"),
+    [
+        ("qb", 4, 4, "qb"),
+        ("ikonos", 4, 4, "four"),
+        ("general", 4, 4.1, "four"),
+        ("qb", 3, 4, "four"),
+        ("wv3", 8, 4, "eight"),
+        ("landsat89", 4, 2, "landsat"),
+        ("qb", 4, 3, "own-3"),
+    ],
+)
+def test_the_weights_that_suit_best_are_chosen(entries, sensor, bands, ratio, chosen):
+    assert find("auto", sensor, bands, ratio, never, print, entries).name == chosen
+
+
+@pytest.mark.parametrize(
+    ("sensor", "bands", "ratio", "chosen"),
+    [
+        ("wv3", 8, 4, "general-8"),
+        ("wv2", 8, 4, "general-8"),
+        ("gf2", 4, 4, "general-4"),
+        ("spot67", 3, 4, "general-4"),
+        ("general", 6, 4, "general-4"),
+        ("general", 16, 4, "general-4"),
+        ("landsat7", 6, 2, "landsat7"),
+        ("landsat89", 6, 2, "landsat89"),
+        ("general", 4, 2, "general-4-ratio2"),
+    ],
+)
+def test_what_comes_with_ssdiff_serves_every_sensor_by_what_suits_it_best(sensor, bands, ratio, chosen):
+    assert find("auto", sensor, bands, ratio, never, print, known()).stem == chosen
+
+
+def test_weights_can_be_named_by_id_or_file_and_may_be_missing(entries, tmp_path):
+    assert find("eight", "qb", 4, 4, never, print, entries).name == "eight"
+    assert find("mine.safetensors", "qb", 4, 4, never, print, entries) == Path("mine.safetensors")
+    odd = tmp_path / "odd name"
+    odd.touch()
+    assert find(str(odd), "qb", 4, 4, never, print, entries) == odd
+    with pytest.raises(
+        ConfigError, match=r"there are no weights 'nine': take qb, four, eight, landsat, own-4, own-3, or"
+    ):
+        find("nine", "qb", 4, 4, never, print, entries)
+    with pytest.raises(ConfigError, match=r"no weights for 4 bands at ratio 5; .* --method mtf-glp-fs"):
+        find("auto", "general", 4, 5, never, print, entries)
+
+
+def test_what_suits_best_is_fetched_and_if_it_cannot_be_the_best_that_is_here_will_do(entries, tmp_path):
+    entries[0] = replace(entries[0], path=None)
+    assert find("auto", "qb", 4, 4, lambda entry: tmp_path / "fetched", print, entries).name == "fetched"
+    said = []
+
+    def fails(entry):
+        raise DownloadError("no network")
+
+    assert find("auto", "qb", 4, 4, fails, said.append, entries).name == "four"
+    assert said == ["no network; weights four are taken instead"]
+    with pytest.raises(DownloadError):
+        find("qb", "qb", 4, 4, fails, said.append, entries)
+    with pytest.raises(DownloadError):
+        find("auto", "qb", 4, 4, fails, said.append, entries[:1])
+
+
+# --- how they come here ----------------------------------------------------------------------------------------------
+
+
+def test_weights_are_fetched_once_on_first_use(plugin, release, folder):
+    said, shares = [], []
+    fetch = fetcher(progress=shares.append, say=said.append, base=release.url)
+    path = find("eight", "general", 8, 4, fetch, print, known(plugin / "resources"))
+    assert path.parent == folder
+    assert sha256_of(path) == here(plugin)["eight"].sha256
+    assert "fetching weights eight, " in said[0]
+    assert shares[-1] == 1
+    assert find("auto", "general", 8, 4, never, print, known(plugin / "resources")) == path
+    assert len(release.asked) == 1
+
+
+def test_a_file_of_the_user_is_never_overwritten_by_what_is_fetched(plugin, release, folder):
+    own = tiny(folder / "eight.safetensors", "eight", 8, licence="my own").read_bytes()
+    path = fetcher(base=release.url)(here(plugin)["eight"])
+    assert (folder / "eight.safetensors").read_bytes() == own
+    assert here(plugin)["eight"].path == path
+
+
+@pytest.mark.parametrize("bad", [corrupt, status(404)])
+def test_what_cannot_be_fetched_is_one_sentence_with_a_way_out(bad, plugin, release, folder):
+    release.script = [bad] * 9
+    with pytest.raises(DownloadError) as caught:
+        fetcher(base=release.url)(here(plugin)["eight"])
+    assert "\n" not in str(caught.value)
+    for part in ("weights eight are not on this computer", f"{release.url}/eight.safetensors", "weights import FILE"):
+        assert part in str(caught.value)
+    assert not list(folder.glob("*.safetensors"))
+
+
+def test_offline_the_bundled_ones_work_and_the_others_say_how_to_come_by_them(plugin, release, monkeypatch, tmp_path):
+    monkeypatch.setenv("SSDIFF_OFFLINE", "1")
+    fetch = fetcher(base=release.url)
+    assert find("auto", "general", 4, 4, never, print, known(plugin / "resources")).name == "general-4.safetensors"
+    with pytest.raises(DownloadError, match=r"not on this computer .*offline\).*weights import FILE"):
+        find("eight", "general", 8, 4, fetch, print, known(plugin / "resources"))
+    said = []
+    assert find("auto", "general", 8, 4, fetch, said.append, known(plugin / "resources")).stem == "general-4"
+    assert "weights general-4 are taken instead" in said[0]
+    assert release.asked == []
+
+
+def test_who_has_had_enough_is_not_given_other_weights(plugin, release):
+    with pytest.raises(Cancelled):
+        find(
+            "auto",
+            "general",
+            8,
+            4,
+            fetcher(base=release.url, cancelled=lambda: True),
+            print,
+            known(plugin / "resources"),
+        )
+
+
+def test_a_file_is_taken_in_and_found_by_its_id(folder, tmp_path):
+    adopted = adopt(tiny(tmp_path / "x.safetensors", "mine", 4))
+    assert adopted.path == folder / "mine.safetensors"
+    assert known()[-1].id == "mine"
+    adopt(tmp_path / "x.safetensors")  # once more does no harm
+    tiny(tmp_path / "x.safetensors", "mine", 8)
+    with pytest.raises(WeightsError, match="there are other weights 'mine'"):
+        adopt(tmp_path / "x.safetensors")
+    assert sorted(path.name for path in folder.iterdir()) == ["mine.safetensors"]
+    assert folder.joinpath("mine.safetensors").stat().st_mode & 0o777 == 0o666 & ~umask()
+
+
+def umask() -> int:
+    now = os.umask(0)
+    os.umask(now)
+    return now
+
+
+@pytest.mark.parametrize("name", ["../mine", "a/b", "", "..", "a\nb", "con:1"])
+def test_an_id_is_no_way_out_of_the_folder(name, folder, tmp_path):
+    with pytest.raises(WeightsError, match="letters, digits"):
+        adopt(tiny(tmp_path / "x.safetensors", name, 4))
+    assert [*folder.iterdir()] == []
+
+
+def test_what_bears_a_published_id_must_be_what_was_published(folder, tmp_path):
+    tiny(tmp_path / "x.safetensors", "general-4", 4)
+    with pytest.raises(WeightsError, match="not what was published under it"):
+        adopt(tmp_path / "x.safetensors")
+    adopted = adopt(RESOURCES / "weights" / "general-4.safetensors")
+    assert adopted.path.name == f"general-4-{adopted.sha256[:8]}.safetensors"
+
+
+@pytest.mark.parametrize("size", [0, 5, 500, -1])
+def test_half_a_file_is_not_taken_in(size, folder, tmp_path):
+    path = tiny(tmp_path / "x.safetensors", "mine", 4)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(WeightsError, match="not a whole safetensors file"):
+        adopt(path)
+    assert [*folder.iterdir()] == []
+
+
+def test_reading_the_catalogue_imports_neither_torch_nor_qt_nor_gdal_nor_requests():
+    code = (
+        "import sys, json; from ssdiff_core.weights import catalogue as c; c.known();"
+        " c.find('auto', 'qb', 4, 4, None, None);"
+        "print(json.dumps([n for n in ('torch', 'PyQt5', 'osgeo', 'requests') if n in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert json.loads(done.stdout) == []

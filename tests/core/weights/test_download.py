@@ -1,0 +1,417 @@
+"""One file over networks that fail in each way that networks do. Servers and processes are real."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from servers import (
+    Files,
+    Proxy,
+    Socks,
+    corrupt,
+    cut,
+    dripping,
+    endless,
+    packed,
+    part,
+    redirect,
+    running,
+    silent,
+    stalled,
+    status,
+    whole,
+)
+
+from ssdiff_core.common.errors import Cancelled, DownloadError
+from ssdiff_core.weights import download
+from ssdiff_core.weights.download import Wanted, fetch
+from ssdiff_core.weights.http import Connection
+
+DATA = random.Random(0).randbytes(300_000)
+SHA = hashlib.sha256(DATA).hexdigest()
+HASTY = Connection(proxies={}, connect=5, idle=0.5)
+
+
+@pytest.fixture(autouse=True)
+def _no_long_pauses(monkeypatch):
+    monkeypatch.setattr(download, "PAUSE", 0.05)
+
+
+@pytest.fixture
+def server():
+    with running(Files({"/w.bin": DATA})) as server:
+        yield server
+
+
+@pytest.fixture
+def wanted(tmp_path):
+    return Wanted(tmp_path / "folder" / "w.bin", len(DATA), SHA, HASTY)
+
+
+def left(wanted):
+    """What lies beside the lock."""
+    return sorted(path.name for path in wanted.target.parent.iterdir() if path.name != download.LOCK)
+
+
+def test_a_file_comes_whole_and_says_how_far_it_is(server, wanted):
+    shares = []
+    assert fetch([f"{server.url}/w.bin"], replace(wanted, progress=shares.append)) == wanted.target
+    assert wanted.target.read_bytes() == DATA
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert len(shares) > 10
+    assert left(wanted) == ["w.bin"]
+
+
+def test_what_is_here_is_not_fetched_again_and_what_is_damaged_is(server, wanted):
+    fetch([f"{server.url}/w.bin"], wanted)
+    fetch([f"{server.url}/w.bin"], wanted)
+    assert len(server.asked) == 1
+    wanted.target.write_bytes(DATA[:-1] + b"?")
+    fetch([f"{server.url}/w.bin"], wanted)
+    assert wanted.target.read_bytes() == DATA
+
+
+RECOVERIES = {
+    "the line breaks again and again": ([cut(102_400), cut(49_152)], [None, "bytes=102400-", "bytes=151552-"]),
+    "nothing comes any more": ([stalled(81_920)], [None, "bytes=81920-"]),
+    "nothing comes at all": ([silent], [None, None]),
+    "it comes packed": ([packed], [None]),
+    "the server fails and then works": ([status(500), status(503), status(429)], [None] * 4),
+    "a proxy that knows no ranges": ([cut(102_400), whole], [None, "bytes=102400-"]),
+    "more than was asked for": ([cut(102_400), part(60_000)], [None, "bytes=102400-"]),
+    "less than was asked for": ([cut(102_400), part(150_000)], [None, "bytes=102400-", None]),
+    "a part of who knows what": ([cut(102_400), part(102_400, "")], [None, "bytes=102400-", None]),
+    "a part of another file": (
+        [cut(102_400), part(102_400, f"bytes 102400-{len(DATA) - 1}/999999")],
+        [None, "bytes=102400-", None],
+    ),
+    "a part that is told wrongly": (
+        [cut(102_400), part(102_399, "bytes 102400-299999/300000")],
+        [None, "bytes=102400-", None],
+    ),
+    "no such part": ([cut(102_400), status(416)], [None, "bytes=102400-", None]),
+    "a part though all was asked for": ([part(0)], [None]),
+}
+
+
+@pytest.mark.parametrize("what", RECOVERIES)
+def test_it_is_gone_on_with_after(what, server, wanted):
+    server.script, ranges = list(RECOVERIES[what][0]), RECOVERIES[what][1]
+    assert fetch([f"{server.url}/w.bin"], wanted).read_bytes() == DATA
+    assert server.ranges == ranges
+    assert left(wanted) == ["w.bin"]
+
+
+REFUSALS = {
+    "what 127.0.0.1 sends is not what was published": corrupt,
+    "what 127.0.0.1 sends is not what": endless,
+    "answers 404": status(404),
+    "answers 403": status(403),
+    "refers from one address to the next without end": redirect("/w.bin"),
+    "ftp://127.0.0.1/w.bin is no http or https address": redirect("ftp://127.0.0.1/w.bin"),
+    "file:///etc/passwd is no http": redirect("file:///etc/passwd"),
+    "has another file, of 5 bytes": lambda handler, data: handler.send(200, b"login"),
+}
+
+
+@pytest.mark.parametrize("sentence", REFUSALS)
+def test_a_bad_answer_is_refused_and_leaves_no_file(sentence, server, wanted):
+    server.script = [REFUSALS[sentence]] * 20
+    with pytest.raises(DownloadError, match=sentence) as caught:
+        fetch([f"{server.url}/w.bin"], wanted)
+    assert "\n" not in str(caught.value)
+    assert not wanted.target.exists()
+    server.script = []
+    assert fetch([f"{server.url}/w.bin"], wanted).read_bytes() == DATA
+
+
+@pytest.mark.parametrize("bad", [corrupt, status(404), status(500), cut(1000), endless])
+def test_a_mirror_has_it_if_the_first_address_has_not(bad, server, wanted):
+    with running(Files({"/w.bin": DATA}, [bad])) as first:
+        assert fetch([f"{first.url}/w.bin", f"{server.url}/w.bin"], wanted).read_bytes() == DATA
+        assert len(first.asked) == len(server.asked) == 1
+
+
+def test_who_gives_up_has_tried_often_enough_and_keeps_what_came(server, wanted):
+    server.script = [cut(8192)] * 20
+    with pytest.raises(DownloadError, match="broke off"):
+        fetch([f"{server.url}/w.bin"], wanted)
+    assert len(server.asked) == download.ROUNDS
+    server.script = []
+    fetch([f"{server.url}/w.bin"], wanted)
+    assert server.ranges[-1] == f"bytes={8192 * download.ROUNDS}-"
+
+
+def test_a_server_that_is_not_there_is_one_sentence(wanted):
+    with pytest.raises(DownloadError, match=r"127.0.0.1 cannot be reached .*refused"):
+        fetch(["http://127.0.0.1:9/w.bin"], wanted)
+    with pytest.raises(DownloadError, match=r"nowhere\.invalid cannot be reached"):
+        fetch(["http://user:secret@nowhere.invalid/w.bin"], wanted)
+    with pytest.raises(DownloadError) as caught:
+        fetch(["http://user:secret@nowhere.invalid/w.bin"], wanted)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_partial_file_belongs_to_one_version(server, wanted):
+    """What is left of one file is never the beginning of another of the same name."""
+    server.script = [cut(10_000)] * 20
+    with pytest.raises(DownloadError):
+        fetch([f"{server.url}/w.bin"], wanted)
+    other = DATA[::-1]
+    server.script, server.files = [], {"/w.bin": other}
+    newer = replace(wanted, sha256=hashlib.sha256(other).hexdigest())
+    assert fetch([f"{server.url}/w.bin"], newer).read_bytes() == other
+    assert server.ranges[-1] is None
+
+
+def test_what_was_spoilt_on_the_disk_is_fetched_anew(server, wanted):
+    wanted.target.parent.mkdir()
+    for spoilt in (bytes(100_000), bytes(len(DATA)), bytes(len(DATA) + 1)):
+        wanted.partial.write_bytes(spoilt)
+        assert fetch([f"{server.url}/w.bin"], wanted).read_bytes() == DATA
+        wanted.target.unlink()
+
+
+def test_a_file_that_only_lacks_its_name_is_not_asked_for(server, wanted):
+    wanted.target.parent.mkdir()
+    wanted.partial.write_bytes(DATA)
+    assert fetch([f"{server.url}/w.bin"], wanted).read_bytes() == DATA
+    assert server.asked == []
+
+
+def test_old_partial_files_are_swept_and_young_ones_are_not(server, wanted):
+    wanted.target.parent.mkdir()
+    old, young = (wanted.target.parent / f"{name}.part" for name in ("old", "young"))
+    for path in (old, young):
+        path.write_bytes(b"x")
+    os.utime(old, (time.time() - download.OLD - 60,) * 2)
+    fetch([f"{server.url}/w.bin"], wanted)
+    assert left(wanted) == ["w.bin", "young.part"]
+
+
+def test_offline_means_that_nobody_is_asked(server, wanted, monkeypatch):
+    for connection in (Connection(offline=True), Connection()):
+        monkeypatch.setenv("SSDIFF_OFFLINE", "" if connection.offline else "1")
+        with pytest.raises(DownloadError, match="offline"):
+            fetch([f"{server.url}/w.bin"], replace(wanted, connection=connection))
+    monkeypatch.setenv("SSDIFF_OFFLINE", "0")
+    fetch([f"{server.url}/w.bin"], replace(wanted, connection=Connection(proxies={})))
+    assert len(server.asked) == 1
+
+
+# --- cancelling ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["in the middle", "while nothing comes", "in a pause", "behind another process"])
+def test_it_can_be_cancelled(where, server, wanted, monkeypatch):
+    enough = threading.Event()
+    patient = replace(wanted, connection=Connection(proxies={}), cancelled=enough.is_set)
+    monkeypatch.setattr(download, "PAUSE", 60)
+    server.script = {
+        "in the middle": [dripping(10_000, 0.05)],
+        "while nothing comes": [stalled(100_000)],
+        "in a pause": [status(500)] * 4,
+    }.get(where, [])
+    wanted.target.parent.mkdir()
+    other = download.locked(wanted.target.parent / download.LOCK, enough.is_set) if "behind" in where else nullcontext()
+    threading.Timer(0.7, enough.set).start()
+    begun = time.monotonic()
+    with other, pytest.raises(Cancelled):
+        fetch([f"{server.url}/w.bin"], patient)
+    assert time.monotonic() - begun < 20  # nothing here ends by itself before a minute
+    assert not wanted.target.exists()
+
+
+# --- other processes -------------------------------------------------------------------------------------------------
+
+FETCH = """
+import sys
+from pathlib import Path
+from ssdiff_core.weights import download
+from ssdiff_core.weights.http import Connection
+url, target, size, sha = sys.argv[1:]
+print("begun", flush=True)
+download.fetch([url], download.Wanted(Path(target), int(size), sha, Connection(proxies={})))
+"""
+
+
+def another(server, wanted, **how):
+    """A process that fetches the same."""
+    arguments = (f"{server.url}/w.bin", wanted.target, len(DATA), SHA)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    root = Path(__file__).parents[3]
+    return subprocess.Popen([sys.executable, "-c", FETCH, *map(str, arguments)], cwd=root, text=True, **pipes, **how)
+
+
+def eventually(true, seconds=60):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_two_processes_at_once_fetch_it_once(server, wanted):
+    server.script = [dripping(30_000, 0.1)]
+    both = [another(server, wanted) for _ in range(2)]
+    for process in both:
+        assert process.wait(60) == 0, process.stderr.read()
+    assert wanted.target.read_bytes() == DATA
+    assert len(server.asked) == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
+def test_after_a_kill_the_next_one_goes_on(server, wanted):
+    server.script = [dripping(20_000, 0.2)]
+    victim = another(server, wanted)
+    eventually(lambda: wanted.here > 50_000)
+    victim.kill()
+    victim.wait()
+    there = wanted.here
+    fetch([f"{server.url}/w.bin"], wanted)
+    assert wanted.target.read_bytes() == DATA
+    assert server.ranges == [None, f"bytes={there}-"]
+
+
+# --- the disk --------------------------------------------------------------------------------------------------------
+
+
+def test_room_is_looked_for_before_anybody_is_asked(server, wanted):
+    with pytest.raises(DownloadError, match="make room"):
+        fetch([f"{server.url}/w.bin"], replace(wanted, size=10**18))
+    assert server.asked == []
+
+
+def test_a_disk_that_takes_no_more_is_one_sentence(server, wanted):
+    resource = pytest.importorskip("resource")
+    limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))}
+    process = another(server, wanted, **limit)
+    said = process.communicate(timeout=60)[1].strip().splitlines()[-1]
+    assert process.returncode == 1
+    assert said.endswith("w.bin cannot be written: File too large")
+    assert fetch([f"{server.url}/w.bin"], wanted).read_bytes() == DATA
+    assert server.ranges[-1].startswith("bytes=")
+
+
+def test_a_folder_that_cannot_be_is_one_sentence(server, wanted):
+    wanted.target.parent.write_bytes(b"a file")
+    with pytest.raises(DownloadError, match="cannot be written"):
+        fetch([f"{server.url}/w.bin"], wanted)
+
+
+def test_a_drive_without_locks_will_do(server, wanted, monkeypatch):
+    """The one thing here that is made up: such a drive is not at hand."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def none(*_):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    assert fetch([f"{server.url}/w.bin"], wanted).read_bytes() == DATA
+
+
+# --- redirects, proxies, certificates --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def safe(certificate):
+    with running(Files({"/w.bin": DATA}, certificate=certificate)) as server:
+        yield server
+
+
+def test_a_redirect_is_followed_and_a_password_is_not_carried_along(server, wanted):
+    with running(Files({}, [redirect(f"{server.url}/w.bin")])) as first:
+        signed = replace(HASTY, headers={"Authorization": "Bearer secret"}, home=f"{first.url}/")
+        fetch([f"{first.url}/w.bin"], replace(wanted, connection=signed))
+    assert first.asked[0][1]["Authorization"] == "Bearer secret"
+    assert server.asked[0][1]["Authorization"] is None
+
+
+def test_a_mirror_is_not_told_the_password_of_the_home_of_weights(server, wanted):
+    with running(Files({})) as home:
+        signed = replace(HASTY, headers={"Authorization": "Bearer secret"}, home=f"{home.url}/")
+        fetch([f"{home.url}/w.bin", f"{server.url}/w.bin"], replace(wanted, connection=signed))
+    assert home.asked[0][1]["Authorization"] == "Bearer secret"
+    assert server.asked[0][1]["Authorization"] is None
+
+
+def test_an_authority_must_be_trusted(safe, wanted):
+    with pytest.raises(DownloadError, match=r"127\.0\.0\.1 cannot be trusted.*certificate"):
+        fetch([f"{safe.url}/w.bin"], wanted)
+    assert safe.asked == []
+    trusting = replace(HASTY, ca=safe.certificate[0])
+    assert fetch([f"{safe.url}/w.bin"], replace(wanted, connection=trusting)).read_bytes() == DATA
+
+
+def test_no_redirect_leads_out_of_encryption(safe, server, wanted):
+    safe.script = [redirect(f"{server.url}/w.bin")]
+    with pytest.raises(DownloadError, match="without encryption"):
+        fetch([f"{safe.url}/w.bin"], replace(wanted, connection=replace(HASTY, ca=safe.certificate[0])))
+    assert server.asked == []
+    server.script = [redirect(f"{safe.url}/w.bin")]
+    fetch([f"{server.url}/w.bin"], replace(wanted, connection=replace(HASTY, ca=safe.certificate[0])))
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_wants_a_password(scheme, request, wanted):
+    server = request.getfixturevalue("server" if scheme == "http" else "safe")
+    trusting = replace(HASTY, ca=server.certificate[0] if server.certificate else "")
+    with running(Proxy("me:p@ss")) as proxy:
+        stranger = replace(trusting, proxies=dict.fromkeys(("http", "https"), f"http://{proxy.address}"))
+        with pytest.raises(DownloadError, match="407"):
+            fetch([f"{server.url}/w.bin"], replace(wanted, connection=stranger))
+        assert (proxy.seen, server.asked) == ([], [])
+        known = replace(trusting, proxies=dict.fromkeys(("http", "https"), f"http://me:p%40ss@{proxy.address}"))
+        assert fetch([f"{server.url}/w.bin"], replace(wanted, connection=known)).read_bytes() == DATA
+        assert len(proxy.seen) == 1
+        wanted.target.unlink()
+        fetch([f"{server.url}/w.bin"], replace(wanted, connection=replace(known, direct=(server.url,))))
+        assert len(proxy.seen) == 1
+
+
+def test_a_socks_proxy_that_wants_a_password_and_looks_names_up(server, wanted):
+    pytest.importorskip("socks", reason="PySocks is not installed")
+    with running(Socks("me:secret")) as proxy:
+        socks = {"http": f"socks5h://me:secret@{proxy.address}"}
+        url = f"{server.url}/w.bin".replace("127.0.0.1", "localhost")
+        assert fetch([url], replace(wanted, connection=replace(HASTY, proxies=socks))).read_bytes() == DATA
+        assert proxy.seen == ["name localhost"]
+
+
+def test_the_proxy_of_the_environment_is_taken_if_none_is_named(server, wanted, monkeypatch):
+    with running(Proxy()) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://{proxy.address}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        fetch([f"{server.url}/w.bin"], replace(wanted, connection=Connection()))
+        assert proxy.seen == [f"GET {server.url}/w.bin"]
+        wanted.target.unlink()
+        fetch([f"{server.url}/w.bin"], replace(wanted, connection=Connection(direct=(server.url,))))
+        assert len(proxy.seen) == 1
+
+
+# --- what it needs ---------------------------------------------------------------------------------------------------
+
+
+def test_neither_torch_nor_qt_nor_gdal_is_needed_and_requests_only_to_fetch():
+    names = ("torch", "requests", "osgeo", "PyQt5", "numpy")
+    code = f"import sys, json, ssdiff_core.download; print(json.dumps([n for n in {names} if n in sys.modules]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3], check=True
+    )
+    assert json.loads(done.stdout) == []
+
+
+def test_without_requests_the_error_says_what_to_install(server, wanted, monkeypatch):
+    monkeypatch.setitem(sys.modules, "requests", None)
+    with pytest.raises(DownloadError, match="python3-requests"):
+        fetch([f"{server.url}/w.bin"], wanted)

@@ -1,0 +1,166 @@
+"""What is computed in another process is what is computed in this one; and neither needs what is the other's."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from files import read, sample_files, write
+from scenes import tiny_file
+
+from ssdiff_core.assessment import html_report
+from ssdiff_core.common.errors import Cancelled, RasterError
+from ssdiff_core.domain.study import Asked
+from ssdiff_core.inprocess.backend import Here
+from ssdiff_core.raster.reader import open_scene
+from ssdiff_core.worker.client.backend import Elsewhere
+from ssdiff_core.worker.client.engine import Worker
+from ssdiff_core.worker.serialization import meant, plain
+from ssdiff_core.workflows import assess
+from ssdiff_core.workflows.pansharpen import Wishes, pansharpen
+
+ROOT = Path(__file__).parents[3]
+WEDGE = "POLYGON ((400000 4500000,400150 4500000,400000 4499850,400000 4500000))"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """In both processes: several share sums out in another order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    yield
+    del os.environ["OMP_NUM_THREADS"]
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def without_gdal(tmp_path_factory):
+    """A Python that can open no raster."""
+    path = tmp_path_factory.mktemp("python") / "python"
+    first = "import sys\nsys.modules['osgeo'] = None\nsys.argv = sys.argv[2:]\nexec(sys.argv.pop(1))\n"
+    path.write_text(f"#!{sys.executable}\n{first}")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture(scope="module")
+def worker(without_gdal):
+    with Worker(without_gdal) as worker:
+        yield worker
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    return sample_files(tmp_path_factory.mktemp("sample"))
+
+
+def fused(sample, out, computer, **wishes):
+    pansharpen(
+        *sample[:2], out, Wishes(**wishes), lambda sentence: None, lambda pixels: lambda share: None, computer or Here()
+    )
+    return read(out)
+
+
+@pytest.mark.parametrize("method", ["ssdiff", "gsa", "exp", "bdsd-pc"])
+def test_files_are_the_same(method, sample, worker, tmp_path):
+    here = fused(sample, tmp_path / "here.tif", Here(), method=method, align="none")
+    there = fused(sample, tmp_path / "there.tif", Elsewhere(worker, print), method=method, align="none")
+    np.testing.assert_array_equal(here, there)
+
+
+def test_files_with_holes_and_an_extent_are_the_same(sample, worker, tmp_path):
+    image = read(sample[0]).copy()
+    image[40:60, 30:90] = 0
+    pan = write(tmp_path / "pan.tif", image, (400_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6), nodata=0)
+    pair = pan, sample[1]
+    wishes = {"align": "none", "extent": (400_010.0, 4_499_900.0, 400_100.0, 4_499_990.0)}
+    here = fused(pair, tmp_path / "here.tif", Here(), **wishes)
+    there = fused(pair, tmp_path / "there.tif", Elsewhere(worker, print), **wishes)
+    assert (here == 0).any()
+    np.testing.assert_array_equal(here, there)
+
+
+def test_an_image_and_its_uncertainty_are_the_same_with_holes_and_cut_out_by_polygons(sample, worker, tmp_path):
+    image = read(sample[0]).copy()
+    image[40:60, 30:90] = 0
+    pan = write(tmp_path / "pan.tif", image, (400_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6), nodata=0)
+    how = {"weights": str(tiny_file(tmp_path)), "mask": WEDGE, "align": "none", "memory": 8, "steps": 2, "samples": 2}
+    computers = {"here": Here(), "there": Elsewhere(worker, print)}
+    made = {}
+    for name, computer in computers.items():
+        apart = tmp_path / f"{name}_apart.tif"
+        made[name] = fused((pan, sample[1]), tmp_path / f"{name}.tif", computer, uncertainty=str(apart), **how)
+        assert np.array_equal(np.isnan(read(apart)), made[name] == 0)
+    assert 0.3 < (made["here"] == 0).mean() < 0.8
+    np.testing.assert_array_equal(made["here"], made["there"])
+    np.testing.assert_array_equal(read(tmp_path / "here_apart.tif"), read(tmp_path / "there_apart.tif"))
+
+
+@pytest.mark.parametrize("reference", [False, True])
+def test_measures_are_the_same_and_the_report_is_written(reference, sample, worker, tmp_path):
+    out = tmp_path / "fused.tif"
+    fused(sample, out, Here(), method="gsa", align="none")
+    asked = Asked(align="none")
+    truth = sample[2] if reference else None
+    (study,) = assess.open_studies([out], None, None, truth, asked, print)
+    here = html_report.assessed(study, asked, None, lambda share: None)
+    heard = []
+    there = Elsewhere(worker, print).assess(study, asked, tmp_path / "report.html", heard.append)
+    for one, other in zip(here["results"], there["results"]):
+        assert one["name"] == other["name"]
+        assert one["measures"] == pytest.approx(other["measures"], rel=1e-9)
+    assert there["notes"] == here["notes"]
+    assert heard == sorted(heard)
+    assert heard[-1] > 0.5
+    assert "<html" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_file_that_goes_bad_meanwhile_is_the_error_that_it_would_be_here(sample, worker, tmp_path):
+    pan = tmp_path / "pan.tif"
+    pan.write_bytes(Path(sample[0]).read_bytes())
+    scene = open_scene(pan, sample[1])
+    pan.write_bytes(b"no longer a raster")
+    with pytest.raises(RasterError, match=r"pan\.tif cannot be opened"):
+        Elsewhere(worker, print).stats(scene, {"method": "gsa", "mtf": (0.3,) * 4}, 256, 1)
+
+
+def test_cancelled_it_ends_at_once(sample, without_gdal, tmp_path):
+    with Worker(without_gdal) as own:
+        elsewhere = Elsewhere(own, print, cancelled=lambda: own.pid is not None)
+        with pytest.raises(Cancelled):
+            fused(sample, tmp_path / "out.tif", elsewhere, align="none")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_scene_survives_being_told(sample):
+    scene = open_scene(*sample[:2])
+    assert meant(plain(scene)) == scene
+
+
+def test_a_program_without_torch_fuses_and_assesses(sample, tmp_path):
+    code = f"""
+import sys
+sys.modules["torch"] = None
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from ssdiff_core.workflows import assess as studies
+from ssdiff_core.worker.client.backend import Elsewhere
+from ssdiff_core.workflows.pansharpen import Wishes, pansharpen
+from ssdiff_core.worker.client.engine import Worker
+from ssdiff_core.domain.study import Asked
+with Worker({sys.executable!r}) as worker:
+    computer = Elsewhere(worker, print)
+    for method in ("ssdiff", "gsa"):
+        out = Path({str(tmp_path)!r}, method + ".tif")
+        pansharpen({str(sample[0])!r}, {str(sample[1])!r}, out, Wishes(method=method), print, lambda n: print, computer)
+    (study,) = studies.open_studies([out], None, None, None, Asked(), print)
+    print(computer.assess(study, Asked(), None, print)["results"][0]["measures"]["HQNR"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert 0 < float(done.stdout.splitlines()[-1]) <= 1
+    assert {path.name for path in tmp_path.iterdir()} == {"ssdiff.tif", "gsa.tif"}

@@ -1,0 +1,542 @@
+"""The process that computes, always a real one, and everything that can happen to it."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from scenes import smooth_scene, surveyed, tiny_file, with_views
+
+from ssdiff_core.common.errors import BlockError, Cancelled, DeviceError, WeightsError, WorkerError
+from ssdiff_core.common.isolated_python import environment
+from ssdiff_core.domain.band_groups import groups
+from ssdiff_core.domain.block import Block
+from ssdiff_core.fusion.engine import Engine
+from ssdiff_core.fusion.grouped_engine import Grouped
+from ssdiff_core.model import checkpoint
+from ssdiff_core.model.ssnet import state_of
+from ssdiff_core.worker.client import process as child
+from ssdiff_core.worker.client.engine import Asker, RemoteEngine, Worker
+from ssdiff_core.worker.shared_memory import Memory, read_block, write_block
+
+ROOT = Path(__file__).parents[3]
+LONG = {"steps": 1000, "samples": 1000}
+posix = pytest.mark.skipif(os.name == "nt", reason="scripts as interpreters, and signals")
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="open files are listed in /proc")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """In the worker as in this process: so both do the same, and threads of others are not waited for."""
+    before = os.environ.get("OMP_NUM_THREADS"), torch.get_num_threads()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before[1])
+    os.environ.pop("OMP_NUM_THREADS") if before[0] is None else os.environ.update(OMP_NUM_THREADS=before[0])
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return tiny_file(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="module")
+def worker():
+    with Worker(sys.executable) as worker:
+        yield worker
+
+
+@pytest.fixture
+def own():
+    """A worker that may come to harm. Nothing is left of it, whatever it was."""
+    before = open_files()
+    with Worker(sys.executable, patience=3) as worker:
+        yield worker
+        pid = worker.pid
+    assert pid is None or gone(pid)
+    eventually(lambda: open_files() == before)
+
+
+def open_files():
+    """How many files, pipes and memories this process holds open."""
+    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+
+
+def gone(pid):
+    return not alive(pid)
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    return not (status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] == "Z")
+
+
+def eventually(true, within=10.0):
+    """How long it took."""
+    start = time.monotonic()
+    while not true():
+        assert time.monotonic() - start < within
+        time.sleep(0.01)
+    return time.monotonic() - start
+
+
+def script(path, text):
+    """A program that is taken for a Python."""
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def python_that(path, first):
+    """The real Python, but some statements come first."""
+    return script(path, f"#!{sys.executable}\nimport sys\n{first}\nsys.argv = sys.argv[2:]\nexec(sys.argv.pop(1))\n")
+
+
+# --- what it does ----------------------------------------------------------------------------------------------------
+
+
+def test_its_pixels_are_those_of_the_engine_in_this_process_to_the_last_bit(worker, tiny):
+    here = Engine(checkpoint.load(tiny), steps=2, samples=2, seed=7)
+    with RemoteEngine(worker, tiny, steps=2, samples=2, seed=7) as there:
+        assert (there.reach, there.ms_halo, there.steps) == (here.reach, here.ms_halo, 2)
+        assert (there.id, there.sha256) == ("tiny", checkpoint.sha256_of(tiny))
+        for block in (smooth_scene(40, 50), smooth_scene(64, 90, origin=(12, 8))):  # the second needs more memory
+            assert np.array_equal(there.fuse(block), here.fuse(block))
+            assert np.array_equal(there.fuse_with_spread(block), here.fuse_with_spread(block))
+
+
+def test_masks_number_types_and_views_arrive_as_they_are(worker, tiny):
+    scene = smooth_scene(40, 50)
+    valid = np.ones((40, 50), bool)
+    valid[5:9, 7:30] = False
+    ms = scene.ms.copy()
+    ms[2, 3, 4] = np.nan
+    block = Block(
+        *(scene.pan.astype(np.uint16)[:], ms, scene.ms_at, scene.ratio, scene.window, scene.window, valid, scene.stats)
+    )
+    engine = Engine(checkpoint.load(tiny))
+    with RemoteEngine(worker, tiny) as there:
+        for part in (block, block.crop(scene.window.grow(-10), engine.reach, engine.ms_halo)):
+            assert np.array_equal(there.fuse(part), engine.fuse(part), equal_nan=True)
+
+
+def test_more_bands_than_the_weights_take_go_in_groups(worker, tiny):
+    block, of_bands = smooth_scene(30, 30, bands=6), groups(6, 4)
+    here = Grouped(Engine(checkpoint.load(tiny)), of_bands).fuse(block)
+    with RemoteEngine(worker, tiny, groups=of_bands) as there:
+        assert np.array_equal(there.fuse(block), here)
+
+
+def test_what_is_known_of_groups_arrives_too(worker, tiny, tmp_path):
+    seeing, of_bands = with_views(checkpoint.load(tiny)), groups(6, 4)
+    path = tmp_path / "seeing.safetensors"
+    checkpoint.save(path, state_of(seeing.net), seeing.card)
+    block = surveyed(smooth_scene(30, 30, bands=6), of_bands=of_bands)
+    here = Grouped(Engine(checkpoint.load(path)), of_bands).fuse(block)
+    with RemoteEngine(worker, path, groups=of_bands) as there:
+        assert np.array_equal(there.fuse(block), here)
+
+
+def test_one_process_serves_engines_in_turn_and_side_by_side(worker, tiny):
+    block = smooth_scene(30, 30)
+    with RemoteEngine(worker, tiny, seed=1) as one, RemoteEngine(worker, tiny, seed=2) as two:
+        first, second = one.fuse(block), two.fuse(block)
+        pid = worker.pid
+        assert np.array_equal(one.fuse(block), first)
+        assert not np.array_equal(first, second)
+    with RemoteEngine(worker, tiny, seed=1) as one:
+        assert np.array_equal(one.fuse(block), first)
+    assert worker.pid == pid
+
+
+def test_progress_arrives_and_rises_to_the_end(worker, tiny):
+    heard = []
+    with RemoteEngine(worker, tiny, steps=40) as engine:
+        engine.fuse(smooth_scene(40, 40), heard.append)
+    assert heard == sorted(heard)
+    assert len(set(heard)) > 3
+    assert 0 <= heard[0] < 0.5 < heard[-1] <= 1
+
+
+def test_hello_tells_versions_and_devices_that_are_proved(worker):
+    said = worker.hello()
+    assert said["torch"] == torch.__version__
+    assert said["devices"]["cpu"]["works"]
+
+
+@posix
+def test_started_by_hand_it_answers_line_by_line_until_bye():
+    memory = Memory.make()
+    number, how = memory.for_child()
+    command = [sys.executable, "-m", "ssdiff_core.worker", "--memory", str(number)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, **pipes, **how) as process:
+        process.stdin.write(b'{"ask": "hello"}\nno request\n{"ask": "bye"}\n')
+        process.stdin.flush()
+        said = [json.loads(line) for line in process.stdout]
+    memory.close()
+    assert [line["type"] for line in said if line["type"] != "alive"] == ["done", "error", "bye"]
+    assert process.returncode == 0
+
+
+# --- errors of a request ---------------------------------------------------------------------------------------------
+
+
+def test_a_request_that_fails_is_the_error_it_would_be_here_and_the_process_lives_on(worker, tiny, tmp_path):
+    (tmp_path / "torn.safetensors").write_bytes(tiny.read_bytes()[:1000])
+    with RemoteEngine(worker, tiny) as engine:
+        pid = worker.pid
+        with pytest.raises(WeightsError, match=r"torn.safetensors is not a whole safetensors file"):
+            RemoteEngine(worker, tmp_path / "torn.safetensors")
+        with pytest.raises(WeightsError, match=r"cannot be read"):
+            RemoteEngine(worker, tmp_path / "none.safetensors")
+        with pytest.raises(DeviceError, match="'abacus' does not work here"):
+            RemoteEngine(worker, tiny, "abacus")
+        with pytest.raises(BlockError, match="MS has 5 bands"):
+            engine.fuse(smooth_scene(30, 30, bands=5))
+        with pytest.raises(WorkerError, match=r"the worker knows no 'dance'; it knows hello, open, .*, bye"):
+            worker.ask(worker.child(Asker()), Asker(), "dance")
+        with pytest.raises(WorkerError, match="no engine 99 is open") as caught:
+            worker.ask(worker.child(Asker()), Asker(), "close", engine=99)
+        assert "Traceback" in caught.value.log
+        with pytest.raises(WorkerError, match="the worker has failed: TypeError"):
+            worker.ask(worker.child(Asker()), Asker(), "open", colour="red")
+        assert engine.fuse(smooth_scene(30, 30)).shape == (4, 30, 30)
+        assert worker.pid == pid
+
+
+@linux
+def test_out_of_memory_is_an_error_of_that_block_and_the_process_lives_on(own, tiny):
+    import resource
+
+    with RemoteEngine(own, tiny) as engine:
+        small = engine.fuse(smooth_scene(30, 30))
+        pid, taken = own.pid, int(Path(f"/proc/{own.pid}/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
+        resource.prlimit(own.pid, resource.RLIMIT_AS, (taken + (1 << 25), resource.RLIM_INFINITY))
+        with pytest.raises(DeviceError, match="out of memory"):
+            engine.fuse(smooth_scene(2000, 2000))
+        resource.prlimit(own.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        assert np.array_equal(engine.fuse(smooth_scene(30, 30)), small)
+        assert own.pid == pid
+
+
+# --- ends ------------------------------------------------------------------------------------------------------------
+
+
+@posix
+@pytest.mark.parametrize("attempt", range(3))
+def test_killed_at_a_random_moment_it_is_one_sentence_and_the_next_request_starts_afresh(own, tiny, attempt):
+    block = smooth_scene(30, 30)
+    engine = RemoteEngine(own, tiny, **LONG)
+    killer = threading.Timer(np.random.default_rng().uniform(0, 0.5), os.kill, (own.pid, signal.SIGKILL))
+    killer.start()
+    with pytest.raises(WorkerError, match="killed from outside, as systems do that run out of memory"):
+        engine.fuse(block)
+    assert own.pid is None
+    with RemoteEngine(own, tiny) as again:
+        assert again.fuse(block).shape == (4, 30, 30)
+
+
+@posix
+def test_a_crash_is_one_sentence(own, tiny):
+    engine = RemoteEngine(own, tiny, **LONG)
+    threading.Timer(0.2, os.kill, (own.pid, signal.SIGSEGV)).start()
+    with pytest.raises(WorkerError, match=r"the computing process has crashed \(SIGSEGV\)"):
+        engine.fuse(smooth_scene(30, 30))
+
+
+@posix
+@pytest.mark.parametrize("code", [0, 3])
+def test_an_end_by_itself_is_no_crash_and_no_kill_even_where_no_signals_are_known(tmp_path, tiny, monkeypatch, code):
+    """Such as Windows, where nothing is told of who ends a process but a code."""
+    ready = f"import os, signal\nsignal.signal(signal.SIGUSR1, lambda *_: os._exit({code}))"
+    with Worker(python_that(tmp_path / "python", ready)) as worker, RemoteEngine(worker, tiny, **LONG) as engine:
+        monkeypatch.setattr(child, "signal", SimpleNamespace(Signals=signal.Signals))
+        monkeypatch.delattr(os, "killpg")
+        threading.Timer(0.2, os.kill, (worker.pid, signal.SIGUSR1)).start()
+        with pytest.raises(WorkerError, match=rf"the computing process has ended \(code {code}\)"):
+            engine.fuse(smooth_scene(30, 30))
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [(None, "answers no more"), (-11, "has crashed (SIGSEGV)"), (-99, "(signal 99)"), (3221225477, "(0xC0000005)")],
+)
+def test_it_is_told_how_a_process_ended(code, told):
+    assert told in child._ended(code)
+
+
+@posix
+def test_hanging_it_is_ended_and_one_sentence(own, tiny):
+    engine, pid = RemoteEngine(own, tiny, **LONG), own.pid
+    threading.Timer(0.3, os.kill, (pid, signal.SIGSTOP)).start()
+    with pytest.raises(WorkerError, match="no sign of life for 3 seconds and was ended"):
+        engine.fuse(smooth_scene(30, 30))
+    assert gone(pid)
+
+
+def test_computing_for_longer_than_patience_lasts_is_no_hanging(tiny):
+    with Worker(sys.executable, patience=1.6) as worker, RemoteEngine(worker, tiny, steps=800) as engine:
+        start = time.monotonic()
+        engine.fuse(smooth_scene(12, 12))  # no batch is done for longer than that
+        assert time.monotonic() - start > 1.6
+
+
+@pytest.mark.parametrize("how", ["asked", "raised"])
+def test_cancelled_it_is_gone_within_two_seconds(own, tiny, how):
+    enough, when = threading.Event(), []
+
+    def cancel():
+        when.append(time.monotonic())
+        enough.set()
+
+    class Enough(Exception):
+        pass
+
+    def progress(share):
+        if how == "raised" and enough.is_set():
+            raise Enough
+
+    with RemoteEngine(own, tiny, **LONG, cancelled=lambda: how == "asked" and enough.is_set()) as engine:
+        pid = own.pid
+        threading.Timer(0.5, cancel).start()
+        with pytest.raises({"asked": Cancelled, "raised": Enough}[how]):
+            engine.fuse(smooth_scene(30, 30), progress)
+        assert time.monotonic() - when[0] < 2
+        assert gone(pid)
+
+
+def test_cancelled_while_it_starts_it_is_gone_as_fast(tiny):
+    with Worker(sys.executable) as worker:
+        start = time.monotonic()
+        with pytest.raises(Cancelled):
+            RemoteEngine(worker, tiny, cancelled=lambda: worker.pid and time.monotonic() - start > 0.2)
+        assert time.monotonic() - start < 2
+        assert worker.pid is None
+
+
+def test_closed_from_another_thread_it_is_gone_in_the_middle_of_a_block(own, tiny):
+    engine, pid = RemoteEngine(own, tiny, **LONG), own.pid
+    threading.Timer(0.3, own.close).start()
+    start = time.monotonic()
+    with pytest.raises(Cancelled, match="was closed"):
+        engine.fuse(smooth_scene(30, 30))
+    assert time.monotonic() - start < 2
+    eventually(lambda: gone(pid))
+
+
+def test_idle_it_ends_by_itself_and_the_engine_starts_another(tiny):
+    block = smooth_scene(30, 30)
+    with Worker(sys.executable, idle=0.3) as worker, RemoteEngine(worker, tiny) as engine:
+        first, pid = engine.fuse(block), worker.pid
+        eventually(lambda: worker.pid is None, 5)
+        assert np.array_equal(engine.fuse(block), first)
+        assert worker.pid != pid
+
+
+@posix
+def test_a_request_that_crosses_its_idle_end_is_asked_again(tiny):
+    block = smooth_scene(30, 30)
+    with Worker(sys.executable, idle=0.3) as worker, RemoteEngine(worker, tiny) as engine:
+        first, pid = engine.fuse(block), worker.pid
+        os.kill(pid, signal.SIGSTOP)  # not yet gone, as far as one can see, but it wakes up to find that time is up
+        time.sleep(0.5)
+        threading.Timer(0.3, os.kill, (pid, signal.SIGCONT)).start()
+        assert np.array_equal(engine.fuse(block), first)
+
+
+PARENT = """
+import sys
+sys.path[:0] = {path!r}
+from scenes import smooth_scene
+from ssdiff_core.worker.client.engine import RemoteEngine, Worker
+worker = Worker(sys.executable)
+engine = RemoteEngine(worker, {weights!r}, steps=1000, samples=1000)
+print(worker.pid, flush=True)
+engine.fuse(smooth_scene(30, 30))
+"""
+
+
+@posix
+def test_when_its_parent_is_killed_it_goes_too_and_nothing_is_left(tiny, tmp_path):
+    shared = set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()
+    code = PARENT.format(path=[p for p in sys.path if p], weights=str(tiny))
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=env)
+    pid = int(parent.stdout.readline())
+    time.sleep(0.5)
+    assert alive(pid)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert eventually(lambda: gone(pid)) < 2
+    assert list(tmp_path.iterdir()) == []
+    assert (set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()) == shared
+
+
+# --- other Pythons ---------------------------------------------------------------------------------------------------
+
+
+def refused(python, match, **limits):
+    before = open_files()
+    with Worker(python, **limits) as worker, pytest.raises(WorkerError, match=match) as caught:
+        worker.hello()
+    assert worker.pid is None
+    assert "\n" not in str(caught.value)
+    eventually(lambda: open_files() == before)
+    return caught.value
+
+
+def test_an_interpreter_that_is_not_there_is_one_sentence():
+    refused("/nowhere/python", r"the Python interpreter /nowhere/python cannot be started \(No")
+
+
+@posix
+def test_a_python_without_torch_is_one_sentence_and_the_log_says_more(tmp_path):
+    bare = python_that(tmp_path / "python", "sys.modules['torch'] = None")
+    error = refused(bare, r"cannot compute: import of torch halted")
+    assert "Traceback" in error.log
+
+
+@posix
+def test_a_program_that_ends_at_once_is_one_sentence_with_its_last_words(tmp_path):
+    refused(script(tmp_path / "python", "#!/bin/sh\necho no licence >&2\nexit 3\n"), "cannot run SSDiff: no licence")
+
+
+@posix
+@pytest.mark.parametrize("rubbish", ["yes", "cat /dev/zero", "while true; do echo '[1, {'; done"])
+def test_a_program_that_prints_rubbish_is_one_sentence(tmp_path, rubbish):
+    refused(script(tmp_path / "python", f"#!/bin/sh\n{rubbish}\n"), "answers what no worker of SSDiff says")
+
+
+@posix
+def test_rubbish_amid_the_work_is_one_sentence(tmp_path, tiny):
+    loose = "import os\nos.dup2 = lambda a, b: print('hello', flush=True)"
+    noisy = "import threading, time\n" + loose
+    python = python_that(tmp_path / "python", f"{noisy}\nthreading.Timer(4, os.write, (1, b'oops\\n')).start()")
+    with Worker(python) as worker, RemoteEngine(worker, tiny, **LONG) as engine:
+        with pytest.raises(WorkerError, match="answers what no worker of SSDiff says"):
+            engine.fuse(smooth_scene(30, 30))
+        assert worker.pid is None
+
+
+@posix
+def test_what_libraries_print_spoils_nothing(tmp_path, tiny):
+    chatty = (
+        "import atexit, os, threading\nthreading.Timer(1.5, lambda: (print('chat'), os.system('echo chat'))).start()"
+    )
+    greeting = "print('welcome to this computer', flush=True)"
+    python = python_that(tmp_path / "python", f"{greeting}\n{chatty}")
+    with Worker(python) as worker, RemoteEngine(worker, tiny) as engine:
+        time.sleep(1.5)
+        assert engine.fuse(smooth_scene(30, 30)).shape == (4, 30, 30)
+        assert worker.log.count("chat") == 2
+
+
+@posix
+def test_a_program_that_says_nothing_is_one_sentence(tmp_path):
+    python = script(tmp_path / "python", "#!/bin/sh\nexec sleep 100\n")
+    refused(python, "has not started SSDiff within 0.5 seconds", start=0.5)
+
+
+@posix
+def test_another_version_is_one_sentence(tmp_path):
+    old = python_that(
+        tmp_path / "python",
+        f"sys.path.insert(0, {str(ROOT)!r})\nimport ssdiff_core.worker.shared_memory as w\nw.PROTOCOL = 0",
+    )
+    refused(old, "which speaks protocol 0 and not 3: restart the program after an update of SSDiff")
+
+
+@posix
+def test_a_python_behind_a_script_ends_with_the_script(tmp_path, tiny):
+    note = tmp_path / "pid"
+    child = f'"{sys.executable}" "$@" <&3 & echo $! > {note}; wait\n'
+    python = script(tmp_path / "python", f"#!/bin/sh\nexec 3<&0\n{child}")
+    with Worker(python) as worker:
+        engine = RemoteEngine(worker, tiny, **LONG)
+        pid = int(note.read_text())
+        threading.Timer(0.3, worker.close).start()
+        with pytest.raises(Cancelled):
+            engine.fuse(smooth_scene(30, 30))
+    eventually(lambda: gone(pid))
+
+
+@posix
+def test_it_needs_torch_numpy_and_safetensors_alone(tmp_path, tiny):
+    unwanted = ("osgeo", "qgis", "PyQt5", "PyQt6", "requests", "scipy", "PIL", "pandas")
+    python = python_that(tmp_path / "python", f"sys.modules.update(dict.fromkeys({unwanted!r}))")
+    with Worker(python) as worker, RemoteEngine(worker, tiny) as engine:
+        assert engine.fuse(smooth_scene(30, 30)).shape == (4, 30, 30)
+
+
+def test_the_program_that_asks_needs_no_torch():
+    path = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.modules['torch'] = None"
+    code = f"{path}; import ssdiff_core.worker.client.engine"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_it_inherits_nothing_that_would_mislead_another_python(monkeypatch, tmp_path):
+    (tmp_path / "numpy.py").write_text("raise ImportError('the wrong numpy')")
+    for name in ("PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "QGIS_PREFIX_PATH", "PROJ_LIB", "GDAL_DATA"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("SSDIFF_KEPT", "yes")
+    monkeypatch.chdir(tmp_path)
+    assert environment()["SSDIFF_KEPT"] == "yes"
+    assert str(tmp_path) not in {value for name, value in environment().items() if name not in ("PWD", "OLDPWD")}
+    with Worker(sys.executable) as worker:
+        assert worker.hello()["devices"]["cpu"]["works"]
+
+
+# --- memory ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("system", ["this", "other"])
+def test_a_block_written_into_memory_is_read_from_it_as_it_was(monkeypatch, tmp_path, system):
+    if system == "other":  # without files in memory, nor a way to reserve room
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    memory = Memory.make()
+    for side in (20, 400, 30):
+        block = smooth_scene(side, side)
+        told = json.loads(json.dumps(write_block(memory, block, [np.dtype(np.float32)])))
+        read, (answer,) = read_block(memory, told)
+        assert (read.window, read.core, read.stats, read.ms_at) == (block.window, block.core, block.stats, block.ms_at)
+        assert np.array_equal(read.pan, block.pan)
+        assert np.array_equal(read.ms, block.ms)
+        assert answer.shape == (4, side, side)
+    memory.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+FULL = """
+import sys
+sys.path.insert(0, {root!r})
+import resource
+from ssdiff_core.worker.shared_memory import Memory
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+Memory.make().reserve(2_000_000)
+"""
+
+
+@posix
+def test_room_that_is_not_there_is_one_sentence_and_no_crash():
+    done = subprocess.run([sys.executable, "-c", FULL.format(root=str(ROOT))], capture_output=True, text=True)
+    last = done.stderr.splitlines()[-1]
+    assert "WorkerError: there are no 2 MB for a block on its way to the computing process" in last
+    assert last.endswith(": allow less memory")

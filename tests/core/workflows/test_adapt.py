@@ -1,0 +1,301 @@
+"""The adapt command on real files: it pays or writes nothing, can be stopped and gone on with; its weights are used."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from adapting import base_weights, pair_of_files
+from files import read, write
+from osgeo import gdal
+
+from ssdiff_core.adaptation import adapt, native_check
+from ssdiff_core.cli.main import main
+from ssdiff_core.common.errors import Cancelled, ConfigError, GeometryError
+from ssdiff_core.inprocess.backend import Here
+from ssdiff_core.model import checkpoint
+from ssdiff_core.model.ssnet import BRANCHES, state_of
+from ssdiff_core.weights import catalogue
+from ssdiff_core.weights.card import read_card
+from ssdiff_core.worker.client.backend import Elsewhere
+from ssdiff_core.worker.client.engine import Worker
+from ssdiff_core.workflows import adapt as adaptation
+from ssdiff_core.workflows.adapt import Wishes
+
+ROOT = Path(__file__).parents[3]
+STEPS = 32
+
+
+def quiet(n):
+    return lambda share: None
+
+
+def adapted(pairs, out, base, said=None, computer=None, **wishes):
+    wishes = {"base": str(base), "steps": STEPS, "device": "cpu", "sensor": "gf2", **wishes}
+    say = said.append if said is not None else lambda text: None
+    return adaptation.adapt(pairs, out, Wishes(**wishes), say, quiet, computer or Here())
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    return pair_of_files(tmp_path_factory.mktemp("scene"), 240, 320)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return base_weights(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, scene, base):
+    """Weights adapted to the scene, and what was heard of it."""
+    said, shares = [], []
+    out = tmp_path_factory.mktemp("made") / "own.safetensors"
+    wishes = Wishes(base=str(base), steps=STEPS, device="cpu", sensor="gf2")
+    return adaptation.adapt([scene], out, wishes, said.append, lambda n: shares.append, Here()), said, shares
+
+
+def test_weights_come_of_it_that_are_better_on_what_is_held_out_and_say_how_they_were_made(made, scene, base):
+    found, said, shares = made
+    card = read_card(found.path)
+    assert (card.id, card.sensor, card.licence) == ("own", "gf2", "CC0")
+    assert card.bands == ("blue", "green", "red", "nir")
+    scores = {"before": found.before, "after": found.after, "classical": found.classical}
+    assert card.scores["held out"] == scores
+    assert set(card.scores["native"]["after"]) == {"HQNR", "D_rho"}
+    assert {"gsa", "bt-h", "mtf-glp-fs"} < set(found.classical)
+    assert all(found.after[score] < found.before[score] for score in ("ERGAS", "SAM"))
+    told = card.training
+    assert told["base"] == "base"
+    assert told["base_sha256"] == checkpoint.load(base).sha256
+    assert told["scenes"] == ["pan.tif"]
+    assert 0 < told["steps"] <= STEPS
+    assert told["seconds"] >= 0
+    assert any(re.search(r"held-out error 0\.\d+, ERGAS \d", line) for line in said)
+    assert shares == sorted(shares)
+    assert shares[-1] > 0.9
+    assert [path.name for path in found.path.parent.iterdir()] == ["own.safetensors"]
+
+
+def test_branch_by_branch_what_both_share_stays_as_it_was_to_the_last_bit(made, base):
+    before, after = state_of(checkpoint.load(base).net), state_of(checkpoint.load(made[0].path).net)
+    of_branches = "|".join(BRANCHES.values())
+    shared = {name for name in before if not re.match(of_branches, name) and "stem.norm" not in name}
+    assert len(shared) > 20
+    assert all(torch.equal(before[name], after[name]) for name in shared)
+    learnt = [name for name in before if re.match(of_branches, name) and not torch.equal(before[name], after[name])]
+    assert len(learnt) > 20
+
+
+def test_by_an_id_it_is_found_by_pansharpening(tmp_path, monkeypatch, scene, base, capsys):
+    monkeypatch.setenv("SSDIFF_CACHE", str(tmp_path / "cache"))
+    command = ["adapt", *map(str, scene), "-o", "my-town", "--base", str(base), "--steps", "16", "--device", "cpu"]
+    assert main([*command, "--sensor", "gf2", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["id"] == "my-town"
+    assert Path(told["path"]) == tmp_path / "cache" / "weights" / "my-town.safetensors"
+    assert "my-town" in [entry.id for entry in catalogue.known()]
+    fused = []
+    for name in (str(base), "my-town", told["path"]):
+        out = tmp_path / "fused.tif"
+        words = ["pansharpen", *map(str, scene), str(out), "--weights", name, "--sensor", "gf2", "--progress", "none"]
+        assert main(words) == 0
+        fused.append(read(out).astype(float))
+    assert "the shift is corrected" in capsys.readouterr().err
+    np.testing.assert_array_equal(fused[1], fused[2])
+    assert np.abs(fused[0] - fused[1]).mean() > 1
+
+
+def test_where_it_harms_nothing_is_written_and_the_base_stays(tmp_path, monkeypatch, scene, base):
+    monkeypatch.setitem(adapt.RATES, "full", 0.3)  # far too fast to learn anything
+    said = []
+    found = adapted([scene], tmp_path / "worse.safetensors", base, said, mode="full", steps=16)
+    assert (found.id, found.path, found.after) == ("base", None, found.before)
+    assert re.search("adapting has not helped here .* nothing was written, weights base are", said[-1])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_gain_that_is_hardly_one_is_none(tmp_path, monkeypatch, scene, base):
+    monkeypatch.setitem(adapt.RATES, "lbaf", 1e-7)
+    assert adapted([scene], tmp_path / "same.safetensors", base, steps=16).path is None
+
+
+def test_where_something_is_lost_at_native_resolution_nothing_is_written(tmp_path, monkeypatch, scene, base):
+    monkeypatch.setitem(native_check.SLACK, "HQNR", -1.0)  # as if it had to grow by one
+    said = []
+    assert adapted([scene], tmp_path / "own.safetensors", base, said, steps=16).path is None
+    assert len([line for line in said if "of what was learnt" in line]) > 1
+    assert "at native resolution HQNR or D_rho would be worse" in said[-1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path, monkeypatch, scene, base, made):
+    monkeypatch.setattr(adapt, "OFTEN", 0.0)
+    out, said, count = tmp_path / "own.safetensors", [], 0
+
+    def stop(share):
+        nonlocal count
+        count += 1
+        if count in (9, 14, 20):
+            raise KeyboardInterrupt
+
+    wishes = Wishes(base=str(base), steps=STEPS, device="cpu", sensor="gf2")
+    kept = []
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt, match="interrupted"):
+            adaptation.adapt([scene], out, wishes, said.append, lambda n: stop, Here())
+        kept.append(out.exists() and read_card(out).scores["held out"]["after"]["ERGAS"])
+    assert kept[-1]
+    assert kept[-1] < made[0].before["ERGAS"]
+    found = adaptation.adapt([scene], out, wishes, said.append, lambda n: stop, Here())
+    assert len([line for line in said if line.startswith("going on")]) == 3
+    assert found.after == made[0].after
+    one, other = (state_of(checkpoint.load(path).net) for path in (out, made[0].path))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert [path.name for path in tmp_path.iterdir()] == ["own.safetensors"]
+
+
+def test_what_was_left_by_other_work_is_not_gone_on_from(tmp_path, scene, base):
+    out, said = tmp_path / "own.safetensors", []
+
+    def stop(share):
+        if share > 0.5:
+            raise KeyboardInterrupt
+
+    wishes = {"base": str(base), "device": "cpu", "sensor": "gf2"}
+    with pytest.raises(KeyboardInterrupt):
+        adaptation.adapt([scene], out, Wishes(**wishes, steps=STEPS), said.append, lambda n: stop, Here())
+    with pytest.raises(KeyboardInterrupt):
+        adaptation.adapt([scene], out, Wishes(**wishes, steps=STEPS, seed=2), said.append, lambda n: stop, Here())
+    assert not [line for line in said if line.startswith("going on")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_ctrl_c_keeps_the_best_so_far(tmp_path, scene, base):
+    out = tmp_path / "own.safetensors"
+    words = ["adapt", *map(str, scene), "-o", str(out), "--base", str(base), "--steps", "1600", "--sensor", "gf2"]
+    run = subprocess.Popen(
+        [sys.executable, "-m", "ssdiff_core", *words, "--device", "cpu", "--mode", "full"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    working = out.with_name("own.safetensors.best")
+    until = time.monotonic() + 240
+    while not working.exists() and time.monotonic() < until:
+        time.sleep(0.2)
+    run.send_signal(signal.SIGINT)
+    said = run.communicate(timeout=120)[1]
+    assert run.returncode == 130
+    assert f"the best so far is in {out}" in said
+    scores = read_card(out).scores["held out"]
+    assert scores["after"]["ERGAS"] < scores["before"]["ERGAS"]
+
+
+# --- other bands, ratios, archives -----------------------------------------------------------------------------------
+
+
+def test_weights_for_four_bands_come_to_suit_six(tmp_path, base):
+    six = pair_of_files(tmp_path / "six", count=6)
+    found = adapted([six], tmp_path / "six.safetensors", base, sensor="general", steps=16)
+    assert found.path, found
+    card = read_card(found.path)
+    assert len(card.bands) == card.arch.bands == 6
+
+
+def test_one_band_that_has_no_spectral_angle_is_judged_by_its_error_alone(tmp_path):
+    grey = pair_of_files(tmp_path / "grey", 200, 240, count=1)
+    alone = base_weights(tmp_path, count=1, wavelengths=(550.0,))
+    said = []
+    found = adapted([grey], tmp_path / "grey.safetensors", alone, said, sensor="general", steps=16)
+    errors = [float(error) for error in re.findall(r"stage \d step \d+: held-out error ([\d.]+)", "\n".join(said))]
+    assert len(errors) > 4
+    assert min(errors) > 0.5
+    assert found.before["SAM"] == 0
+    assert found.path, found
+    assert found.after["ERGAS"] < 0.99 * found.before["ERGAS"]
+
+
+def test_without_weights_for_the_ratio_those_for_another_are_begun_with(tmp_path, base):
+    halves = pair_of_files(tmp_path / "two", 200, 240, ratio=2)
+    said = []
+    found = adapted([halves], tmp_path / "two.safetensors", base, said, sensor="general", steps=200)
+    assert any(line.startswith("weights base are for ratio 4, and here it is 2: ") for line in said)
+    assert found.path, said
+    card = read_card(found.path)
+    assert (card.ratio, card.arch.ratio, card.ms_phase) == (2, 2, 0.5)
+    assert card.training["mode"] == "full"
+    fused = tmp_path / "fused.tif"
+    assert main(["pansharpen", *map(str, halves), str(fused), "--weights", str(found.path), "--progress", "none"]) == 0
+    assert read(fused).shape == (4, 200, 240)
+
+
+def test_a_ratio_that_no_network_is_for_is_told(tmp_path, base):
+    thirds = pair_of_files(tmp_path / "three", 180, 240, ratio=3)
+    with pytest.raises(ConfigError, match="PAN is 3 times finer than MS; weights can be learnt for 2 and 4"):
+        adapted([thirds], tmp_path / "three.safetensors", base, sensor="general")
+
+
+def test_a_scene_in_which_nothing_varies_teaches_nothing(tmp_path, scene, base):
+    like = gdal.Open(str(scene[1]))
+    even = write(tmp_path / "even.tif", np.full_like(like.ReadAsArray(), 7), like.GetGeoTransform())
+    with pytest.raises(GeometryError, match="nothing varies: nothing can be learnt of it"):
+        adapted([(scene[0], even)], tmp_path / "w.safetensors", base, steps=4)
+
+
+def test_an_archive_is_learnt_from_together_and_no_part_of_it_may_be_of_another_kind(tmp_path, scene, base):
+    other, said = pair_of_files(tmp_path / "other", seed=5), []
+    found = adapted([scene, other], tmp_path / "both.safetensors", base, said, steps=16)
+    assert read_card(found.path).training["scenes"] == ["pan.tif", "pan.tif"]
+    assert any(line.startswith("2 piece(s) to learn from, 2 held out") for line in said)
+    three = pair_of_files(tmp_path / "three", count=3)
+    with pytest.raises(ConfigError, match="of another kind"):
+        adapted([scene, three], tmp_path / "both.safetensors", base, sensor="general")
+
+
+@pytest.mark.parametrize(
+    ("out", "wishes", "words"),
+    [
+        ("general-4", {}, "published weights bear the id 'general-4'"),
+        ("no/where", {}, "can be no id of weights"),
+        ("town.tif", {}, r"town\.tif would be weights: name an id, or a file whose name ends with \.safetensors"),
+        ("own", {"mode": "magic"}, "there is no mode 'magic'; these are: lbaf, full, scratch"),
+        ("own", {"base": "none"}, "there are no weights 'none'"),
+    ],
+)
+def test_what_makes_no_sense_is_one_sentence(scene, base, out, wishes, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("SSDIFF_CACHE", str(tmp_path))
+    with pytest.raises(ConfigError, match=words):
+        adapted([scene], out, **{"base": base, **wishes})
+
+
+# --- in another process ----------------------------------------------------------------------------------------------
+
+
+def test_elsewhere_the_same_weights_come_of_it(tmp_path, scene, base, made):
+    with Worker(sys.executable) as worker:
+        out, said = tmp_path / "own.safetensors", []
+        found = adapted([scene], out, base, said, Elsewhere(worker, said.append))
+    assert found.before == made[0].before
+    assert any("held-out error" in line for line in said)
+    one, other = (state_of(checkpoint.load(path).net) for path in (out, made[0].path))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_cancelled_elsewhere_the_best_so_far_is_kept(tmp_path, scene, base):
+    out = tmp_path / "own.safetensors"
+    working = out.with_name("own.safetensors.best")
+    with Worker(sys.executable) as worker:
+        elsewhere = Elsewhere(worker, print, cancelled=working.exists)
+        with pytest.raises(Cancelled, match="the best so far is in"):
+            adapted([scene], out, base, computer=elsewhere, steps=1600, mode="full")
+    assert checkpoint.load(out).card.scores["held out"]["after"]["ERGAS"] > 0

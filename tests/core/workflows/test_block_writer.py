@@ -1,0 +1,402 @@
+"""Scenes into files: whole or not at all, and nothing lost on the way."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from files import Ending, Interpolate, ramps, read, write
+from hypothesis import given
+from hypothesis import strategies as st
+from osgeo import gdal
+
+from ssdiff_core.common.errors import RasterError, SSDiffError
+from ssdiff_core.domain.block import SceneStats
+from ssdiff_core.domain.block_passes import blocks_of
+from ssdiff_core.domain.window import Window
+from ssdiff_core.raster.output import output_for
+from ssdiff_core.raster.reader import open_scene
+from ssdiff_core.workflows.block_writer import BlockRun, fuse
+
+
+@pytest.fixture
+def scene(tmp_path):
+    pan, ms, pan_at, ms_at = ramps(320, 280)
+    names = ("blue", "green", "red")
+    files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at, names=names)
+    return open_scene(*files)
+
+
+def run(scene, path, engine=None, provenance=None, stats=None, **options):
+    how = BlockRun(**{key: options.pop(key) for key in ("resume", "side", "workers") if key in options})
+    hear = {key: options.pop(key) for key in ("progress", "say") if key in options}
+    output = output_for(scene, path, **options)
+    fuse(scene, engine or Interpolate(), [output], stats or SceneStats(), provenance or {"method": "exp"}, how, **hear)
+    return output
+
+
+def beside(path):
+    return sorted(p.name for p in path.parent.iterdir() if p.name.startswith(path.name))
+
+
+@pytest.mark.parametrize("kind", ["cog", "gtiff"])
+@pytest.mark.parametrize("side", [64, 100, 1024])
+def test_the_file_is_the_image_in_whatever_blocks(scene, tmp_path, kind, side):
+    run(scene, tmp_path / "out.tif", format=kind, side=side)
+    image = read(tmp_path / "out.tif")
+    r, c = np.mgrid[:320, :280]
+    expected = np.stack([1000 + 4 * r + 8 * c + 500 * k for k in range(3)])
+    assert image.dtype == np.uint16
+    assert np.abs(image.astype(int) - expected)[:, 12:-12, 12:-12].max() <= 1
+    assert beside(tmp_path / "out.tif") == ["out.tif"]
+
+
+def test_the_file_carries_what_the_inputs_said(scene, tmp_path):
+    said = {"method": "exp", "weights": "none", "seed": "3"}
+    run(scene, tmp_path / "out.tif", provenance=said)
+    out = gdal.Open(str(tmp_path / "out.tif"))
+    assert out.GetGeoTransform() == gdal.Open(scene.pan.path).GetGeoTransform()
+    assert out.GetSpatialRef().IsSame(gdal.Open(scene.pan.path).GetSpatialRef())
+    assert [out.GetRasterBand(i).GetDescription() for i in (1, 2, 3)] == ["blue", "green", "red"]
+    assert {k: v for k, v in out.GetMetadata().items() if k.startswith("SSDIFF_")} == {
+        "SSDIFF_METHOD": "exp",
+        "SSDIFF_WEIGHTS": "none",
+        "SSDIFF_SEED": "3",
+    }
+    band = out.GetRasterBand(2)
+    image = band.ReadAsArray()
+    statistics = {k: float(v) for k, v in band.GetMetadata().items() if k.startswith("STATISTICS_M")}
+    assert statistics["STATISTICS_MEAN"] == pytest.approx(image.mean(), rel=1e-6)
+    assert statistics["STATISTICS_MAXIMUM"] == image.max()
+    assert out.GetMetadata("IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+    assert out.GetMetadata("IMAGE_STRUCTURE")["COMPRESSION"] in ("ZSTD", "DEFLATE")
+
+
+def test_statistics_are_those_of_the_valid_pixels(tmp_path):
+    pan, ms, pan_at, ms_at = ramps(160, 160)
+    ms[:, :8, :8] = 0
+    files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at, nodata=0)
+    run(open_scene(*files), tmp_path / "out.tif", side=64)
+    out = gdal.Open(str(tmp_path / "out.tif"))
+    image, band = out.ReadAsArray()[1], out.GetRasterBand(2)
+    valid = image[image != 0].astype(float)
+    told = [float(band.GetMetadataItem(f"STATISTICS_{key}")) for key in ("MINIMUM", "MAXIMUM", "MEAN", "STDDEV")]
+    assert told == pytest.approx([valid.min(), valid.max(), valid.mean(), valid.std()], rel=1e-12)
+    assert float(band.GetMetadataItem("STATISTICS_VALID_PERCENT")) == pytest.approx(100 * valid.size / image.size, 1e-3)
+
+
+ODD = [
+    "INTERLEAVE=PIXEL",
+    "TILED=NO",
+    "ENDIANNESS=BIG",
+    "BIGTIFF=YES",
+    "BLOCKXSIZE=16",
+    "BLOCKYSIZE=512",
+    "SPARSE_OK=YES",
+]
+
+
+@pytest.mark.parametrize("option", ODD)
+def test_uncompressed_files_of_any_layout_hold_the_same_pixels(scene, tmp_path, option):
+    run(scene, tmp_path / "cog.tif")
+    run(scene, tmp_path / "out.tif", format="gtiff", options=("COMPRESS=NONE", option), side=100)
+    assert np.array_equal(read(tmp_path / "out.tif"), read(tmp_path / "cog.tif"))
+    assert beside(tmp_path / "out.tif") == ["out.tif"]
+
+
+def test_more_hands_make_the_same_file(scene, tmp_path):
+    run(scene, tmp_path / "one.tif", side=64)
+    run(scene, tmp_path / "three.tif", side=64, workers=3)
+    assert (tmp_path / "one.tif").read_bytes() == (tmp_path / "three.tif").read_bytes()
+
+
+@pytest.mark.parametrize("options", [{"format": "cog"}, {"format": "gtiff", "options": ("COMPRESS=NONE",)}])
+def test_wavelengths_and_what_is_known_of_the_image_are_carried_over(tmp_path, options):
+    pan, ms, pan_at, ms_at = ramps(160, 160)
+    files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at)
+    file = gdal.OpenEx(str(files[1]), gdal.OF_UPDATE)
+    file.SetMetadata(
+        {"SATELLITEID": "WV03", "CLOUDCOVER": "2", "ACQUISITIONDATETIME": "2020-06-01 10:20:30"}, "IMAGERY"
+    )
+    for number, micrometres in enumerate(("0.48", "0.545", "0.66"), 1):
+        band = file.GetRasterBand(number)
+        band.SetMetadataItem("wavelength", str(1000 * float(micrometres)))
+        band.SetMetadataItem("CENTRAL_WAVELENGTH_UM", micrometres, "IMAGERY")
+    del band, file
+    run(open_scene(*files, bands=(3, 1)), tmp_path / "out.tif", **options)
+    out = gdal.Open(str(tmp_path / "out.tif"))
+    assert out.GetMetadataItem("SATELLITEID") == "WV03"
+    assert out.GetMetadataItem("ACQUISITIONDATETIME") == "2020-06-01 10:20:30"
+    for number, micrometres in ((1, "0.66"), (2, "0.48")):
+        band = out.GetRasterBand(number)
+        assert band.GetMetadataItem("CENTRAL_WAVELENGTH_UM") == micrometres
+        assert float(band.GetMetadataItem("wavelength")) == 1000 * float(micrometres)
+        if options["format"] == "gtiff":  # not every GDAL copies a domain into a COG
+            assert band.GetMetadataItem("CENTRAL_WAVELENGTH_UM", "IMAGERY") == micrometres
+
+
+def test_a_pixel_is_point_file_keeps_its_place(tmp_path):
+    pan, ms, pan_at, ms_at = ramps(160, 160)
+    files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at)
+    for path in files:
+        gdal.OpenEx(str(path), gdal.OF_UPDATE).SetMetadataItem("AREA_OR_POINT", "Point")
+    assert gdal.Open(str(files[0])).GetMetadataItem("AREA_OR_POINT") == "Point"
+    run(open_scene(*files), tmp_path / "out.tif")
+    out = gdal.Open(str(tmp_path / "out.tif"))
+    assert out.GetMetadataItem("AREA_OR_POINT") == "Area"
+    assert out.GetGeoTransform() == gdal.Open(str(files[0])).GetGeoTransform()
+
+
+def test_overviews_come_with_images_that_need_them(tmp_path):
+    pan, ms, pan_at, ms_at = ramps(1200, 1100)
+    scene = open_scene(write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at))
+    run(scene, tmp_path / "out.tif")
+    out = gdal.Open(str(tmp_path / "out.tif"))
+    assert out.GetRasterBand(1).GetOverviewCount() >= 1
+
+
+def test_creation_options_of_the_user_win(scene, tmp_path):
+    run(scene, tmp_path / "out.tif", format="gtiff", options=("compress=NONE", "BLOCKXSIZE=128", "BLOCKYSIZE=128"))
+    out = gdal.Open(str(tmp_path / "out.tif"))
+    assert "COMPRESSION" not in out.GetMetadata("IMAGE_STRUCTURE")
+    assert out.GetRasterBand(1).GetBlockSize() == [128, 128]
+
+
+def test_masked_pixels_are_nodata_and_no_valid_pixel_is(tmp_path):
+    pan, ms, pan_at, ms_at = ramps(160, 160)
+    ms[:, 20:, 20:] = 1
+    ms[:, :8, :8] = 0
+    files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at, nodata=0)
+    scene = open_scene(*files)
+    run(scene, tmp_path / "out.tif")
+    out = gdal.Open(str(tmp_path / "out.tif"))
+    assert out.GetRasterBand(1).GetNoDataValue() == 0
+    seen = out.GetRasterBand(1).GetMaskBand().ReadAsArray() > 0
+    assert not seen[:36, :36].any()
+    assert seen.sum() == 160 * 160 - 36 * 36
+
+
+@pytest.mark.parametrize(("kind", "nodata"), [("uint8", 0), ("int16", -32768), ("uint16", 0)])
+def test_masks_become_a_nodata_value_that_fits_the_type(scene, tmp_path, kind, nodata):
+    masked = replace(scene, pan=replace(scene.pan, masked=True))
+    assert output_for(masked, tmp_path / "o.tif", dtype=kind).nodata == nodata
+    assert np.isnan(output_for(masked, tmp_path / "o.tif", dtype="float32").nodata)
+    assert output_for(scene, tmp_path / "o.tif", dtype=kind).nodata is None
+    with pytest.raises(SSDiffError, match="does not fit in uint8"):
+        output_for(scene, tmp_path / "o.tif", dtype="uint8", nodata=-9999)
+
+
+@given(st.integers(-50, 50), st.integers(1, 300), st.integers(1, 300), st.integers(1, 200))
+def test_blocks_cover_the_scene_once(start, height, width, side):
+    window = Window(start, -start, height, width)
+    parts = blocks_of(window, side)
+    assert sum(part.height * part.width for part in parts) == height * width
+    assert all(part in window for part in parts)
+    assert len(set(parts)) == len(parts)
+
+
+@pytest.mark.parametrize("kind", ["cog", "gtiff", "plain"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("a mistake")])
+def test_what_an_interrupted_run_has_done_can_be_resumed(scene, tmp_path, error, kind):
+    out, options = tmp_path / "out.tif", {"format": "cog"}
+    if kind != "cog":
+        options = {"format": "gtiff", "options": ("COMPRESS=NONE",) if kind == "plain" else ()}
+    with pytest.raises(type(error)):
+        run(scene, out, Ending(7, error), side=64, **options)
+    assert not out.exists()
+    counting, said = Ending(1000, None), []
+    run(scene, out, counting, side=64, resume=True, say=said.append, **options)
+    assert 1000 - counting.left < 25
+    assert said[0].startswith("going on from an interrupted run: ")
+    run(scene, tmp_path / "straight.tif", side=64, **options)
+    assert np.array_equal(read(out), read(tmp_path / "straight.tif"))
+    assert statistics(out) == statistics(tmp_path / "straight.tif")
+    assert beside(out) == ["out.tif"]
+
+
+def test_a_failure_leaves_nothing(scene, tmp_path):
+    with pytest.raises(RasterError, match="the disk has gone"):
+        run(scene, tmp_path / "out.tif", Ending(7, RasterError("the disk has gone")), side=64)
+    assert beside(tmp_path / "out.tif") == []
+
+
+def statistics(path):
+    file = gdal.Open(str(path))
+    return [file.GetRasterBand(i).GetMetadata() for i in range(1, file.RasterCount + 1)]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="only Linux tells which files are open")
+@pytest.mark.parametrize("kind", ["cog", "gtiff"])
+def test_after_a_failure_no_file_is_open_that_is_to_be_removed(scene, tmp_path, monkeypatch, kind):
+    """Else Windows would not remove it, and the user would hear of that instead of the failure."""
+    (tmp_path / "out.tif.whole.tif").mkdir()  # no image can be written there
+    still_open = []
+
+    def look(outputs):
+        opened = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
+        still_open.extend(path for path in opened if os.path.basename(path).startswith("out.tif"))
+
+    monkeypatch.setattr("ssdiff_core.workflows.block_writer.clean_up", look)
+    with pytest.raises(RasterError, match="cannot be written"):
+        run(scene, tmp_path / "out.tif", format=kind)
+    assert still_open == []
+
+
+def test_an_output_that_cannot_be_replaced_is_told_before_anything_is_computed(scene, tmp_path, monkeypatch):
+    """As on Windows, where QGIS holds the files of its layers."""
+
+    def held(one, other):
+        raise PermissionError(13, "another process uses it", str(one))
+
+    (tmp_path / "out.tif").write_bytes(b"a layer of before")
+    monkeypatch.setattr("os.rename", held)
+    with pytest.raises(RasterError, match=r"out\.tif cannot be written: another process uses it"):
+        run(scene, tmp_path / "out.tif", Ending(0, AssertionError("something was computed")))
+    assert (tmp_path / "out.tif").read_bytes() == b"a layer of before"
+    assert beside(tmp_path / "out.tif") == ["out.tif"]
+
+
+def test_a_whole_image_waits_for_its_name_as_long_as_a_virus_scanner_looks_at_it(scene, tmp_path, monkeypatch):
+    """As they do on Windows; nothing of the work is lost."""
+    replace_, tries = os.replace, []
+
+    def held(one, other):
+        tries.append(other)
+        if len(tries) < 3:
+            raise PermissionError(13, "a scanner looks at it", str(one))
+        replace_(one, other)
+
+    monkeypatch.setattr("os.replace", held)
+    run(scene, tmp_path / "out.tif")
+    assert len(tries) == 3
+    assert beside(tmp_path / "out.tif") == ["out.tif"]
+
+
+def test_a_run_killed_while_it_completes_the_file_is_resumed_all_the_same(scene, tmp_path):
+    """The directory is rewritten at the very end: at worst the head points to where no directory is."""
+    out, plain = tmp_path / "out.tif", {"format": "gtiff", "options": ("COMPRESS=NONE",), "side": 64}
+    run(scene, tmp_path / "straight.tif", **plain)
+    with pytest.raises(KeyboardInterrupt):
+        run(scene, out, Ending(24, KeyboardInterrupt()), **plain)
+    with open(tmp_path / "out.tif.part", "r+b") as file:
+        file.seek(4)
+        file.write(bytes(4))
+    with pytest.raises(RuntimeError):
+        gdal.Open(str(tmp_path / "out.tif.part"))
+    counting = Ending(1000, None)
+    run(scene, out, counting, resume=True, **plain)
+    assert 1000 - counting.left < 25
+    assert np.array_equal(read(out), read(tmp_path / "straight.tif"))
+
+
+@pytest.mark.parametrize("torn", ["[3, [[1", "[", "3", "{}"])
+def test_a_torn_line_in_the_journal_vouches_for_nothing(scene, tmp_path, torn):
+    out = tmp_path / "out.tif"
+    with pytest.raises(KeyboardInterrupt):
+        run(scene, out, Ending(3, KeyboardInterrupt()), side=64)
+    journal = tmp_path / "out.tif.part.json"
+    journal.write_text(journal.read_text().splitlines()[0] + "\n" + torn)
+    counting = Ending(1000, None)
+    run(scene, out, counting, side=64, resume=True)
+    assert 1000 - counting.left == 25
+
+
+def test_work_on_other_inputs_is_not_resumed(scene, tmp_path):
+    out = tmp_path / "out.tif"
+    with pytest.raises(KeyboardInterrupt):
+        run(scene, out, Ending(7, KeyboardInterrupt()), side=64)
+    counting = Ending(1000, None)
+    run(scene, out, counting, side=64, resume=True, provenance={"method": "exp", "seed": "4"})
+    assert 1000 - counting.left == 25
+
+
+def test_work_on_an_input_that_has_changed_since_is_not_resumed(scene, tmp_path):
+    out = tmp_path / "out.tif"
+    with pytest.raises(KeyboardInterrupt):
+        run(scene, out, Ending(7, KeyboardInterrupt()), side=64)
+    os.utime(scene.pan.path, ns=(1, 1))
+    counting, said = Ending(1000, None), []
+    run(scene, out, counting, side=64, resume=True, say=said.append)
+    assert 1000 - counting.left == 25
+    assert said == ["what an interrupted run has left is of other work and removed"]
+
+
+def test_without_resume_leftovers_are_removed(scene, tmp_path):
+    out = tmp_path / "out.tif"
+    with pytest.raises(KeyboardInterrupt):
+        run(scene, out, Ending(3, KeyboardInterrupt()), side=64)
+    counting, said = Ending(1000, None), []
+    run(scene, out, counting, side=64, say=said.append)
+    assert 1000 - counting.left == 25
+    assert said == ["what an interrupted run has left is removed"]
+    assert beside(out) == ["out.tif"]
+
+
+KILLED = """
+import sys, time
+sys.path[:0] = {path!r}
+from files import Interpolate
+from ssdiff_core.domain.block import SceneStats
+from ssdiff_core.workflows.block_writer import BlockRun, fuse
+from ssdiff_core.raster.output import output_for, spread_beside
+from ssdiff_core.raster.reader import open_scene
+
+class Slow(Interpolate):
+    def fuse(self, block, progress=None):
+        time.sleep(0.05)
+        return super().fuse(block, progress)
+
+scene = open_scene({pan!r}, {ms!r})
+output = output_for(scene, {out!r})
+outputs = [output, spread_beside(output, {apart!r})] if {apart!r} else [output]
+fuse(scene, Slow(), outputs, SceneStats(), {{"method": "exp"}}, BlockRun(resume=True, side=64))
+"""
+
+
+@pytest.mark.parametrize("apart", ["", "apart.tif"], ids=["the image", "with its uncertainty"])
+def test_killed_at_random_moments_it_goes_on_to_the_same_pixels(scene, tmp_path, apart):
+    out, apart = tmp_path / "out.tif", apart and tmp_path / apart
+    path = [p for p in sys.path if p]
+    code = KILLED.format(path=path, pan=scene.pan.path, ms=scene.ms[0].path, out=str(out), apart=str(apart))
+    run(scene, tmp_path / "straight.tif", side=64)
+    straight = read(tmp_path / "straight.tif")
+    rng, kills = np.random.default_rng(int.from_bytes(os.urandom(4), "big")), 0
+    for _ in range(8):
+        child = subprocess.Popen([sys.executable, "-c", code])
+        time.sleep(rng.uniform(0.8, 2.5))
+        if child.poll() is None:
+            child.send_signal(signal.SIGKILL)
+            kills += 1
+        child.wait()
+        if out.exists():  # whole, then: it was moved there in one step
+            break
+    assert kills
+    if out.exists():
+        assert np.array_equal(read(out), straight)
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert np.array_equal(read(out), straight)
+    assert beside(out) == ["out.tif"]
+    if apart:
+        assert read(apart) == pytest.approx(straight / 10, abs=0.06)
+        assert beside(apart) == ["apart.tif"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(scene, tmp_path):
+    with pytest.raises(RasterError, match=r"out\.tif cannot be written") as caught:
+        run(scene, tmp_path / "no" / "out.tif")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_input_that_ends_half_way_is_one_sentence_and_leaves_no_output(tmp_path):
+    pan, ms, pan_at, ms_at = ramps(320, 280)
+    files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at)
+    whole = files[0].read_bytes()
+    scene = open_scene(*files)
+    files[0].write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(RasterError, match=r"pan\.tif cannot be read"):
+        run(scene, tmp_path / "out.tif", side=64)
+    assert not (tmp_path / "out.tif").exists()

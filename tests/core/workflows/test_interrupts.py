@@ -1,0 +1,200 @@
+"""Runs that are ended from outside: by a person, by the system, by a full disk. And how much memory they take."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from files import read, write
+from osgeo import gdal
+
+PAN_AT, MS_AT = (500_000.0, 0.5, 0.0, 4_000_000.0, 0.0, -0.5), (500_000.0, 2.0, 0.0, 4_000_000.0, 0.0, -2.0)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """Noise: it takes a while to be packed, and does not become small."""
+    folder, rng = tmp_path_factory.mktemp("pair"), np.random.default_rng(5)
+    pan = write(folder / "pan.tif", rng.integers(500, 60000, (1600, 1600), np.uint16), PAN_AT)
+    return pan, write(folder / "ms.tif", rng.integers(500, 60000, (4, 400, 400), np.uint16), MS_AT)
+
+
+def command(pair, out, *options):
+    fixed = ["--method", "exp", "--align", "none", "--memory", "64"]
+    return [sys.executable, "-m", "ssdiff_core", "pansharpen", *map(str, pair), str(out), *fixed, *options]
+
+
+def begun(child):
+    """Waits until blocks are being computed; answers what is said until then."""
+    said = []
+    for line in child.stderr:
+        said.append(line)
+        if line.startswith("{"):
+            break
+    return said
+
+
+PLAIN = ("--format", "gtiff", "--co", "COMPRESS=NONE")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
+@pytest.mark.parametrize("options", [(), PLAIN])
+def test_ended_by_signals_at_random_moments_it_goes_on_to_the_same_pixels(pair, tmp_path, options):
+    out, straight = tmp_path / "out.tif", tmp_path / "straight.tif"
+    subprocess.run(command(pair, straight, *options), check=True, capture_output=True)
+    rng, ended = np.random.default_rng(int.from_bytes(os.urandom(4), "big")), 0
+    for attempt in range(6):
+        child = subprocess.Popen(
+            command(pair, out, "--resume", "--progress", "json", *options), stderr=subprocess.PIPE, text=True
+        )
+        said = begun(child)
+        time.sleep(rng.uniform(0, 0.5))
+        child.send_signal((signal.SIGTERM, signal.SIGINT)[attempt % 2])
+        said = [line for line in (*said, *child.stderr) if not line.startswith("{")]
+        child.wait()
+        if out.exists():  # whole, then: it was moved there in one step
+            break
+        ended += 1
+        assert child.returncode == 130, said
+        assert said[-1].startswith("ssdiff: interrupted")
+        assert ("--resume goes on" in said[-1]) == out.with_name("out.tif.part.json").exists()
+        assert not [line for line in said if not line.startswith("ssdiff: ")]
+    subprocess.run(command(pair, out, "--resume", *options), check=True, capture_output=True)
+    assert ended or attempt == 0
+    assert np.array_equal(read(out), read(straight))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tif", "straight.tif"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder that holds so many bytes and no more."""
+    disks = []
+
+    def make(size):
+        folder = tmp_path / "disk"
+        folder.mkdir()
+        made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True)
+        if made.returncode:
+            pytest.skip("a small disk can be made by root on Linux only")
+        disks.append(folder)
+        return folder
+
+    try:
+        yield make
+    finally:
+        for folder in disks:
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+PIXELS = 1600 * 1600 * 4 * 2  # bytes
+
+
+def failed(pair, folder, *options):
+    """What a run says last that cannot be done; it leaves nothing and does not touch its inputs."""
+    before = [path.read_bytes() for path in pair]
+    done = subprocess.run(command(pair, folder / "out.tif", *options), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert list(folder.iterdir()) == []
+    assert [path.read_bytes() for path in pair] == before
+    known = "ssdiff: sensor", "ssdiff: the image will"
+    lines = [line for line in done.stderr.splitlines() if not line.startswith(known)]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_too_little_room_is_told_before_anything_is_done(pair, small_disk):
+    said = failed(pair, small_disk(PIXELS // 2), *PLAIN)
+    assert "needs about 20.5 MB and 10.2 MB are free there: make room" in said
+
+
+def test_too_little_room_for_an_image_and_its_uncertainty_together_is_told_as_well(pair, small_disk):
+    folder = small_disk(2 * PIXELS)  # each alone would fit
+    said = failed(pair, folder, *PLAIN, "--method", "ssdiff", "--uncertainty", str(folder / "apart.tif"))
+    assert "out.tif with " in said
+    assert "apart.tif needs about 61.4 MB and 41 MB are free there: make room" in said
+
+
+def test_a_disk_that_fills_with_blocks_is_one_sentence(pair, small_disk):
+    said = failed(pair, small_disk(PIXELS), *PLAIN)  # no room for what stands before the pixels
+    assert said.endswith("out.tif cannot be written: the disk is full; make room or name another folder")
+
+
+@pytest.mark.parametrize("options", [(), ("--format", "gtiff")])
+def test_a_disk_that_fills_with_the_copy_is_one_sentence(pair, small_disk, options):
+    said = failed(pair, small_disk(round(1.55 * PIXELS)), *options)
+    assert "out.tif cannot be written: " in said
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit on the size of files")
+@pytest.mark.parametrize("limit", [PIXELS // 2, 1000])
+def test_a_file_that_may_not_grow_is_one_sentence(pair, tmp_path, limit):
+    import resource
+
+    def limited():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    out = tmp_path / "out.tif"
+    done = subprocess.run(command(pair, out, *PLAIN), capture_output=True, text=True, preexec_fn=limited)
+    assert done.returncode == 1, done.stderr
+    assert "out.tif cannot be written: " in done.stderr.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- memory ----------------------------------------------------------------------------------------------------------
+
+TRIVIAL = """
+import sys
+sys.path[:0] = {path!r}
+import numpy as np
+from ssdiff_core.fusion.quantise import Quantising
+from ssdiff_core.inprocess.benchmark import peak_rss_mb
+from ssdiff_core.domain.block import SceneStats
+from ssdiff_core.workflows.block_writer import BlockRun, fuse
+from ssdiff_core.raster.output import output_for
+from ssdiff_core.raster.reader import open_scene
+
+class Constant(Quantising):
+    reach, ms_halo = 0, 4
+
+    def fuse(self, block, progress=None):
+        return np.full((len(block.ms), *block.core.shape), 7, np.float32)
+
+scene = open_scene({pan!r}, {ms!r})
+output = output_for(scene, {out!r}, format="gtiff", options=("COMPRESS=NONE",))
+fuse(scene, Constant(), [output], SceneStats(), {{}}, BlockRun({memory}))
+print(peak_rss_mb())
+"""
+
+UNDER = 350
+"MiB that Python, torch and GDAL take themselves"
+
+
+def stretched(path, source, side):
+    """A raster as large as one likes, from a small one."""
+    gdal.Translate(str(path), str(source), format="VRT", width=side, height=side)
+    return path
+
+
+def peak(pair, folder, side, memory):
+    """MiB that a run with an engine that does nothing takes at most."""
+    folder.mkdir()
+    bands = np.tile(read(pair[1]), (2, 1, 1))
+    small = write(folder / "p.tif", read(pair[0]), PAN_AT), write(folder / "m.tif", bands, MS_AT)
+    pan = stretched(folder / "pan.vrt", small[0], side)
+    ms = stretched(folder / "ms.vrt", small[1], side // 4)
+    path, out = [p for p in sys.path if p], str(folder / "o.tif")
+    code = TRIVIAL.format(path=path, pan=str(pan), ms=str(ms), out=out, memory=memory)
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    (folder / "o.tif").unlink()
+    return int(said)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems count memory otherwise")
+def test_memory_depends_on_what_is_allowed_and_not_on_the_scene(pair, tmp_path):
+    """8 bands of 3072 x 3072 and of 9216 x 9216 pixels: 150 MB and 1.4 GB come out."""
+    small, large = (peak(pair, tmp_path / str(side), side, 256) for side in (3072, 9216))
+    assert large < UNDER + 256
+    assert large < small + 64

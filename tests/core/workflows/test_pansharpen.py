@@ -1,0 +1,275 @@
+"""The main job as its users run it: the command, on real files."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from files import ramps, read, write
+from osgeo import gdal
+from scenes import SAMPLE, stiff_weights, with_views
+
+from ssdiff_core.model import checkpoint
+from ssdiff_core.model.ssnet import state_of
+from ssdiff_core.workflows import pansharpen
+
+PAN_AT = (400_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6)
+MS_AT = (400_000.0, 2.4, 0.0, 4_500_000.0, 0.0, -2.4)
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    """The bundled sample as GeoTIFFs: PAN, MS and the truth."""
+    folder = tmp_path_factory.mktemp("sample")
+    with np.load(SAMPLE) as file:
+        images = {name: file[name] for name in ("pan", "ms", "truth")}
+    names = ("blue", "green", "red", "nir")
+    pan = write(folder / "pan.tif", images["pan"], PAN_AT)
+    ms = write(folder / "ms.tif", images["ms"].transpose(2, 0, 1), MS_AT, names=names)
+    return pan, ms, images["truth"].transpose(2, 0, 1)
+
+
+def ssdiff(*arguments, expect=0):
+    command = [sys.executable, "-m", "ssdiff_core", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == expect, done.stderr
+    return done
+
+
+def ergas(fused, truth):
+    fused, truth = fused.astype(float), truth.astype(float)
+    return 25 * np.sqrt((((fused - truth) ** 2).mean((1, 2)) / truth.mean((1, 2)) ** 2).mean())
+
+
+def test_the_sample_comes_out_better_than_by_any_classical_method(sample, tmp_path):
+    pan, ms, truth = sample
+    scores = {}
+    for method in ("ssdiff", "exp", "brovey", "gsa", "bt-h", "bdsd-pc", "mtf-glp-fs", "mtf-glp-hpm"):
+        out = tmp_path / f"{method}.tif"
+        ssdiff("pansharpen", pan, ms, out, "--method", method, "--progress", "none")
+        fused = read(out)
+        assert fused.shape == truth.shape
+        assert fused.dtype == np.uint16
+        scores[method] = ergas(fused, truth)
+    print({method: round(score, 3) for method, score in scores.items()})
+    assert min(scores, key=scores.get) == "ssdiff"
+    assert max(scores, key=scores.get) == "exp"
+
+
+def test_the_file_says_how_it_was_made(sample, tmp_path):
+    ssdiff("pansharpen", *sample[:2], tmp_path / "o.tif", "--seed", "5", "--steps", "2", "--extent", EXTENT)
+    said = gdal.Open(str(tmp_path / "o.tif")).GetMetadata()
+    told = {key: said[f"SSDIFF_{key}"] for key in ("METHOD", "WEIGHTS", "SEED", "STEPS", "SENSOR", "PAN")}
+    assert told == {
+        **{"METHOD": "ssdiff", "WEIGHTS": "general-4", "SEED": "5", "STEPS": "2"},
+        **{"SENSOR": "general", "PAN": str(sample[0])},
+    }
+    assert len(said["SSDIFF_WEIGHTS_SHA256"]) == 64
+
+
+EXTENT = "400030,4499940,400070,4499980"
+
+
+def test_an_extent_gives_the_pixels_of_the_whole(sample, tmp_path):
+    """Statistics come from the ground that is asked for, so a method without them must agree exactly."""
+    pan, ms, _ = sample
+    ssdiff("pansharpen", pan, ms, tmp_path / "whole.tif", "--method", "exp")
+    ssdiff("pansharpen", pan, ms, tmp_path / "part.tif", "--method", "exp", "--extent", EXTENT)
+    assert np.array_equal(read(tmp_path / "part.tif"), read(tmp_path / "whole.tif")[:, 33:100, 50:117])
+
+
+def test_progress_for_programs_is_json_lines_that_end_at_one(sample, tmp_path):
+    done = ssdiff("pansharpen", *sample[:2], tmp_path / "o.tif", "--method", "gsa", "--progress", "json")
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert lines[-1]["progress"] == 1
+    assert done.stdout == ""
+
+
+def test_bands_and_types_as_asked(sample, tmp_path):
+    asked = ("--bands", "4,1", "--dtype", "float32", "--format", "gtiff", "--co", "COMPRESS=LZW")
+    ssdiff("pansharpen", *sample[:2], tmp_path / "o.tif", "--method", "brovey", *asked)
+    out = gdal.Open(str(tmp_path / "o.tif"))
+    assert [out.GetRasterBand(i).GetDescription() for i in (1, 2)] == ["nir", "blue"]
+    assert out.ReadAsArray().dtype == np.float32
+    assert out.GetMetadata("IMAGE_STRUCTURE")["COMPRESSION"] == "LZW"
+
+
+def test_one_file_a_band(sample, tmp_path):
+    pan, ms, _ = sample
+    files = []
+    for k in (1, 2, 3, 4):
+        gdal.Translate(str(tmp_path / f"b{k}.tif"), str(ms), bandList=[k])
+        files += ["--ms", tmp_path / f"b{k}.tif"]
+    ssdiff("pansharpen", pan, tmp_path / "a.tif", *files, "--method", "exp")
+    ssdiff("pansharpen", pan, ms, tmp_path / "b.tif", "--method", "exp")
+    assert np.array_equal(read(tmp_path / "a.tif"), read(tmp_path / "b.tif"))
+
+
+def test_the_sensor_is_recognised_and_said(sample, tmp_path):
+    said = ssdiff("pansharpen", *sample[:2], tmp_path / "o.tif", "--method", "exp").stderr
+    assert "sensor general: " in said
+    named = ("--method", "mtf-glp-fs", "--sensor", "qb")
+    ssdiff("pansharpen", *sample[:2], tmp_path / "q.tif", *named)
+    assert gdal.Open(str(tmp_path / "q.tif")).GetMetadataItem("SSDIFF_SENSOR") == "qb"
+
+
+FAILURES = {
+    "there is no method 'ihs'": ["--method", "ihs"],
+    "there is no sensor 'hubble'": ["--sensor", "hubble"],
+    "the extent .* does not touch PAN": ["--extent", "0,0,1,1"],
+    "band 9 was asked for": ["--bands", "9"],
+    r"nowhere\.safetensors": ["--weights", "nowhere.safetensors"],
+    "there are no weights 'nowhere': take general-4": ["--weights", "nowhere"],
+    "nodata -5 does not fit in uint16": ["--method", "exp", "--nodata", "-5"],
+    "0 steps were asked for": ["--steps", "0"],
+}
+
+
+@pytest.mark.parametrize("sentence", FAILURES)
+def test_what_cannot_be_done_is_one_sentence_and_leaves_nothing(sample, tmp_path, sentence):
+    out = tmp_path / "o.tif"
+    said = ssdiff("pansharpen", *sample[:2], out, *FAILURES[sentence], expect=1).stderr
+    errors = [line for line in said.splitlines() if not line.startswith(("ssdiff: sensor", "ssdiff: MS lies"))]
+    assert len(errors) == 1
+    import re
+
+    assert re.search(sentence, errors[0])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_three_bands_are_fused_with_weights_for_four(sample, tmp_path):
+    said = ssdiff("pansharpen", *sample[:2], tmp_path / "o.tif", "--bands", "3,2,1", "--progress", "none").stderr
+    assert "the 3 of MS are fused in 1 group" in said
+    ssdiff("pansharpen", *sample[:2], tmp_path / "exp.tif", "--bands", "3,2,1", "--method", "exp")
+    truth = sample[2][2::-1]
+    assert ergas(read(tmp_path / "o.tif"), truth) < 0.75 * ergas(read(tmp_path / "exp.tif"), truth)
+
+
+def test_what_weights_look_at_is_fitted_to_the_scene_and_to_the_groups_of_its_bands(sample, tmp_path):
+    seeing = with_views(stiff_weights(tile=16))
+    checkpoint.save(tmp_path / "w.safetensors", state_of(seeing.net), seeing.card)
+    asked = (
+        "--bands",
+        "4,2,1,3,2",
+        "--weights",
+        tmp_path / "w.safetensors",
+        "--extent",
+        "400000,4499970,400030,4500000",
+    )
+    said = ssdiff("pansharpen", *sample[:2], tmp_path / "o.tif", *asked, "--progress", "none").stderr
+    assert "the 5 of MS are fused in 2 group(s) of 4" in said
+    assert read(tmp_path / "o.tif").shape == (5, 50, 50)
+
+
+def test_an_input_is_never_overwritten(sample):
+    before = sample[1].read_bytes()
+    assert "is one of the inputs" in ssdiff("pansharpen", *sample[:2], sample[1], expect=1).stderr
+    assert sample[1].read_bytes() == before
+
+
+def test_a_geotiff_bears_no_name_of_another_format(sample, tmp_path):
+    said = ssdiff("pansharpen", *sample[:2], tmp_path / "out.png", expect=1).stderr
+    assert "out.png would be a GeoTIFF that is called something else: end its name with .tif" in said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("COMPRES=LZW", "there is no creation option COMPRES: it is passed over; there are COMPRESS"),
+        ("compress=LZZ", "compress=LZZ may be passed over: for compress GDAL names NONE, LZW"),
+        ("COMPRESS=lzw", None),
+    ],
+)
+def test_an_option_that_gdal_does_not_hear_is_told_of(sample, tmp_path, option, said):
+    how = ("--method", "exp", "--format", "gtiff", "--co", option)
+    words = ssdiff("pansharpen", *sample[:2], tmp_path / "out.tif", *how).stderr
+    assert said in words if said else "passed over" not in words
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "float32"])
+def test_a_type_that_cannot_hold_what_ms_can_is_told_of(sample, tmp_path, dtype):
+    said = ssdiff("pansharpen", *sample[:2], tmp_path / "o.tif", "--method", "exp", "--dtype", dtype).stderr
+    told = {"uint8": "MS is uint16, and uint8 holds 0 to 255: what lies beyond will be cut off"}
+    told["int16"] = "MS is uint16, and int16 holds -32768 to 32767: what lies beyond will be cut off"
+    assert told.get(dtype, "") in said
+    assert ("cut off" in said) == (dtype in told)
+
+
+def test_an_image_without_any_value_is_told_of(sample, tmp_path):
+    nothing = write(tmp_path / "ms.tif", np.zeros((4, 64, 64), np.uint16), MS_AT, nodata=0)
+    said = ssdiff("pansharpen", sample[0], nothing, tmp_path / "out.tif", "--method", "gsa").stderr
+    assert f"PAN and MS hold nothing together: no pixel of {tmp_path / 'out.tif'} has a value" in said
+    assert not read(tmp_path / "out.tif").any()
+
+
+def test_wrong_usage_exits_with_2(sample, tmp_path):
+    for arguments in (["--extent", "1,2,3"], ["--co", "COMPRESS"], ["--dtype", "complex"], ["--steps", "few"]):
+        assert "usage:" in ssdiff("pansharpen", *sample[:2], tmp_path / "o.tif", *arguments, expect=2).stderr
+
+
+def test_align_tells_the_shift_of_files(sample, tmp_path):
+    still = json.loads(ssdiff("align", *sample[:2], "--json").stdout)
+    moved = write(tmp_path / "pan.tif", read(sample[0]), (400_001.8, 0.6, 0.0, 4_499_998.8, 0.0, -0.6))
+    shifted = json.loads(ssdiff("align", moved, sample[1], "--json").stdout)
+    assert abs(still["rows"]) < 0.15
+    assert abs(still["cols"]) < 0.15
+    assert abs(abs(shifted["rows"] - still["rows"]) - 2) < 0.1
+    assert abs(abs(shifted["cols"] - still["cols"]) - 3) < 0.1
+    assert len(shifted["bands"]) == 4
+    assert "overall:" in ssdiff("align", *sample[:2]).stdout
+
+
+def test_a_shift_is_told_and_corrected(sample, tmp_path):
+    pan, ms, truth = sample
+    off = write(tmp_path / "ms.tif", read(ms), (400_001.2, 2.4, 0.0, 4_499_998.2, 0.0, -2.4))  # by 3 rows, 2 columns
+    said = ssdiff("pansharpen", pan, off, tmp_path / "off.tif", "--method", "mtf-glp-fs").stderr
+    assert "colours will bleed" in said
+    said = ssdiff("pansharpen", pan, off, tmp_path / "on.tif", "--method", "mtf-glp-fs", "--align", "auto").stderr
+    assert "corrected" in said
+    on, wrong = read(tmp_path / "on.tif"), read(tmp_path / "off.tif")
+    inner = (slice(None), slice(8, -8), slice(8, -8))
+    truth = truth[:, 3:, 2:][(slice(None), slice(0, on.shape[1]), slice(0, on.shape[2]))]
+    assert ergas(on[inner], truth[inner]) < 0.75 * ergas(wrong[inner], truth[inner])
+    straight = ssdiff("pansharpen", pan, ms, tmp_path / "straight.tif", "--method", "exp").stderr
+    assert "bleed" not in straight
+
+
+def test_a_band_that_lies_apart_is_told_and_put_right(sample, tmp_path):
+    pan, ms, truth = sample
+    image = read(ms)
+    image[1, 1:] = image[1, :-1]  # by 4 PAN pixels
+    off = write(tmp_path / "ms.tif", image, MS_AT)
+    method = ("--method", "mtf-glp-fs", "--progress", "none")
+    said = ssdiff("pansharpen", pan, off, tmp_path / "off.tif", *method).stderr
+    assert "2" in said.split("and band")[1].split("up to")[0]
+    assert "colours will bleed" in said
+    ssdiff("pansharpen", pan, off, tmp_path / "on.tif", *method, "--align", "auto")
+    on, wrong = read(tmp_path / "on.tif"), read(tmp_path / "off.tif")
+    grid = gdal.Open(str(tmp_path / "on.tif")).GetGeoTransform()
+    row, col = round((PAN_AT[3] - grid[3]) / 0.6), round((grid[0] - PAN_AT[0]) / 0.6)
+    here = slice(None), slice(row, row + on.shape[1]), slice(col, col + on.shape[2])
+    inner = slice(None), slice(8, -8), slice(8, -8)
+    assert ergas(on[inner], truth[here][inner]) < 0.75 * ergas(wrong[here][inner], truth[here][inner])
+
+
+def test_a_pair_without_ground_in_common_names_both(tmp_path):
+    pan, ms, pan_at, ms_at = ramps()
+    far = (ms_at[0] + 1e5, *ms_at[1:])
+    files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, far)
+    said = ssdiff("pansharpen", *files, tmp_path / "o.tif", "--method", "exp", expect=1).stderr
+    assert "do not overlap" in said
+    assert "x 500000" in said
+    assert "x 600000" in said
+
+
+@pytest.mark.parametrize("done", [0.0, 0.9])
+def test_a_long_run_is_forewarned_of_by_what_it_has_done_itself(done, monkeypatch):
+    """Six seconds took a hundredth of what is left, ten minutes in all; what an earlier run has done is no help."""
+    said, ticks = [], iter((0.0, 6.0))
+    monkeypatch.setattr("ssdiff_core.workflows.pansharpen.time.monotonic", lambda: next(ticks))
+    heard = pansharpen.forewarning(lambda share: None, said.append, "gsa")
+    heard(done)
+    heard(done + (1 - done) / 100)
+    assert said == ["this will take about 10 min 00 s in all"]

@@ -1,0 +1,332 @@
+"""The algorithms on real layers, by qgis_process and in a QGIS of its own."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from files import read, sample_files, write
+from osgeo import gdal, ogr, osr
+from scenes import tiny_file
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    return sample_files(tmp_path_factory.mktemp("sample"))
+
+
+def run(qgis_process, algorithm, expect=0, **parameters):
+    words = [f"{name}={value}" for name, value in parameters.items()]
+    done = qgis_process("run", f"ssdiff:{algorithm}", "--json", "--", *words)
+    assert done.returncode == expect, done.stdout + done.stderr
+    return json.loads(done.stdout)["results"] if not expect else done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """Weights that are quick."""
+    return tiny_file(tmp_path_factory.mktemp("weights"))
+
+
+def ergas(fused, truth):
+    fused, truth = fused.astype(float), truth.astype(float)
+    return 25 * np.sqrt((((fused - truth) ** 2).mean((1, 2)) / truth.mean((1, 2)) ** 2).mean())
+
+
+def test_a_layer_is_pansharpened_assessed_and_reported_on(qgis_process, sample, tmp_path):
+    pan, ms, truth = sample
+    inputs = {"SPECTRAL": ms, "PANCHROMATIC": pan}
+    made = run(qgis_process, "pansharpen", **inputs, OUTPUT=tmp_path / "fused.tif", REPORT=tmp_path / "report.html")
+    assert made["USED"] == "general-4"
+    assert "<html" in Path(made["REPORT"]).read_text(encoding="utf-8")
+    base = run(qgis_process, "pansharpenclassical", **inputs, METHOD="mtf-glp-fs", OUTPUT=tmp_path / "fs.tif")
+    assert base["USED"] == "mtf-glp-fs"
+    assert ergas(read(made["OUTPUT"]), read(truth)) < ergas(read(base["OUTPUT"]), read(truth))
+    found = run(qgis_process, "assess", INPUT=made["OUTPUT"], REPORT=tmp_path / "again.html")
+    assert 0.5 < found["HQNR"] <= 1
+    assert found["D_RHO"] > 0
+    assert json.loads(found["JSON"])["results"][0]["measures"]["HQNR"] == found["HQNR"]
+    against = run(qgis_process, "assess", INPUT=made["OUTPUT"], REFERENCE=truth)
+    assert 0 < against["ERGAS"] < 5
+    assert "HQNR" not in against
+    inside = run(qgis_process, "assess", INPUT=made["OUTPUT"], REFERENCE=truth, CROP=True)
+    assert json.loads(inside["JSON"])["cropped"] is True
+    assert inside["ERGAS"] != against["ERGAS"]
+
+
+def test_an_image_that_is_its_reference_has_no_number_of_decibels_and_all_else(qgis_process, sample):
+    pan, ms, truth = sample
+    found = run(qgis_process, "assess", INPUT=truth, SPECTRAL=ms, PANCHROMATIC=pan, REFERENCE=truth, SAMPLE=0.01)
+    assert (found["ERGAS"], found["PSNR"]) == (0, None)
+
+
+def test_an_image_comes_with_its_uncertainty_if_that_is_wished(qgis_process, sample, tiny, tmp_path):
+    pan, ms, _ = sample
+    how = {"SPECTRAL": ms, "PANCHROMATIC": pan, "WEIGHTS": tiny, "EXTENT": "400030,400070,4499940,4499980 [EPSG:32632]"}
+    made = run(qgis_process, "pansharpen", **how, OUTPUT=tmp_path / "o.tif", UNCERTAINTY=tmp_path / "u.tif")
+    apart, image = gdal.Open(made["UNCERTAINTY"]), gdal.Open(made["OUTPUT"])
+    assert (apart.RasterCount, apart.GetGeoTransform()) == (4, image.GetGeoTransform())
+    assert apart.ReadAsArray().min() > 0
+    assert (image.GetMetadata()["SSDIFF_STEPS"], image.GetMetadata()["SSDIFF_SAMPLES"]) == ("1", "8")
+    alone = run(qgis_process, "pansharpen", **how, OUTPUT=tmp_path / "alone.tif")
+    assert "UNCERTAINTY" not in alone
+    assert gdal.Open(alone["OUTPUT"]).GetMetadata()["SSDIFF_SAMPLES"] == "1"
+    files = {"OUTPUT": tmp_path / "x.tif", "UNCERTAINTY": tmp_path / "y.tif"}
+    said = run(qgis_process, "pansharpen", 1, **how, **files, SAMPLES=1)
+    assert "one sample alone has no uncertainty" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone.tif", "o.tif", "u.tif"]
+
+
+def test_models_may_go_on_with_the_uncertainty_of_the_network_and_of_nothing_else(qgis_process):
+    for algorithm, has in (("pansharpen", True), ("pansharpenclassical", False)):
+        told = json.loads(qgis_process("help", f"ssdiff:{algorithm}", "--json").stdout)
+        assert ("UNCERTAINTY" in told["parameters"]) is has
+        assert ("UNCERTAINTY" in told["outputs"]) is has
+
+
+def test_extent_bands_mask_and_creation_options_do_what_they_say(qgis_process, sample, tmp_path):
+    pan, ms, _ = sample
+    crs = osr.SpatialReference()
+    crs.ImportFromEPSG(32632)
+    vectors = ogr.GetDriverByName("GPKG").CreateDataSource(str(tmp_path / "mask.gpkg"))
+    layer = vectors.CreateLayer("mask", crs)
+    feature = ogr.Feature(layer.GetLayerDefn())
+    feature.SetGeometry(ogr.CreateGeometryFromWkt(WEDGE))
+    layer.CreateFeature(feature)
+    vectors = layer = None
+    made = run(
+        qgis_process,
+        "pansharpenclassical",
+        SPECTRAL=ms,
+        PANCHROMATIC=pan,
+        METHOD="exp",
+        EXTENT="400012,400072,4499940,4499988 [EPSG:32632]",
+        MASK=tmp_path / "mask.gpkg",
+        BANDS="4;2",
+        CREATION_OPTIONS="COMPRESS=LZW",
+        NODATA="65535",
+        OUTPUT=tmp_path / "fused.tif",
+    )
+    file = gdal.Open(made["OUTPUT"])
+    assert (file.RasterCount, file.GetMetadata("IMAGE_STRUCTURE")["COMPRESSION"]) == (2, "LZW")
+    assert [file.GetRasterBand(i).GetDescription() for i in (1, 2)] == ["nir", "green"]
+    assert file.GetRasterBand(1).GetNoDataValue() == 65535
+    assert 0.3 < (file.ReadAsArray()[0] != 65535).mean() < 0.6
+    assert file.GetGeoTransform()[0] >= 400020 - 0.6
+
+
+def test_a_shift_is_measured(qgis_process, sample, tmp_path):
+    pan, ms, _ = sample
+    moved = write(tmp_path / "pan.tif", read(pan), (400_001.2, 0.6, 0.0, 4_500_000.0, 0.0, -0.6))
+    found = run(qgis_process, "align", SPECTRAL=ms, PANCHROMATIC=moved)
+    here = run(qgis_process, "align", SPECTRAL=ms, PANCHROMATIC=pan)
+    assert found["COLS"] - here["COLS"] == pytest.approx(-2, abs=0.1)
+    assert len(json.loads(found["REPORT"])["bands"]) == 4
+
+
+def test_scripts_run_it_as_any_other_algorithm(qgis_process, sample):
+    """Python's processing.run calls what qgis_process does not."""
+    code = """
+import processing
+from processing.core.Processing import Processing
+Processing.initialize()
+from ssdiff.ssdiff_qgis.provider import Provider
+provider = Provider()
+QgsApplication.processingRegistry().addProvider(provider)
+print(json.dumps(processing.run("ssdiff:align", {"PANCHROMATIC": sys.argv[1], "SPECTRAL": sys.argv[2]})))
+"""
+    done = qgis_process.python(code, *sample[:2])
+    assert done.returncode == 0, done.stderr
+    assert abs(json.loads(done.stdout)["COLS"]) < 0.3
+
+
+def test_a_model_goes_on_with_the_numbers_of_an_assessment(qgis_process, sample, tmp_path):
+    """A raster of one value, which is what the step before it measured."""
+    pan, ms, truth = sample
+    code = """
+from qgis.core import *
+import processing
+from processing.core.Processing import Processing
+Processing.initialize()
+import ssdiff
+plugin = ssdiff.classFactory(None)
+plugin.initProcessing()
+fused, ms, pan, out = sys.argv[1:]
+Source = QgsProcessingModelChildParameterSource
+model = QgsProcessingModelAlgorithm("measured", "test")
+names = "ssdiff:assess", "native:createconstantrasterlayer"
+first, then = (QgsProcessingModelChildAlgorithm(name) for name in names)
+place = {"EXTENT": "0,9,0,9 [EPSG:32632]", "TARGET_CRS": "EPSG:32632", "PIXEL_SIZE": 1}
+for number, (child, given) in enumerate((
+    (first, {"INPUT": fused, "SPECTRAL": ms, "PANCHROMATIC": pan}),
+    (then, {**place, "OUTPUT_TYPE": 5, "OUTPUT": out}),
+)):
+    child.setChildId(f"c{number}")
+    for name, value in given.items():
+        child.addParameterSources(name, [Source.fromStaticValue(value)])
+model.addChildAlgorithm(first)
+offered = [source.outputName() for source in model.availableSourcesForChild("c1", [], ["outputNumber"])]
+then.addParameterSources("NUMBER", [Source.fromChildOutput("c0", "D_RHO")])
+model.addChildAlgorithm(then)
+found, ok = model.run({}, QgsProcessingContext(), QgsProcessingFeedback())
+print(json.dumps([offered, ok]))
+"""
+    done = qgis_process.python(code, truth, ms, pan, tmp_path / "value.tif")
+    assert done.returncode == 0, done.stderr
+    offered, ok = json.loads(done.stdout.splitlines()[-1])
+    assert ok, done.stderr
+    assert {"SAM", "ERGAS", "Q2N", "HQNR", "D_RHO", "R_SAM"} <= set(offered)
+    direct = run(qgis_process, "assess", INPUT=truth, SPECTRAL=ms, PANCHROMATIC=pan)
+    assert read(tmp_path / "value.tif") == pytest.approx(direct["D_RHO"], rel=1e-6)
+
+
+WEDGE = "POLYGON ((400020 4499980,400060 4499980,400020 4499950,400020 4499980))"
+LAYER = """
+from qgis.core import *
+import processing
+from processing.core.Processing import Processing
+Processing.initialize()
+import ssdiff
+plugin = ssdiff.classFactory(None)
+plugin.initProcessing()
+"""
+
+
+def test_the_layers_that_are_loaded_have_their_looks_and_tell_how_they_were_made(qgis_process, sample, tiny):
+    code = (
+        LAYER
+        + """
+import json
+ms = QgsRasterLayer(sys.argv[1], "some ms")
+renderer = QgsMultiBandColorRenderer(ms.dataProvider(), 4, 3, 2)
+for number, put in ((4, renderer.setRedContrastEnhancement), (3, renderer.setGreenContrastEnhancement),
+                    (2, renderer.setBlueContrastEnhancement)):
+    stretch = QgsContrastEnhancement(ms.dataProvider().dataType(number))
+    stretch.setMinimumValue(10 * number); stretch.setMaximumValue(100 * number)
+    put(stretch)
+ms.setRenderer(renderer)
+project = QgsProject.instance()
+project.addMapLayer(ms)
+context = QgsProcessingContext(); context.setProject(project)
+feedback = QgsProcessingFeedback()
+algorithm = QgsApplication.processingRegistry().createAlgorithmById("ssdiff:pansharpen")
+output, apart = (QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project) for _ in range(2))
+results = {}
+wanted = {"SPECTRAL": ms, "PANCHROMATIC": sys.argv[2], "OUTPUT": output, "UNCERTAINTY": apart, "WEIGHTS": sys.argv[3],
+          "STEPS": 1, "SAMPLES": 2}
+task = QgsProcessingAlgRunnerTask(algorithm, wanted, context, feedback)
+task.executed.connect(lambda ok, found: (results.update(found, ok=ok), app.quit()))
+QgsApplication.taskManager().addTask(task)
+app.exec()
+assert results["ok"], feedback.textLog()
+from processing.gui.Postprocessing import handleAlgorithmResults
+handleAlgorithmResults(algorithm, context, feedback)
+layers = {layer.name(): layer for layer in project.mapLayers().values()}
+fused, apart = layers["some ms pansharpened"], layers["some ms uncertainty"]
+renderer, colours = fused.renderer(), apart.renderer()
+red = renderer.redContrastEnhancement()
+ramp = colours.shader().rasterShaderFunction()
+known = apart.dataProvider().bandStatistics(1, QgsRasterBandStats.All)
+print(json.dumps({
+    "layers": sorted(layers), "apart": {
+        "band": colours.band(), "type": colours.type(), "from": colours.classificationMin(),
+        "to": colours.classificationMax(), "most": min(known.mean + 2 * known.stdDev, known.maximumValue),
+        "colours": [item.color.name() for item in ramp.colorRampItemList()],
+        "at": [item.value for item in ramp.colorRampItemList()],
+        "history": apart.metadata().history()},
+    "bands": [renderer.redBand(), renderer.greenBand(), renderer.blueBand()],
+    "limits": [red.minimumValue(), red.maximumValue()], "history": fused.metadata().history(),
+    "size": [fused.width(), fused.height()]}))
+"""
+    )
+    done = qgis_process.python(
+        code, sample[1], sample[0], tiny, PYTHONPATH=f"{qgis_process.plugins}:/usr/share/qgis/python/plugins"
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["layers"] == ["some ms", "some ms pansharpened", "some ms uncertainty"]
+    assert (found["bands"], found["limits"]) == ([4, 3, 2], [40, 400])
+    assert found["size"] == [256, 256]
+    assert any(line.startswith("weights: tiny") for line in found["history"])
+    apart = found["apart"]
+    assert (apart["band"], apart["type"], apart["from"]) == (1, "singlebandpseudocolor", 0)
+    assert apart["to"] == pytest.approx(apart["most"])
+    assert apart["to"] > 0
+    assert apart["colours"] == ["#440154", "#3b528b", "#21918c", "#5ec962", "#fde725"]
+    assert apart["at"] == pytest.approx([apart["to"] * part / 4 for part in range(5)])
+    assert any(line.startswith("samples: 2") for line in apart["history"])
+
+
+def test_what_cannot_work_is_one_sentence(qgis_process, sample, tmp_path):
+    pan, ms, _ = sample
+    inputs = {"SPECTRAL": ms, "PANCHROMATIC": pan, "OUTPUT": tmp_path / "out.tif"}
+    assert "there are no weights 'nothing'" in run(qgis_process, "pansharpen", 1, **inputs, WEIGHTS="nothing")
+    assert "device 'cuda' does not work here" in run(qgis_process, "pansharpen", 1, **inputs, DEVICE="cuda")
+    far = {**inputs, "EXTENT": "0,10,0,10 [EPSG:32632]"}
+    assert "does not touch PAN" in run(qgis_process, "pansharpen", 1, **far)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_python_that_computes_it_says_what_to_do(torchless, qgis_process, sample, tmp_path):
+    words = [f"SPECTRAL={sample[1]}", f"PANCHROMATIC={sample[0]}", f"OUTPUT={tmp_path / 'out.tif'}"]
+    done = qgis_process("run", "ssdiff:pansharpen", "--", *words, SSDIFF_PYTHON="")
+    assert done.returncode
+    assert 'run the algorithm "Install runtime"' in done.stdout + done.stderr
+
+
+def test_a_setting_that_makes_no_sense_is_one_sentence(qgis_process, sample, tmp_path):
+    words = [f"SPECTRAL={sample[1]}", f"PANCHROMATIC={sample[0]}", f"OUTPUT={tmp_path / 'out.tif'}"]
+    done = qgis_process("run", "ssdiff:pansharpen", "--", *words, SSDIFF_MEMORY="lots")
+    assert done.returncode
+    assert "The memory 'lots' is no number of MB" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_report_is_of_the_bands_that_were_fused(qgis_process, sample, tmp_path):
+    inputs = {"SPECTRAL": sample[1], "PANCHROMATIC": sample[0], "METHOD": "gsa", "BANDS": "4;2"}
+    out, page = tmp_path / "out.tif", tmp_path / "report.html"
+    run(qgis_process, "pansharpenclassical", **inputs, OUTPUT=out, REPORT=page)
+    assert page.stat().st_size > 10_000
+
+
+UNCHECKED = """
+from qgis.core import QgsFeatureRequest, QgsProcessingContext, QgsProcessingFeedback
+from processing.core.Processing import Processing
+from ssdiff.ssdiff_qgis.provider import Provider
+Processing.initialize()
+provider = Provider()
+QgsApplication.processingRegistry().addProvider(provider)
+context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
+context.setInvalidGeometryCheck(QgsFeatureRequest.GeometryNoCheck)
+algorithm = QgsApplication.processingRegistry().algorithmById("ssdiff:pansharpenclassical")
+names = ("SPECTRAL", "PANCHROMATIC", "MASK", "OUTPUT")
+_, done = algorithm.run({"METHOD": "exp", "NODATA": 0, **dict(zip(names, sys.argv[1:]))}, context, feedback)
+print(json.dumps([done, feedback.textLog()]))
+"""
+
+
+def unchecked(qgis_process, *parameters):
+    """Whether a script's run that nothing checks is done, and what it tells."""
+    ran = qgis_process.python(UNCHECKED, *parameters)
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+def test_shapes_whose_lines_cross_themselves_are_put_right_where_qgis_lets_them_pass(qgis_process, sample, tmp_path):
+    pan, ms, _ = sample
+    bow = "400010 4499950,400050 4499990,400050 4499950,400010 4499990,400010 4499950"
+    other = "400020 4499940,400060 4499980,400060 4499940,400020 4499980,400020 4499940"
+    mask = tmp_path / "mask.csv"
+    mask.write_text(f'id,WKT\n1,"POLYGON (({bow}))"\n2,"POLYGON (({other}))"\n')
+    out = tmp_path / "out.tif"
+    done, told = unchecked(qgis_process, ms, pan, mask, out)
+    assert done, told
+    assert 0.2 < (read(out)[0] != 0).mean() < 0.8
+
+
+def test_a_mask_that_is_not_there_is_never_left_out(qgis_process, sample, tmp_path):
+    pan, ms, _ = sample
+    done, told = unchecked(qgis_process, ms, pan, tmp_path / "none.gpkg", tmp_path / "out.tif")
+    assert not done
+    assert "none.gpkg not found" in told
+    assert not (tmp_path / "out.tif").exists()

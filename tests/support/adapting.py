@@ -1,0 +1,54 @@
+"""Scenes and weights to adapt: small ones, on which learning shows in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from files import write
+
+from ssdiff_core.model import checkpoint
+from ssdiff_core.model.ssnet import state_of
+from ssdiff_core.training.recipe import Recipe, Stage
+from ssdiff_core.training.trainer import Trainer
+
+TINY = {"keys": 4}
+
+
+def textured(height: int, width: int, count: int = 4, seed: int = 0) -> np.ndarray:
+    """Fields of a few materials, each with a texture that all bands share (bands, h, w)."""
+    rng = np.random.default_rng(seed)
+    fields = rng.integers(0, 6, (-(-height // 12), -(-width // 12)))
+    colours = rng.uniform(200, 900, (6, count))[fields].transpose(2, 0, 1)
+    image = np.kron(colours, np.ones((12, 12)))[:, :height, :width]
+    return image * np.exp(rng.normal(0, 0.15, (height, width)))
+
+
+def pair_of_files(folder, height=320, width=400, ratio=4, count=4, seed=0, at=0.0, change=None):
+    """PAN and MS of a made-up scene as files; change(pan, ms) may alter them."""
+    truth = textured(height, width, count, seed)
+    pan = truth.mean(0)
+    ms = truth.reshape(count, height // ratio, ratio, width // ratio, ratio).mean((2, 4))
+    pan, ms = (np.rint(image).astype(np.uint16) for image in (pan, ms))
+    if change:
+        change(pan, ms)
+    folder.mkdir(exist_ok=True)
+    corner = 500_000.0, 4_000_000.0
+    return (
+        write(folder / "pan.tif", pan, (corner[0], 0.5, 0, corner[1], 0, -0.5), nodata=0),
+        write(folder / "ms.tif", ms, (corner[0] + at, 0.5 * ratio, 0, corner[1], 0, -0.5 * ratio), nodata=0),
+    )
+
+
+def base_weights(folder, tile=16, count=4, ratio=4, wavelengths=(480.0, 550.0, 660.0, 830.0), off=1.0):
+    """Weights whose network has learnt nothing and answers too much of every other band, too little of the rest."""
+    torch.manual_seed(0)
+    recipe = Recipe(
+        "base", ("gf2",), tuple(f"b{i}" for i in range(count)), wavelengths, ratio, stages=(Stage(tile),), net=TINY
+    )
+    trainer = Trainer(replace(recipe, residual_sigma=1.0), None, say=lambda text: None)
+    path, state = folder / "base.safetensors", state_of(trainer.net)
+    sign = torch.tensor([1.0, -1.0] * count)[:count]
+    checkpoint.save(path, {**state, "head.2.bias": state["head.2.bias"] + off * sign}, trainer.card({}, "CC0"))
+    return path

@@ -1,0 +1,49 @@
+"""Plugin folders whose catalogue tells of weights that do not come with them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from ssdiff_core.model.checkpoint import Card, save
+from ssdiff_core.model.ssnet import Config, SSNet, state_of
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("__init__.py", "metadata.txt", "ssdiff_core", "ssdiff_qgis", "resources", "scripts")
+
+
+def tiny(path: Path, name: str, bands=8, sensor="general", ratio=4, licence="CC0") -> Path:
+    """The smallest weights there are."""
+    torch.manual_seed(0)
+    net = SSNet(Config(bands=bands, ratio=ratio, tile=16, widths=(32, 32, 32)))
+    names = tuple(f"b{i}" for i in range(bands))
+    save(path, state_of(net), Card(name, sensor, names, (0.5,) * bands, net.config, ratio=ratio, licence=licence))
+    return path
+
+
+def plugin_with(folder: Path, *published: Path) -> Path:
+    """A copy of the project as a plugin folder whose catalogue has general-4 and these files."""
+    folder.mkdir()
+    for part in PARTS:
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / part, folder / part)
+    for bundled in (folder / "resources" / "weights").iterdir():
+        if bundled.stem != "general-4":
+            bundled.unlink()
+    made = run(folder, "scripts/make_catalogue.py", *published)
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+def run(plugin: Path, *arguments, **environ) -> subprocess.CompletedProcess:
+    """Python in a plugin folder, with what is in it."""
+    command = [sys.executable, *map(str, arguments)]
+    env = {**os.environ, "PYTHONPATH": str(plugin), **environ}
+    return subprocess.run(command, cwd=plugin, env=env, capture_output=True, text=True, timeout=300)

@@ -1,0 +1,124 @@
+"""Scenes and weights for tests of the engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from golden import published_state
+
+from ssdiff_core.domain.block import Block, SceneStats
+from ssdiff_core.domain.window import Window
+from ssdiff_core.fusion import classical
+from ssdiff_core.fusion.scene_statistics import Survey
+from ssdiff_core.model.checkpoint import Weights, save
+from ssdiff_core.model.ssnet import SSNet, from_published, load_state, state_of, widened
+from ssdiff_core.weights.card import Card
+from ssdiff_core.weights.model_config import VIEWS, Config
+
+SAMPLE = Path(__file__).parents[2] / "resources" / "sample" / "eureka.npz"
+
+
+@cache
+def sample_scene() -> Block:
+    """The real scene that ships with the project, whole."""
+    with np.load(SAMPLE) as file:
+        pan, ms = file["pan"].astype(np.float32), file["ms"].astype(np.float32).transpose(2, 0, 1)
+    return scene_of(pan, ms)
+
+
+def scene_of(pan, ms, ms_at=None, origin=(0, 0), valid=None, ratio=None) -> Block:
+    """A block that is a whole scene, with its statistics."""
+    ratio = ratio or round(pan.shape[0] / ms.shape[1])
+    ms_at = ms_at or (origin[0] + (ratio - 1) / 2, origin[1] + (ratio - 1) / 2)
+    window = Window(*origin, *pan.shape)
+    block = Block(pan, ms, ms_at, ratio, window, window, valid)
+    return classical.fitted(block, (0.3,) * len(ms), "cubic", VIEWS)
+
+
+def smooth_scene(height=150, width=170, bands=4, ratio=4, seed=0, origin=(0, 0)) -> Block:
+    """A made-up scene with detail at all scales, whose sides need be no multiples of anything."""
+    rng = np.random.default_rng(seed)
+    tall, wide = -(-height // ratio) * ratio, -(-width // ratio) * ratio
+    r, c = np.mgrid[:tall, :wide]
+    truth = np.stack(
+        [
+            600
+            + sum(
+                rng.uniform(20, 90) * np.sin(r * rng.uniform(0.02, 1) + c * rng.uniform(0.02, 1) + rng.uniform(0, 6))
+                for _ in range(8)
+            )
+            for _ in range(bands)
+        ]
+    )
+    pan = truth.mean(0)[:height, :width] + rng.normal(0, 5, (height, width))
+    ms = truth.reshape(bands, tall // ratio, ratio, wide // ratio, ratio).mean((2, 4))
+    return scene_of(pan.astype(np.float32), ms.astype(np.float32), origin=origin, ratio=ratio)
+
+
+@cache
+def stiff_weights(bands=4, base="mtf-glp-fs", ratio=4, tile=64, scale="scene", sigma=0.5, kernel="cubic") -> Weights:
+    """Weights whose network answers something everywhere: the published one on made-up tensors, or a random one."""
+    if (ratio, tile) == (4, 64) and bands in (4, 8):
+        net = from_published(published_state(bands))
+    else:
+        torch.manual_seed(0)
+        net = SSNet(Config(bands=bands, ratio=ratio, tile=tile)).eval()
+    names = tuple(f"b{i}" for i in range(bands))
+    return Weights(
+        Card(
+            *("stiff", "general", names, (sigma,) * bands, net.config),
+            ratio=ratio,
+            base=base,
+            scale=scale,
+            interpolation=kernel,
+        ),
+        net.requires_grad_(False),
+    )
+
+
+def with_views(weights: Weights) -> Weights:
+    """The same weights, but that they look at all views there are, and answer something to them."""
+    had, arch = weights.card.arch, replace(weights.card.arch, views=VIEWS)
+    state, generator = widened(state_of(weights.net), had, arch), torch.Generator().manual_seed(1)
+    state["spatial_stem.conv_in.weight"][:, had.guides : len(arch.seen)].normal_(std=0.3, generator=generator)
+    for name, tensor in state.items():
+        if not tensor.any():  # what is not learnt looks at nothing
+            state[name] = torch.empty_like(tensor).normal_(std=0.1, generator=generator)
+    net = SSNet(arch).eval().requires_grad_(False)
+    load_state(net, state)
+    return Weights(replace(weights.card, arch=arch), net)
+
+
+def tiny_file(folder: Path) -> Path:
+    """A file of the smallest network there is, with a random answer that depends on all that it is shown."""
+    torch.manual_seed(0)
+    net = SSNet(Config(bands=4, tile=16, widths=(32, 32, 32))).eval()
+    for tensor in state_of(net).values():
+        if not tensor.any():  # an untrained network does not look at the noise
+            tensor.normal_(std=0.1)
+    card = Card("tiny", "general", tuple("bgrn"), (0.5,) * 4, net.config, base="mtf-glp-fs", interpolation="cubic")
+    save(folder / "tiny.safetensors", state_of(net), card)
+    return folder / "tiny.safetensors"
+
+
+def surveyed(scene: Block, mtf=None, of_bands=()) -> Block:
+    """The scene with what weights on MTF-GLP-FS that look at all views must know of it."""
+    survey = Survey("mtf-glp-fs", mtf or scene.stats.mtf, scene.ratio, "cubic", views=VIEWS, groups=tuple(of_bands))
+    return replace(scene, stats=survey.stats(survey.gather(scene)))
+
+
+__all__ = [
+    "SAMPLE",
+    "SceneStats",
+    "sample_scene",
+    "scene_of",
+    "smooth_scene",
+    "stiff_weights",
+    "surveyed",
+    "tiny_file",
+    "with_views",
+]

@@ -1,0 +1,140 @@
+"""Wheels that are called torch, numpy and safetensors and are none, and an index that has them."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from ssdiff_core.runtime import find_python, wheels
+
+TORCH = """
+__version__ = {version!r}
+CUDA = {cuda!r}
+
+
+class device:
+    def __init__(self, name):
+        self.type = name.split(":")[0]
+
+
+class Tensor:
+    def view(self, *shape):
+        return self
+
+    sum = view
+
+    def item(self):
+        return 16 * 9 * 17.5
+
+
+def arange(end, device):
+    if device.type != "cpu" and not (device.type == "cuda" and CUDA is True):
+        raise RuntimeError(CUDA or "Torch not compiled with " + device.type)
+    return Tensor()
+
+
+def ones(*shape, device):
+    return Tensor()
+
+
+class nn:
+    class functional:
+        conv2d = staticmethod(lambda image, kernel: image)
+
+
+class cuda:
+    device_count = staticmethod(lambda: 0 if CUDA is None else 1)
+    get_device_properties = staticmethod(lambda device: cuda)
+    name, total_memory = "stand-in", 2**30
+
+
+def get_num_threads():
+    return 1
+"""
+
+
+def pins() -> dict[str, str]:
+    """What would be installed with this Python."""
+    asked = find_python.ask(find_python.own(find_python.Host())[0])
+    return wheels.pins(asked.version, asked.platform)
+
+
+def wheel(folder: Path, name: str, version: str, text: str = "") -> Path:
+    """A wheel of one module."""
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}/__init__.py": text or f"__version__ = {version!r}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, content in files.items():
+            archive.writestr(member, content)
+    return path
+
+
+def torch(folder: Path, version: str, cuda: bool | str | None = None) -> Path:
+    """cuda: None: there is no such device; True: it computes; else why it does not."""
+    return wheel(folder, "torch", version, TORCH.format(version=version, cuda=cuda))
+
+
+def others(folder: Path, pinned: dict[str, str]) -> None:
+    for name in ("numpy", "safetensors"):
+        wheel(folder, name, pinned[name])
+
+
+class Index:
+    """A server of wheels by PEP 503: /pypi/ has all packages but torch, /whl/BUILD/ has torch."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.asked = folder, []
+        self.let_go = threading.Event()
+        "unless it is set, no wheel of safetensors is handed out"
+        self.let_go.set()
+        self.held = threading.Event()
+        "somebody waits for it"
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self, directory=str(folder)))
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def add(self, index: str, path: Path) -> None:
+        """Puts a wheel into an index: pypi, whl/cpu ..."""
+        name = path.name.split("-")[0]
+        target = self.folder / index / name
+        target.mkdir(parents=True, exist_ok=True)
+        path.replace(target / path.name)
+        links = "".join(
+            f'<a href="{each.name.replace("+", "%2B")}#sha256={hashlib.sha256(each.read_bytes()).hexdigest()}">'
+            f"{each.name}</a>\n"
+            for each in target.glob("*.whl")
+        )
+        (target / "index.html").write_text(f"<!DOCTYPE html><html><body>{links}</body></html>")
+
+    def close(self) -> None:
+        self.let_go.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    def __init__(self, index: Index, *arguments, **how):
+        self.index = index
+        super().__init__(*arguments, **how)
+
+    def do_GET(self):
+        self.index.asked.append(self.path)
+        if "safetensors" in self.path and self.path.endswith(".whl") and not self.index.let_go.is_set():
+            self.index.held.set()
+            self.index.let_go.wait(60)
+        super().do_GET()
+
+    def log_message(self, *_):
+        pass
