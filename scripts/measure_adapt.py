@@ -16,9 +16,9 @@ import sys
 import time
 from pathlib import Path
 
-from ssdiff_core.inprocess.backend import Here
+from ssdiff_core.inprocess.backend import LocalBackend
 from ssdiff_core.workflows import adapt
-from ssdiff_core.workflows.pansharpen import Wishes, pansharpen
+from ssdiff_core.workflows.pansharpen import PansharpenOptions, pansharpen
 
 
 def quiet(what) -> None:
@@ -27,7 +27,7 @@ def quiet(what) -> None:
 
 def native(pan: str, ms: str, weights: str, out: Path) -> str:
     """HQNR / D_rho of the scene, fused."""
-    pansharpen(pan, ms, out, Wishes(weights=weights, align="auto"), quiet, lambda n: quiet, Here())
+    pansharpen(pan, ms, out, PansharpenOptions(weights=weights, align="auto"), quiet, lambda n: quiet, LocalBackend())
     command = [sys.executable, "-m", "ssdiff_core", "assess", str(out), "--pan", pan, "--ms", ms, "--json"]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = json.loads(told)["results"][0]["measures"]
@@ -41,9 +41,9 @@ def both(scores: dict[str, float]) -> str:
 def row(pan: str, ms: str, options, log) -> list[str]:
     name = Path(pan).stem.removesuffix("_pan")
     out, began = options.keep / f"{name}.safetensors", time.monotonic()
-    wishes = adapt.Wishes(minutes=options.minutes, steps=options.steps, mode=options.mode, base=options.base)
-    say = functools.partial(print, name, file=log, flush=True)
-    found = adapt.adapt([(pan, ms)], out, wishes, say, lambda n: quiet, Here())
+    wishes = adapt.AdaptOptions(minutes=options.minutes, steps=options.steps, mode=options.mode, base=options.base)
+    notify = functools.partial(print, name, file=log, flush=True)
+    found = adapt.adapt([(pan, ms)], out, wishes, notify, lambda n: quiet, LocalBackend())
     seconds = time.monotonic() - began
     least = {score: min(each[score] for each in found.classical.values()) for score in ("SAM", "ERGAS")}
     shares = [found.after[score] / other[score] for other in (found.before, least) for score in ("SAM", "ERGAS")]

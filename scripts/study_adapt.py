@@ -20,10 +20,10 @@ from osgeo import gdal
 
 from ssdiff_core.adaptation import adapt, native_check, scene_source
 from ssdiff_core.domain import sensors
-from ssdiff_core.inprocess.backend import Here
+from ssdiff_core.inprocess.backend import LocalBackend
 from ssdiff_core.training import simulate
 from ssdiff_core.workflows import adapt as adaptation
-from ssdiff_core.workflows.pansharpen import Wishes, pansharpen
+from ssdiff_core.workflows.pansharpen import PansharpenOptions, pansharpen
 
 gdal.UseExceptions()
 NAIP = (650.0, 560.0, 470.0, 830.0)
@@ -82,8 +82,10 @@ def write(path: Path, image: np.ndarray, pixel: float, whole: bool) -> None:
 
 
 def fused(folder: Path, **how) -> np.ndarray:
-    wishes = Wishes(align="none", dtype="float32", format="gtiff", **how)
-    pansharpen(folder / "pan.tif", folder / "ms.tif", folder / "out.tif", wishes, quiet, lambda n: quiet, Here())
+    wishes = PansharpenOptions(align="none", dtype="float32", format="gtiff", **how)
+    pansharpen(
+        folder / "pan.tif", folder / "ms.tif", folder / "out.tif", wishes, quiet, lambda n: quiet, LocalBackend()
+    )
     return gdal.Open(str(folder / "out.tif")).ReadAsArray()
 
 
@@ -102,8 +104,10 @@ def quiet(what) -> None:
 def adapted(folder: Path, base: str, mode: str, steps: int) -> adaptation.Adapted:
     out = folder / "own.safetensors"
     out.unlink(missing_ok=True)
-    wishes = adaptation.Wishes(base=base, mode=mode, steps=steps, align="none")
-    return adaptation.adapt([(folder / "pan.tif", folder / "ms.tif")], out, wishes, print, lambda n: quiet, Here())
+    wishes = adaptation.AdaptOptions(base=base, mode=mode, steps=steps, align="none")
+    return adaptation.adapt(
+        [(folder / "pan.tif", folder / "ms.tif")], out, wishes, print, lambda n: quiet, LocalBackend()
+    )
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ import torch
 
 from .. import __version__
 from ..common.errors import GeometryError
+from ..common.notices import Notify
 from ..domain.adaptation_job import Job
 from ..domain.methods import CLASSICAL, UNFITTED
 from ..domain.scene import Scene
@@ -60,17 +61,17 @@ SHARES = (1.0, 0.75, 0.5, 0.25)
 OFTEN = 30.0
 "seconds between two checkpoints"
 
-Say = Callable[[str], None]
 
-
-def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progress: Callable[[float], None]) -> dict:
+def adapt(
+    scenes: Sequence[Scene], readers: Sequence, job: Job, notify: Notify, progress: Callable[[float], None]
+) -> dict:
     """Writes job.working if that is worth having, and answers what was seen on the way.
 
     readers: what reads the blocks of each scene.
     """
     device = devices.choose(job.device)
     base = weights.load(job.base)
-    train, held = pieces_of(scenes, readers, job, say)
+    train, held = pieces_of(scenes, readers, job, notify)
     recipe = recipe_of(job, base)
     source = OwnScene(train, held, job.sensor, recipe, str(device))
     source.before = before(source, job, base, device)
@@ -86,21 +87,21 @@ def adapt(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say, progre
         if start and source.before["ERGAS"] < min(each["ERGAS"] for each in beside.values()):
             source.hold_on_to(natively.images, natively.blocks)
     told = ", ".join(f"{name} {value:.4f}" for name, value in source.before.items())
-    say(f"{len(train)} piece(s) to learn from, {len(held)} held out, where there was {told}")
+    notify(f"{len(train)} piece(s) to learn from, {len(held)} held out, where there was {told}")
     checkpoint = Path(job.checkpoint)
     begun = found_in(checkpoint, job.key)
     steps = begun.get("steps") or job.steps or planned(job, recipe, source, device, start)
     keeper = Keeper(job, base, beside)
-    trainer = Trainer(staged(recipe, job, steps, device), source, str(device), say, start, keeper)
+    trainer = Trainer(staged(recipe, job, steps, device), source, str(device), notify, start, keeper)
     if not begun:
         Path(job.working).unlink(missing_ok=True)
     else:
         trainer.load(checkpoint)
-        say(f"going on from an interrupted run: {trainer.done:.0%} is done")
+        notify(f"going on from an interrupted run: {trainer.done:.0%} is done")
     most = math.inf if job.steps else LATE * minutes(job, device)
     trainer.run(checkpoint, most, OFTEN, progress, key=job.key, steps=steps)
     best = min(trainer.log, key=lambda row: row["error"], default={"error": 1.0})
-    lost = natively is not None and settle(trainer, keeper, start, natively, say)
+    lost = natively is not None and settle(trainer, keeper, start, natively, notify)
     return {"before": source.before, "best": best, "classical": beside, "lost": lost}
 
 
@@ -167,11 +168,11 @@ def bettered(job: Job, base: weights.Weights, device: torch.device) -> tuple[Sur
     survey = Survey(
         card.base, sensor.mtf, job.ratio, card.interpolation, sensor.pan_mtf, card.arch.views, tuple(groups)
     )
-    engine = Engine(base, str(device), say=lambda sentence: None)
+    engine = Engine(base, str(device), notify=lambda sentence: None)
     return survey, (Grouped(engine, groups) if groups else engine).fuse
 
 
-def settle(trainer: Trainer, keeper: Keeper, start: weights.Weights | None, natively: Native, say: Say) -> bool:
+def settle(trainer: Trainer, keeper: Keeper, start: weights.Weights | None, natively: Native, notify: Notify) -> bool:
     """Of what was learnt so much is kept as is best on what is held out and loses nothing at native resolution.
 
     True: nothing is kept, as all of it would lose something there.
@@ -187,11 +188,11 @@ def settle(trainer: Trainer, keeper: Keeper, start: weights.Weights | None, nati
         if found["error"] > 1 - GAIN:
             break
         trainer.ema = mixed(start, best, share)
-        after = natively.after(Engine(trainer.learnt(), source.device, say=lambda sentence: None).fuse)
+        after = natively.after(Engine(trainer.learnt(), source.device, notify=lambda sentence: None).fuse)
         told = ", ".join(
             f"{name} {value:.4f} before, {after[name]:.4f} after" for name, value in natively.before.items()
         )
-        say(f"{share:.0%} of what was learnt: held-out error {found['error']:.4f}; at native resolution {told}")
+        notify(f"{share:.0%} of what was learnt: held-out error {found['error']:.4f}; at native resolution {told}")
         if natively.is_kept(after):
             keeper(trainer, found, native={"before": natively.before, "after": after}, share=share)
             return False

@@ -114,7 +114,7 @@ class OwnScene:
 
     def look(self, learnt: Weights) -> dict[str, float]:
         """`error`: how much of the error before is left, in ERGAS and SAM; above 1 if either has grown."""
-        found = scores(self._judged, Engine(learnt, self.device, say=lambda sentence: None).fuse)
+        found = scores(self._judged, Engine(learnt, self.device, notify=lambda sentence: None).fuse)
         before = {name: self.before.get(name, value) for name, value in found.items()}
         shares = [value / before[name] for name, value in found.items() if before[name] > NONE] or [1.0]
         return {"error": max(shares) if max(shares) > 1 else math.prod(shares) ** (1 / len(shares)), **found}

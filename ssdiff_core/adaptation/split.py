@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ..common.errors import GeometryError
+from ..common.notices import Notify
 from ..domain.adaptation_job import Job
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
@@ -20,24 +21,22 @@ HELD = 0.2
 LEAST = 12
 "samples of the coarser MS along a side, below which nothing can be learnt: part of it is held out"
 
-Say = Callable[[str], None]
 
-
-def pieces_of(scenes: Sequence[Scene], readers: Sequence, job: Job, say: Say) -> tuple[list[Piece], list[Piece]]:
+def pieces_of(scenes: Sequence[Scene], readers: Sequence, job: Job, notify: Notify) -> tuple[list[Piece], list[Piece]]:
     """What is learnt from, and what is held out: a strip of each scene."""
     most = max(_room(scenes[0], job.memory) // len(scenes), 2)
     train, held = [], []
     for number, (scene, reader) in enumerate(zip(scenes, readers)):
-        one, other = _of_scene(scene, reader, job.sensor, most, number, say)
+        one, other = _of_scene(scene, reader, job.sensor, most, number, notify)
         train, held = train + one, held + other
     return train, held
 
 
-def _of_scene(scene: Scene, reader, sensor: Sensor, most: int, number: int, say: Say) -> tuple[list, list]:
+def _of_scene(scene: Scene, reader, sensor: Sensor, most: int, number: int, notify: Notify) -> tuple[list, list]:
     layout = layout_of(scene, "adapting", LEAST)
     seen = window_selection.looked_at(reader, scene, layout, sensor.wavelengths)
     if seen.cloud.any():
-        say(f"clouds are left out: {seen.cloud.mean():.0%} of {scene.pan.path}")
+        notify(f"clouds are left out: {seen.cloud.mean():.0%} of {scene.pan.path}")
     if not seen.good.any():
         raise GeometryError(f"{scene.pan.path} shows no ground to learn from")
     strip = window_selection.held_out(layout.part, seen)

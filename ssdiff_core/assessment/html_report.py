@@ -15,7 +15,7 @@ from ..common.locks import move
 from ..common.paths import RESOURCES
 from ..common.progress import part
 from ..domain.measures import ALL, ON_HQNR, Measure, best
-from ..domain.study import Asked, Result, Study
+from ..domain.study import AssessOptions, Result, Study
 from . import charts, tables
 from .measure import measure_all, sample_of, with_beside
 from .png import RAMP, data_uri, heat, png
@@ -41,7 +41,7 @@ text = html.escape
 def write(
     study: Study,
     results: Sequence[Result],
-    asked: Asked,
+    asked: AssessOptions,
     page: str | Path | None,
     folder: str | Path | None = None,
     protocol: str = "full",
@@ -59,7 +59,7 @@ def write(
             (Path(folder) / f"{name}.png").write_bytes(picture)
 
 
-def assessed(study: Study, asked: Asked, page: str | Path | None, progress: Callable[[float], None]) -> dict:
+def assessed(study: Study, asked: AssessOptions, page: str | Path | None, progress: Callable[[float], None]) -> dict:
     """A study measured, with what stands beside it, and its report, if a page is named: see tables.document."""
     study, end = with_beside(study, asked), 0.8 if page else 1.0
     (results,) = measure_all([study], asked, part(progress, 0, end))
@@ -83,7 +83,7 @@ def _plain(name: str) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
 
 
-def as_html(study: Study, results: Sequence[Result], asked: Asked, exhibits: Exhibits, protocol: str) -> str:
+def as_html(study: Study, results: Sequence[Result], asked: AssessOptions, exhibits: Exhibits, protocol: str) -> str:
     sections = (
         head(study, results, protocol),
         warnings(study, results, asked, exhibits),
@@ -172,7 +172,7 @@ def _row(result: Result, number: int, measures: Sequence[Measure], leaders: dict
 # --- what to know ----------------------------------------------------------------------------------------------------
 
 
-def warnings(study: Study, results: Sequence[Result], asked: Asked, exhibits: Exhibits) -> str:
+def warnings(study: Study, results: Sequence[Result], asked: AssessOptions, exhibits: Exhibits) -> str:
     told = [*study.warnings, *saturation(exhibits), *tables.missing(results)]
     sample = sample_of(study, asked)
     if not sample.whole:
@@ -207,7 +207,7 @@ def saturation(exhibits: Exhibits) -> list[str]:
     ]
 
 
-def facts(study: Study, asked: Asked, exhibits: Exhibits, protocol: str) -> str:
+def facts(study: Study, asked: AssessOptions, exhibits: Exhibits, protocol: str) -> str:
     rows = facts_of(study, asked, protocol)
     listed = "".join(f"<dt>{text(key)}</dt><dd>{text(str(value))}</dd>" for key, value in rows)
     return (

@@ -18,7 +18,7 @@ import numpy as np
 from ..common.pipeline import PerThread
 from ..domain import measures
 from ..domain.scene import Scene
-from ..domain.study import Asked, Result, Sample, Study, distinct, method_of
+from ..domain.study import AssessOptions, Result, Sample, Study, distinct, method_of
 from ..domain.window import Window
 from ..fusion.parallel import hands, side_by_side
 from ..metrics.arrays import FullScale, Referenced, Reprojected, Setting
@@ -43,7 +43,7 @@ def side_for(scene: Scene, memory: int) -> int:
     return next((side for side in fit if height * width >= PARTS * side**2), SIDES[-1])
 
 
-def chosen(cores: list[Window], asked: Asked) -> list[Window]:
+def chosen(cores: list[Window], asked: AssessOptions) -> list[Window]:
     """All blocks, or of a large scene some, drawn from the seed; in their order."""
     total = sum(core.height * core.width for core in cores) / 1e6
     if not asked.sample or total <= asked.sample:
@@ -53,13 +53,13 @@ def chosen(cores: list[Window], asked: Asked) -> list[Window]:
     return [cores[i] for i in sorted(drawn)]
 
 
-def sample_of(study: Study, asked: Asked) -> Sample:
+def sample_of(study: Study, asked: AssessOptions) -> Sample:
     cores = pieces(measured(study, asked), side_for(study.scene, asked.memory))
     picked = chosen(cores, asked)
     return Sample(len(picked), len(cores), sum(core.height * core.width for core in picked) / 1e6, asked.seed)
 
 
-def measured(study: Study, asked: Asked) -> Window:
+def measured(study: Study, asked: AssessOptions) -> Window:
     """The part of the scene that has a say."""
     return inside(study.scene.window) if asked.crop and study.reference else study.scene.window
 
@@ -71,14 +71,14 @@ def setting_of(study: Study) -> Setting:
     return Setting(scene.window, placement.at, shape, placement.ratio, study.sensor.mtf, how, study.rounded)
 
 
-def with_beside(study: Study, asked: Asked, without: Sequence[str] = ()) -> Study:
+def with_beside(study: Study, asked: AssessOptions, without: Sequence[str] = ()) -> Study:
     """The study, with what its images are compared with beside them."""
     wanted = [method for method in asked.beside if method not in without]
     beside = [Computed.of(method, study.scene, study.sensor, study.open_reader, asked.memory) for method in wanted]
     return replace(study, images=(*study.images, *beside))
 
 
-def measure(study: Study, asked: Asked, progress: Callable[[float], None] = lambda share: None) -> list[Result]:
+def measure(study: Study, asked: AssessOptions, progress: Callable[[float], None] = lambda share: None) -> list[Result]:
     """Of each image of the study; files first."""
     side = side_for(study.scene, asked.memory)
     if study.reference:
@@ -88,7 +88,7 @@ def measure(study: Study, asked: Asked, progress: Callable[[float], None] = lamb
     return [_result(image, [*both], valid) for image, *both, valid in zip(study.images, full, low, share)]
 
 
-def measure_all(studies: Sequence[Study], asked: Asked, progress=lambda share: None) -> list[list[Result]]:
+def measure_all(studies: Sequence[Study], asked: AssessOptions, progress=lambda share: None) -> list[list[Result]]:
     n, found = len(studies), []
     for i, (study, name) in enumerate(zip(studies, distinct([Path(study.inputs[0]).stem for study in studies]))):
         results = measure(study, asked, lambda share, i=i: progress((i + share) / n))
@@ -96,7 +96,7 @@ def measure_all(studies: Sequence[Study], asked: Asked, progress=lambda share: N
     return found
 
 
-def _referenced(study: Study, asked: Asked, side: int, progress) -> list[Result]:
+def _referenced(study: Study, asked: AssessOptions, side: int, progress) -> list[Result]:
     scene = study.scene.window
     of = Referenced(measured(study, asked), study.scene.placement.ratio, study.rounded)
 
@@ -110,7 +110,7 @@ def _referenced(study: Study, asked: Asked, side: int, progress) -> list[Result]
     return [_result(image, [(of.values, one)], valid) for image, one, valid in zip(study.images, sums, share)]
 
 
-def _full_scale(study: Study, asked: Asked, side: int, progress):
+def _full_scale(study: Study, asked: AssessOptions, side: int, progress):
     of, reader = FullScale(setting_of(study)), PerThread(study.open_reader)
 
     def gather(core: Window):
@@ -122,7 +122,7 @@ def _full_scale(study: Study, asked: Asked, side: int, progress):
     return [(of.values, one) for one in sums], share
 
 
-def _reprojected(study: Study, asked: Asked, side: int, progress):
+def _reprojected(study: Study, asked: AssessOptions, side: int, progress):
     of, reader = Reprojected(setting_of(study)), PerThread(study.open_reader)
     cores = chosen(of.cores(side), asked)
     shifts = shifts_of(of, reader, cores)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..domain.study import Asked, Study
+from ..domain.study import AssessOptions, Study
 from .measure import sample_of
 
 SAID = {
@@ -23,7 +23,7 @@ WEIGHTS = {"weights": "weights", "weights_sha256": "SHA-256", "steps": "steps", 
 "what is told of each image of several that a network made"
 
 
-def facts_of(study: Study, asked: Asked, protocol: str) -> list[tuple[str, str]]:
+def facts_of(study: Study, asked: AssessOptions, protocol: str) -> list[tuple[str, str]]:
     """Each with what it is called."""
     alone = study.files[0] if len(study.files) == 1 and protocol != "wald" else None
     rows = [*_inputs(study, protocol, alone), *_measuring(study, asked)]
@@ -49,7 +49,7 @@ def _images(study: Study, lasting: bool) -> list[tuple[str, str]]:
     return [(name, told) for name, told in rows if told]
 
 
-def _measuring(study: Study, asked: Asked) -> list[tuple[str, str]]:
+def _measuring(study: Study, asked: AssessOptions) -> list[tuple[str, str]]:
     window, ratio = study.scene.window, study.scene.placement.ratio
     rows = [
         ("Sensor", f"{study.sensor.label}: {', '.join(study.sensor.bands)}"),

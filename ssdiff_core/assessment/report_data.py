@@ -10,7 +10,7 @@ import numpy as np
 
 from ..common.pipeline import PerThread
 from ..domain.block import Block
-from ..domain.study import Asked, Study
+from ..domain.study import AssessOptions, Study
 from ..domain.window import Window
 from ..fusion.parallel import side_by_side
 from ..fusion.scene_statistics import Histogram, Moments
@@ -118,7 +118,7 @@ class Exhibits:
     crops: list[Crop] = field(default_factory=list)
 
 
-def gather(study: Study, asked: Asked, progress: Callable[[float], None] = lambda share: None) -> Exhibits:
+def gather(study: Study, asked: AssessOptions, progress: Callable[[float], None] = lambda share: None) -> Exhibits:
     """All of it, from the blocks that are measured."""
     seen, side, reader = _Seen(study), side_for(study.scene, asked.memory), PerThread(study.open_reader)
     full, low = FullScale(setting_of(study)), Reprojected(setting_of(study))

@@ -12,7 +12,7 @@ import numpy as np
 from .. import __version__
 from ..common.errors import ConfigError
 from ..domain.measures import ON_HQNR
-from ..domain.study import Asked, Result, Study
+from ..domain.study import AssessOptions, Result, Study
 from .compare import Difference, across, paired, scenes_of, summary
 from .measure import sample_of
 
@@ -134,7 +134,9 @@ def write_csv(path: str | Path, results: Sequence[Result], lasting: bool = True)
             out.writerow([f"standard deviation{of}", "", "", *one.std.values()])
 
 
-def document(studies: Sequence[Study], results: Sequence[Result], asked: Asked, protocol: str, baseline) -> dict:
+def document(
+    studies: Sequence[Study], results: Sequence[Result], asked: AssessOptions, protocol: str, baseline
+) -> dict:
     """All that is known, as plain values: what `ssdiff assess --json` prints."""
     files = [result for result in results if result.path]
     overall = summary(files)
@@ -159,7 +161,7 @@ def document(studies: Sequence[Study], results: Sequence[Result], asked: Asked, 
     )
 
 
-def scene(study: Study, asked: Asked) -> dict:
+def scene(study: Study, asked: AssessOptions) -> dict:
     window, sample, (pan, *ms) = study.scene.window, sample_of(study, asked), study.inputs
     return {
         "pan": pan,
@@ -188,7 +190,7 @@ def _result(result: Result, baseline: Result, lasting: bool) -> dict:
     }
 
 
-def notes(studies: Sequence[Study], results: Sequence[Result], asked: Asked) -> list[str]:
+def notes(studies: Sequence[Study], results: Sequence[Result], asked: AssessOptions) -> list[str]:
     """What a reader of the numbers should know."""
     names = scenes_of(results)
     where = [f"{name}: " if len(names) > 1 else "" for name in names]
@@ -223,7 +225,7 @@ def _peak(results: Sequence[Result]) -> str:
     return f"{peaks[0]:g}" if len(peaks) == 1 else f"{peaks[0]:g} to {peaks[-1]:g}"
 
 
-def _rim(asked: Asked) -> str:
+def _rim(asked: AssessOptions) -> str:
     return ", without the rim that the toolboxes leave out" if asked.crop else ""
 
 

@@ -45,14 +45,14 @@ def add(commands) -> None:
 
 
 def run(args) -> None:
-    from ..inprocess.backend import Here
+    from ..inprocess.backend import LocalBackend
     from ..workflows import adapt
     from .main import hear_interrupts, tell
 
     hear_interrupts()
     files = one_ms(args)
-    wishes = adapt.Wishes(**{item.name: getattr(args, item.name) for item in fields(adapt.Wishes)})
+    wishes = adapt.AdaptOptions(**{item.name: getattr(args, item.name) for item in fields(adapt.AdaptOptions)})
     pairs = [(args.pan, files), *map(tuple, args.also)]
-    found = adapt.adapt(pairs, args.out, wishes, tell, lambda n: progress.reporter(args.progress, n), Here())
+    found = adapt.adapt(pairs, args.out, wishes, tell, lambda n: progress.reporter(args.progress, n), LocalBackend())
     if args.json:
         print(json.dumps({**asdict(found), "path": found.path and str(found.path)}, indent=2))

@@ -68,14 +68,14 @@ def names(text: str) -> tuple[str, ...]:
 
 def run(args) -> None:
     from ..assessment import html_report, measure, tables
-    from ..domain.study import Asked
+    from ..domain.study import AssessOptions
     from .main import tell
 
     check(args)
     check_files(args.report, args.csv, inputs=[args.pan, *(args.ms or ()), args.reference, *args.fused])
     if args.png:
         made_folder(args.png)
-    asked = Asked(**{name: getattr(args, name) for name in ASKED})
+    asked = AssessOptions(**{name: getattr(args, name) for name in ASKED})
     drawn, heard = bool(args.report or args.png), progress.reporter(args.progress, 0)
     ends = (0.5 if args.protocol == "wald" else 0.0), (0.8 if drawn else 1.0)
     methods = (args.methods or METHODS) if args.protocol == "wald" else ()
@@ -103,28 +103,28 @@ def run(args) -> None:
 
 
 @contextlib.contextmanager
-def opened(args, methods, asked, say, heard) -> Iterator[list]:
+def opened(args, methods, asked, notify, heard) -> Iterator[list]:
     """What is to be measured; of wald, as long as its files are there."""
     from ..inprocess import wald
     from ..workflows import assess as studies
-    from ..workflows.pansharpen import Wishes
+    from ..workflows.pansharpen import PansharpenOptions
 
     if args.protocol == "full":
-        yield studies.open_studies(studies.files_in(args.fused), args.pan, args.ms, args.reference, asked, say)
+        yield studies.open_studies(studies.files_in(args.fused), args.pan, args.ms, args.reference, asked, notify)
         return
     how = {"weights": args.weights or "auto", "device": args.device or "auto"}
-    wishes = Wishes(steps=args.steps, seed=args.seed, **how)
-    with wald.on_coarser(args.pan, args.ms, methods, asked, wishes, say, heard) as study:
+    wishes = PansharpenOptions(steps=args.steps, seed=args.seed, **how)
+    with wald.on_coarser(args.pan, args.ms, methods, asked, wishes, notify, heard) as study:
         yield [study]
 
 
 def report_on(args, ms) -> None:
     """The report on what `ssdiff pansharpen` with these arguments has just made."""
     from ..assessment import html_report
-    from ..domain.study import Asked
+    from ..domain.study import AssessOptions
     from ..workflows import assess as studies
 
-    asked = Asked(args.sensor, args.bands, args.extent, align=args.align, memory=args.memory)
+    asked = AssessOptions(args.sensor, args.bands, args.extent, align=args.align, memory=args.memory)
     (study,) = studies.open_studies([Path(args.out)], args.pan, ms, None, asked, lambda sentence: None)
     html_report.assessed(study, asked, args.report, lambda share: None)
 

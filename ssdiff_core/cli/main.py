@@ -131,7 +131,7 @@ def hear_interrupts() -> None:
 
 
 def run_pansharpen(args) -> None:
-    from ..inprocess.backend import Here
+    from ..inprocess.backend import LocalBackend
     from ..raster import polygon_mask, reader
     from ..workflows import pansharpen
 
@@ -141,12 +141,14 @@ def run_pansharpen(args) -> None:
         check_files(path, args.report, inputs=[args.pan, args.ms, *(args.ms_files or ()), args.mask])
     if args.method != NETWORK and (args.steps or args.samples or args.weights != "auto"):
         args.wrong(f"--weights, --steps and --samples are for --method {NETWORK}")
-    wished = {item.name: getattr(args, item.name) for item in fields(pansharpen.Wishes) if item.name != "options"}
+    wished = {
+        item.name: getattr(args, item.name) for item in fields(pansharpen.PansharpenOptions) if item.name != "options"
+    }
     if args.mask:
         wished["mask"] = polygon_mask.read(args.mask, reader.look(args.pan)[1].crs)
-    wishes = pansharpen.Wishes(**wished, options=tuple(args.options))
+    wishes = pansharpen.PansharpenOptions(**wished, options=tuple(args.options))
     pansharpen.pansharpen(
-        args.pan, files, args.out, wishes, tell, lambda pixels: progress.reporter(args.progress, pixels), Here()
+        args.pan, files, args.out, wishes, tell, lambda pixels: progress.reporter(args.progress, pixels), LocalBackend()
     )
     if args.report:
         assess.report_on(args, files)

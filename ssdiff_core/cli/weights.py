@@ -81,7 +81,7 @@ def run_get(args) -> None:
     entries = catalogue.known()
     for name in [entry.id for entry in catalogue.published()] if args.ids == [ALL] else args.ids:
         entry = catalogue.named(name, entries)
-        fetch = catalogue.fetcher(progress=progress.reporter(args.progress, 0), say=tell)
+        fetch = catalogue.fetcher(progress=progress.reporter(args.progress, 0), notify=tell)
         print(entry.path or fetch(entry))
 
 

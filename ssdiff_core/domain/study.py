@@ -19,11 +19,9 @@ BESIDE = ("exp", "mtf-glp-fs")
 SAMPLE = 40.0
 "megapixels that are measured at most, if nobody says otherwise"
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True)
-class Asked:
+class AssessOptions:
     """What a user may ask for."""
 
     sensor: str = "auto"

@@ -74,7 +74,7 @@ class Engine(Quantising):
         piece: int | None = None,
         precision: str = "auto",
         consensus: bool = False,
-        say: Callable[[str], None] = log.warning,
+        notify: Callable[[str], None] = log.warning,
     ):
         """steps, samples: None for what the weights were made for. stride: None for three quarters of a tile.
 
@@ -84,7 +84,7 @@ class Engine(Quantising):
         self.card, self._weights = weights.card, weights
         self.steps = self.card.steps if steps is None else steps
         self.samples = self.card.samples if samples is None else samples
-        self.seed, self.consensus, self.say = seed, consensus, say
+        self.seed, self.consensus, self.notify = seed, consensus, notify
         if not 1 <= self.steps <= T:
             raise ConfigError(f"{self.steps} steps were asked for; 1 to {T} make sense")
         if self.samples < 1:
@@ -230,9 +230,9 @@ class Engine(Quantising):
             self._cuts += 1
             if not self._short:
                 self._short = True
-                self.say(f"{self.device} is short of memory: computing fewer tiles at a time")
+                self.notify(f"{self.device} is short of memory: computing fewer tiles at a time")
         elif self.device.type != "cpu":
-            self.say(f"{self.device} has too little memory for one tile: computing on the CPU")
+            self.notify(f"{self.device} has too little memory for one tile: computing on the CPU")
             self.batch = None
             self._use(torch.device("cpu"))
         else:

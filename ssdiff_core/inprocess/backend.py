@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
+from ..common.notices import Notify
 from ..domain.adaptation_job import Job
 from ..domain.block import SceneStats
 from ..domain.options import Sampling
@@ -16,10 +17,8 @@ from ..domain.scene import Scene
 from ..fusion.parallel import processors, scene_stats
 from ..raster.reader import Reader
 
-Say = Callable[[str], None]
 
-
-class Here:
+class LocalBackend:
     """Computes in this process."""
 
     def workers(self, method: str) -> int:
@@ -30,7 +29,7 @@ class Here:
         """Returns a context in which each of several workers computes with one thread."""
         return processors(workers)
 
-    def network(self, weights: Path, groups: Sequence[tuple[int, ...]], sampling: Sampling, say: Say):
+    def network(self, weights: Path, groups: Sequence[tuple[int, ...]], sampling: Sampling, notify: Notify):
         """The engine of a weights file; for bands in groups, if there are any."""
         from ..fusion.engine import Engine
         from ..fusion.grouped_engine import Grouped
@@ -42,21 +41,21 @@ class Here:
             steps=sampling.steps,
             samples=sampling.samples,
             seed=sampling.seed,
-            say=say,
+            notify=notify,
         )
         return Grouped(engine, list(groups)) if groups else engine
 
-    def classical(self, method: str, ratio: float, say: Say):
+    def classical(self, method: str, ratio: float, notify: Notify):
         """The engine of a classical method."""
         from ..fusion.classical import Classical
 
         return Classical(method, ratio)
 
-    def adapt(self, scenes: Sequence[Scene], job: Job, say: Say, progress: Callable[[float], None]) -> dict:
+    def adapt(self, scenes: Sequence[Scene], job: Job, notify: Notify, progress: Callable[[float], None]) -> dict:
         """Adapts weights to scenes (see adapt.adapt)."""
         from ..adaptation.adapt import adapt
 
-        return adapt(scenes, [Reader(scene) for scene in scenes], job, say, progress)
+        return adapt(scenes, [Reader(scene) for scene in scenes], job, notify, progress)
 
     def stats(self, scene: Scene, wanted: dict, memory: int, workers: int) -> SceneStats:
         """What belongs to the whole scene; wanted: what the survey is made of (see statistics.Survey)."""

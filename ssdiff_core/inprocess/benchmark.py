@@ -80,10 +80,10 @@ def made_up_scene(bands: int, side: int) -> Block:
     return whole(pan, ms, SceneStats(gains=(0.5,) * bands, mtf=mtf))
 
 
-def run(device: str = "auto", say: Callable[[str], None] = lambda line: print(line, file=sys.stderr)) -> dict:
+def run(device: str = "auto", notify: Callable[[str], None] = lambda line: print(line, file=sys.stderr)) -> dict:
     """All figures, as one dictionary for JSON."""
     target = devices.choose(device)
-    say(f"measuring on {target} ({devices.describe(str(target))}); on a CPU this takes minutes")
+    notify(f"measuring on {target} ({devices.describe(str(target))}); on a CPU this takes minutes")
     result = {
         "version": __version__,
         "torch": torch.__version__,
@@ -95,16 +95,16 @@ def run(device: str = "auto", say: Callable[[str], None] = lambda line: print(li
         for steps in STEPS:
             measured = rate(device, bands, steps)
             result["rates"].append(measured)
-            say(f"{bands} bands, {steps:2} steps: {measured['pixels_per_second']:,} PAN pixels a second")
+            notify(f"{bands} bands, {steps:2} steps: {measured['pixels_per_second']:,} PAN pixels a second")
     tile = result["forward"] = forward(device)
-    say(f"one tile: {tile['plain_s']:.4f} s plain, {tile['ours_s']:.4f} s here, {tile['ratio']:.1f} times faster")
+    notify(f"one tile: {tile['plain_s']:.4f} s plain, {tile['ours_s']:.4f} s here, {tile['ratio']:.1f} times faster")
     picture = result["image"] = image(device, tile["plain_s"])
-    say(
+    notify(
         f"an image of 256 x 256: {picture['published_s']:.2f} s as published, {picture['ours_s']:.3f} s here, "
         f"{picture['ratio']:.0f} times faster"
     )
     result["attention_share"] = attention_share(device)
-    say(f"attention takes {result['attention_share']:.0%} of a forward pass")
+    notify(f"attention takes {result['attention_share']:.0%} of a forward pass")
     return result
 
 

@@ -19,7 +19,7 @@ SIDE = 64
 
 
 def scenes(
-    paths: Sequence[str | Path], out: str | Path, sensor: str, count: int, seed: int, say: Callable[[str], None]
+    paths: Sequence[str | Path], out: str | Path, sensor: str, count: int, seed: int, notify: Callable[[str], None]
 ) -> list[dict]:
     """Writes so many scenes, and answers for each its files and what was drawn for it."""
     if count < 1:
@@ -28,10 +28,10 @@ def scenes(
     if not profile.bands:
         raise ConfigError(f"{profile.label} has no bands of its own: name a sensor that has")
     folder = made_folder(out)
-    return [_scene(places, profile, folder, number, seed, say) for number in range(1, count + 1)]
+    return [_scene(places, profile, folder, number, seed, notify) for number in range(1, count + 1)]
 
 
-def _scene(places: list[Place], sensor: sensors.Sensor, folder: Path, number: int, seed: int, say) -> dict:
+def _scene(places: list[Place], sensor: sensors.Sensor, folder: Path, number: int, seed: int, notify) -> dict:
     rng = np.random.default_rng([seed, number])
     place = places[rng.integers(len(places))]
     picture = place.pictures[rng.integers(len(place.pictures))]
@@ -44,7 +44,7 @@ def _scene(places: list[Place], sensor: sensors.Sensor, folder: Path, number: in
     files = {kind: folder / f"{sensor.id}_{number}_{kind}.tif" for kind in images}
     for kind, image in images.items():
         _write(files[kind], image, sensor, sensor.ratio if kind == "ms" else 1)
-    say(f"{sensor.id}_{number}: PAN of {made.truth.shape[2]} x {made.truth.shape[1]} pixels, from {place.name}")
+    notify(f"{sensor.id}_{number}: PAN of {made.truth.shape[2]} x {made.truth.shape[1]} pixels, from {place.name}")
     return {**{kind: str(path) for kind, path in files.items()}, "place": place.name, "drawn": _told(drawn)}
 
 

@@ -27,7 +27,7 @@ def train(
     recipe: str | Path,
     paths: Sequence[str | Path],
     out: str | Path,
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
     device: str = "auto",
     minutes: float = math.inf,
     licence: str = "",
@@ -50,11 +50,11 @@ def train(
     count = sample_processes.usual(chosen.type) if processes is None else processes
     elsewhere = partial(sample_processes.pools, count, list(map(str, paths)), text) if count else None
     source = MadeUp(imagery.load(paths), read, elsewhere)
-    trainer = Trainer(read, source, chosen, say, learnt)
+    trainer = Trainer(read, source, chosen, notify, learnt)
     if checkpoint.exists():
         _go_on(trainer, checkpoint)
-        say(f"going on from {checkpoint}: stage {trainer.state.stage}, step {trainer.state.step}")
-    with tensorboard.written(out.with_suffix(".events"), trainer, say) as ears:
+        notify(f"going on from {checkpoint}: stage {trainer.state.stage}, step {trainer.state.step}")
+    with tensorboard.written(out.with_suffix(".events"), trainer, notify) as ears:
         ended = trainer.run(checkpoint, minutes, **ears)
     half = {name: tensor.half() for name, tensor in trainer.ema.items()}
     weights.save(out, half, trainer.card(_told(trainer, text), licence))

@@ -17,20 +17,21 @@ import numpy as np
 from osgeo import gdal
 
 from ..common.errors import ConfigError
+from ..common.notices import Notify
 from ..common.progress import part
 from ..domain.block_passes import block_side, blocks_of
 from ..domain.grid import Transform, compose
 from ..domain.methods import LABELS
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
-from ..domain.study import Asked, Say
+from ..domain.study import AssessOptions
 from ..domain.window import Window
 from ..metrics.degradation import BLUR, Layout, blurred, layout_of, samples
 from ..raster.fused_raster import Raster
 from ..raster.reader import Reader, look, open_scene
 from ..workflows.assess import as_it_lies, opened, study_of
-from ..workflows.pansharpen import Wishes, pansharpen
-from .backend import Here
+from ..workflows.pansharpen import PansharpenOptions, pansharpen
+from .backend import LocalBackend
 
 Share = Callable[[float], None]
 
@@ -103,7 +104,9 @@ def _spans(window: Window):
 
 
 @contextmanager
-def on_coarser(pan, ms, methods: Sequence[str], asked: Asked, wishes: Wishes, say: Say, progress: Share):
+def on_coarser(
+    pan, ms, methods: Sequence[str], asked: AssessOptions, wishes: PansharpenOptions, notify: Notify, progress: Share
+):
     """A study of what the methods make of the coarser scene, against MS as it is; its files are there within `with`.
 
     wishes: how each is to be fused; progress hears the share of the fusing done.
@@ -111,14 +114,14 @@ def on_coarser(pan, ms, methods: Sequence[str], asked: Asked, wishes: Wishes, sa
     unknown = [method for method in methods if method not in LABELS]
     if unknown:
         raise ConfigError(f"there is no method {unknown[0]!r}; these are: {', '.join(LABELS)}")
-    scene, sensor = opened(pan, ms, asked, say)
+    scene, sensor = opened(pan, ms, asked, notify)
     scene, warnings = as_it_lies(scene, asked)
     with tempfile.TemporaryDirectory(prefix="ssdiff-wald-") as folder:
         count = len(methods) + 1
         steps = [part(progress, i / count, (i + 1) / count) for i in range(count)]
         files = degrade(scene, sensor, Path(folder), asked.memory, steps[0])
         images = [
-            _fused(method, files, sensor, replace(wishes, method=method, memory=asked.memory), say, heard)
+            _fused(method, files, sensor, replace(wishes, method=method, memory=asked.memory), notify, heard)
             for method, heard in zip(methods, steps[1:])
         ]
         coarse = open_scene(files.pan, files.ms)
@@ -128,16 +131,16 @@ def on_coarser(pan, ms, methods: Sequence[str], asked: Asked, wishes: Wishes, sa
         yield replace(study, made_of=scene.files)
 
 
-def _fused(method: str, files: Degraded, sensor: Sensor, wishes: Wishes, say: Say, progress) -> Raster:
+def _fused(method: str, files: Degraded, sensor: Sensor, wishes: PansharpenOptions, notify: Notify, progress) -> Raster:
     """By the same way as `ssdiff pansharpen`."""
     out = files.pan.with_name(f"{method}.tif")
     as_is = replace(wishes, sensor=sensor.id, align="none", dtype="float32", format="gtiff", options=("COMPRESS=NONE",))
-    pansharpen(files.pan, files.ms, out, as_is, _unless_sensor(say), lambda pixels: progress, Here())
+    pansharpen(files.pan, files.ms, out, as_is, _unless_sensor(notify), lambda pixels: progress, LocalBackend())
     return Raster(out, look(str(files.pan))[1], LABELS.get(method, method))
 
 
-def _unless_sensor(say: Say) -> Say:
-    return lambda sentence: None if sentence.startswith("sensor ") else say(sentence)
+def _unless_sensor(notify: Notify) -> Notify:
+    return lambda sentence: None if sentence.startswith("sensor ") else notify(sentence)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

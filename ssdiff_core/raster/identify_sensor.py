@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..common.notices import Notify
 from ..domain import sensors
 from ..domain.scene import Band, Scene
 from .reader import bands_of, open_raster
 from .vendor_metadata import Told, told
 
-Say = Callable[[str], None]
 
-
-def multispectral(ms: str | Path | Sequence[str | Path], wish: str, say: Say) -> tuple[int, ...]:
+def multispectral(ms: str | Path | Sequence[str | Path], wish: str, notify: Notify) -> tuple[int, ...]:
     """The numbers of the bands that are the sensor's: of a product's files some may hold PAN, heat or quality.
 
     Empty where there is nothing to leave out.
@@ -27,36 +26,38 @@ def multispectral(ms: str | Path | Sequence[str | Path], wish: str, say: Say) ->
     if not other or len(other) == len(bands):
         return ()
     left = ", ".join(bands[i].name or Path(bands[i].path).name for i in other)
-    say(f"left out (--bands would keep them), as {sensor.label} is sharpened in {', '.join(sensor.bands)}: {left}")
+    notify(f"left out (--bands would keep them), as {sensor.label} is sharpened in {', '.join(sensor.bands)}: {left}")
     return tuple(i + 1 for i in range(len(bands)) if i not in other)
 
 
-def identified(scene: Scene, wish: str, say: Say, ordered: bool = True) -> tuple[Scene, sensors.Sensor]:
+def identified(scene: Scene, wish: str, notify: Notify, ordered: bool = True) -> tuple[Scene, sensors.Sensor]:
     """The scene, with its bands in the sensor's order if that is wished, and the sensor for the bands as they are."""
     known = known_of(scene.ms)
     names = names_of(scene.ms, known)
-    sensor = _sensor(scene, known, names, wish, say)
-    return _in_order(scene, names, sensor, say) if ordered else (scene, sensor)
+    sensor = _sensor(scene, known, names, wish, notify)
+    return _in_order(scene, names, sensor, notify) if ordered else (scene, sensor)
 
 
-def _sensor(scene: Scene, known: dict[str, Told], names: tuple[str, ...], wish: str, say: Say) -> sensors.Sensor:
+def _sensor(scene: Scene, known: dict[str, Told], names: tuple[str, ...], wish: str, notify: Notify) -> sensors.Sensor:
     """The sensor that was named, or the one that the files tell, and why."""
     n = len(scene.ms)
     if wish != "auto":
         return sensors.get(wish, n, names, wavelengths_of(scene.ms))
     metadata, files = metadata_of(known), files_of(scene.ms)
     found = sensors.recognise(n, scene.placement.ratio, names, metadata, None, wavelengths_of(scene.ms), files)
-    say(f"sensor {found.sensor.id}: {found.why}")
+    notify(f"sensor {found.sensor.id}: {found.why}")
     return found.sensor
 
 
-def _in_order(scene: Scene, names: tuple[str, ...], sensor: sensors.Sensor, say: Say) -> tuple[Scene, sensors.Sensor]:
+def _in_order(
+    scene: Scene, names: tuple[str, ...], sensor: sensors.Sensor, notify: Notify
+) -> tuple[Scene, sensors.Sensor]:
     """The scene with its bands in the sensor's order, where names or wavelengths tell which they are."""
     order = sensors.usual_order(names, wavelengths_of(scene.ms), sensor)
     if order == list(range(len(scene.ms))):
         return scene, sensor
     ordered = sensor.only([sensor.bands[i] for i in order])
-    say(f"the bands are put in the order {', '.join(ordered.bands)}")
+    notify(f"the bands are put in the order {', '.join(ordered.bands)}")
     return replace(scene, ms=tuple(scene.ms[i] for i in order)), ordered
 
 

@@ -116,7 +116,7 @@ class Wish:
 class Listener:
     """Who waits for it."""
 
-    say: Callable[[str], None] = print
+    notify: Callable[[str], None] = print
     "sentences"
     hear: Callable[[str], None] = lambda line: None
     "lines of the installer"
@@ -133,7 +133,7 @@ def install(wish: Wish = Wish(), listener: Listener = Listener(), host: Host | N
     there = Environment(paths.runtime() / base.tag)
 
     def waiting() -> None:
-        listener.say(f"Another program is installing into {there.folder}: waiting until it has done so.")
+        listener.notify(f"Another program is installing into {there.folder}: waiting until it has done so.")
 
     try:
         with locked(_beside(there.folder, ".lock"), listener.cancelled, waiting):
@@ -141,7 +141,7 @@ def install(wish: Wish = Wish(), listener: Listener = Listener(), host: Host | N
                 _Making(there, base, tools, wish, listener).make(choice)
     except OSError as error:
         raise InstallError(f"{there.folder} cannot be written: {error.strerror or error}") from None
-    listener.say(f"{there.folder} is complete: {summary(there.note)}.")
+    listener.notify(f"{there.folder} is complete: {summary(there.note)}.")
     return there
 
 
@@ -226,7 +226,7 @@ class _Making:
         reason = _cannot(told) or (_cuda_cannot(told) if choice.cuda else None)
         if reason and choice.cuda:
             why = f"{choice.build} was installed, but CUDA does not compute here: {reason}"
-            self.listener.say(f"{why}. So it will be the CPU.")
+            self.listener.notify(f"{why}. So it will be the CPU.")
             choice = wheels.plain(self.base.version, self.base.platform, why)
             told = told if self.wish.wheels else self._attempt(choice)
             reason = _cannot(told)
@@ -247,7 +247,7 @@ class _Making:
                 return self._proof()
             except _Failed as failed:
                 reason = str(failed)
-                self.listener.say(f"{tool.name} has failed: {reason}.")
+                self.listener.notify(f"{tool.name} has failed: {reason}.")
         raise InstallError(f"{reason} (all that was said: {self.log})")
 
     def _proof(self) -> dict:
@@ -283,7 +283,7 @@ class _Making:
         source = self.wish.wheels or " and ".join(filter(None, [choice.index and shown(choice.index), "PyPI"]))
         pinned = choice.pinned if self.wish.wheels else choice.requirements
         fetched = "" if self.wish.wheels else f"about {choice.download / 1000:.1f} GB to fetch, "
-        self.listener.say(
+        self.listener.notify(
             f"Installing {', '.join(pinned)} ({choice.why}) from {source} into {self.there.folder}, with "
             f"{self.tools[0].name} and Python {'.'.join(map(str, self.base.version))}: {fetched}"
             f"{choice.disk / 1000:.1f} GB on the disk. All that is said is kept in {self.log}."

@@ -22,7 +22,7 @@ GAP = 2
 
 
 @contextlib.contextmanager
-def written(folder: Path, trainer: Trainer, say: Callable[[str], None]) -> Iterator[dict[str, Callable]]:
+def written(folder: Path, trainer: Trainer, notify: Callable[[str], None]) -> Iterator[dict[str, Callable]]:
     """What a run of the trainer shall be given to be written to a folder; nothing where there is no TensorBoard.
 
     Whatever the folder says of steps that are still to be taken is of a run that was stopped later, and does not count.
@@ -30,7 +30,7 @@ def written(folder: Path, trainer: Trainer, say: Callable[[str], None]) -> Itera
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        say("there will be no curves and pictures of this training; pip install tensorboard would give them")
+        notify("there will be no curves and pictures of this training; pip install tensorboard would give them")
         yield {}
         return
 

@@ -108,12 +108,12 @@ class Trainer:
         recipe: Recipe,
         source: Source,
         device: str = "cpu",
-        say: Callable[[str], None] = print,
+        notify: Callable[[str], None] = print,
         start: weights.Weights | None = None,
         kept: Callable[[Trainer, dict], None] = lambda trainer, found: None,
     ):
         """start: what is learnt already; None: nothing. kept: hears of each new best, and what was seen of it."""
-        self.recipe, self.source, self.say, self.device = recipe, source, say, torch.device(device)
+        self.recipe, self.source, self.notify, self.device = recipe, source, notify, torch.device(device)
         self.bf16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
         "whether the network computes in half precision; what it learns is kept, and loss is taken, in full"
         self._kept = kept
@@ -250,7 +250,7 @@ class Trainer:
     def _tell(self, loss: float, batch: Samples) -> None:
         zero = (batch["residual"] / self.sigma).abs().nanmean().item()
         stage = self.recipe.stages[self.state.stage]
-        self.say(
+        self.notify(
             f"stage {self.state.stage} tile {stage.tile} step {self.state.step}/{stage.steps} loss {loss:.4f} "
             f"of {zero:.4f}, {self.pace:.1f} samples/s"
         )
@@ -266,7 +266,7 @@ class Trainer:
             self._kept(self, found)
         self.log.append({"stage": state.stage, "step": state.step, "samples": state.samples, **found})
         words = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
-        self.say(f"stage {state.stage} step {state.step}: held-out {words}")
+        self.notify(f"stage {state.stage} step {state.step}: held-out {words}")
         told(state.taken, {f"held-out {name}": value for name, value in found.items()})
         looked(state.taken, learnt)
 

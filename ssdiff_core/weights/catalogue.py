@@ -142,13 +142,13 @@ def find(
     bands: int,
     ratio: float,
     fetch: Fetch,
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
     entries: Iterable[Entry] | None = None,
 ) -> Path:
     """A weights file by its id or path; auto: the one that suits best. fetch brings one that is not here."""
     entries = known() if entries is None else list(entries)
     if name == "auto":
-        return _best(_suitable(entries, sensor, bands, ratio), fetch, say)
+        return _best(_suitable(entries, sensor, bands, ratio), fetch, notify)
     found = file_or_entry(name, entries)
     return found if isinstance(found, Path) else found.path or fetch(found)
 
@@ -193,7 +193,7 @@ def _suitable(entries: Iterable[Entry], sensor: str, bands: int, ratio: float) -
     return ranked
 
 
-def _best(ranked: list[Entry], fetch: Fetch, say: Callable[[str], None]) -> Path:
+def _best(ranked: list[Entry], fetch: Fetch, notify: Callable[[str], None]) -> Path:
     """The first; if it cannot be fetched, the first that is here."""
     best = ranked[0]
     try:
@@ -202,7 +202,7 @@ def _best(ranked: list[Entry], fetch: Fetch, say: Callable[[str], None]) -> Path
         here = next((entry for entry in ranked if entry.path), None)
         if not here:
             raise
-        say(f"{error}; weights {here.id} are taken instead")
+        notify(f"{error}; weights {here.id} are taken instead")
         return here.path
 
 
@@ -226,7 +226,7 @@ def fetcher(
     connection: Connection = USUAL,
     progress: Callable[[float], None] = lambda share: None,
     cancelled: Callable[[], bool] = lambda: False,
-    say: Callable[[str], None] = lambda sentence: None,
+    notify: Callable[[str], None] = lambda sentence: None,
     base: str = "",
 ) -> Fetch:
     """What brings published weights into the user's folder. base: the address they lie under (see home)."""
@@ -235,7 +235,7 @@ def fetcher(
         urls = [urljoin(home(base), url) for url in entry.urls]
         target = paths.weights() / entry.stored
         if not connection.forbidden:
-            say(f"fetching weights {entry.id}, {amount(entry.size)}")
+            notify(f"fetching weights {entry.id}, {amount(entry.size)}")
         try:
             return download.fetch(
                 urls, download.Wanted(target, entry.size, entry.sha256, connection, progress, cancelled)

@@ -9,11 +9,11 @@ from ..domain.block import SceneStats
 from ..domain.grid import Grid, Placement
 from ..domain.scene import Band, Scene
 from ..domain.sensors import Sensor
-from ..domain.study import Asked
+from ..domain.study import AssessOptions
 from ..domain.window import Window
 
 KIND = "is a"
-KINDS = {kind.__name__: kind for kind in (Asked, Band, Grid, Job, Placement, Scene, SceneStats, Sensor, Window)}
+KINDS = {kind.__name__: kind for kind in (AssessOptions, Band, Grid, Job, Placement, Scene, SceneStats, Sensor, Window)}
 
 
 def plain(value):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from ..common import paths as places
 from ..common.errors import Cancelled, ConfigError
 from ..common.fingerprints import age, sha256_of
 from ..common.locks import move
+from ..common.notices import Notify
 from ..domain import sensors
 from ..domain.adaptation_job import MODES, Job
 from ..domain.band_groups import groups
@@ -32,11 +33,9 @@ RATIOS = (2, 4)
 NEARLY = 0.01
 "share by which the ratios of scenes may differ"
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True)
-class Wishes:
+class AdaptOptions:
     """What a user may ask for. The defaults are what most want."""
 
     id: str = ""
@@ -58,7 +57,7 @@ class Wishes:
 
 
 @dataclass(frozen=True)
-class Adapted:
+class AdaptResult:
     """What came of it."""
 
     id: str
@@ -78,28 +77,28 @@ class Adapted:
 def adapt(
     pairs: Sequence[tuple],
     out: str | Path,
-    wishes: Wishes,
-    say: Say,
+    wishes: AdaptOptions,
+    notify: Notify,
     reporter,
     backend,
     fetch: Fetch | None = None,
-) -> Adapted:
+) -> AdaptResult:
     """Adapts weights to PAN and MS files. out: a file, or an id, by which pansharpening finds them then.
 
     The rest is as in pansharpen.pansharpen. An interrupted run keeps the best so far, and the next one goes on.
     """
-    fetch = fetch or catalogue.fetcher(progress=reporter(0), say=say)
+    fetch = fetch or catalogue.fetcher(progress=reporter(0), notify=notify)
     if wishes.mode not in MODES:
         raise ConfigError(f"there is no mode {wishes.mode!r}; these are: {', '.join(MODES)}")
     out, name = place_of(str(out), wishes.id)
-    scenes, sensor = scenes_of(pairs, wishes, say)
-    base = base_for(scenes[0], sensor, wishes, fetch, say)
+    scenes, sensor = scenes_of(pairs, wishes, notify)
+    base = base_for(scenes[0], sensor, wishes, fetch, notify)
     job = job_for(name, out, scenes, sensor, base, wishes)
     try:
-        told = backend.adapt(scenes, job, say, reporter(0))
+        told = backend.adapt(scenes, job, notify, reporter(0))
     except (KeyboardInterrupt, Cancelled) as end:
         raise type(end)(farewell(job, out)) from None
-    return finished(told, job, out, say)
+    return finished(told, job, out, notify)
 
 
 # --- where it goes ---------------------------------------------------------------------------------------------------
@@ -120,7 +119,7 @@ def place_of(out: str, name: str = "") -> tuple[Path, str]:
     return path, name
 
 
-def finished(told: dict, job: Job, out: Path, say: Say) -> Adapted:
+def finished(told: dict, job: Job, out: Path, notify: Notify) -> AdaptResult:
     """The working file becomes OUT, if there is one."""
     working, before, beside = Path(job.working), told["before"], told["classical"]
     if job.checkpoint:
@@ -128,15 +127,15 @@ def finished(told: dict, job: Job, out: Path, say: Say) -> Adapted:
     if working.exists():
         move(working, out)
         after = read_card(out).scores["held out"]["after"]
-        say(f"held out, {compared(before, after)}; {least(beside)}: {out}")
-        return Adapted(job.id, catalogue.called(out), out, before, after, beside)
+        notify(f"held out, {compared(before, after)}; {least(beside)}: {out}")
+        return AdaptResult(job.id, catalogue.called(out), out, before, after, beside)
     kept = read_card(job.base).id if job.fuses else ""
     why = ", and at native resolution HQNR or D_rho would be worse" if told["lost"] else " at best"
-    say(
+    notify(
         f"adapting has not helped here (held out, {compared(before, told['best'])}{why}): nothing was written, "
         f"{f'weights {kept} are' if kept else 'the classical method mtf-glp-fs is'} as good as it gets"
     )
-    return Adapted(kept, catalogue.called(Path(job.base)) if kept else "", None, before, before, beside)
+    return AdaptResult(kept, catalogue.called(Path(job.base)) if kept else "", None, before, before, beside)
 
 
 def compared(before: dict[str, float], after: dict[str, float]) -> str:
@@ -167,9 +166,9 @@ def farewell(job: Job, out: Path) -> str:
 # --- what it is made of ----------------------------------------------------------------------------------------------
 
 
-def scenes_of(pairs: Sequence[tuple], wishes: Wishes, say: Say) -> tuple[list[Scene], sensors.Sensor]:
+def scenes_of(pairs: Sequence[tuple], wishes: AdaptOptions, notify: Notify) -> tuple[list[Scene], sensors.Sensor]:
     """All scenes, which must be of one sensor."""
-    opened = [opened_as(pan, ms, wishes, say) for pan, ms in pairs]
+    opened = [opened_as(pan, ms, wishes, notify) for pan, ms in pairs]
     (first, sensor), *others = opened
     for scene, other in others:
         ratios = scene.placement.ratio, first.placement.ratio
@@ -182,32 +181,34 @@ def scenes_of(pairs: Sequence[tuple], wishes: Wishes, say: Say) -> tuple[list[Sc
     return [scene for scene, _ in opened], sensor
 
 
-def opened_as(pan, ms, wishes: Wishes, say: Say) -> tuple[Scene, sensors.Sensor]:
+def opened_as(pan, ms, wishes: AdaptOptions, notify: Notify) -> tuple[Scene, sensors.Sensor]:
     """As pansharpening opens them."""
-    scene = open_scene(pan, ms, wishes.bands or multispectral(ms, wishes.sensor, say))
+    scene = open_scene(pan, ms, wishes.bands or multispectral(ms, wishes.sensor, notify))
     for note in scene.notes:
-        say(note)
-    scene, sensor = identified(scene, wishes.sensor, say, ordered=not wishes.bands)
-    return aligned(scene, wishes.align, say), sensor
+        notify(note)
+    scene, sensor = identified(scene, wishes.sensor, notify, ordered=not wishes.bands)
+    return aligned(scene, wishes.align, notify), sensor
 
 
-def base_for(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, fetch: Fetch, say: Say) -> Path:
+def base_for(scene: Scene, sensor: sensors.Sensor, wishes: AdaptOptions, fetch: Fetch, notify: Notify) -> Path:
     """The weights to begin with; those for another ratio if none are for this one."""
     bands, ratio = len(scene.ms), scene.placement.ratio
     if not any(suits(ratio, whole) for whole in RATIOS):
         raise ConfigError(f"PAN is {ratio:.3g} times finer than MS; weights can be learnt for 2 and 4")
     nearest = min((entry.ratio for entry in catalogue.known()), key=lambda whole: abs(whole - ratio))
-    path = catalogue.find(wishes.base, sensor.id, bands, nearest, fetch, say)
+    path = catalogue.find(wishes.base, sensor.id, bands, nearest, fetch, notify)
     card = read_card(path)
     if not card.suits(ratio):
-        say(
+        notify(
             f"weights {card.id} are for ratio {card.ratio}, and here it is {ratio:.3g}: what they have learnt is begun "
             "with, and mtf-glp-fs is to be bettered"
         )
     return path
 
 
-def job_for(name: str, out: Path, scenes: Sequence[Scene], sensor: sensors.Sensor, base: Path, wishes: Wishes) -> Job:
+def job_for(
+    name: str, out: Path, scenes: Sequence[Scene], sensor: sensors.Sensor, base: Path, wishes: AdaptOptions
+) -> Job:
     card, ratio = read_card(base), scenes[0].placement.ratio
     suited = card.suits(ratio)
     told = {"scenes": [Path(scene.pan.path).name for scene in scenes], "align": wishes.align}

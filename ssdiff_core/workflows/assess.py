@@ -14,10 +14,11 @@ import numpy as np
 from osgeo import gdal, osr
 
 from ..common.errors import ConfigError, GeometryError, SSDiffError
+from ..common.notices import Notify
 from ..domain.methods import LABELS
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
-from ..domain.study import Asked, Say, Study, distinct
+from ..domain.study import AssessOptions, Study, distinct
 from ..domain.window import Window
 from ..raster.fused_raster import Raster
 from ..raster.identify_sensor import identified, multispectral
@@ -44,7 +45,7 @@ def images_in(folder: Path) -> list[Path]:
     return [path for path in rasters if "shows" not in look_said(path)]
 
 
-def open_studies(files: Sequence[Path], pan, ms, reference, asked: Asked, say: Say) -> list[Study]:
+def open_studies(files: Sequence[Path], pan, ms, reference, asked: AssessOptions, notify: Notify) -> list[Study]:
     """Files of one scene and extent make a study; PAN and MS that are not named are those a file says it is made of."""
     groups: dict[tuple, list[Raster]] = {}
     for file, name in zip(files, names_of(files)):
@@ -53,7 +54,7 @@ def open_studies(files: Sequence[Path], pan, ms, reference, asked: Asked, say: S
         if "shows" in raster.said:
             raise ConfigError(f"{file} is no fused image: it shows the {raster.said['shows']}")
         groups.setdefault((pan_of[0], ms_of, raster.window), []).append(raster)
-    return [open_study(rasters, *key[:2], reference, asked, say) for key, rasters in groups.items()]
+    return [open_study(rasters, *key[:2], reference, asked, notify) for key, rasters in groups.items()]
 
 
 def names_of(files: Sequence[Path]) -> list[str]:
@@ -100,9 +101,11 @@ def look_said(file: str | Path) -> dict[str, str]:
     return Raster(file, grid).said
 
 
-def open_study(rasters: list[Raster], pan: str, ms: Sequence[str], reference, asked: Asked, say: Say) -> Study:
+def open_study(
+    rasters: list[Raster], pan: str, ms: Sequence[str], reference, asked: AssessOptions, notify: Notify
+) -> Study:
     """Rasters of one window of PAN, and what they are to be measured against."""
-    scene, sensor = _scene(rasters[0], pan, ms, asked, say)
+    scene, sensor = _scene(rasters[0], pan, ms, asked, notify)
     scene, warnings = as_it_lies(scene, asked)
     for raster in rasters:
         if len(raster.numbers) != len(scene.ms):
@@ -131,7 +134,7 @@ def measured(scene: Scene, images: Sequence[Raster]) -> Window:
     return window
 
 
-def study_of(scene: Scene, sensor: Sensor, rasters, whole: bool, asked: Asked, truth, warnings) -> Study:
+def study_of(scene: Scene, sensor: Sensor, rasters, whole: bool, asked: AssessOptions, truth, warnings) -> Study:
     """A study whose blocks are read from files."""
     gdal.SetCacheMax(max(asked.memory // 4, 64) * 2**20)
     reader = partial(Reader, scene)
@@ -146,20 +149,22 @@ def crs_of(scene: Scene) -> tuple[str, str]:
     return crs.GetName(), "°" if crs.IsGeographic() else f" {crs.GetLinearUnitsName()}"
 
 
-def _scene(raster: Raster, pan: str, ms: Sequence[str], asked: Asked, say: Say) -> tuple[Scene, Sensor]:
+def _scene(raster: Raster, pan: str, ms: Sequence[str], asked: AssessOptions, notify: Notify) -> tuple[Scene, Sensor]:
     """The scene with its bands as the image has them: as SSDiff orders them if it made it, else as in the files."""
     asked = replace(asked, sensor=raster.said.get("sensor", "auto") if asked.sensor == "auto" else asked.sensor)
     as_it_is = "version" not in raster.said and len(bands_of(ms)) == len(raster.numbers)
-    return opened(pan, ms, asked, say, ordered="version" in raster.said, every=as_it_is)
+    return opened(pan, ms, asked, notify, ordered="version" in raster.said, every=as_it_is)
 
 
-def opened(pan, ms, asked: Asked, say: Say, ordered: bool = True, every: bool = False) -> tuple[Scene, Sensor]:
+def opened(
+    pan, ms, asked: AssessOptions, notify: Notify, ordered: bool = True, every: bool = False
+) -> tuple[Scene, Sensor]:
     """PAN and MS as `ssdiff pansharpen` opens them; every: with all bands there are; ordered: in their usual order."""
-    scene = open_scene(pan, ms, asked.bands or (() if every else multispectral(ms, asked.sensor, say)), asked.extent)
-    return identified(scene, asked.sensor, say, ordered and not asked.bands)
+    scene = open_scene(pan, ms, asked.bands or (() if every else multispectral(ms, asked.sensor, notify)), asked.extent)
+    return identified(scene, asked.sensor, notify, ordered and not asked.bands)
 
 
-def as_it_lies(scene: Scene, asked: Asked) -> tuple[Scene, tuple[str, ...]]:
+def as_it_lies(scene: Scene, asked: AssessOptions) -> tuple[Scene, tuple[str, ...]]:
     """The scene with MS put right, if that is wished, and what there is to say of how it lies."""
     told: list[str] = []
     scene = aligned(scene, asked.align, told.append)

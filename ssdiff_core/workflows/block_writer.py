@@ -61,7 +61,7 @@ def fuse(
     provenance: dict[str, str],
     run: BlockRun = BlockRun(),
     progress: Callable[[float], None] = lambda share: None,
-    say: Callable[[str], None] = lambda sentence: None,
+    notify: Callable[[str], None] = lambda sentence: None,
 ) -> None:
     """Fuses the scene into the first output, and the spread of the engine's samples into the second, if there is one.
 
@@ -73,12 +73,12 @@ def fuse(
     check_names(outputs)
     try:
         with blamed(outputs[0]):
-            work = _begin(scene, outputs, provenance, side, run.resume, len(blocks), say)
+            work = _begin(scene, outputs, provenance, side, run.resume, len(blocks), notify)
             todo = {i: window for i, window in blocks.items() if i not in work.done}
             _stream(scene, engine, stats, todo, work, run, progress)
             stop, sums = threading.Event(), _added([work.done[i] for i in blocks])
             if not any(band.count for band in sums[0]):
-                say(f"PAN and MS hold nothing together: no pixel of {outputs[0].path} has a value")
+                notify(f"PAN and MS hold nothing together: no pixel of {outputs[0].path} has a value")
             together([lambda: finish(work.files, sums, stop)], stop)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_farewell(outputs)) from None
@@ -120,16 +120,16 @@ class Work:
         return self.files[0].output.journal
 
 
-def _begin(scene: Scene, outputs: Sequence[Output], provenance, side: int, resume: bool, blocks: int, say) -> Work:
+def _begin(scene: Scene, outputs: Sequence[Output], provenance, side: int, resume: bool, blocks: int, notify) -> Work:
     """What an earlier run has left, if that is wished and possible; else a fresh start."""
     key = _key(scene, outputs, provenance, side)
     if resume:
         work = _taken_up(outputs, key)
         if work:
-            say(f"going on from an interrupted run: {len(work.done)} of {blocks} blocks are done")
+            notify(f"going on from an interrupted run: {len(work.done)} of {blocks} blocks are done")
             return work
     if any(output.leftovers for output in outputs):
-        say("what an interrupted run has left is " + ("of other work and " if resume else "") + "removed")
+        notify("what an interrupted run has left is " + ("of other work and " if resume else "") + "removed")
         clean_up(outputs)
     check_room(outputs, scene)
     work = Work(tuple(_made(output, scene, provenance) for output in outputs), {})

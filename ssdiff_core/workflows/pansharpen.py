@@ -44,7 +44,7 @@ SPREAD_SAMPLES = 8
 
 
 @dataclass(frozen=True)
-class Wishes:
+class PansharpenOptions:
     """What a user may ask for. The defaults are what most want."""
 
     method: str = "ssdiff"
@@ -72,7 +72,7 @@ class Wishes:
 
 
 @dataclass(frozen=True)
-class Made:
+class PansharpenResult:
     """What came of it."""
 
     scene: Scene
@@ -81,40 +81,47 @@ class Made:
 
 
 def pansharpen(
-    pan, ms, out, wishes: Wishes, say: Callable[[str], None], reporter, backend, fetch: Fetch | None = None
-) -> Made:
+    pan,
+    ms,
+    out,
+    wishes: PansharpenOptions,
+    notify: Callable[[str], None],
+    reporter,
+    backend,
+    fetch: Fetch | None = None,
+) -> PansharpenResult:
     """Fuses PAN and MS files into out. say hears sentences; reporter(pixels) answers what hears the share done.
 
     backend: inprocess.backend.Here or worker.client.backend.Elsewhere. fetch: downloads missing weights (see
     catalogue.fetcher); None: as the environment reaches the network.
     """
-    fetch = fetch or catalogue.fetcher(progress=reporter(0), say=say)
-    scene = open_scene(pan, ms, wishes.bands or multispectral(ms, wishes.sensor, say), wishes.extent)
+    fetch = fetch or catalogue.fetcher(progress=reporter(0), notify=notify)
+    scene = open_scene(pan, ms, wishes.bands or multispectral(ms, wishes.sensor, notify), wishes.extent)
     check(scene, out, wishes)
     for note in scene.notes:
-        say(note)
+        notify(note)
     if wishes.mask:
         scene = cut_out(scene, wishes.mask)
-    scene, sensor = identified(scene, wishes.sensor, say, ordered=not wishes.bands)
-    path = weights_for(scene, sensor, wishes, fetch, say)
-    scene = aligned(scene, as_learnt(path, wishes.align, say), say)
-    engine, wanted, provenance = prepare(scene, sensor, path, wishes, say, backend)
+    scene, sensor = identified(scene, wishes.sensor, notify, ordered=not wishes.bands)
+    path = weights_for(scene, sensor, wishes, fetch, notify)
+    scene = aligned(scene, as_learnt(path, wishes.align, notify), notify)
+    engine, wanted, provenance = prepare(scene, sensor, path, wishes, notify, backend)
     output = output_for(
         scene, out, dtype=wishes.dtype, nodata=wishes.nodata, format=wishes.format, options=wishes.options
     )
     for note in (*unheard(output), *cut_off(scene, output)):
-        say(note)
+        notify(note)
     outputs = [output, *([spread_beside(output, wishes.uncertainty)] if wishes.uncertainty else [])]
     workers = backend.workers(wishes.method)
     stats = backend.stats(scene, wanted, wishes.memory, workers) if wanted else SceneStats(mtf=sensor.mtf)
     pixels = scene.window.height * scene.window.width
-    progress = forewarning(reporter(pixels), say, wishes.method)
+    progress = forewarning(reporter(pixels), notify, wishes.method)
     run = BlockRun(wishes.memory, workers=workers, thread_limit=backend.thread_limit, resume=wishes.resume)
-    fuse(scene, engine, outputs, stats, provenance, run, progress, say)
-    return Made(scene, provenance)
+    fuse(scene, engine, outputs, stats, provenance, run, progress, notify)
+    return PansharpenResult(scene, provenance)
 
 
-def check(scene: Scene, out, wishes: Wishes) -> None:
+def check(scene: Scene, out, wishes: PansharpenOptions) -> None:
     """What can be told from the wishes and the names of the files alone."""
     inputs = {Path(band.path).resolve() for band in (scene.pan, *scene.ms)}
     for path in filter(None, (out, wishes.uncertainty)):
@@ -128,7 +135,7 @@ def check(scene: Scene, out, wishes: Wishes) -> None:
         check_uncertainty(out, wishes)
 
 
-def check_uncertainty(out, wishes: Wishes) -> None:
+def check_uncertainty(out, wishes: PansharpenOptions) -> None:
     if wishes.method != NETWORK:
         label = LABELS[wishes.method]
         raise ConfigError(f"{label} gives one answer, which has no uncertainty: leave that out, or take ssdiff")
@@ -147,7 +154,7 @@ def cut_off(scene: Scene, output: Output) -> list[str]:
     return [f"MS is {had}, and {kind} holds {least} to {most}: what lies beyond will be cut off"]
 
 
-def aligned(scene: Scene, wish: str, say: Callable[[str], None]) -> Scene:
+def aligned(scene: Scene, wish: str, notify: Callable[[str], None]) -> Scene:
     """The scene with MS and its bands where they are seen to lie, if that is wished; else a word on how far off."""
     if wish == "none":
         return scene
@@ -161,30 +168,30 @@ def aligned(scene: Scene, wish: str, say: Callable[[str], None]) -> Scene:
         which = f"bands {', '.join(map(str, further))} lie" if len(further) > 1 else f"band {next(iter(further))} lies"
         told += f", and {which} up to {max(further.values()):.2f} PAN pixels from that"
     if wish == "auto":
-        say(f"{told}: corrected")
+        notify(f"{told}: corrected")
         return scene.shifted(shift.rows, shift.cols, bands)
     far = max(shift.length, *further.values(), 0) > FAR
-    say(f"{told}: colours will bleed at edges; aligning (auto) corrects it" if far else told)
+    notify(f"{told}: colours will bleed at edges; aligning (auto) corrects it" if far else told)
     return scene
 
 
-def weights_for(scene: Scene, sensor: sensors.Sensor, wishes: Wishes, fetch: Fetch, say) -> Path | None:
+def weights_for(scene: Scene, sensor: sensors.Sensor, wishes: PansharpenOptions, fetch: Fetch, notify) -> Path | None:
     """The file of the weights, if the method wants any."""
     if wishes.method != NETWORK:
         return None
-    return catalogue.find(wishes.weights, sensor.id, len(scene.ms), scene.placement.ratio, fetch, say)
+    return catalogue.find(wishes.weights, sensor.id, len(scene.ms), scene.placement.ratio, fetch, notify)
 
 
-def as_learnt(path: Path | None, wish: str, say: Callable[[str], None]) -> str:
+def as_learnt(path: Path | None, wish: str, notify: Callable[[str], None]) -> str:
     """What becomes of shifts: weights adapted to scenes that were put right want them so, unless told otherwise."""
     if path and wish == "warn" and read_card(path).training.get("align") == "auto":
-        say("the weights were adapted to scenes put right; so the shift is corrected here too")
+        notify("the weights were adapted to scenes put right; so the shift is corrected here too")
         return "auto"
     return wish
 
 
 def prepare(
-    scene: Scene, sensor: sensors.Sensor, path: Path | None, wishes: Wishes, say, backend
+    scene: Scene, sensor: sensors.Sensor, path: Path | None, wishes: PansharpenOptions, notify, backend
 ) -> tuple[object, dict, dict[str, str]]:
     """The engine for the method, what must be known of the whole scene, and what the file shall say of it all."""
     ratio = scene.placement.ratio
@@ -192,12 +199,12 @@ def prepare(
     inputs = {"pan": pan, "ms": ", ".join(ms)}
     said = {"version": __version__, "method": wishes.method, "sensor": sensor.id, **inputs}
     if wishes.method != NETWORK:
-        engine = backend.classical(wishes.method, ratio, say)
+        engine = backend.classical(wishes.method, ratio, notify)
         return engine, {} if wishes.method in UNFITTED else to_know(wishes.method, sensor, ratio), said
     card = read_card(path)
-    sampling = sampled(wishes, card, say)
-    of_bands = groups_for(card, sensor, len(scene.ms), say)
-    engine = backend.network(path, of_bands, sampling, say)
+    sampling = sampled(wishes, card, notify)
+    of_bands = groups_for(card, sensor, len(scene.ms), notify)
+    engine = backend.network(path, of_bands, sampling, notify)
     told = {"weights": card.id, "weights_sha256": sha256_of(path), "steps": sampling.steps}
     said |= told | {"seed": sampling.seed, "samples": sampling.samples}
     if card.base == "lms" and card.scale not in (SCENE, MOMENTS) and not card.arch.views:
@@ -206,13 +213,13 @@ def prepare(
     return engine, to_know(card.base, sensor, ratio) | how, said
 
 
-def sampled(wishes: Wishes, card: Card, say: Callable[[str], None]) -> Sampling:
+def sampled(wishes: PansharpenOptions, card: Card, notify: Callable[[str], None]) -> Sampling:
     """How the network is asked: as its weights were made for, but for an uncertainty so that samples lie apart."""
     steps = card.steps if wishes.steps is None else wishes.steps
     usual = max(SPREAD_SAMPLES, card.samples) if wishes.uncertainty else card.samples
     samples = usual if wishes.samples is None else wishes.samples
     if wishes.uncertainty:
-        say(
+        notify(
             f"the image will be the mean of {samples} samples of {steps} step(s), and the uncertainty how far they lie "
             f"apart: {samples * steps / (card.samples * card.steps):.3g} times the work of an image alone"
         )
@@ -224,17 +231,17 @@ def to_know(method: str, sensor: sensors.Sensor, ratio: float) -> dict:
     return {"method": method, "mtf": sensor.mtf, "ratio": ratio, "pan_mtf": sensor.pan_mtf}
 
 
-def groups_for(card: Card, sensor: sensors.Sensor, bands: int, say) -> tuple[tuple[int, ...], ...]:
+def groups_for(card: Card, sensor: sensors.Sensor, bands: int, notify) -> tuple[tuple[int, ...], ...]:
     """The groups in which general weights for another number of bands take them; none where none are needed."""
     size = len(card.bands)
     if bands == size or card.sensor != sensors.GENERAL:
         return ()
     of_bands = groups(bands, size, sensor.wavelengths)
-    say(f"weights {card.id} take {size} bands; the {bands} of MS are fused in {len(of_bands)} group(s) of {size}")
+    notify(f"weights {card.id} take {size} bands; the {bands} of MS are fused in {len(of_bands)} group(s) of {size}")
     return tuple(of_bands)
 
 
-def forewarning(report: Callable[[float], None], say: Callable[[str], None], method: str) -> Callable[[float], None]:
+def forewarning(report: Callable[[float], None], notify: Callable[[str], None], method: str) -> Callable[[float], None]:
     """The same report; once enough is done to tell, a word on how long all will take if that is long.
 
     A run that goes on from an earlier one begins with what that has done.
@@ -252,7 +259,7 @@ def forewarning(report: Callable[[float], None], say: Callable[[str], None], met
             whole = elapsed * (1 - start[0][1]) / gained
             if whole > SLOW:
                 faster = "; a GPU, one sample or a classical method would be faster" if method == "ssdiff" else ""
-                say(f"this will take about {duration(whole)} in all{faster}")
+                notify(f"this will take about {duration(whole)} in all{faster}")
         report(share)
 
     return heard

@@ -129,8 +129,8 @@ class Adapt(Algorithm):
         self.fetch = http.fetcher(feedback, Progress(feedback))
         return True
 
-    def _wishes(self, parameters, context, layer: str) -> adapt.Wishes:
-        return adapt.Wishes(
+    def _wishes(self, parameters, context, layer: str) -> adapt.AdaptOptions:
+        return adapt.AdaptOptions(
             id=self.parameterAsString(parameters, self.ID_OF, context) or name_like(layer),
             base=self.parameterAsString(parameters, self.BASE, context) or "auto",
             mode=self.chosen(parameters, self.MODE, context),

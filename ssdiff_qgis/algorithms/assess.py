@@ -15,7 +15,7 @@ from qgis.core import (
 
 from ...ssdiff_core.domain import measures
 from ...ssdiff_core.domain.methods import ALIGN, CONVENTIONS
-from ...ssdiff_core.domain.study import SAMPLE, Asked
+from ...ssdiff_core.domain.study import SAMPLE, AssessOptions
 from ...ssdiff_core.workflows import assess
 from ..services import compat, settings
 from ..services.i18n import tr
@@ -97,7 +97,7 @@ class Assess(Algorithm):
     def prepareAlgorithm(self, parameters, context, feedback):
         names = self.INPUT, self.PANCHROMATIC, self.SPECTRAL, self.REFERENCE
         self.files = [self.file_of(parameters, name, context) for name in names]
-        self.asked = Asked(
+        self.asked = AssessOptions(
             sensor=self.chosen(parameters, self.SENSOR, context),
             convention=self.chosen(parameters, self.CONVENTION, context),
             align=self.chosen(parameters, self.ALIGN, context),

@@ -22,7 +22,7 @@ from ...ssdiff_core.common.errors import Cancelled, NoPythonError, SSDiffError
 from ...ssdiff_core.common.progress import duration
 from ...ssdiff_core.domain import sensors
 from ...ssdiff_core.weights import catalogue
-from ...ssdiff_core.worker.client.backend import Elsewhere
+from ...ssdiff_core.worker.client.backend import WorkerBackend
 from ..services import compat, runtime, settings
 from ..services.i18n import tr
 
@@ -152,11 +152,11 @@ def path_of(layer: QgsRasterLayer) -> str:
     return layer.source().split("|")[0]
 
 
-def computer(feedback) -> Elsewhere:
+def computer(feedback) -> WorkerBackend:
     """Who computes, and tells this algorithm's user of it."""
     worker = runtime.worker()
     feedback.pushInfo(tr("Computing with {}").format(worker.python))
-    return Elsewhere(worker, feedback.pushInfo, feedback.isCanceled)
+    return WorkerBackend(worker, feedback.pushInfo, feedback.isCanceled)
 
 
 def nothing_computes() -> str | None:

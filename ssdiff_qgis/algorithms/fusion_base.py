@@ -21,10 +21,10 @@ from qgis.core import (
 
 from ...ssdiff_core.domain.block_passes import LEAST
 from ...ssdiff_core.domain.methods import ALIGN, DTYPES
-from ...ssdiff_core.domain.study import Asked
+from ...ssdiff_core.domain.study import AssessOptions
 from ...ssdiff_core.raster import polygon_mask
 from ...ssdiff_core.workflows import assess
-from ...ssdiff_core.workflows.pansharpen import Wishes, pansharpen
+from ...ssdiff_core.workflows.pansharpen import PansharpenOptions, pansharpen
 from ..services import compat, settings
 from ..services.i18n import tr
 from ..services.styling import Look, LookUncertain, Style, kept
@@ -40,7 +40,7 @@ class Job:
 
     pan: str
     ms: str
-    wishes: Wishes
+    wishes: PansharpenOptions
     name: str
     "of the MS layer"
     style: Style
@@ -148,7 +148,7 @@ class Fusion(Algorithm):
         bands = tuple(self.parameterAsInts(parameters, self.BANDS, context))
         options = self.parameterAsString(parameters, self.CREATION_OPTIONS, context)
         kind = self.chosen(parameters, self.DATA_TYPE, context)
-        wishes = Wishes(
+        wishes = PansharpenOptions(
             sensor=self.chosen(parameters, self.SENSOR, context),
             bands=bands,
             extent=self._extent(parameters, sharp.crs(), context),
@@ -217,7 +217,7 @@ class Fusion(Algorithm):
     def _report(self, out: str, page: str, who, feedback) -> None:
         job = self.job
         wishes = job.wishes
-        asked = Asked(sensor=wishes.sensor, bands=wishes.bands, memory=wishes.memory, align=wishes.align)
+        asked = AssessOptions(sensor=wishes.sensor, bands=wishes.bands, memory=wishes.memory, align=wishes.align)
         (study,) = assess.open_studies([Path(out)], job.pan, [job.ms], None, asked, lambda sentence: None)
         who.assess(study, asked, Path(page), Progress(feedback, MEASURING))
 

@@ -111,7 +111,7 @@ class Dock(QgsDockWidget):
         self.run.clicked.connect(self._run)
         self.assess.clicked.connect(self._assess)
         self.adapt.clicked.connect(self._adapt)
-        self.preview.told.connect(self.state.say)
+        self.preview.told.connect(self.state.notify)
         self.preview.progressed.connect(self._progressed)
         self.preview.begun.connect(self._begun)
         self.preview.made.connect(self._made)
@@ -126,10 +126,10 @@ class Dock(QgsDockWidget):
         pan, ms = self.pan.currentLayer(), self.ms.currentLayer()
         why, seen = self._obstacle(pan, ms), None
         if why:
-            self.fit.say(why, WARNING if pan and ms else INFO)
+            self.fit.notify(why, WARNING if pan and ms else INFO)
         else:
             seen = visible_extent.in_view(pan, ms, self._view(), self.preview.limit)
-            self.fit.say(self._plan(seen), FINE if seen else INFO)
+            self.fit.notify(self._plan(seen), FINE if seen else INFO)
         self.start.setEnabled(bool(seen) and not self.missing.text)
         self.run.setEnabled(not why)
         self.adapt.setEnabled(not why)
@@ -159,9 +159,9 @@ class Dock(QgsDockWidget):
     def _look_for_runtime(self) -> None:
         try:
             runtime.interpreter()
-            self.missing.say("")
+            self.missing.notify("")
         except SSDiffError as error:
-            self.missing.say(str(error), WARNING)
+            self.missing.notify(str(error), WARNING)
         self.install.setVisible(bool(self.missing.text) and exists(INSTALL))
         self.refresh()
 
@@ -208,13 +208,13 @@ class Dock(QgsDockWidget):
         self.refresh()
 
     def _failed(self, why: str) -> None:
-        self.state.say(why or tr("Cancelled."), WARNING if why else INFO)
+        self.state.notify(why or tr("Cancelled."), WARNING if why else INFO)
         self._ended()
 
     def _made(self, made: Made) -> None:
         self._put_on_map(made.layer)
         self.compare.show_layers(made.compared)
-        self.state.say(self._summary(made), FINE)
+        self.state.notify(self._summary(made), FINE)
         self._ended()
 
     def _put_on_map(self, layer: QgsRasterLayer) -> None:

@@ -31,7 +31,7 @@ class Notice(QWidget):
         layout.addWidget(self._text, 1)
         self.hide()
 
-    def say(self, sentence: str, icon: str = INFO) -> None:
+    def notify(self, sentence: str, icon: str = INFO) -> None:
         side = self.fontMetrics().height()
         self._icon.setPixmap(QgsApplication.getThemeIcon(icon).pixmap(QSize(side, side)))
         self._text.setText(sentence)

@@ -21,7 +21,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
-from ...ssdiff_core.workflows.pansharpen import Made
+from ...ssdiff_core.workflows.pansharpen import PansharpenResult
 from . import compat
 
 WIDE = 2.0
@@ -75,7 +75,7 @@ def _limits(enhancement: QgsContrastEnhancement | None) -> tuple[float, float] |
 class Look(QgsProcessingLayerPostProcessorInterface):
     """Gives the layer its look once it is there."""
 
-    def __init__(self, style: Style, made: Made):
+    def __init__(self, style: Style, made: PansharpenResult):
         super().__init__()
         self._style, self._made = style, made
 
@@ -112,7 +112,7 @@ class Look(QgsProcessingLayerPostProcessorInterface):
 class LookUncertain(QgsProcessingLayerPostProcessorInterface):
     """Shows the first band in colours, from no uncertainty to more than nearly all pixels have."""
 
-    def __init__(self, made: Made):
+    def __init__(self, made: PansharpenResult):
         super().__init__()
         self._made = made
 
@@ -139,7 +139,7 @@ def _viridis() -> QgsGradientColorRamp:
     return QgsGradientColorRamp(first, last, False, stops)
 
 
-def _tell(layer: QgsRasterLayer, made: Made) -> None:
+def _tell(layer: QgsRasterLayer, made: PansharpenResult) -> None:
     metadata = layer.metadata()
     metadata.addHistoryItem(f"{datetime.now():%Y-%m-%d %H:%M} {SIGNED}")
     for key, value in made.provenance.items():

@@ -47,7 +47,7 @@ def base_weights(folder, tile=16, count=4, ratio=4, wavelengths=(480.0, 550.0, 6
     recipe = Recipe(
         "base", ("gf2",), tuple(f"b{i}" for i in range(count)), wavelengths, ratio, stages=(Stage(tile),), net=TINY
     )
-    trainer = Trainer(replace(recipe, residual_sigma=1.0), None, say=lambda text: None)
+    trainer = Trainer(replace(recipe, residual_sigma=1.0), None, notify=lambda text: None)
     path, state = folder / "base.safetensors", state_of(trainer.net)
     sign = torch.tensor([1.0, -1.0] * count)[:count]
     checkpoint.save(path, {**state, "head.2.bias": state["head.2.bias"] + off * sign}, trainer.card({}, "CC0"))

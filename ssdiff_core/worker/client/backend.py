@@ -7,25 +7,25 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 
+from ...common.notices import Notify
 from ...domain.adaptation_job import Job
 from ...domain.block import SceneStats
 from ...domain.options import Sampling
 from ...domain.scene import Scene
-from ...domain.study import Asked, Study
+from ...domain.study import AssessOptions, Study
 from ..serialization import meant, plain
 from .data_server import Serving
 from .engine import Asker, RemoteClassical, RemoteEngine, Worker
 
-Say = Callable[[str], None]
 TOLD = ("scene", "sensor", "rounded", "convention", "warnings", "crs")
 "what of a study is told as it is; its images are asked for"
 
 
-class Elsewhere:
+class WorkerBackend:
     """Computes in a worker's process; `cancelled` is asked ten times a second."""
 
-    def __init__(self, worker: Worker, say: Say, cancelled: Callable[[], bool] = lambda: False):
-        self._worker, self._asker = worker, Asker(say=say, cancelled=cancelled)
+    def __init__(self, worker: Worker, notify: Notify, cancelled: Callable[[], bool] = lambda: False):
+        self._worker, self._asker = worker, Asker(notify=notify, cancelled=cancelled)
 
     def workers(self, method: str) -> int:
         """Returns 1: the process computes one block after the other, with all threads."""
@@ -34,24 +34,26 @@ class Elsewhere:
     def thread_limit(self, workers: int) -> AbstractContextManager:
         return nullcontext()
 
-    def network(self, weights: Path, groups: Sequence[tuple[int, ...]], sampling: Sampling, say: Say) -> RemoteEngine:
+    def network(
+        self, weights: Path, groups: Sequence[tuple[int, ...]], sampling: Sampling, notify: Notify
+    ) -> RemoteEngine:
         how = {field.name: getattr(sampling, field.name) for field in fields(sampling)}
-        return RemoteEngine(self._worker, weights, **how, groups=groups, say=say, cancelled=self._asker.cancelled)
+        return RemoteEngine(self._worker, weights, **how, groups=groups, notify=notify, cancelled=self._asker.cancelled)
 
-    def classical(self, method: str, ratio: float, say: Say) -> RemoteClassical:
-        return RemoteClassical(self._worker, method, ratio, say=say, cancelled=self._asker.cancelled)
+    def classical(self, method: str, ratio: float, notify: Notify) -> RemoteClassical:
+        return RemoteClassical(self._worker, method, ratio, notify=notify, cancelled=self._asker.cancelled)
 
     def stats(self, scene: Scene, wanted: dict, memory: int, workers: int) -> SceneStats:
         asker = replace(self._asker, serve=Serving([scene]))
         told = self._worker.request(asker, "stats", scene=plain(scene), wanted=plain(wanted), memory=memory)
         return meant(told["stats"])
 
-    def adapt(self, scenes: Sequence[Scene], job: Job, say: Say, progress: Callable[[float], None]) -> dict:
+    def adapt(self, scenes: Sequence[Scene], job: Job, notify: Notify, progress: Callable[[float], None]) -> dict:
         """As adapt.adapt."""
-        asker = replace(self._asker, say=say, serve=Serving(scenes), progress=progress)
+        asker = replace(self._asker, notify=notify, serve=Serving(scenes), progress=progress)
         return self._worker.request(asker, "adapt", scenes=plain(list(scenes)), job=plain(job))
 
-    def assess(self, study: Study, asked: Asked, page: Path | None, progress: Callable[[float], None]) -> dict:
+    def assess(self, study: Study, asked: AssessOptions, page: Path | None, progress: Callable[[float], None]) -> dict:
         """As report.assessed."""
         images = [*study.images, *([study.reference] if study.reference else [])]
         asker = replace(self._asker, serve=Serving([study.scene], images), progress=progress)

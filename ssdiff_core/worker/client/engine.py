@@ -47,7 +47,7 @@ class _WentIdle(Exception):
 class Asker:
     """Who waits for an answer: what it wants to hear meanwhile, and whether it still wants to."""
 
-    say: Callable[[str], None] = log.warning
+    notify: Callable[[str], None] = log.warning
     progress: Callable[[float], None] = lambda share: None
     "called with the share done, ten times a second even if nothing is new: what it raises ends the process"
     cancelled: Callable[[], bool] = lambda: False
@@ -139,7 +139,7 @@ class Worker(_Closing):
                 if message["type"] in ("done", "error"):
                     break
                 if message["type"] == "say":
-                    asker.say(str(message.get("sentence")))
+                    asker.notify(str(message.get("sentence")))
                 elif message["type"] == "want":
                     child.send(asker.serve(child.memory, message["what"]))
                 share = message.get("share", share)
@@ -246,7 +246,7 @@ class RemoteEngine(_Engine):
         samples: int | None = None,
         seed: int = 0,
         groups: Iterable[Iterable[int]] = (),
-        say: Callable[[str], None] = log.warning,
+        notify: Callable[[str], None] = log.warning,
         cancelled: Callable[[], bool] = lambda: False,
     ):
         """groups: of bands, as groups.groups answers them, for weights that take fewer bands than MS has.
@@ -256,7 +256,7 @@ class RemoteEngine(_Engine):
         bands = [[int(band) for band in group] for group in groups]
         path = os.path.abspath(weights)  # the process has a folder of its own
         wishes = {"weights": path, "device": device, "steps": steps, "samples": samples, "seed": seed, "groups": bands}
-        super().__init__(worker, Asker(say=say, cancelled=cancelled), "open", wishes)
+        super().__init__(worker, Asker(notify=notify, cancelled=cancelled), "open", wishes)
 
     def fuse_with_spread(self, block: Block, progress: Callable[[float], None] | None = None):
         """As engine.Engine.fuse_with_spread."""
@@ -272,9 +272,9 @@ class RemoteEngine(_Engine):
 class RemoteClassical(_Engine):
     """A classical method (see classical.Classical)."""
 
-    def __init__(self, worker: Worker, method: str, ratio: float, *, say=log.warning, cancelled=lambda: False):
+    def __init__(self, worker: Worker, method: str, ratio: float, *, notify=log.warning, cancelled=lambda: False):
         self.method = method
-        asker = Asker(say=say, cancelled=cancelled)
+        asker = Asker(notify=notify, cancelled=cancelled)
         super().__init__(worker, asker, "classical", {"method": method, "ratio": float(ratio)})
 
     def __repr__(self) -> str:

@@ -16,7 +16,7 @@ JSON on standard output, and blocks lie in memory that both see (wire.py):
 `stats`, `assess` and `adapt` go over scenes whose files they do not open: a line of type `want` asks for a block, and
 the next line that comes in says where in the memory that lies.
 
-The last line for a request is of type `done` or `error`; before it come `progress`, `say` (a sentence for the user)
+The last line for a request is of type `done` or `error`; before it come `progress`, `notify` (a sentence for the user)
 and, as long as the process is at it, `alive`. An error is the request's alone. The process ends when it is idle too
 long, with a line `bye`, and at once when standard input closes: then whoever asked is gone.
 """
@@ -57,7 +57,7 @@ class Voice:
             self._out.write(line)
             self._out.flush()
 
-    def say(self, sentence: str) -> None:
+    def notify(self, sentence: str) -> None:
         self.tell("say", sentence=sentence)
 
     def progress(self, share: float) -> None:
@@ -94,7 +94,7 @@ def serve(inbox: queue.Queue, voice: Voice, memory: int, idle: float) -> None:
         voice.tell("want", what=what)
         return json.loads(inbox.get())
 
-    service = Service(Memory.inherited(memory), voice.say, voice.progress, want)
+    service = Service(Memory.inherited(memory), voice.notify, voice.progress, want)
     with contextlib.suppress(queue.Empty):
         while answer(service, voice, inbox.get(timeout=idle)):
             pass

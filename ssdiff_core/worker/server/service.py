@@ -41,12 +41,12 @@ class Service:
     def __init__(
         self,
         memory: Memory,
-        say: Callable[[str], None],
+        notify: Callable[[str], None],
         progress: Callable[[float], None],
         want: Callable[[dict], dict],
     ):
         """want: asks whoever asked for what this process cannot read itself."""
-        self._memory, self._say, self._progress = memory, say, progress
+        self._memory, self._say, self._progress = memory, notify, progress
         self._served = Served(memory, want)
         self._open: dict[int, Opened] = {}
         self._last = 0
@@ -62,7 +62,7 @@ class Service:
 
     def open(self, weights, device="auto", steps=None, samples=None, seed=0, groups=()) -> dict:
         used = load(weights)
-        engine = Engine(used, device, steps=steps, samples=samples, seed=seed, say=self._say)
+        engine = Engine(used, device, steps=steps, samples=samples, seed=seed, notify=self._say)
         of_bands = [tuple(group) for group in groups]
         told = {"id": used.card.id, "sha256": used.sha256, "steps": engine.steps, "device": str(engine.device)}
         return told | self._keep(Opened(engine, Grouped(engine, of_bands) if of_bands else engine, engine.device))

@@ -421,7 +421,7 @@ print(len(said), said[0], large.batch, np.abs(fused - reference).max() < 0.1)
 
 def test_out_of_memory_on_a_device_with_one_tile_goes_on_on_the_cpu(monkeypatch):
     said = []
-    worker = engine(batch=1, say=said.append)
+    worker = engine(batch=1, notify=said.append)
     worker.device = torch.device("meta")  # stands for a GPU whose memory is full
     monkeypatch.setitem(PIECE, "meta", 480)
     piece = worker._piece

@@ -9,7 +9,7 @@ def test_every_figure_is_measured_and_agrees_with_itself(monkeypatch):
     monkeypatch.setattr(benchmark, "WARM", {"cpu": 48})
     monkeypatch.setattr(benchmark, "BANDS", (4,))
     monkeypatch.setattr(benchmark, "STEPS", (1, 2))
-    result = benchmark.run("cpu", say=lambda line: None)
+    result = benchmark.run("cpu", notify=lambda line: None)
     assert [(rate["bands"], rate["steps"]) for rate in result["rates"]] == [(4, 1), (4, 2)]
     for rate in result["rates"]:
         assert rate["pixels"] == 48 * 48

@@ -15,11 +15,11 @@ from landsat import scene as landsat_scene
 from ssdiff_core.cli.main import main
 from ssdiff_core.common.errors import GeometryError
 from ssdiff_core.domain import sensors
-from ssdiff_core.domain.study import Asked
+from ssdiff_core.domain.study import AssessOptions
+from ssdiff_core.inprocess import wald
 from ssdiff_core.raster.reader import open_scene
 from ssdiff_core.training.simulate import degraded
-from ssdiff_core.workflows import wald
-from ssdiff_core.workflows.pansharpen import Wishes
+from ssdiff_core.workflows.pansharpen import PansharpenOptions
 
 
 def quiet(*_):
@@ -152,7 +152,10 @@ def test_a_real_landsat_scene_in_files_of_one_band(name, tmp_path, capsys):
 def test_its_files_are_gone_when_it_ends_or_fails(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     pan, ms, _ = sample_files(tmp_path)
-    with pytest.raises(GeometryError), wald.on_coarser(pan, ms, ("gsa",), Asked(), Wishes(), quiet, quiet):
+    with (
+        pytest.raises(GeometryError),
+        wald.on_coarser(pan, ms, ("gsa",), AssessOptions(), PansharpenOptions(), quiet, quiet),
+    ):
         raise GeometryError("of some other reason")
     assert not list(tmp_path.glob("ssdiff-wald-*"))
 

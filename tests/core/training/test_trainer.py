@@ -54,7 +54,7 @@ PLACES = [place("here", 1), place("there", 2), place("elsewhere", 3)]
 
 def trainer(recipe=TINY, **kwargs) -> Trainer:
     torch.manual_seed(123)  # training must not care
-    return Trainer(recipe, MadeUp(PLACES, recipe), say=lambda text: None, **kwargs)
+    return Trainer(recipe, MadeUp(PLACES, recipe), notify=lambda text: None, **kwargs)
 
 
 def same(a: dict, b: dict) -> bool:

@@ -201,7 +201,7 @@ def test_what_suits_best_is_fetched_and_if_it_cannot_be_the_best_that_is_here_wi
 
 def test_weights_are_fetched_once_on_first_use(plugin, release, folder):
     said, shares = [], []
-    fetch = fetcher(progress=shares.append, say=said.append, base=release.url)
+    fetch = fetcher(progress=shares.append, notify=said.append, base=release.url)
     path = find("eight", "general", 8, 4, fetch, print, known(plugin / "resources"))
     assert path.parent == folder
     assert sha256_of(path) == here(plugin)["eight"].sha256

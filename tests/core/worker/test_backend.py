@@ -13,14 +13,14 @@ from scenes import tiny_file
 
 from ssdiff_core.assessment import html_report
 from ssdiff_core.common.errors import Cancelled, RasterError
-from ssdiff_core.domain.study import Asked
-from ssdiff_core.inprocess.backend import Here
+from ssdiff_core.domain.study import AssessOptions
+from ssdiff_core.inprocess.backend import LocalBackend
 from ssdiff_core.raster.reader import open_scene
-from ssdiff_core.worker.client.backend import Elsewhere
+from ssdiff_core.worker.client.backend import WorkerBackend
 from ssdiff_core.worker.client.engine import Worker
 from ssdiff_core.worker.serialization import meant, plain
 from ssdiff_core.workflows import assess
-from ssdiff_core.workflows.pansharpen import Wishes, pansharpen
+from ssdiff_core.workflows.pansharpen import PansharpenOptions, pansharpen
 
 ROOT = Path(__file__).parents[3]
 WEDGE = "POLYGON ((400000 4500000,400150 4500000,400000 4499850,400000 4500000))"
@@ -60,15 +60,20 @@ def sample(tmp_path_factory):
 
 def fused(sample, out, computer, **wishes):
     pansharpen(
-        *sample[:2], out, Wishes(**wishes), lambda sentence: None, lambda pixels: lambda share: None, computer or Here()
+        *sample[:2],
+        out,
+        PansharpenOptions(**wishes),
+        lambda sentence: None,
+        lambda pixels: lambda share: None,
+        computer or LocalBackend(),
     )
     return read(out)
 
 
 @pytest.mark.parametrize("method", ["ssdiff", "gsa", "exp", "bdsd-pc"])
 def test_files_are_the_same(method, sample, worker, tmp_path):
-    here = fused(sample, tmp_path / "here.tif", Here(), method=method, align="none")
-    there = fused(sample, tmp_path / "there.tif", Elsewhere(worker, print), method=method, align="none")
+    here = fused(sample, tmp_path / "here.tif", LocalBackend(), method=method, align="none")
+    there = fused(sample, tmp_path / "there.tif", WorkerBackend(worker, print), method=method, align="none")
     np.testing.assert_array_equal(here, there)
 
 
@@ -78,8 +83,8 @@ def test_files_with_holes_and_an_extent_are_the_same(sample, worker, tmp_path):
     pan = write(tmp_path / "pan.tif", image, (400_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6), nodata=0)
     pair = pan, sample[1]
     wishes = {"align": "none", "extent": (400_010.0, 4_499_900.0, 400_100.0, 4_499_990.0)}
-    here = fused(pair, tmp_path / "here.tif", Here(), **wishes)
-    there = fused(pair, tmp_path / "there.tif", Elsewhere(worker, print), **wishes)
+    here = fused(pair, tmp_path / "here.tif", LocalBackend(), **wishes)
+    there = fused(pair, tmp_path / "there.tif", WorkerBackend(worker, print), **wishes)
     assert (here == 0).any()
     np.testing.assert_array_equal(here, there)
 
@@ -89,7 +94,7 @@ def test_an_image_and_its_uncertainty_are_the_same_with_holes_and_cut_out_by_pol
     image[40:60, 30:90] = 0
     pan = write(tmp_path / "pan.tif", image, (400_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6), nodata=0)
     how = {"weights": str(tiny_file(tmp_path)), "mask": WEDGE, "align": "none", "memory": 8, "steps": 2, "samples": 2}
-    computers = {"here": Here(), "there": Elsewhere(worker, print)}
+    computers = {"here": LocalBackend(), "there": WorkerBackend(worker, print)}
     made = {}
     for name, computer in computers.items():
         apart = tmp_path / f"{name}_apart.tif"
@@ -103,13 +108,13 @@ def test_an_image_and_its_uncertainty_are_the_same_with_holes_and_cut_out_by_pol
 @pytest.mark.parametrize("reference", [False, True])
 def test_measures_are_the_same_and_the_report_is_written(reference, sample, worker, tmp_path):
     out = tmp_path / "fused.tif"
-    fused(sample, out, Here(), method="gsa", align="none")
-    asked = Asked(align="none")
+    fused(sample, out, LocalBackend(), method="gsa", align="none")
+    asked = AssessOptions(align="none")
     truth = sample[2] if reference else None
     (study,) = assess.open_studies([out], None, None, truth, asked, print)
     here = html_report.assessed(study, asked, None, lambda share: None)
     heard = []
-    there = Elsewhere(worker, print).assess(study, asked, tmp_path / "report.html", heard.append)
+    there = WorkerBackend(worker, print).assess(study, asked, tmp_path / "report.html", heard.append)
     for one, other in zip(here["results"], there["results"]):
         assert one["name"] == other["name"]
         assert one["measures"] == pytest.approx(other["measures"], rel=1e-9)
@@ -125,12 +130,12 @@ def test_a_file_that_goes_bad_meanwhile_is_the_error_that_it_would_be_here(sampl
     scene = open_scene(pan, sample[1])
     pan.write_bytes(b"no longer a raster")
     with pytest.raises(RasterError, match=r"pan\.tif cannot be opened"):
-        Elsewhere(worker, print).stats(scene, {"method": "gsa", "mtf": (0.3,) * 4}, 256, 1)
+        WorkerBackend(worker, print).stats(scene, {"method": "gsa", "mtf": (0.3,) * 4}, 256, 1)
 
 
 def test_cancelled_it_ends_at_once(sample, without_gdal, tmp_path):
     with Worker(without_gdal) as own:
-        elsewhere = Elsewhere(own, print, cancelled=lambda: own.pid is not None)
+        elsewhere = WorkerBackend(own, print, cancelled=lambda: own.pid is not None)
         with pytest.raises(Cancelled):
             fused(sample, tmp_path / "out.tif", elsewhere, align="none")
     assert not list(tmp_path.iterdir())

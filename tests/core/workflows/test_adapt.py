@@ -21,15 +21,15 @@ from osgeo import gdal
 from ssdiff_core.adaptation import adapt, native_check
 from ssdiff_core.cli.main import main
 from ssdiff_core.common.errors import Cancelled, ConfigError, GeometryError
-from ssdiff_core.inprocess.backend import Here
+from ssdiff_core.inprocess.backend import LocalBackend
 from ssdiff_core.model import checkpoint
 from ssdiff_core.model.ssnet import BRANCHES, state_of
 from ssdiff_core.weights import catalogue
 from ssdiff_core.weights.card import read_card
-from ssdiff_core.worker.client.backend import Elsewhere
+from ssdiff_core.worker.client.backend import WorkerBackend
 from ssdiff_core.worker.client.engine import Worker
 from ssdiff_core.workflows import adapt as adaptation
-from ssdiff_core.workflows.adapt import Wishes
+from ssdiff_core.workflows.adapt import AdaptOptions
 
 ROOT = Path(__file__).parents[3]
 STEPS = 32
@@ -41,8 +41,8 @@ def quiet(n):
 
 def adapted(pairs, out, base, said=None, computer=None, **wishes):
     wishes = {"base": str(base), "steps": STEPS, "device": "cpu", "sensor": "gf2", **wishes}
-    say = said.append if said is not None else lambda text: None
-    return adaptation.adapt(pairs, out, Wishes(**wishes), say, quiet, computer or Here())
+    notify = said.append if said is not None else lambda text: None
+    return adaptation.adapt(pairs, out, AdaptOptions(**wishes), notify, quiet, computer or LocalBackend())
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +60,8 @@ def made(tmp_path_factory, scene, base):
     """Weights adapted to the scene, and what was heard of it."""
     said, shares = [], []
     out = tmp_path_factory.mktemp("made") / "own.safetensors"
-    wishes = Wishes(base=str(base), steps=STEPS, device="cpu", sensor="gf2")
-    return adaptation.adapt([scene], out, wishes, said.append, lambda n: shares.append, Here()), said, shares
+    wishes = AdaptOptions(base=str(base), steps=STEPS, device="cpu", sensor="gf2")
+    return adaptation.adapt([scene], out, wishes, said.append, lambda n: shares.append, LocalBackend()), said, shares
 
 
 def test_weights_come_of_it_that_are_better_on_what_is_held_out_and_say_how_they_were_made(made, scene, base):
@@ -148,15 +148,15 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path, monkeypatch
         if count in (9, 14, 20):
             raise KeyboardInterrupt
 
-    wishes = Wishes(base=str(base), steps=STEPS, device="cpu", sensor="gf2")
+    wishes = AdaptOptions(base=str(base), steps=STEPS, device="cpu", sensor="gf2")
     kept = []
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt, match="interrupted"):
-            adaptation.adapt([scene], out, wishes, said.append, lambda n: stop, Here())
+            adaptation.adapt([scene], out, wishes, said.append, lambda n: stop, LocalBackend())
         kept.append(out.exists() and read_card(out).scores["held out"]["after"]["ERGAS"])
     assert kept[-1]
     assert kept[-1] < made[0].before["ERGAS"]
-    found = adaptation.adapt([scene], out, wishes, said.append, lambda n: stop, Here())
+    found = adaptation.adapt([scene], out, wishes, said.append, lambda n: stop, LocalBackend())
     assert len([line for line in said if line.startswith("going on")]) == 3
     assert found.after == made[0].after
     one, other = (state_of(checkpoint.load(path).net) for path in (out, made[0].path))
@@ -173,9 +173,11 @@ def test_what_was_left_by_other_work_is_not_gone_on_from(tmp_path, scene, base):
 
     wishes = {"base": str(base), "device": "cpu", "sensor": "gf2"}
     with pytest.raises(KeyboardInterrupt):
-        adaptation.adapt([scene], out, Wishes(**wishes, steps=STEPS), said.append, lambda n: stop, Here())
+        adaptation.adapt([scene], out, AdaptOptions(**wishes, steps=STEPS), said.append, lambda n: stop, LocalBackend())
     with pytest.raises(KeyboardInterrupt):
-        adaptation.adapt([scene], out, Wishes(**wishes, steps=STEPS, seed=2), said.append, lambda n: stop, Here())
+        adaptation.adapt(
+            [scene], out, AdaptOptions(**wishes, steps=STEPS, seed=2), said.append, lambda n: stop, LocalBackend()
+        )
     assert not [line for line in said if line.startswith("going on")]
 
 
@@ -284,7 +286,7 @@ def test_what_makes_no_sense_is_one_sentence(scene, base, out, wishes, words, tm
 def test_elsewhere_the_same_weights_come_of_it(tmp_path, scene, base, made):
     with Worker(sys.executable) as worker:
         out, said = tmp_path / "own.safetensors", []
-        found = adapted([scene], out, base, said, Elsewhere(worker, said.append))
+        found = adapted([scene], out, base, said, WorkerBackend(worker, said.append))
     assert found.before == made[0].before
     assert any("held-out error" in line for line in said)
     one, other = (state_of(checkpoint.load(path).net) for path in (out, made[0].path))
@@ -295,7 +297,7 @@ def test_cancelled_elsewhere_the_best_so_far_is_kept(tmp_path, scene, base):
     out = tmp_path / "own.safetensors"
     working = out.with_name("own.safetensors.best")
     with Worker(sys.executable) as worker:
-        elsewhere = Elsewhere(worker, print, cancelled=working.exists)
+        elsewhere = WorkerBackend(worker, print, cancelled=working.exists)
         with pytest.raises(Cancelled, match="the best so far is in"):
             adapted([scene], out, base, computer=elsewhere, steps=1600, mode="full")
     assert checkpoint.load(out).card.scores["held out"]["after"]["ERGAS"] > 0

@@ -16,7 +16,7 @@ from scenes import smooth_scene
 
 from ssdiff_core.assessment import measure, tables
 from ssdiff_core.cli.main import main
-from ssdiff_core.domain.study import Asked, Result
+from ssdiff_core.domain.study import AssessOptions, Result
 from ssdiff_core.domain.window import Window
 from ssdiff_core.metrics import arrays as metrics
 from ssdiff_core.workflows import assess as studies
@@ -276,7 +276,7 @@ def test_blocks_do_not_matter_and_nodata_is_left_out(large, monkeypatch):
     found = {}
     for side in measure.SIDES:
         monkeypatch.setattr(measure, "side_for", lambda *_, side=side: side)
-        asked = Asked(align="none")
+        asked = AssessOptions(align="none")
         (study,) = studies.open_studies([large / "gsa.tif"], None, None, None, asked, print)
         study = measure.with_beside(study, asked)
         found[side] = measure.measure(study, asked)
@@ -324,10 +324,10 @@ def test_it_says_how_far_it_is(large, capsys, tmp_path, protocol):
 
 def test_blocks_are_drawn_without_an_order_of_their_own():
     cores = [Window(r * 100, 0, 100, 100) for r in range(50)]
-    drawn = measure.chosen(cores, Asked(sample=0.1, seed=1))
+    drawn = measure.chosen(cores, AssessOptions(sample=0.1, seed=1))
     assert len(drawn) == len(set(drawn)) == 10
     assert drawn == sorted(drawn, key=cores.index)
-    assert measure.chosen(cores, Asked(sample=0.5)) == cores
+    assert measure.chosen(cores, AssessOptions(sample=0.5)) == cores
 
 
 def test_memory_does_not_grow_with_the_scene(tmp_path):

@@ -209,7 +209,7 @@ def test_what_an_interrupted_run_has_done_can_be_resumed(scene, tmp_path, error,
         run(scene, out, Ending(7, error), side=64, **options)
     assert not out.exists()
     counting, said = Ending(1000, None), []
-    run(scene, out, counting, side=64, resume=True, say=said.append, **options)
+    run(scene, out, counting, side=64, resume=True, notify=said.append, **options)
     assert 1000 - counting.left < 25
     assert said[0].startswith("going on from an interrupted run: ")
     run(scene, tmp_path / "straight.tif", side=64, **options)
@@ -320,7 +320,7 @@ def test_work_on_an_input_that_has_changed_since_is_not_resumed(scene, tmp_path)
         run(scene, out, Ending(7, KeyboardInterrupt()), side=64)
     os.utime(scene.pan.path, ns=(1, 1))
     counting, said = Ending(1000, None), []
-    run(scene, out, counting, side=64, resume=True, say=said.append)
+    run(scene, out, counting, side=64, resume=True, notify=said.append)
     assert 1000 - counting.left == 25
     assert said == ["what an interrupted run has left is of other work and removed"]
 
@@ -330,7 +330,7 @@ def test_without_resume_leftovers_are_removed(scene, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(scene, out, Ending(3, KeyboardInterrupt()), side=64)
     counting, said = Ending(1000, None), []
-    run(scene, out, counting, side=64, say=said.append)
+    run(scene, out, counting, side=64, notify=said.append)
     assert 1000 - counting.left == 25
     assert said == ["what an interrupted run has left is removed"]
     assert beside(out) == ["out.tif"]

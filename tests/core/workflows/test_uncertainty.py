@@ -13,7 +13,7 @@ from scenes import tiny_file
 from ssdiff_core.cli.main import main
 from ssdiff_core.common.errors import ConfigError, RasterError
 from ssdiff_core.domain.block import SceneStats
-from ssdiff_core.domain.study import Asked
+from ssdiff_core.domain.study import AssessOptions
 from ssdiff_core.raster.output import output_for, spread_beside
 from ssdiff_core.raster.reader import open_scene
 from ssdiff_core.workflows.assess import files_in, open_studies
@@ -162,10 +162,10 @@ def scene(tmp_path):
     return open_scene(write(inputs / "pan.tif", pan, pan_at), write(inputs / "ms.tif", ms, ms_at, names=names))
 
 
-def run(scene, folder, engine=None, resume=False, side=64, say=lambda sentence: None, apart="u.tif", **options):
+def run(scene, folder, engine=None, resume=False, side=64, notify=lambda sentence: None, apart="u.tif", **options):
     output = output_for(scene, folder / "o.tif", **options)
     outputs = [output, spread_beside(output, folder / apart)] if apart else [output]
-    fuse(scene, engine or Interpolate(), outputs, SceneStats(), {}, BlockRun(resume=resume, side=side), say=say)
+    fuse(scene, engine or Interpolate(), outputs, SceneStats(), {}, BlockRun(resume=resume, side=side), notify=notify)
 
 
 def made(folder):
@@ -210,7 +210,7 @@ def test_with_another_file_than_before_nothing_is_resumed(scene, tmp_path, befor
     if before and after:  # and there is a file of yet another run
         shutil.copy(tmp_path / f"{before}.part", tmp_path / f"{after}.part")
     counting, said = Ending(1000), []
-    run(scene, tmp_path, counting, resume=True, apart=after, say=said.append)
+    run(scene, tmp_path, counting, resume=True, apart=after, notify=said.append)
     assert 1000 - counting.left == 25
     assert said == ["what an interrupted run has left is of other work and removed"]
     assert {"o.tif", after} - {None} <= set(made(tmp_path))
@@ -265,4 +265,4 @@ def test_it_is_not_taken_for_a_fused_image(scene, tmp_path):
     assert files_in([tmp_path]) == [tmp_path / "o.tif"]
     inputs = scene.pan.path, [scene.ms[0].path]
     with pytest.raises(ConfigError, match=r"u\.tif is no fused image: it shows the standard deviation of the samples"):
-        open_studies([tmp_path / "u.tif"], *inputs, None, Asked(), print)
+        open_studies([tmp_path / "u.tif"], *inputs, None, AssessOptions(), print)
