@@ -15,7 +15,8 @@ from ..common.locks import move
 from ..common.paths import RESOURCES
 from ..common.progress import part
 from ..domain.measures import ALL, ON_HQNR, Measure, best
-from ..domain.study import AssessOptions, Result, Study
+from ..domain.options import AssessOptions
+from ..domain.study import Result, Study
 from . import charts, tables
 from .measure import measure_all, sample_of, with_beside
 from .png import RAMP, data_uri, heat, png

@@ -18,7 +18,8 @@ import numpy as np
 from ..common.pipeline import PerThread
 from ..domain import measures
 from ..domain.scene import Scene
-from ..domain.study import AssessOptions, Result, Sample, Study, distinct, method_of
+from ..domain.options import AssessOptions
+from ..domain.study import Result, Sample, Study, distinct, method_of
 from ..domain.window import Window
 from ..fusion.parallel import hands, side_by_side
 from ..metrics.arrays import FullScale, Referenced, Reprojected, Setting
@@ -73,7 +74,7 @@ def setting_of(study: Study) -> Setting:
 
 def with_beside(study: Study, asked: AssessOptions, without: Sequence[str] = ()) -> Study:
     """The study, with what its images are compared with beside them."""
-    wanted = [method for method in asked.beside if method not in without]
+    wanted = [method for method in asked.baselines if method not in without]
     beside = [Computed.of(method, study.scene, study.sensor, study.open_reader, asked.memory) for method in wanted]
     return replace(study, images=(*study.images, *beside))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from ..domain.study import AssessOptions, Study
+from ..domain.options import AssessOptions
+
+from ..domain.study import Study
 from .measure import sample_of
 
 SAID = {

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..common.pipeline import PerThread
 from ..domain.block import Block
-from ..domain.study import AssessOptions, Study
+from ..domain.options import AssessOptions
+from ..domain.study import Study
 from ..domain.window import Window
 from ..fusion.parallel import side_by_side
 from ..fusion.scene_statistics import Histogram, Moments

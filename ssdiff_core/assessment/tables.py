@@ -12,7 +12,8 @@ import numpy as np
 from .. import __version__
 from ..common.errors import ConfigError
 from ..domain.measures import ON_HQNR
-from ..domain.study import AssessOptions, Result, Study
+from ..domain.options import AssessOptions
+from ..domain.study import Result, Study
 from .compare import Difference, across, paired, scenes_of, summary
 from .measure import sample_of
 

@@ -68,7 +68,7 @@ def names(text: str) -> tuple[str, ...]:
 
 def run(args) -> None:
     from ..assessment import html_report, measure, tables
-    from ..domain.study import AssessOptions
+    from ..domain.options import AssessOptions
     from .main import tell
 
     check(args)
@@ -121,7 +121,7 @@ def opened(args, methods, asked, notify, heard) -> Iterator[list]:
 def report_on(args, ms) -> None:
     """The report on what `ssdiff pansharpen` with these arguments has just made."""
     from ..assessment import html_report
-    from ..domain.study import AssessOptions
+    from ..domain.options import AssessOptions
     from ..workflows import assess as studies
 
     asked = AssessOptions(args.sensor, args.bands, args.extent, align=args.align, memory=args.memory)

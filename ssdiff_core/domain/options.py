@@ -1,15 +1,268 @@
-"""Options of the commands and algorithms."""
+"""The options of the commands: one definition each, for the command line, PyQGIS, the worker process and QGIS's dialogs.
+
+A field of an options class has its name, type and default here, and an `Option` that says how it is read and shown.
+`cli.arguments` builds the arguments of a command from it, and `ssdiff_qgis.algorithms.base` the parameters of an
+algorithm. A new option needs its field here, the code that uses it, and the translations of its label and help.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, replace
+
+from .block_passes import LEAST, MEMORY
+from .methods import ALIGN, ALL, CLASSICAL, CONVENTIONS, DTYPES
+
+INTEGER, NUMBER, TEXT, CHOICE, FLAG = "integer", "number", "text", "choice", "flag"
+FILE, BANDS, EXTENT, POLYGONS, CREATION = "file", "bands", "extent", "polygons", "creation options"
+SENSOR, WEIGHTS, DEVICE = "sensor", "weights", "device"
+MODES = ("lbaf", "full", "scratch")
+"what adapting trains: one branch after the other, all of the network, or a new network"
+BASELINES = ("exp", "mtf-glp-fs")
+"classical methods that every assessed image is compared with"
+SAMPLE = 40.0
+"megapixels that are measured of a larger scene"
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How a network is sampled."""
+class Option:
+    """How an option is read and shown."""
 
-    device: str = "auto"
-    steps: int | None = None
-    samples: int | None = None
-    seed: int = 0
+    help: str
+    "full sentences, without the default"
+    label: str = ""
+    "noun phrase that QGIS shows; empty: QGIS does not offer the option"
+    kind: str = TEXT
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    metavar: str | None = None
+    "placeholder of the value in the help of the command line"
+    flag: str = ""
+    "name on the command line, if it is not that of the field"
+    parameter: str = ""
+    "name of QGIS's parameter, if it is not that of the field in capitals"
+    advanced: bool = False
+    "whether QGIS shows it among the advanced parameters"
+    network: bool = False
+    "whether only the network uses it; classical methods do without"
+    lasting: bool = True
+    "whether a run with another value must not resume an interrupted one"
+
+    def field(self, default) -> dataclasses.Field:
+        """Returns the dataclass field of an option with this default."""
+        return dataclasses.field(default=default, metadata={"option": self})
+
+
+def options_of(kind: type) -> dict[str, Option]:
+    """Returns the options of a class by the names of their fields."""
+    return {item.name: item.metadata["option"] for item in dataclasses.fields(kind) if "option" in item.metadata}
+
+
+def fingerprint(options) -> dict[str, object]:
+    """Returns the values of all options that a resumed run must share with the interrupted one."""
+    return {name: getattr(options, name) for name, option in options_of(type(options)).items() if option.lasting}
+
+
+DEVICE_OPTION = Option(
+    "Device to run on: auto, cpu, cuda, cuda:N or mps. auto: the device chosen in the settings of QGIS, otherwise the "
+    "fastest that works.",
+    "Device",
+    DEVICE,
+    advanced=True,
+    network=True,
+    lasting=False,
+)
+SEED_OPTION = Option(
+    "Random seed. The same seed gives the same pixels.", "Seed", INTEGER, minimum=0, advanced=True, network=True
+)
+SENSOR_OPTION = Option(
+    "Sensor of the scene, such as wv3, gf2 or landsat89. auto recognises it from metadata, file names and bands.",
+    "Sensor",
+    SENSOR,
+)
+BANDS_OPTION = Option(
+    "MS bands to fuse, in output order. Default: all bands that products of the sensor are pansharpened with.",
+    "Bands",
+    BANDS,
+    metavar="1,2,3",
+)
+EXTENT_OPTION = Option(
+    "Restrict processing and scene statistics to this extent, in the CRS of PAN.",
+    "Extent",
+    EXTENT,
+    metavar="XMIN,YMIN,XMAX,YMAX",
+)
+ALIGN_OPTION = Option(
+    "Shift between PAN and MS. auto: measure and correct; warn: measure and report; none: skip.",
+    "Shift between PAN and MS",
+    CHOICE,
+    ALIGN,
+    advanced=True,
+)
+MEMORY_OPTION = Option(
+    f"Memory for image blocks in MB, at least {LEAST}. Default in QGIS: taken from the settings.",
+    "Memory (MB)",
+    INTEGER,
+    minimum=LEAST,
+    metavar="MB",
+    advanced=True,
+    lasting=False,
+)
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How a network is sampled, and on which device."""
+
+    device: str = DEVICE_OPTION.field("auto")
+    steps: int | None = Option(
+        "Number of sampling steps. Default: set by the weights. More steps are seldom better.",
+        "Sampling steps",
+        INTEGER,
+        minimum=1,
+        maximum=1000,
+        advanced=True,
+        network=True,
+    ).field(None)
+    samples: int | None = Option(
+        "Number of samples to average. Default: set by the weights, or 8 with an uncertainty. 1 is fastest and slightly "
+        "less accurate.",
+        "Samples",
+        INTEGER,
+        minimum=1,
+        maximum=1000,
+        advanced=True,
+        network=True,
+    ).field(None)
+    seed: int = SEED_OPTION.field(0)
+
+
+@dataclass(frozen=True)
+class PansharpenOptions(SamplingOptions):
+    """Options of a pansharpening run."""
+
+    method: str = Option(
+        "Fusion method: ssdiff, or a classical method: " + ", ".join(CLASSICAL) + ".", kind=CHOICE, choices=ALL
+    ).field("ssdiff")
+    sensor: str = SENSOR_OPTION.field("auto")
+    weights: str = Option(
+        "Weights of the network: an id, a file, or auto for those that fit sensor and bands best. Missing weights are "
+        "downloaded on first use.",
+        "Weights",
+        WEIGHTS,
+        network=True,
+    ).field("auto")
+    extent: tuple[float, float, float, float] | None = EXTENT_OPTION.field(None)
+    mask: str = Option(
+        "Polygons to fuse. Pixels outside of them become nodata.", "Mask", POLYGONS, metavar="FILE"
+    ).field("")
+    "polygons as WKT in the CRS of PAN"
+    bands: tuple[int, ...] = BANDS_OPTION.field(())
+    uncertainty: str = Option(
+        "Also write the standard deviation of the network's samples, in counts, for each band. It hints at where the "
+        "image is likely to be wrong and is no bound on its error. Unless --samples is given, 8 samples are drawn, which "
+        "takes longer.",
+        kind=FILE,
+        metavar="FILE",
+        network=True,
+    ).field("")
+    align: str = ALIGN_OPTION.field("warn")
+    dtype: str | None = Option(
+        "Data type of the output. Default: that of MS.",
+        "Data type",
+        CHOICE,
+        DTYPES,
+        parameter="DATA_TYPE",
+        advanced=True,
+    ).field(None)
+    nodata: float | None = Option(
+        "Value written where there is no data. Default: taken from the inputs.", "Nodata value", NUMBER, advanced=True
+    ).field(None)
+    memory: int = MEMORY_OPTION.field(MEMORY)
+    options: tuple[str, ...] = Option(
+        "Creation option of the output's GDAL driver, such as COMPRESS=DEFLATE. In QGIS creation options give a plain "
+        "GeoTIFF instead of a cloud-optimised one.",
+        "Creation options",
+        CREATION,
+        metavar="KEY=VALUE",
+        flag="co",
+        parameter="CREATION_OPTIONS",
+        advanced=True,
+    ).field(())
+    format: str = Option(
+        "Output format: a cloud-optimised GeoTIFF or a plain one.", kind=CHOICE, choices=("cog", "gtiff")
+    ).field("cog")
+    resume: bool = Option("Continue an interrupted run of the same command.", kind=FLAG, lasting=False).field(False)
+
+
+@dataclass(frozen=True)
+class AdaptOptions:
+    """Options of adapting weights to scenes."""
+
+    id: str = Option(
+        "Name of the new weights, by which Pansharpen finds them: letters, digits and . _ + -. Default: the name of the "
+        "weights file, in QGIS that of the multispectral layer.",
+        "Name of the new weights",
+    ).field("")
+    base: str = Option(
+        "Weights to start from: an id, a file, or auto for those that fit the scene best.", "Initial weights", WEIGHTS
+    ).field("auto")
+    minutes: float = Option(
+        "Maximum training time in minutes. Default: 20, on a GPU 3.", "Minutes", NUMBER, minimum=0.1
+    ).field(0.0)
+    sensor: str = SENSOR_OPTION.field("auto")
+    bands: tuple[int, ...] = replace(BANDS_OPTION, label="").field(())
+    align: str = Option(
+        "Shift between PAN and MS. auto: measure and correct; none: skip.", kind=CHOICE, choices=("auto", "none")
+    ).field("auto")
+    mode: str = Option(
+        "What is trained. lbaf: one branch of the network after the other; full: all of it; scratch: a new network.",
+        "Training mode",
+        CHOICE,
+        MODES,
+        advanced=True,
+    ).field("lbaf")
+    device: str = DEVICE_OPTION.field("auto")
+    steps: int = Option(
+        "Number of training steps, instead of a training time.", "Training steps", INTEGER, minimum=1, advanced=True
+    ).field(0)
+    seed: int = replace(SEED_OPTION, help="Random seed. The same seed gives the same weights.").field(1)
+    memory: int = replace(MEMORY_OPTION, label="").field(MEMORY)
+
+
+@dataclass(frozen=True)
+class AssessOptions:
+    """Options of an assessment."""
+
+    sensor: str = replace(SENSOR_OPTION, help="Sensor whose MTF the measures assume. auto recognises it.").field("auto")
+    bands: tuple[int, ...] = replace(BANDS_OPTION, help="MS bands, in the order of the fused image.", label="").field(())
+    extent: tuple[float, float, float, float] | None = replace(
+        EXTENT_OPTION, help="Restrict the assessment to this extent, in the CRS of PAN.", label=""
+    ).field(None)
+    convention: str = Option(
+        "Position of MS on PAN. geometric: as the georeferencing gives it; toolbox: as in published figures.",
+        "Convention",
+        CHOICE,
+        CONVENTIONS,
+        advanced=True,
+    ).field("geometric")
+    crop: bool = Option(
+        "With a reference: exclude the border that the MATLAB toolbox excludes, about 21 pixels on each side.",
+        "Exclude the border",
+        FLAG,
+        advanced=True,
+    ).field(False)
+    align: str = ALIGN_OPTION.field("warn")
+    sample: float = Option(
+        "Megapixels to measure of a larger scene, in random blocks. 0: all.",
+        "Megapixels",
+        NUMBER,
+        minimum=0,
+        metavar="MPX",
+        advanced=True,
+    ).field(SAMPLE)
+    seed: int = replace(SEED_OPTION, help="Random seed of the measured blocks, and of ssdiff with wald.", label="").field(0)
+    memory: int = replace(MEMORY_OPTION, label="").field(MEMORY)
+    baselines: tuple[str, ...] = BASELINES
+    "methods that every image is compared with"

@@ -8,35 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import measures
-from .block_passes import MEMORY
 from .methods import LABELS
 from .scene import Scene
 from .sensors import Sensor
 from .window import Window
-
-BESIDE = ("exp", "mtf-glp-fs")
-"what every image is compared with"
-SAMPLE = 40.0
-"megapixels that are measured at most, if nobody says otherwise"
-
-
-@dataclass(frozen=True)
-class AssessOptions:
-    """What a user may ask for."""
-
-    sensor: str = "auto"
-    bands: tuple[int, ...] = ()
-    extent: tuple[float, float, float, float] | None = None
-    convention: str = "geometric"
-    align: str = "warn"
-    memory: int = MEMORY
-    sample: float = SAMPLE
-    "megapixels above which so many are measured, in blocks drawn by the seed; 0: all, whatever the size"
-    seed: int = 0
-    beside: tuple[str, ...] = BESIDE
-    crop: bool = False
-    "whether the rim is left out that the toolboxes leave out; where there is a reference"
-
 
 @dataclass(frozen=True)
 class Study:

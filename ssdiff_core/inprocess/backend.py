@@ -12,7 +12,7 @@ from pathlib import Path
 from ..common.notices import Notify
 from ..domain.adaptation_job import Job
 from ..domain.block import SceneStats
-from ..domain.options import Sampling
+from ..domain.options import SamplingOptions
 from ..domain.scene import Scene
 from ..fusion.parallel import processors, scene_stats
 from ..raster.reader import Reader
@@ -29,7 +29,7 @@ class LocalBackend:
         """Returns a context in which each of several workers computes with one thread."""
         return processors(workers)
 
-    def network(self, weights: Path, groups: Sequence[tuple[int, ...]], sampling: Sampling, notify: Notify):
+    def network(self, weights: Path, groups: Sequence[tuple[int, ...]], sampling: SamplingOptions, notify: Notify):
         """The engine of a weights file; for bands in groups, if there are any."""
         from ..fusion.engine import Engine
         from ..fusion.grouped_engine import Grouped

@@ -24,7 +24,7 @@ from ..domain.grid import Transform, compose
 from ..domain.methods import LABELS
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
-from ..domain.study import AssessOptions
+from ..domain.options import AssessOptions
 from ..domain.window import Window
 from ..metrics.degradation import BLUR, Layout, blurred, layout_of, samples
 from ..raster.fused_raster import Raster

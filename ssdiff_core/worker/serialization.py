@@ -9,7 +9,7 @@ from ..domain.block import SceneStats
 from ..domain.grid import Grid, Placement
 from ..domain.scene import Band, Scene
 from ..domain.sensors import Sensor
-from ..domain.study import AssessOptions
+from ..domain.options import AssessOptions
 from ..domain.window import Window
 
 KIND = "is a"

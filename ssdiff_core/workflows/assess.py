@@ -18,7 +18,8 @@ from ..common.notices import Notify
 from ..domain.methods import LABELS
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
-from ..domain.study import AssessOptions, Study, distinct
+from ..domain.options import AssessOptions
+from ..domain.study import Study, distinct
 from ..domain.window import Window
 from ..raster.fused_raster import Raster
 from ..raster.identify_sensor import identified, multispectral

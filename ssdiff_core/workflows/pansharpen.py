@@ -19,7 +19,7 @@ from ..domain.band_groups import groups
 from ..domain.block import SceneStats
 from ..domain.block_passes import MEMORY
 from ..domain.methods import ALL, LABELS, NETWORK, UNFITTED
-from ..domain.options import Sampling
+from ..domain.options import SamplingOptions
 from ..domain.registration import apart
 from ..domain.scene import Scene
 from ..raster.identify_sensor import identified, multispectral
@@ -213,7 +213,7 @@ def prepare(
     return engine, to_know(card.base, sensor, ratio) | how, said
 
 
-def sampled(wishes: PansharpenOptions, card: Card, notify: Callable[[str], None]) -> Sampling:
+def sampled(wishes: PansharpenOptions, card: Card, notify: Callable[[str], None]) -> SamplingOptions:
     """How the network is asked: as its weights were made for, but for an uncertainty so that samples lie apart."""
     steps = card.steps if wishes.steps is None else wishes.steps
     usual = max(SPREAD_SAMPLES, card.samples) if wishes.uncertainty else card.samples
@@ -223,7 +223,7 @@ def sampled(wishes: PansharpenOptions, card: Card, notify: Callable[[str], None]
             f"the image will be the mean of {samples} samples of {steps} step(s), and the uncertainty how far they lie "
             f"apart: {samples * steps / (card.samples * card.steps):.3g} times the work of an image alone"
         )
-    return Sampling(wishes.device, steps, samples, wishes.seed)
+    return SamplingOptions(wishes.device, steps, samples, wishes.seed)
 
 
 def to_know(method: str, sensor: sensors.Sensor, ratio: float) -> dict:

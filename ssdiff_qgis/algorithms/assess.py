@@ -15,7 +15,7 @@ from qgis.core import (
 
 from ...ssdiff_core.domain import measures
 from ...ssdiff_core.domain.methods import ALIGN, CONVENTIONS
-from ...ssdiff_core.domain.study import SAMPLE, AssessOptions
+from ...ssdiff_core.domain.options import SAMPLE, AssessOptions
 from ...ssdiff_core.workflows import assess
 from ..services import compat, settings
 from ..services.i18n import tr

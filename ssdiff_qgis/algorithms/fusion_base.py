@@ -21,7 +21,7 @@ from qgis.core import (
 
 from ...ssdiff_core.domain.block_passes import LEAST
 from ...ssdiff_core.domain.methods import ALIGN, DTYPES
-from ...ssdiff_core.domain.study import AssessOptions
+from ...ssdiff_core.domain.options import AssessOptions
 from ...ssdiff_core.raster import polygon_mask
 from ...ssdiff_core.workflows import assess
 from ...ssdiff_core.workflows.pansharpen import PansharpenOptions, pansharpen

@@ -10,9 +10,10 @@ from pathlib import Path
 from ...common.notices import Notify
 from ...domain.adaptation_job import Job
 from ...domain.block import SceneStats
-from ...domain.options import Sampling
+from ...domain.options import SamplingOptions
 from ...domain.scene import Scene
-from ...domain.study import AssessOptions, Study
+from ...domain.options import AssessOptions
+from ...domain.study import Study
 from ..serialization import meant, plain
 from .data_server import Serving
 from .engine import Asker, RemoteClassical, RemoteEngine, Worker
@@ -35,7 +36,7 @@ class WorkerBackend:
         return nullcontext()
 
     def network(
-        self, weights: Path, groups: Sequence[tuple[int, ...]], sampling: Sampling, notify: Notify
+        self, weights: Path, groups: Sequence[tuple[int, ...]], sampling: SamplingOptions, notify: Notify
     ) -> RemoteEngine:
         how = {field.name: getattr(sampling, field.name) for field in fields(sampling)}
         return RemoteEngine(self._worker, weights, **how, groups=groups, notify=notify, cancelled=self._asker.cancelled)

@@ -15,7 +15,7 @@ from landsat import scene as landsat_scene
 from ssdiff_core.cli.main import main
 from ssdiff_core.common.errors import GeometryError
 from ssdiff_core.domain import sensors
-from ssdiff_core.domain.study import AssessOptions
+from ssdiff_core.domain.options import AssessOptions
 from ssdiff_core.inprocess import wald
 from ssdiff_core.raster.reader import open_scene
 from ssdiff_core.training.simulate import degraded

@@ -13,7 +13,7 @@ from scenes import tiny_file
 
 from ssdiff_core.assessment import html_report
 from ssdiff_core.common.errors import Cancelled, RasterError
-from ssdiff_core.domain.study import AssessOptions
+from ssdiff_core.domain.options import AssessOptions
 from ssdiff_core.inprocess.backend import LocalBackend
 from ssdiff_core.raster.reader import open_scene
 from ssdiff_core.worker.client.backend import WorkerBackend

@@ -16,7 +16,8 @@ from scenes import smooth_scene
 
 from ssdiff_core.assessment import measure, tables
 from ssdiff_core.cli.main import main
-from ssdiff_core.domain.study import AssessOptions, Result
+from ssdiff_core.domain.options import AssessOptions
+from ssdiff_core.domain.study import Result
 from ssdiff_core.domain.window import Window
 from ssdiff_core.metrics import arrays as metrics
 from ssdiff_core.workflows import assess as studies

@@ -13,7 +13,7 @@ from scenes import tiny_file
 from ssdiff_core.cli.main import main
 from ssdiff_core.common.errors import ConfigError, RasterError
 from ssdiff_core.domain.block import SceneStats
-from ssdiff_core.domain.study import AssessOptions
+from ssdiff_core.domain.options import AssessOptions
 from ssdiff_core.raster.output import output_for, spread_beside
 from ssdiff_core.raster.reader import open_scene
 from ssdiff_core.workflows.assess import files_in, open_studies
