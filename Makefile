@@ -8,7 +8,7 @@ demo: setup  ## fuse the bundled sample with the bundled weights into out/
 # Threads that wait by spinning starve the other processes of a busy machine.
 test: export OMP_WAIT_POLICY = passive
 test: setup lint  ## every test
-	$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	.venv/bin/ruff check .

@@ -9,9 +9,28 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
+LONGEST = (
+    "core/workflows/test_adapt.py",
+    "qgis/test_window.py",
+    "core/fusion/test_engine.py",
+    "qgis/algorithms/test_pansharpen.py",
+    "core/worker/test_worker.py",
+)
+"files that start first, so that all pytest-xdist workers finish at about the same time"
+
+# The pytest-xdist workers use all cores between them. torch reads this when it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("any machine", deadline=None)  # speed is measured by the bench, not here
 settings.load_profile("any machine")
+
+
+def pytest_collection_modifyitems(items):
+    """Moves the longest files to the front; the order within a file stays."""
+    rank = {ROOT / "tests" / name: index for index, name in enumerate(LONGEST)}
+    missing = [str(path) for path in rank if not path.exists()]
+    assert not missing, f"update LONGEST in {__file__}: there is no {', '.join(missing)}"
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.fixture(scope="session")
