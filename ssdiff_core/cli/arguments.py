@@ -1,4 +1,4 @@
-"""How words of the command line are read, for the commands that share them."""
+"""Arguments shared by the commands, and how their values are read."""
 
 from __future__ import annotations
 
@@ -6,60 +6,110 @@ import math
 import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable
+from dataclasses import fields
 from pathlib import Path
 
+from ..common import progress
 from ..common.errors import ConfigError
-from ..domain.block_passes import LEAST, MEMORY
+from ..domain import options as kinds
+from ..domain.options import Option, options_of
 
 
-def add_memory(to: ArgumentParser) -> None:
-    said = f"to hold at most (default {MEMORY}, at least {LEAST})"
-    to.add_argument("--memory", type=at_least(LEAST), default=MEMORY, metavar="MB", help=said)
+def add_options(parser: ArgumentParser, options: type) -> None:
+    """Adds an argument for each option of an options class."""
+    defaults = {item.name: item.default for item in fields(options)}
+    for name, option in options_of(options).items():
+        flag = f"--{(option.flag or name).replace('_', '-')}"
+        parser.add_argument(flag, dest=name, help=_help(option, defaults[name]), **_reading(option, defaults[name]))
 
 
-def add_seed(to: ArgumentParser, default: int = 0, said: str | None = None) -> None:
-    to.add_argument("--seed", type=at_least(0), default=default, help=said)
+def options_from(args: Namespace, options: type, **changed):
+    """Returns the options that the command line gives; changed: values that replace those."""
+    given = {name: getattr(args, name) for name in options_of(options)} | changed
+    return options(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
 
 
-def at_least(least: int, kind: Callable = int) -> Callable:
-    """What reads a number of that kind from there on."""
+def _help(option: Option, default: object) -> str:
+    """The help of an option, with its default where the text does not say it."""
+    if isinstance(default, bool) or not default or "Default" in option.help:
+        return option.help
+    return (
+        f"{option.help} (default: {default:g})" if isinstance(default, float) else f"{option.help} (default: {default})"
+    )
+
+
+def _reading(option: Option, default: object) -> dict:
+    """The arguments of add_argument that say how the option's value is read."""
+    if option.kind == kinds.FLAG:
+        return {"action": "store_true"}
+    if option.kind == kinds.CREATION:
+        return {"action": "append", "default": [], "type": key_value, "metavar": option.metavar}
+    readers = {kinds.BANDS: numbers, kinds.EXTENT: extent, kinds.INTEGER: int, kinds.NUMBER: float}
+    reader = readers.get(option.kind, str)
+    if option.kind in (kinds.INTEGER, kinds.NUMBER) and option.minimum is not None:
+        reader = between(option.minimum, math.inf if option.maximum is None else option.maximum, reader)
+    choices = {"choices": option.choices} if option.choices else {"metavar": option.metavar}
+    return {"type": reader, "default": default, **choices}
+
+
+def between(minimum: float, maximum: float = math.inf, kind: Callable = int) -> Callable:
+    """Returns a reader of numbers of this kind that must lie within the limits."""
 
     def number(text: str):
         value = kind(text)
-        if not least <= value < math.inf:
-            raise ArgumentTypeError(f"{text} is no number from {least} on")
+        if not minimum <= value <= maximum or not math.isfinite(value):
+            limits = f"at least {minimum:g}" if maximum == math.inf else f"from {minimum:g} to {maximum:g}"
+            raise ArgumentTypeError(f"must be {limits}, not {text}")
         return value
 
     return number
 
 
-def named(text: str) -> str:
-    """The name of a file; an empty one is mostly a variable of a script that is not set."""
-    if not text:
-        raise ArgumentTypeError("an empty name names no file")
-    return text
-
-
-def add_scene(to: ArgumentParser) -> None:
-    """PAN, and MS as one file or several: see one_ms."""
-    to.add_argument("pan", type=named)
-    to.add_argument("ms", nargs="?", type=named, help="one file; or give each band's file with --ms")
-    to.add_argument(
-        "--ms", dest="ms_files", action="append", type=named, metavar="FILE", help="an MS file; may be repeated"
+def add_progress(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--progress",
+        default="auto",
+        choices=progress.KINDS,
+        help="Progress on standard error: a bar, lines of JSON, or nothing. auto: a bar in a terminal. (default: auto)",
     )
 
 
-def one_ms(args: Namespace) -> str | list[str]:
-    """MS of a command that takes it as a file after PAN, or its files with --ms."""
+def add_json(parser: ArgumentParser, text: str = "Print the result as JSON.") -> None:
+    parser.add_argument("--json", action="store_true", help=text)
+
+
+def add_pair(parser: ArgumentParser) -> None:
+    """Adds PAN, and MS as one file or several (see ms_files)."""
+    parser.add_argument("pan", type=file_name, help="Panchromatic raster.")
+    parser.add_argument("ms", nargs="?", type=file_name, help="Multispectral raster, if it is one file.")
+    parser.add_argument(
+        "--ms",
+        dest="ms_files",
+        action="append",
+        type=file_name,
+        metavar="FILE",
+        help="Multispectral raster of several files: repeat --ms for each file, in band order.",
+    )
+
+
+def ms_files(args: Namespace) -> str | list[str]:
+    """Returns MS as it was given: one file after PAN, or the files of --ms."""
     if bool(args.ms) == bool(args.ms_files):
-        args.wrong("name MS once: as one file after PAN, or its files with --ms")
+        args.wrong("give MS once: as one file after PAN, or as files with --ms")
     return args.ms or args.ms_files
+
+
+def file_name(text: str) -> str:
+    """Reads the name of a file; an empty name usually comes from an unset variable of a script."""
+    if not text:
+        raise ArgumentTypeError("the file name is empty")
+    return text
 
 
 def extent(text: str) -> tuple[float, ...]:
     values = tuple(float(part) for part in text.split(","))
     if len(values) != 4:
-        raise ArgumentTypeError("four numbers are needed: XMIN,YMIN,XMAX,YMAX")
+        raise ArgumentTypeError(f"must be four numbers XMIN,YMIN,XMAX,YMAX, not {text}")
     return values
 
 
@@ -67,25 +117,25 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
 
-def option(text: str) -> str:
+def key_value(text: str) -> str:
     if "=" not in text:
-        raise ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+        raise ArgumentTypeError(f"must be KEY=VALUE, not {text!r}")
     return text
 
 
 def check_files(*paths: str | None, inputs: Iterable[str | Path | None] = ()) -> None:
-    """That these can be written, as far as their names tell: better said now than after hours of computing.
+    """Raises ConfigError if the names of output files show that they cannot be written.
 
-    None may be one of the inputs, and no two the same.
+    An output may be neither one of the inputs nor the same file as another output.
     """
     taken = {Path(path).resolve(): "one of the inputs" for path in filter(None, inputs)}
     for path in map(Path, filter(None, paths)):
         if path.resolve() in taken:
-            raise ConfigError(f"{path} is {taken[path.resolve()]}: name another file")
-        taken[path.resolve()] = "to be written twice"
+            raise ConfigError(f"{path} is {taken[path.resolve()]}: choose another file")
+        taken[path.resolve()] = "used for two outputs"
         if path.is_dir():
-            raise ConfigError(f"{path} is a folder: name a file in it")
+            raise ConfigError(f"{path} is a folder: give a file in it")
         if not path.parent.is_dir():
-            raise ConfigError(f"{path} cannot be written: there is no folder {path.parent}")
+            raise ConfigError(f"{path} cannot be written: the folder {path.parent} does not exist")
         if not os.access(path.parent, os.W_OK):
-            raise ConfigError(f"{path} cannot be written: {path.parent} takes no files from you; name another folder")
+            raise ConfigError(f"{path} cannot be written: no permission to write to {path.parent}")

@@ -1,4 +1,4 @@
-"""`ssdiff weights` on the command line: its arguments, and what it prints."""
+"""The commands `ssdiff weights list|get|verify|import`."""
 
 from __future__ import annotations
 
@@ -10,46 +10,52 @@ from pathlib import Path
 
 from ..common import paths, progress
 from ..common.errors import SSDiffError, WeightsError
-from .arguments import check_files
+from .arguments import add_json, add_progress, check_files
+from .console import tell
 
 ALL = "all"
 
 
 def add(commands) -> None:
-    """Adds the commands to a parser's."""
-    actions = commands.add_parser("weights", help="weights: which there are, fetch, check, import").add_subparsers(
+    """Adds the command to the parser."""
+    text = "List, download, verify or import weights."
+    actions = commands.add_parser("weights", help=text, description=text).add_subparsers(
         required=True, metavar="ACTION"
     )
-    show = actions.add_parser("list", help="which weights there are, and where")
-    show.add_argument("--json", action="store_true")
+    text = "List all known weights, and where they are."
+    show = actions.add_parser("list", help=text, description=text)
+    add_json(show)
     show.set_defaults(run=run_list)
-    get = actions.add_parser("get", help="fetch weights, if they are not here, and print where they lie")
-    get.add_argument("ids", nargs="+", metavar="ID", help="of weights that were published, or all")
-    get.add_argument("--progress", default="auto", choices=progress.KINDS)
+    text = "Download weights if they are missing, and print their files."
+    get = actions.add_parser("get", help=text, description=text)
+    get.add_argument("ids", nargs="+", metavar="ID", help="Ids of published weights, or all.")
+    add_progress(get)
     get.set_defaults(run=run_get)
-    verify = actions.add_parser("verify", help="read weights whole and compare them with what was published")
-    verify.add_argument("what", nargs="?", metavar="ID|FILE", help="shows its card (default: all that are here)")
-    verify.add_argument("--json", action="store_true")
+    text = "Read weights completely and compare them with the published checksums."
+    verify = actions.add_parser("verify", help=text, description=text)
+    verify.add_argument(
+        "what", nargs="?", metavar="ID|FILE", help="Weights whose card is printed. Default: verify all local weights."
+    )
+    add_json(verify)
     verify.set_defaults(run=run_verify)
     add_import(actions)
 
 
 def add_import(actions) -> None:
-    bring = actions.add_parser(
-        "import", help="take a .safetensors file into your folder, or make one of a published .pt checkpoint"
+    text = "Copy a .safetensors file into the weights folder, or convert a published .pt checkpoint."
+    command = actions.add_parser("import", help=text, description=text)
+    command.add_argument("file", help="Weights file or checkpoint.")
+    checkpoint = command.add_argument_group("for a .pt checkpoint, which does not describe itself")
+    checkpoint.add_argument("-o", "--out", help="Weights file to write.")
+    checkpoint.add_argument("--id", help="Id of the weights.")
+    checkpoint.add_argument("--sensor", default="general", help="Sensor they were trained for. (default: general)")
+    checkpoint.add_argument("--bands", help="Names of the MS bands in order, separated by commas.")
+    checkpoint.add_argument("--scale", type=float, default=2047.0, help="Counts that map to 1. (default: 2047)")
+    checkpoint.add_argument(
+        "--sigma", type=float, default=1.0, help="Factor on the output of the network. (default: 1, as published)"
     )
-    bring.add_argument("file")
-    of_pt = bring.add_argument_group("for a .pt checkpoint, which says nothing of itself")
-    of_pt.add_argument("-o", "--out", help="the weights file to write")
-    of_pt.add_argument("--id", help="the name it shall have")
-    of_pt.add_argument("--sensor", default="general")
-    of_pt.add_argument("--bands", help="names of the MS bands in order, with commas between")
-    of_pt.add_argument("--scale", type=float, default=2047.0, help="counts that map to 1 (default 2047)")
-    of_pt.add_argument(
-        "--sigma", type=float, default=1.0, help="factor on the network's answer (default 1, as published)"
-    )
-    of_pt.add_argument("--licence", default="unknown")
-    bring.set_defaults(run=run_import, wrong=bring.error)
+    checkpoint.add_argument("--licence", default="unknown", help="Licence of the weights. (default: unknown)")
+    command.set_defaults(run=run_import, wrong=command.error)
 
 
 def run_list(args) -> None:
@@ -59,8 +65,8 @@ def run_list(args) -> None:
     entries = catalogue.known()
     if args.json:
         listed = [{**asdict(entry), "state": entry.state, "path": entry.path and str(entry.path)} for entry in entries]
-        told = {"weights": listed, "folder": str(paths.weights()), "home": shown(catalogue.home())}
-        return print(json.dumps(told, indent=2))
+        document = {"weights": listed, "folder": str(paths.weights()), "home": shown(catalogue.home())}
+        return print(json.dumps(document, indent=2))
     print("\n".join(in_columns([cells(entry) for entry in entries])))
 
 
@@ -76,7 +82,6 @@ def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def run_get(args) -> None:
     from ..weights import catalogue
-    from .main import tell
 
     entries = catalogue.known()
     for name in [entry.id for entry in catalogue.published()] if args.ids == [ALL] else args.ids:
@@ -91,33 +96,33 @@ def run_verify(args) -> None:
     from ..model import checkpoint
     from ..weights import catalogue
 
-    path = place_of(args.what)
+    path = local_file(args.what)
     loaded = checkpoint.load(path)
     published = bool(catalogue.recognised(path).sha256)
     card = {**asdict(loaded.card), "sha256": loaded.sha256, "published": published}
     print(json.dumps(card, indent=2) if args.json else "\n".join(f"{key}: {value}" for key, value in card.items()))
 
 
-def place_of(what: str) -> Path:
-    """Of weights that are here, by their id; or of a file."""
+def local_file(what: str) -> Path:
+    """Returns the file of local weights: by their id, or as named."""
     from ..weights import catalogue
 
     found = catalogue.file_or_entry(what, catalogue.known())
     if isinstance(found, Path):
         return found
     if not found.path:
-        raise WeightsError(f"weights {what} are not here whole: ssdiff weights get {what} fetches them")
+        raise WeightsError(f"weights {what} are not on this computer: download them with ssdiff weights get {what}")
     return found.path
 
 
 def verify_all(as_json: bool) -> None:
-    """A line for each file, and an error at the end if any is not what it should be."""
+    """Prints a line for each weights file; raises WeightsError if any is damaged."""
     folders = (paths.RESOURCES / "weights", paths.weights())
     found = [verdict(path) for folder in folders for path in sorted(folder.glob("*.safetensors"))]
     print(json.dumps({"weights": found}, indent=2) if as_json else "\n".join(map(line_of, found)))
-    bad = sum(bool(told["fault"]) for told in found)
-    if bad:
-        raise WeightsError(f"{bad} of {len(found)} weights files cannot be used")
+    damaged = sum(bool(one["fault"]) for one in found)
+    if damaged:
+        raise WeightsError(f"{damaged} of {len(found)} weights files cannot be used")
 
 
 def verdict(path: Path) -> dict:
@@ -132,24 +137,23 @@ def verdict(path: Path) -> dict:
     return {"file": str(path), "id": entry.id, "published": bool(entry.sha256), "fault": None}
 
 
-def line_of(told: dict) -> str:
-    fine = f"{told['id']}, {'as published' if told['published'] else 'whole'}"
-    return f"{told['file']}: {told['fault'] or fine}"
+def line_of(found: dict) -> str:
+    state = f"{found['id']}, {'as published' if found['published'] else 'intact'}"
+    return f"{found['file']}: {found['fault'] or state}"
 
 
 def run_import(args) -> None:
     if args.file.lower().endswith(".safetensors"):
         from ..model import checkpoint
         from ..weights import catalogue
-        from .main import tell
 
         if args.out or args.id or args.bands:
-            args.wrong("--out, --id and --bands are for a checkpoint: a weights file says all that of itself")
+            args.wrong("--out, --id and --bands are for a .pt checkpoint; a weights file describes itself")
         checkpoint.load(args.file)
         entry = catalogue.adopt(args.file)
-        return tell(f"weights {entry.id} are in {entry.path}")
+        return tell(f"weights {entry.id} were copied to {entry.path}")
     if not (args.out and args.id and args.bands):
-        args.wrong("a checkpoint needs --out, --id and --bands")
+        args.wrong("a .pt checkpoint needs --out, --id and --bands")
     check_files(args.out)
     import_checkpoint(args)
 

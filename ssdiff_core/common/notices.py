@@ -9,7 +9,50 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-TEMPLATES: dict[str, str] = {}
+_SHIFT = "MS is shifted against PAN by {rows:+.2f} rows and {cols:+.2f} columns (confidence {confidence:.2f})"
+_BANDS = ", and bands {bands} differ from that by up to {furthest:.2f} PAN pixels"
+_BLEED = ": colours will bleed at edges; --align auto corrects it"
+
+TEMPLATES: dict[str, str] = {
+    # raster.open_pair
+    "shift_small": _SHIFT,
+    "shift_small_bands": _SHIFT + _BANDS,
+    "shift_large": _SHIFT + _BLEED,
+    "shift_large_bands": _SHIFT + _BANDS + _BLEED,
+    "shift_corrected": _SHIFT + ": corrected",
+    "shift_corrected_bands": _SHIFT + _BANDS + ": corrected",
+    # workflows
+    "shift_unknown": "The shift of MS against PAN could not be measured: too little detail, or too little in common",
+    "align_as_adapted": "The weights were adapted to aligned scenes: the shift is corrected here too",
+    "values_clipped": "MS is {source}; {target} holds {minimum} to {maximum}: values beyond are clipped",
+    "sampling_for_uncertainty": (
+        "The image is the mean of {samples} samples of {steps} step(s), and the uncertainty their standard deviation: "
+        "{work:.3g} times the work of an image alone"
+    ),
+    "band_groups": (
+        "Weights {weights} take {size} bands: the {bands} bands of MS are fused in {groups} group(s) of {size}"
+    ),
+    "long_run": "This will take about {duration}",
+    "long_run_network": (
+        "This will take about {duration}; a GPU, a single sample (--samples 1) or a classical method is faster"
+    ),
+    "resumed": "Resuming an interrupted run: {done} of {blocks} blocks are done",
+    "leftovers_removed": "The working files of an interrupted run are removed",
+    "leftovers_of_other_run_removed": (
+        "The working files of an interrupted run with other inputs or options are removed"
+    ),
+    "no_common_pixel": "PAN and MS have no valid pixel in common: {path} has no data",
+    "adapted": "Held out: {scores}; best classical: {classical}. Weights: {path}",
+    "adapting_no_gain": "Adapting does not help here (held out: {scores}): no file is written, use {best}",
+    "adapting_lost_native": (
+        "Adapting does not help here (held out: {scores}, but HQNR or D_rho at native resolution would be worse): "
+        "no file is written, use {best}"
+    ),
+    "base_of_other_ratio": (
+        "Weights {weights} are for ratio {trained}, and the ratio here is {ratio:.3g}: training starts from them, and "
+        "the method to improve on is mtf-glp-fs"
+    ),
+}
 "the English text of each kind, with the values as fields of a format string"
 
 

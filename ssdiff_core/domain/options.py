@@ -1,4 +1,4 @@
-"""The options of the commands: one definition each, for the command line, PyQGIS, the worker process and QGIS's dialogs.
+"""The options of the commands: one definition for the command line, PyQGIS, the worker process and QGIS's dialogs.
 
 A field of an options class has its name, type and default here, and an `Option` that says how it is read and shown.
 `cli.arguments` builds the arguments of a command from it, and `ssdiff_qgis.algorithms.base` the parameters of an
@@ -11,7 +11,7 @@ import dataclasses
 from dataclasses import dataclass, replace
 
 from .block_passes import LEAST, MEMORY
-from .methods import ALIGN, ALL, CLASSICAL, CONVENTIONS, DTYPES
+from .methods import ALIGN, CLASSICAL, CONVENTIONS, DTYPES
 
 INTEGER, NUMBER, TEXT, CHOICE, FLAG = "integer", "number", "text", "choice", "flag"
 FILE, BANDS, EXTENT, POLYGONS, CREATION = "file", "bands", "extent", "polygons", "creation options"
@@ -101,7 +101,7 @@ ALIGN_OPTION = Option(
     advanced=True,
 )
 MEMORY_OPTION = Option(
-    f"Memory for image blocks in MB, at least {LEAST}. Default in QGIS: taken from the settings.",
+    f"Memory for image blocks in MB, at least {LEAST}. QGIS takes it from the settings if it is not given.",
     "Memory (MB)",
     INTEGER,
     minimum=LEAST,
@@ -126,8 +126,8 @@ class SamplingOptions:
         network=True,
     ).field(None)
     samples: int | None = Option(
-        "Number of samples to average. Default: set by the weights, or 8 with an uncertainty. 1 is fastest and slightly "
-        "less accurate.",
+        "Number of samples to average. Default: set by the weights, or 8 with an uncertainty. 1 is fastest and "
+        "slightly less accurate.",
         "Samples",
         INTEGER,
         minimum=1,
@@ -142,9 +142,7 @@ class SamplingOptions:
 class PansharpenOptions(SamplingOptions):
     """Options of a pansharpening run."""
 
-    method: str = Option(
-        "Fusion method: ssdiff, or a classical method: " + ", ".join(CLASSICAL) + ".", kind=CHOICE, choices=ALL
-    ).field("ssdiff")
+    method: str = Option("Fusion method: ssdiff, or a classical method: " + ", ".join(CLASSICAL) + ".").field("ssdiff")
     sensor: str = SENSOR_OPTION.field("auto")
     weights: str = Option(
         "Weights of the network: an id, a file, or auto for those that fit sensor and bands best. Missing weights are "
@@ -161,8 +159,8 @@ class PansharpenOptions(SamplingOptions):
     bands: tuple[int, ...] = BANDS_OPTION.field(())
     uncertainty: str = Option(
         "Also write the standard deviation of the network's samples, in counts, for each band. It hints at where the "
-        "image is likely to be wrong and is no bound on its error. Unless --samples is given, 8 samples are drawn, which "
-        "takes longer.",
+        "image is likely to be wrong and is no bound on its error. Unless --samples is given, 8 samples are drawn, "
+        "which takes longer.",
         kind=FILE,
         metavar="FILE",
         network=True,
@@ -201,8 +199,8 @@ class AdaptOptions:
     """Options of adapting weights to scenes."""
 
     id: str = Option(
-        "Name of the new weights, by which Pansharpen finds them: letters, digits and . _ + -. Default: the name of the "
-        "weights file, in QGIS that of the multispectral layer.",
+        "Name of the new weights, by which Pansharpen finds them: letters, digits and . _ + -. Default: the name of "
+        "the weights file, in QGIS that of the multispectral layer.",
         "Name of the new weights",
     ).field("")
     base: str = Option(
@@ -236,7 +234,9 @@ class AssessOptions:
     """Options of an assessment."""
 
     sensor: str = replace(SENSOR_OPTION, help="Sensor whose MTF the measures assume. auto recognises it.").field("auto")
-    bands: tuple[int, ...] = replace(BANDS_OPTION, help="MS bands, in the order of the fused image.", label="").field(())
+    bands: tuple[int, ...] = replace(BANDS_OPTION, help="MS bands, in the order of the fused image.", label="").field(
+        ()
+    )
     extent: tuple[float, float, float, float] | None = replace(
         EXTENT_OPTION, help="Restrict the assessment to this extent, in the CRS of PAN.", label=""
     ).field(None)
@@ -262,7 +262,9 @@ class AssessOptions:
         metavar="MPX",
         advanced=True,
     ).field(SAMPLE)
-    seed: int = replace(SEED_OPTION, help="Random seed of the measured blocks, and of ssdiff with wald.", label="").field(0)
+    seed: int = replace(
+        SEED_OPTION, help="Random seed of the measured blocks, and of ssdiff with wald.", label=""
+    ).field(0)
     memory: int = replace(MEMORY_OPTION, label="").field(MEMORY)
     baselines: tuple[str, ...] = BASELINES
     "methods that every image is compared with"

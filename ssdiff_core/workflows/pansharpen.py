@@ -1,8 +1,7 @@
-"""The main job: from two rasters and some wishes to one fused raster, and what there is to say on the way."""
+"""Pansharpening of files: from PAN and MS rasters and the options of a run to one fused raster."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,253 +12,222 @@ import numpy as np
 from .. import __version__
 from ..common.errors import ConfigError
 from ..common.fingerprints import sha256_of
+from ..common.notices import Notice, Notify, notice
 from ..common.progress import duration
 from ..domain import sensors
 from ..domain.band_groups import groups
 from ..domain.block import SceneStats
-from ..domain.block_passes import MEMORY
 from ..domain.methods import ALL, LABELS, NETWORK, UNFITTED
-from ..domain.options import SamplingOptions
-from ..domain.registration import apart
+from ..domain.options import PansharpenOptions, SamplingOptions, fingerprint
 from ..domain.scene import Scene
-from ..raster.identify_sensor import identified, multispectral
+from ..raster.open_pair import align_pair, open_pair
 from ..raster.output import Output, output_for, spread_beside, unheard
 from ..raster.polygon_mask import cut_out
-from ..raster.reader import alignment, open_scene
 from ..weights import catalogue
 from ..weights.card import MOMENTS, SCENE, Card, read_card
 from ..weights.catalogue import Fetch
 from .block_writer import BlockRun, fuse
 
 OTHER_FORMATS = (".png", ".jpg", ".jpeg", ".jp2", ".webp", ".gif", ".bmp", ".img", ".vrt", ".nc", ".pdf", ".gpkg")
-"ends of names that other programs would be misled by"
-FAR = 0.75
-"PAN pixels between PAN and MS that a user should know of"
-SURE = 0.5
-"confidence from which a measured shift is believed"
-SLOW = 60.0
-"seconds that a run may take without a word on how long it will be"
-SPREAD_SAMPLES = 8
-"whose spread says something, since tiles lie all eight ways (docs/study.md)"
-
-
-@dataclass(frozen=True)
-class PansharpenOptions:
-    """What a user may ask for. The defaults are what most want."""
-
-    method: str = "ssdiff"
-    sensor: str = "auto"
-    weights: str = "auto"
-    steps: int | None = None
-    samples: int | None = None
-    "None: as many as the weights ask for, or where an uncertainty is wished as many as that takes"
-    seed: int = 0
-    bands: tuple[int, ...] = ()
-    extent: tuple[float, float, float, float] | None = None
-    device: str = "auto"
-    nodata: float | None = None
-    dtype: str | None = None
-    format: str = "cog"
-    options: tuple[str, ...] = ()
-    align: str = "warn"
-    "auto corrects the shift between PAN and MS, warn only tells of it, none does not look"
-    mask: str = ""
-    "polygons as WKT, in the CRS of PAN, outside of which nothing is wanted"
-    uncertainty: str = ""
-    "the file for how far the samples of the network lie apart; empty: none"
-    memory: int = MEMORY
-    resume: bool = False
+"file name endings that a GeoTIFF must not have, since programs would take it for another format"
+LONG_RUN = 60.0
+"seconds from which the expected duration of a run is announced"
+MEASURED_FOR = 5.0
+"seconds of computing after which the duration of a run can be predicted"
+UNCERTAINTY_SAMPLES = 8
+"samples of an uncertainty by default: one for each of the eight orientations of a tile (docs/study.md)"
 
 
 @dataclass(frozen=True)
 class PansharpenResult:
-    """What came of it."""
+    """Result of a pansharpening run."""
 
     scene: Scene
-    "as it was taken to be"
+    "the scene as it was fused: bands in output order, MS aligned"
     provenance: dict[str, str]
+    "what the output's metadata says of how it was made"
 
 
 def pansharpen(
     pan,
     ms,
     out,
-    wishes: PansharpenOptions,
-    notify: Callable[[str], None],
-    reporter,
+    options: PansharpenOptions,
+    notify: Notify,
+    reporter: Callable[[int], Callable[[float], None]],
     backend,
     fetch: Fetch | None = None,
 ) -> PansharpenResult:
-    """Fuses PAN and MS files into out. say hears sentences; reporter(pixels) answers what hears the share done.
+    """Fuses a PAN and an MS raster into the file `out`.
 
-    backend: inprocess.backend.Here or worker.client.backend.Elsewhere. fetch: downloads missing weights (see
-    catalogue.fetcher); None: as the environment reaches the network.
+    ms: one file, or one file for each band. reporter: takes the number of pixels of the run and returns a function that
+    receives the share done. backend: inprocess.backend.LocalBackend or worker.client.backend.WorkerBackend. fetch:
+    downloads missing weights (see catalogue.fetcher); None: with the network settings of the environment.
     """
     fetch = fetch or catalogue.fetcher(progress=reporter(0), notify=notify)
-    scene = open_scene(pan, ms, wishes.bands or multispectral(ms, wishes.sensor, notify), wishes.extent)
-    check(scene, out, wishes)
+    scene, sensor = open_pair(pan, ms, options, notify)
+    check_outputs(scene, out, options)
     for note in scene.notes:
         notify(note)
-    if wishes.mask:
-        scene = cut_out(scene, wishes.mask)
-    scene, sensor = identified(scene, wishes.sensor, notify, ordered=not wishes.bands)
-    path = weights_for(scene, sensor, wishes, fetch, notify)
-    scene = aligned(scene, as_learnt(path, wishes.align, notify), notify)
-    engine, wanted, provenance = prepare(scene, sensor, path, wishes, notify, backend)
-    output = output_for(
-        scene, out, dtype=wishes.dtype, nodata=wishes.nodata, format=wishes.format, options=wishes.options
+    if options.mask:
+        scene = cut_out(scene, options.mask)
+    path = find_weights(scene, sensor, options, fetch, notify)
+    scene = align_pair(scene, align_mode(path, options.align, notify), notify)
+    engine, survey, provenance = open_engine(scene, sensor, path, options, notify, backend)
+    outputs = open_outputs(scene, out, options, notify)
+    workers = backend.workers(options.method)
+    stats = backend.stats(scene, survey, options.memory, workers) if survey else SceneStats(mtf=sensor.mtf)
+    progress = announcing_duration(reporter(scene.window.height * scene.window.width), notify, options.method)
+    run = BlockRun(
+        options.memory,
+        workers=workers,
+        thread_limit=backend.thread_limit,
+        resume=options.resume,
+        key=fingerprint(options),
     )
-    for note in (*unheard(output), *cut_off(scene, output)):
-        notify(note)
-    outputs = [output, *([spread_beside(output, wishes.uncertainty)] if wishes.uncertainty else [])]
-    workers = backend.workers(wishes.method)
-    stats = backend.stats(scene, wanted, wishes.memory, workers) if wanted else SceneStats(mtf=sensor.mtf)
-    pixels = scene.window.height * scene.window.width
-    progress = forewarning(reporter(pixels), notify, wishes.method)
-    run = BlockRun(wishes.memory, workers=workers, thread_limit=backend.thread_limit, resume=wishes.resume)
     fuse(scene, engine, outputs, stats, provenance, run, progress, notify)
     return PansharpenResult(scene, provenance)
 
 
-def check(scene: Scene, out, wishes: PansharpenOptions) -> None:
-    """What can be told from the wishes and the names of the files alone."""
+# --- outputs ---------------------------------------------------------------------------------------------------------
+
+
+def check_outputs(scene: Scene, out, options: PansharpenOptions) -> None:
+    """Raises ConfigError if the options or the names of the output files make no sense for the scene."""
     inputs = {Path(band.path).resolve() for band in (scene.pan, *scene.ms)}
-    for path in filter(None, (out, wishes.uncertainty)):
+    for path in filter(None, (out, options.uncertainty)):
         if Path(path).resolve() in inputs:
-            raise ConfigError(f"{path} is one of the inputs")
+            raise ConfigError(f"{path} is one of the inputs: choose another output file")
         if Path(path).suffix.lower() in OTHER_FORMATS:
-            raise ConfigError(f"{path} would be a GeoTIFF that is called something else: end its name with .tif")
-    if wishes.method not in ALL:
-        raise ConfigError(f"there is no method {wishes.method!r}; these are: {', '.join(ALL)}")
-    if wishes.uncertainty:
-        check_uncertainty(out, wishes)
+            raise ConfigError(f"the output is a GeoTIFF, and the name {path} means another format: use the ending .tif")
+    if options.method not in ALL:
+        raise ConfigError(f"unknown method {options.method!r}; the methods are {', '.join(ALL)}")
+    if options.uncertainty:
+        check_uncertainty(out, options)
 
 
-def check_uncertainty(out, wishes: PansharpenOptions) -> None:
-    if wishes.method != NETWORK:
-        label = LABELS[wishes.method]
-        raise ConfigError(f"{label} gives one answer, which has no uncertainty: leave that out, or take ssdiff")
-    if wishes.samples == 1:
-        raise ConfigError("one sample alone has no uncertainty: ask for two or more, or do not say how many")
-    if Path(wishes.uncertainty).resolve() == Path(out).resolve():
-        raise ConfigError(f"{out} cannot be the image and its uncertainty: name another file for one of them")
+def check_uncertainty(out, options: PansharpenOptions) -> None:
+    if options.method != NETWORK:
+        raise ConfigError(f"--uncertainty needs --method {NETWORK}; {LABELS[options.method]} is deterministic")
+    if options.samples == 1:
+        raise ConfigError("an uncertainty needs at least 2 samples, not 1: raise --samples or leave it out")
+    if Path(options.uncertainty).resolve() == Path(out).resolve():
+        raise ConfigError(f"image and uncertainty cannot share the file {out}: choose another file for one of them")
 
 
-def cut_off(scene: Scene, output: Output) -> list[str]:
-    """What there is to say of a type that cannot hold what those of MS can."""
-    kind, had = np.dtype(output.dtype), np.result_type(*(band.dtype for band in scene.ms))
-    if kind.kind == "f" or np.can_cast(had, kind):
+def open_outputs(scene: Scene, out, options: PansharpenOptions, notify: Notify) -> list[Output]:
+    """Returns the outputs of the run: the image and, if requested, its uncertainty."""
+    kinds = {"dtype": options.dtype, "nodata": options.nodata, "format": options.format, "options": options.options}
+    output = output_for(scene, out, **kinds)
+    for note in (*unheard(output), *clipping(scene, output)):
+        notify(note)
+    return [output, spread_beside(output, options.uncertainty)] if options.uncertainty else [output]
+
+
+def clipping(scene: Scene, output: Output) -> list[Notice]:
+    """Returns a notice if the output's data type cannot hold all values of MS's."""
+    target, source = np.dtype(output.dtype), np.result_type(*(band.dtype for band in scene.ms))
+    if target.kind == "f" or np.can_cast(source, target):
         return []
-    least, most = np.iinfo(kind).min, np.iinfo(kind).max
-    return [f"MS is {had}, and {kind} holds {least} to {most}: what lies beyond will be cut off"]
+    limits = np.iinfo(target)
+    values = {"minimum": int(limits.min), "maximum": int(limits.max)}
+    return [notice("values_clipped", source=str(source), target=str(target), **values)]
 
 
-def aligned(scene: Scene, wish: str, notify: Callable[[str], None]) -> Scene:
-    """The scene with MS and its bands where they are seen to lie, if that is wished; else a word on how far off."""
-    if wish == "none":
-        return scene
-    shift = alignment(scene)
-    if shift.confidence < SURE:
-        return scene
-    bands = apart(shift)
-    further = {number: math.hypot(*off) for number, off in enumerate(bands, 1) if any(off)}
-    told = f"MS lies {shift} of PAN off (confidence {shift.confidence:.2f})"
-    if further:
-        which = f"bands {', '.join(map(str, further))} lie" if len(further) > 1 else f"band {next(iter(further))} lies"
-        told += f", and {which} up to {max(further.values()):.2f} PAN pixels from that"
-    if wish == "auto":
-        notify(f"{told}: corrected")
-        return scene.shifted(shift.rows, shift.cols, bands)
-    far = max(shift.length, *further.values(), 0) > FAR
-    notify(f"{told}: colours will bleed at edges; aligning (auto) corrects it" if far else told)
-    return scene
+# --- weights and engine ----------------------------------------------------------------------------------------------
 
 
-def weights_for(scene: Scene, sensor: sensors.Sensor, wishes: PansharpenOptions, fetch: Fetch, notify) -> Path | None:
-    """The file of the weights, if the method wants any."""
-    if wishes.method != NETWORK:
+def find_weights(
+    scene: Scene, sensor: sensors.Sensor, options: PansharpenOptions, fetch: Fetch, notify: Notify
+) -> Path | None:
+    """Returns the weights file, downloaded if need be; None if the method has no weights."""
+    if options.method != NETWORK:
         return None
-    return catalogue.find(wishes.weights, sensor.id, len(scene.ms), scene.placement.ratio, fetch, notify)
+    return catalogue.find(options.weights, sensor.id, len(scene.ms), scene.placement.ratio, fetch, notify)
 
 
-def as_learnt(path: Path | None, wish: str, notify: Callable[[str], None]) -> str:
-    """What becomes of shifts: weights adapted to scenes that were put right want them so, unless told otherwise."""
-    if path and wish == "warn" and read_card(path).training.get("align") == "auto":
-        notify("the weights were adapted to scenes put right; so the shift is corrected here too")
+def align_mode(path: Path | None, mode: str, notify: Notify) -> str:
+    """Returns how to treat shifts: weights adapted to aligned scenes need aligned scenes unless --align is none."""
+    if path and mode == "warn" and read_card(path).training.get("align") == "auto":
+        notify(notice("align_as_adapted"))
         return "auto"
-    return wish
+    return mode
 
 
-def prepare(
-    scene: Scene, sensor: sensors.Sensor, path: Path | None, wishes: PansharpenOptions, notify, backend
+def open_engine(
+    scene: Scene, sensor: sensors.Sensor, path: Path | None, options: PansharpenOptions, notify: Notify, backend
 ) -> tuple[object, dict, dict[str, str]]:
-    """The engine for the method, what must be known of the whole scene, and what the file shall say of it all."""
+    """Returns the engine, the arguments of the pass over the scene that it needs (empty: none), and the provenance."""
     ratio = scene.placement.ratio
     pan, *ms = scene.files
-    inputs = {"pan": pan, "ms": ", ".join(ms)}
-    said = {"version": __version__, "method": wishes.method, "sensor": sensor.id, **inputs}
-    if wishes.method != NETWORK:
-        engine = backend.classical(wishes.method, ratio, notify)
-        return engine, {} if wishes.method in UNFITTED else to_know(wishes.method, sensor, ratio), said
+    provenance = {
+        "version": __version__,
+        "method": options.method,
+        "sensor": sensor.id,
+        "pan": pan,
+        "ms": ", ".join(ms),
+    }
+    if options.method != NETWORK:
+        engine = backend.classical(options.method, ratio, notify)
+        survey = {} if options.method in UNFITTED else survey_of(options.method, sensor, ratio)
+        return engine, survey, provenance
     card = read_card(path)
-    sampling = sampled(wishes, card, notify)
-    of_bands = groups_for(card, sensor, len(scene.ms), notify)
-    engine = backend.network(path, of_bands, sampling, notify)
-    told = {"weights": card.id, "weights_sha256": sha256_of(path), "steps": sampling.steps}
-    said |= told | {"seed": sampling.seed, "samples": sampling.samples}
+    sampling = sampling_for(options, card, notify)
+    band_groups = groups_for(card, sensor, len(scene.ms), notify)
+    engine = backend.network(path, band_groups, sampling, notify)
+    provenance |= {"weights": card.id, "weights_sha256": sha256_of(path), "steps": sampling.steps}
+    provenance |= {"seed": sampling.seed, "samples": sampling.samples}
     if card.base == "lms" and card.scale not in (SCENE, MOMENTS) and not card.arch.views:
-        return engine, {}, said  # such weights ask nothing of the scene
-    how = {"kernel": card.interpolation, "views": card.arch.views, "groups": of_bands}
-    return engine, to_know(card.base, sensor, ratio) | how, said
+        return engine, {}, provenance  # such weights need no statistics of the scene
+    details = {"kernel": card.interpolation, "views": card.arch.views, "groups": band_groups}
+    return engine, survey_of(card.base, sensor, ratio) | details, provenance
 
 
-def sampled(wishes: PansharpenOptions, card: Card, notify: Callable[[str], None]) -> SamplingOptions:
-    """How the network is asked: as its weights were made for, but for an uncertainty so that samples lie apart."""
-    steps = card.steps if wishes.steps is None else wishes.steps
-    usual = max(SPREAD_SAMPLES, card.samples) if wishes.uncertainty else card.samples
-    samples = usual if wishes.samples is None else wishes.samples
-    if wishes.uncertainty:
-        notify(
-            f"the image will be the mean of {samples} samples of {steps} step(s), and the uncertainty how far they lie "
-            f"apart: {samples * steps / (card.samples * card.steps):.3g} times the work of an image alone"
-        )
-    return SamplingOptions(wishes.device, steps, samples, wishes.seed)
+def sampling_for(options: PansharpenOptions, card: Card, notify: Notify) -> SamplingOptions:
+    """Returns how to sample the network: as the weights say, and for an uncertainty with enough samples."""
+    steps = card.steps if options.steps is None else options.steps
+    default = max(UNCERTAINTY_SAMPLES, card.samples) if options.uncertainty else card.samples
+    samples = default if options.samples is None else options.samples
+    if options.uncertainty:
+        work = samples * steps / (card.samples * card.steps)
+        notify(notice("sampling_for_uncertainty", samples=samples, steps=steps, work=work))
+    return SamplingOptions(options.device, steps, samples, options.seed)
 
 
-def to_know(method: str, sensor: sensors.Sensor, ratio: float) -> dict:
-    """What a method must know of the whole scene: what its survey is made with (see statistics.Survey)."""
+def survey_of(method: str, sensor: sensors.Sensor, ratio: float) -> dict:
+    """Returns the arguments of the pass over the scene that fits a method (see fusion.scene_statistics.Survey)."""
     return {"method": method, "mtf": sensor.mtf, "ratio": ratio, "pan_mtf": sensor.pan_mtf}
 
 
-def groups_for(card: Card, sensor: sensors.Sensor, bands: int, notify) -> tuple[tuple[int, ...], ...]:
-    """The groups in which general weights for another number of bands take them; none where none are needed."""
+def groups_for(card: Card, sensor: sensors.Sensor, bands: int, notify: Notify) -> tuple[tuple[int, ...], ...]:
+    """Returns the band groups that general weights for another number of bands fuse; none if all bands fit."""
     size = len(card.bands)
     if bands == size or card.sensor != sensors.GENERAL:
         return ()
-    of_bands = groups(bands, size, sensor.wavelengths)
-    notify(f"weights {card.id} take {size} bands; the {bands} of MS are fused in {len(of_bands)} group(s) of {size}")
-    return tuple(of_bands)
+    found = groups(bands, size, sensor.wavelengths)
+    notify(notice("band_groups", weights=card.id, size=size, bands=bands, groups=len(found)))
+    return tuple(found)
 
 
-def forewarning(report: Callable[[float], None], notify: Callable[[str], None], method: str) -> Callable[[float], None]:
-    """The same report; once enough is done to tell, a word on how long all will take if that is long.
+def announcing_duration(report: Callable[[float], None], notify: Notify, method: str) -> Callable[[float], None]:
+    """Returns the report function, extended to announce the duration of a long run once it can be predicted.
 
-    A run that goes on from an earlier one begins with what that has done.
+    The first share reported is what an interrupted run had done, if this run resumes it.
     """
     start: list[tuple[float, float]] = []
-    told = [False]
+    announced = [False]
 
-    def heard(share: float) -> None:
+    def reported(share: float) -> None:
         now = time.monotonic()
         if not start:
             start.append((now, share))
         elapsed, gained = now - start[0][0], share - start[0][1]
-        if not told[0] and elapsed > 5 and gained > 0 and share < 1:
-            told[0] = True
-            whole = elapsed * (1 - start[0][1]) / gained
-            if whole > SLOW:
-                faster = "; a GPU, one sample or a classical method would be faster" if method == "ssdiff" else ""
-                notify(f"this will take about {duration(whole)} in all{faster}")
+        if not announced[0] and elapsed > MEASURED_FOR and gained > 0 and share < 1:
+            announced[0] = True
+            total = elapsed * (1 - start[0][1]) / gained
+            if total > LONG_RUN:
+                kind = "long_run_network" if method == NETWORK else "long_run"
+                notify(notice(kind, duration=duration(total)))
         report(share)
 
-    return heard
+    return reported

@@ -1,0 +1,18 @@
+"""Messages to the terminal, and signals from it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+
+def tell(message: object) -> None:
+    """Prints a notice, an error or a text to standard error."""
+    print(f"ssdiff: {message}", file=sys.stderr)
+
+
+def handle_termination() -> None:
+    """Treats a request to terminate (SIGTERM, Ctrl-Break) like an interrupt, so that finished work is kept."""
+    for name in ("SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)

@@ -1,0 +1,54 @@
+"""The command `ssdiff pansharpen`."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ..common import progress
+from ..domain.methods import NETWORK
+from ..domain.options import AssessOptions, PansharpenOptions
+from .arguments import add_options, add_pair, add_progress, check_files, file_name, ms_files, options_from
+from .console import handle_termination, tell
+
+
+def add(commands) -> None:
+    """Adds the command to the parser."""
+    text = "Fuse a PAN and an MS raster into one sharp multispectral raster."
+    command = commands.add_parser("pansharpen", help=text, description=text)
+    add_pair(command)
+    command.add_argument("out", type=file_name, help="GeoTIFF to write.")
+    add_options(command, PansharpenOptions)
+    add_progress(command)
+    command.add_argument("--report", metavar="FILE.html", help="Also write a quality report, as ssdiff assess does.")
+    command.set_defaults(run=run, wrong=command.error)
+
+
+def run(args) -> None:
+    from ..inprocess.backend import LocalBackend
+    from ..raster import polygon_mask, reader
+    from ..workflows import pansharpen
+
+    handle_termination()
+    files = ms_files(args)
+    for path in (args.out, args.uncertainty):
+        check_files(path, args.report, inputs=[args.pan, args.ms, *(args.ms_files or ()), args.mask])
+    if args.method != NETWORK and (args.steps or args.samples or args.weights != "auto"):
+        args.wrong(f"--weights, --steps and --samples are for --method {NETWORK}")
+    mask = polygon_mask.read(args.mask, reader.look(args.pan)[1].crs) if args.mask else ""
+    options = options_from(args, PansharpenOptions, mask=mask)
+    reporter = partial(progress.reporter, args.progress)
+    pansharpen.pansharpen(args.pan, files, args.out, options, tell, reporter, LocalBackend())
+    if args.report:
+        write_report(args, files)
+
+
+def write_report(args, ms) -> None:
+    """Writes the report on the image that the command with these arguments has just made."""
+    from ..assessment import html_report
+    from ..workflows import assess
+
+    options = AssessOptions(
+        sensor=args.sensor, bands=args.bands, extent=args.extent, align=args.align, memory=args.memory
+    )
+    (study,) = assess.open_studies([args.out], args.pan, ms, None, options, lambda message: None)
+    html_report.assessed(study, options, args.report, lambda share: None)

@@ -1,0 +1,61 @@
+"""Opens PAN and MS as one scene of a known sensor, in the same way for pansharpening, adapting and assessing."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from ..common.notices import Notify, notice
+from ..domain.registration import Shift, apart
+from ..domain.scene import Scene
+from ..domain.sensors import Sensor
+from .identify_sensor import identified, multispectral
+from .reader import alignment, open_scene
+
+MINIMUM_CONFIDENCE = 0.5
+"confidence of a measured shift from which it is reported and corrected"
+LARGE_SHIFT = 0.75
+"PAN pixels from which a shift shows as colour bleeding at edges"
+
+
+def open_pair(
+    pan: str | Path, ms, options, notify: Notify, *, reorder: bool = True, all_bands: bool = False
+) -> tuple[Scene, Sensor]:
+    """Returns the scene of a PAN and an MS raster, and its sensor.
+
+    options: an options class with `sensor`, `bands` and, if it has one, `extent`. reorder: whether bands are put into
+    the order of the sensor's products where names or wavelengths identify them; bands that the options name never are.
+    all_bands: whether bands that the sensor's products are not pansharpened with are kept too.
+    """
+    bands = options.bands or (() if all_bands else multispectral(ms, options.sensor, notify))
+    scene = open_scene(pan, ms, bands, getattr(options, "extent", None))
+    return identified(scene, options.sensor, notify, reorder and not options.bands)
+
+
+def align_pair(scene: Scene, mode: str, notify: Notify) -> Scene:
+    """Measures the shift of MS against PAN, reports it, and returns the scene, corrected if the mode is "auto".
+
+    mode: auto, warn or none (see methods.ALIGN). A shift that is not measured with confidence is not reported.
+    """
+    if mode == "none":
+        return scene
+    shift = alignment(scene)
+    if shift.confidence < MINIMUM_CONFIDENCE:
+        return scene
+    bands = apart(shift)
+    differing = {number: math.hypot(*offset) for number, offset in enumerate(bands, 1) if any(offset)}
+    if mode == "auto":
+        kind = "shift_corrected"
+    else:
+        kind = "shift_large" if max(shift.length, *differing.values(), 0) > LARGE_SHIFT else "shift_small"
+    notify(_shift_notice(kind, shift, differing))
+    return scene.shifted(shift.rows, shift.cols, bands) if mode == "auto" else scene
+
+
+def _shift_notice(kind: str, shift: Shift, differing: dict[int, float]):
+    """The notice of a measured shift; differing: how far bands lie from it, in PAN pixels, by their numbers."""
+    rows, cols = (round(value, 2) + 0.0 for value in (shift.rows, shift.cols))  # no -0.00
+    values = {"rows": rows, "cols": cols, "confidence": shift.confidence}
+    if differing:
+        return notice(f"{kind}_bands", **values, bands=list(differing), furthest=max(differing.values()))
+    return notice(kind, **values)
