@@ -1,1 +1,1 @@
-"""The QGIS side: Processing provider and algorithms. No pixel is computed here."""
+"""The QGIS plugin: Processing provider, algorithms and panel. All pixels are computed by ssdiff_core."""

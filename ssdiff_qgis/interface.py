@@ -1,4 +1,4 @@
-"""SSDiff in QGIS's window: the menu Raster, a button among those of the plugins, and the panel."""
+"""The plugin in QGIS's main window: entries in the Raster menu, a toolbar button and the panel."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from qgis.PyQt.QtWidgets import QAction, QToolButton
 from .algorithms.base import ICON
 from .panel.dock import Dock
 from .panel.layer_pairs import pair_of_project
-from .services.dialogs import FUSE, close_all, open_dialog
+from .services.dialogs import PANSHARPEN, close_all, open_dialog
 from .services.i18n import tr
 
 MENU = "SSDiff"
 
 
 class Interface:
-    """The panel is made when it is first wanted."""
+    """Actions of the plugin in the main window. The panel is created when it is first opened."""
 
     def __init__(self, iface):
         self._iface, self._dock = iface, None
@@ -24,37 +24,38 @@ class Interface:
         self.panel = QAction(icon, tr("SSDiff panel"), window)
         self.panel.setObjectName("ssdiffPanel")
         self.panel.setCheckable(True)
-        self.panel.setToolTip(tr("Preview pansharpening on what the map shows"))
-        self.panel.toggled.connect(self._first_wanted)
-        self.fuse = QAction(icon, tr("Pansharpen (SSDiff)…"), window)
-        self.fuse.setObjectName("ssdiffPansharpen")
-        self.fuse.triggered.connect(_open_for_pair)
-        self._actions = self.panel, self.fuse
+        self.panel.setToolTip(tr("Preview pansharpening in the map extent"))
+        self.panel.toggled.connect(self._open_first_time)
+        self.pansharpen = QAction(icon, tr("Pansharpen (SSDiff)…"), window)
+        self.pansharpen.setObjectName("ssdiffPansharpen")
+        self.pansharpen.triggered.connect(_open_for_pair)
+        self._actions = self.panel, self.pansharpen
         for action in self._actions:
             iface.addPluginToRasterMenu(MENU, action)
-        self._on_bar = iface.addToolBarWidget(self._button())
+        self._toolbar_action = iface.addToolBarWidget(self._button())
 
     def _button(self) -> QToolButton:
         button = QToolButton(self._iface.mainWindow())
         button.setObjectName("ssdiffButton")
         button.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
         button.setDefaultAction(self.panel)
-        button.addAction(self.fuse)
+        button.addAction(self.pansharpen)
         return button
 
-    def _first_wanted(self, wanted: bool) -> None:
-        self.panel.toggled.disconnect(self._first_wanted)
+    def _open_first_time(self, visible: bool) -> None:
+        self.panel.toggled.disconnect(self._open_first_time)
         self._dock = Dock(self._iface)
         self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self._dock)
         self._dock.setToggleVisibilityAction(self.panel)
-        self._dock.setUserVisible(wanted)
+        self._dock.setUserVisible(visible)
 
     def remove(self) -> None:
+        """Removes everything that the plugin has added to the main window."""
         close_all()
         for action in self._actions:
             self._iface.removePluginRasterMenu(MENU, action)
             action.deleteLater()
-        self._iface.removeToolBarIcon(self._on_bar)
+        self._iface.removeToolBarIcon(self._toolbar_action)
         if self._dock:
             self._dock.stop()
             self._iface.removeDockWidget(self._dock)
@@ -62,5 +63,6 @@ class Interface:
 
 
 def _open_for_pair() -> None:
+    """Opens the pansharpening dialog with the PAN and MS layers of the project filled in, if there are any."""
     pair = pair_of_project()
-    open_dialog(FUSE, **(dict(zip(("PANCHROMATIC", "SPECTRAL"), pair)) if pair else {}))
+    open_dialog(PANSHARPEN, **(dict(zip(("PANCHROMATIC", "SPECTRAL"), pair)) if pair else {}))

@@ -1,3 +1,5 @@
+"""The plugin object that QGIS loads."""
+
 from __future__ import annotations
 
 from qgis.core import QgsApplication
@@ -7,12 +9,12 @@ from .services import i18n, runtime
 
 
 class Plugin:
-    """What QGIS loads. Works without an interface, so that qgis_process can start it."""
+    """The plugin. It also works without a user interface, so that qgis_process can load it."""
 
     def __init__(self, iface=None):
         self.iface = iface
         self.provider = self.interface = None
-        i18n.learn()
+        i18n.load_translations()
 
     def initProcessing(self):
         self.provider = Provider()
@@ -21,7 +23,7 @@ class Plugin:
     def initGui(self):
         self.initProcessing()
         if self.iface:
-            from .interface import Interface  # widgets, which qgis_process has none of
+            from .interface import Interface  # imports widgets, which qgis_process lacks
 
             self.interface = Interface(self.iface)
 

@@ -1,3 +1,5 @@
+"""The Processing provider with all algorithms of the plugin."""
+
 from __future__ import annotations
 
 from qgis.core import QgsProcessingProvider
@@ -35,14 +37,14 @@ class Provider(QgsProcessingProvider):
         return str(ICON)
 
     def load(self):
-        settings.add()
+        settings.register()
         return super().load()
 
     def unload(self):
-        settings.remove()
+        settings.unregister()
 
     def loadAlgorithms(self):
-        """Also when options have changed, hence the cache."""
+        """Adds the algorithms. QGIS also calls this after settings have changed, so the cache folder is set anew."""
         settings.cache()
         for algorithm in ALGORITHMS:
             self.addAlgorithm(algorithm())

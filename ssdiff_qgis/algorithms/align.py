@@ -1,3 +1,5 @@
+"""Algorithm that measures the shift between PAN and MS."""
+
 from __future__ import annotations
 
 import json
@@ -11,12 +13,13 @@ from .base import Algorithm
 
 
 class Align(Algorithm):
-    """How far MS lies off PAN."""
+    """Measures the shift of MS against PAN."""
 
-    ID, LABEL = "align", "Measure the shift between PAN and MS"
+    ID, LABEL = "align", "Measure shift between PAN and MS"
     ABOUT = (
-        "Measures how far a multispectral layer lies off a panchromatic one, all bands together and each alone, to a "
-        "small part of a PAN pixel. Colours bleed at edges from about one pixel on; pansharpening can correct it."
+        "Measures the shift of a multispectral layer against a panchromatic layer with subpixel accuracy, for all "
+        "bands together and for each band. From a shift of about one PAN pixel, colours bleed at edges. Pansharpening "
+        "can correct the shift."
     )
     SPECTRAL, PANCHROMATIC = "SPECTRAL", "PANCHROMATIC"
     ROWS, COLS, CONFIDENCE, REPORT = "ROWS", "COLS", "CONFIDENCE", "REPORT"
@@ -24,16 +27,16 @@ class Align(Algorithm):
     def initAlgorithm(self, configuration=None):
         self.with_help(
             QgsProcessingParameterRasterLayer(self.SPECTRAL, tr("Multispectral layer")),
-            tr("Any number of bands; each is also measured alone."),
+            tr("Any number of bands. The shift is also measured for each band."),
         )
         self.with_help(
             QgsProcessingParameterRasterLayer(self.PANCHROMATIC, tr("Panchromatic layer")),
-            tr("Of the same ground, 1.5 to 8 times as fine. CRS, grid and extent may differ."),
+            tr("Layer of the same area with 1.5 to 8 times the resolution. CRS, grid and extent may differ."),
         )
-        self.addOutput(QgsProcessingOutputNumber(self.ROWS, tr("Shift down, in PAN pixels")))
-        self.addOutput(QgsProcessingOutputNumber(self.COLS, tr("Shift right, in PAN pixels")))
-        self.addOutput(QgsProcessingOutputNumber(self.CONFIDENCE, tr("Confidence, from 0 to 1")))
-        self.addOutput(QgsProcessingOutputString(self.REPORT, tr("All bands (JSON)")))
+        self.addOutput(QgsProcessingOutputNumber(self.ROWS, tr("Shift down in PAN pixels")))
+        self.addOutput(QgsProcessingOutputNumber(self.COLS, tr("Shift right in PAN pixels")))
+        self.addOutput(QgsProcessingOutputNumber(self.CONFIDENCE, tr("Confidence from 0 to 1")))
+        self.addOutput(QgsProcessingOutputString(self.REPORT, tr("Shifts of all bands (JSON)")))
 
     def checkParameterValues(self, parameters, context):
         wrong = self.unfit(parameters, (self.SPECTRAL, self.PANCHROMATIC), context)
@@ -45,12 +48,9 @@ class Align(Algorithm):
 
     def work(self, parameters, context, feedback):
         shift = reader.alignment(reader.open_scene(*self.files))
-        for name, one in [("", shift), *((number, band) for number, band in enumerate(shift.bands, 1))]:
-            who = tr("band {}").format(name) if name else tr("all bands")
-            feedback.pushInfo(
-                tr("{}: {:+.2f} rows, {:+.2f} columns, confidence {:.2f}").format(
-                    who, one.rows, one.cols, one.confidence
-                )
-            )
+        names = [tr("all bands"), *(tr("band {}").format(number) for number in range(1, len(shift.bands) + 1))]
+        for name, measured in zip(names, (shift, *shift.bands)):
+            text = tr("{}: {:+.2f} rows, {:+.2f} columns, confidence {:.2f}")
+            feedback.pushInfo(text.format(name, measured.rows, measured.cols, measured.confidence))
         numbers = {self.ROWS: shift.rows, self.COLS: shift.cols, self.CONFIDENCE: shift.confidence}
         return {**numbers, self.REPORT: json.dumps(asdict(shift))}

@@ -1,3 +1,5 @@
+"""Algorithm that measures the quality of a pansharpened layer."""
+
 from __future__ import annotations
 
 import json
@@ -23,17 +25,18 @@ from .base import Algorithm, Progress, computer, nothing_computes, telling
 
 
 def output(measure: str) -> str:
-    """What a measure is called as an output: R-SAM is R_SAM."""
+    """Returns the name of the output for a measure, such as R_SAM for R-SAM."""
     return re.sub(r"\W", "_", measure).upper()
 
 
 class Assess(Algorithm):
-    """How good a fused layer is."""
+    """Measures the quality of a pansharpened layer."""
 
-    ID, LABEL = "assess", "Assess a pansharpened layer"
+    ID, LABEL = "assess", "Assess pansharpened layer"
     ABOUT = (
-        "Measures how good a fused layer is, against the PAN and MS that it is made of, or against a reference if "
-        "there is one, beside plain interpolation and a classical method. The report shows maps, spectra and crops."
+        "Measures the quality of a pansharpened layer, against the PAN and MS that it was made from or against a "
+        "reference. For comparison, interpolated MS and a classical method are measured as well. The report shows "
+        "maps, spectra and crops."
     )
     TAGS = ("quality", "HQNR", "QNR", "SAM", "ERGAS", "pansharpen", "ssdiff")
     INPUT, SPECTRAL, PANCHROMATIC, REFERENCE = "INPUT", "SPECTRAL", "PANCHROMATIC", "REFERENCE"
@@ -43,12 +46,12 @@ class Assess(Algorithm):
     def initAlgorithm(self, configuration=None):
         self.with_help(
             QgsProcessingParameterRasterLayer(self.INPUT, tr("Pansharpened layer")),
-            tr("What is measured. Of one that other software has made, name the layers that it is made of as well."),
+            tr("Layer to assess. If it was made by other software, select its input layers as well."),
         )
         for name, label, text in (
-            (self.SPECTRAL, tr("Multispectral layer"), tr("Default: what the pansharpened file says it is made of.")),
-            (self.PANCHROMATIC, tr("Panchromatic layer"), tr("Default: the same.")),
-            (self.REFERENCE, tr("Reference"), tr("What the pansharpened layer should be, pixel by pixel, if known.")),
+            (self.SPECTRAL, tr("Multispectral layer"), tr("Default: the layer recorded in the pansharpened file.")),
+            (self.PANCHROMATIC, tr("Panchromatic layer"), tr("Default: the layer recorded in the pansharpened file.")),
+            (self.REFERENCE, tr("Reference layer"), tr("Ideal result of the pansharpening, if known.")),
         ):
             self.with_help(QgsProcessingParameterRasterLayer(name, label, optional=True), text)
         self.sensor(self.SENSOR, tr("Whose blur the measures reckon with."))
@@ -82,11 +85,11 @@ class Assess(Algorithm):
             QgsProcessingParameterFileDestination(
                 self.REPORT, tr("Report"), tr("HTML files (*.html)"), optional=True, createByDefault=True
             ),
-            tr("One page that needs nothing besides itself."),
+            tr("Self-contained HTML page with the results."),
         )
         for measure in measures.ALL.values():
             self.addOutput(QgsProcessingOutputNumber(output(measure.name), f"{measure.name}: {tr(measure.meaning)}"))
-        self.addOutput(QgsProcessingOutputString(self.JSON, tr("All that was measured (JSON)")))
+        self.addOutput(QgsProcessingOutputString(self.JSON, tr("All results (JSON)")))
 
     def checkParameterValues(self, parameters, context):
         names = self.INPUT, self.SPECTRAL, self.PANCHROMATIC, self.REFERENCE

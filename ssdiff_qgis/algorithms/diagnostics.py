@@ -1,3 +1,5 @@
+"""Algorithm that reports interpreter, devices and settings of SSDiff."""
+
 from __future__ import annotations
 
 import json
@@ -25,29 +27,33 @@ SETTINGS = ("python", "cache", "device", "memory", "offline", "weights_url", "au
 
 
 class Diagnostics(Algorithm):
-    """What there is to compute with: a report for the log and for an issue, and outputs for models. It never fails."""
+    """Reports what SSDiff runs with, as text for the log and for issues, and as outputs for models.
+
+    Problems are part of the report; the algorithm itself does not fail.
+    """
 
     ID, LABEL = "diagnostics", "Diagnostics"
     ABOUT = (
-        "Shows which Python SSDiff computes with and why, its packages and devices, what Install runtime has made, "
-        "folders, options and the last words of what computed. A device is believed only after it has run a "
-        "kernel. The report can be pasted into an issue: it holds no passwords, and ~ for your home."
+        "Reports the Python interpreter that SSDiff uses and why, its packages and devices, the environments of "
+        "Install runtime, folders, settings and the last output of the worker process. A device counts as working "
+        "only after it has run a kernel. The report can be pasted into an issue: it contains no passwords, and the "
+        "home folder is replaced by ~."
     )
     TAGS = ("gpu", "torch", "cuda", "ssdiff")
     PAGE = "install.md"
     READY, REPORT, DEVICES = "READY", "REPORT", "DEVICES"
 
     def initAlgorithm(self, configuration=None):
-        self.addOutput(QgsProcessingOutputBoolean(self.READY, tr("PyTorch is there and a device computes")))
+        self.addOutput(QgsProcessingOutputBoolean(self.READY, tr("PyTorch and a device work")))
         self.addOutput(QgsProcessingOutputString(self.REPORT, tr("Report (JSON)")))
-        self.addOutput(QgsProcessingOutputString(self.DEVICES, tr("Devices that compute")))
+        self.addOutput(QgsProcessingOutputString(self.DEVICES, tr("Working devices")))
 
     def work(self, parameters, context, feedback):
         def tick() -> None:
             if feedback.isCanceled():
                 raise Cancelled("cancelled")
 
-        report = gathered(tick)
+        report = collected(tick)
         for line in as_markdown(report).splitlines():
             feedback.pushInfo(line)
         if report["problem"]:
@@ -59,14 +65,17 @@ class Diagnostics(Algorithm):
         }
 
 
-def gathered(tick=lambda: None) -> dict:
-    """All that may explain why something does not compute; also where nothing is there."""
-    python, why, computes, problem = None, None, None, None
+def collected(tick=lambda: None) -> dict:
+    """Returns the report as a JSON-able dictionary.
+
+    tick: called during the tests of the interpreter; may raise Cancelled.
+    """
+    python, reason, checked, problem = None, None, None, None
     try:
         chosen = runtime.interpreter()
-        python, why = chosen.python, chosen.why
-        computes = doctor.ask(python, tick=tick)
-        problem = lacks(computes)
+        python, reason = chosen.python, chosen.reason
+        checked = doctor.ask(python, tick=tick)
+        problem = problem_of(checked)
     except Cancelled:
         raise
     except SSDiffError as error:
@@ -79,32 +88,33 @@ def gathered(tick=lambda: None) -> dict:
             "version": platform.python_version(),
             "program": sys.executable,
             "interpreters": find_python.own(find_python.Host()),
-            "lacking": runtime.lacking(),
+            "lacking": runtime.missing_packages(),
         },
         "python": python,
-        "why": why,
+        "why": reason,
         "problem": problem,
         "ready": problem is None,
-        "working": doctor.working(computes["devices"]) if computes else [],
-        "computes": computes,
+        "working": doctor.working(checked["devices"]) if checked else [],
+        "computes": checked,
         "gpus": [f"{gpu.name}, driver {gpu.driver}, {gpu.capability}" for gpu in wheels.gpus()],
-        "environments": [told(each) for each in managed.environments()],
+        "environments": [described(each) for each in managed.environments()],
         "cache": {str(folder): managed.size_of(folder) for folder in (paths.runtime(), paths.weights())},
         "settings": {name: setting(name) for name in SETTINGS},
-        "last_words": runtime.last_words(),
+        "last_words": runtime.worker_log(),
     }
 
 
-def lacks(computes: dict) -> str | None:
-    """Why an interpreter cannot compute, if so."""
-    missing = [name for name in doctor.NEEDED if computes["packages"][name] is None]
+def problem_of(checked: dict) -> str | None:
+    """Returns why an interpreter cannot be used, or None if it can."""
+    missing = [name for name in doctor.NEEDED if checked["packages"][name] is None]
     if missing:
-        reason = computes["devices"]["cpu"]["reason"]
-        return f"{computes['executable']} cannot import {', '.join(missing)}" + (f": {reason}" if reason else "")
-    return None if doctor.working(computes["devices"]) else f"no device computes with {computes['executable']}"
+        reason = checked["devices"]["cpu"]["reason"]
+        return f"{checked['executable']} cannot import {', '.join(missing)}" + (f": {reason}" if reason else "")
+    return None if doctor.working(checked["devices"]) else f"no device works with {checked['executable']}"
 
 
-def told(environment: managed.Environment) -> dict:
+def described(environment: managed.Environment) -> dict:
+    """Returns an environment of Install runtime as a JSON-able dictionary."""
     note = environment.note
     return {
         "folder": str(environment.folder),
@@ -116,7 +126,7 @@ def told(environment: managed.Environment) -> dict:
 
 
 def setting(name: str) -> str:
-    """A value, or what is wrong with it; of an address no password."""
+    """Returns the value of a setting, without the password of a URL, or the error message if the value is invalid."""
     try:
         value = str(getattr(settings, name)())
     except SSDiffError as error:
@@ -125,40 +135,41 @@ def setting(name: str) -> str:
 
 
 def as_markdown(report: dict) -> str:
-    """The report, to be read."""
+    """Returns the report as Markdown text."""
     own = report["qgis_python"]
     lines = [
         "### SSDiff diagnostics",
         f"- SSDiff {report['ssdiff']}, QGIS {report['qgis']}, {report['system']}",
         f"- QGIS's own Python {own['version']}: {', '.join(own['interpreters']) or 'no interpreter found'}; "
-        + (f"lacks {', '.join(own['lacking'])}" if own["lacking"] else "has all that is needed"),
-        f"- **Computes with** {report['python'] or 'nothing'}" + (f" ({report['why']})" if report["why"] else ""),
+        + (f"missing packages: {', '.join(own['lacking'])}" if own["lacking"] else "has all packages"),
+        f"- **Interpreter in use:** {report['python'] or 'none'}" + (f" ({report['why']})" if report["why"] else ""),
         f"- **{'Ready' if report['ready'] else 'Not ready'}**"
         + (f": {report['problem']}" if report["problem"] else ""),
         *(["", "```", *doctor.as_text(report["computes"]).splitlines(), "```"] if report["computes"] else []),
         "",
         "#### NVIDIA",
-        *([f"- {gpu}" for gpu in report["gpus"]] or ["- no GPU answers"]),
+        *([f"- {gpu}" for gpu in report["gpus"]] or ["- no GPU found"]),
         "",
-        "#### Made by Install runtime",
+        "#### Environments of Install runtime",
         *(
-            [f"- {each['folder']}: {each['meaning']}" + _holds(each) for each in report["environments"]]
-            or ["- nothing"]
+            [f"- {each['folder']}: {each['meaning']}" + _contents(each) for each in report["environments"]]
+            or ["- none"]
         ),
         "",
-        "#### Folders and options",
+        "#### Folders and settings",
         *[f"- {folder}: {size / 1e6:,.0f} MB" for folder, size in report["cache"].items()],
         *[f"- {name}: {value or '(not set)'}" for name, value in report["settings"].items()],
-        *(["", "#### Last words of what computed", "```", *report["last_words"].splitlines()[-20:], "```"])
+        *(["", "#### Last output of the worker process", "```", *report["last_words"].splitlines()[-20:], "```"])
         * bool(report["last_words"]),
     ]
     return without_home("\n".join(lines))
 
 
-def _holds(environment: dict) -> str:
+def _contents(environment: dict) -> str:
     return f" ({environment['holds']})" if environment["holds"] else ""
 
 
 def without_home(text: str) -> str:
+    """Replaces the path of the home folder by ~."""
     home = str(Path.home())
     return text if len(home) < 4 else text.replace(json.dumps(home)[1:-1], "~").replace(home, "~")

@@ -1,3 +1,5 @@
+"""Algorithm that downloads or imports trained weights."""
+
 from __future__ import annotations
 
 from qgis.core import (
@@ -15,16 +17,16 @@ from .base import Algorithm, Progress, telling
 
 
 class DownloadWeights(Algorithm):
-    """Brings weights into the user's folder: over the network as QGIS reaches it, or from a file."""
+    """Downloads weights into the user's folder with the network settings of QGIS, or imports them from a file."""
 
     ID, LABEL = "downloadweights", "Download weights"
     TAGS = ("weights", "download", "offline", "ssdiff")
     PAGE = "weights.md"
     ABOUT = (
-        "Fetches trained weights, so that pansharpening need not do so when it first uses them. What is here is not "
-        "fetched again, what was interrupted is gone on with, and a file is kept only if it is, to the last bit, "
-        "what was published. Proxy, certificates and authentication are those of QGIS's own settings. Where SSDiff is "
-        "to stay offline, as its settings or SSDIFF_OFFLINE=1 may say, files can be imported."
+        "Downloads trained weights, so that pansharpening does not have to download them on first use. Complete files "
+        "are skipped, interrupted downloads are continued, and each file is verified by its checksum. Proxy, "
+        "certificates and authentication are taken from the settings of QGIS. In offline mode (set in the Processing "
+        "options or by SSDIFF_OFFLINE=1), weights can be imported from a file."
     )
     WEIGHTS, FILE, FOLDER, COUNT = "WEIGHTS", "FILE", "FOLDER", "COUNT"
     ALL = "all"
@@ -33,40 +35,38 @@ class DownloadWeights(Algorithm):
         ids = [entry.id for entry in catalogue.published()]
         self.with_help(
             QgsProcessingParameterEnum(
-                self.WEIGHTS, tr("Weights to fetch"), [*ids, self.ALL], optional=True, usesStaticStrings=True
+                self.WEIGHTS, tr("Weights to download"), [*ids, self.ALL], optional=True, usesStaticStrings=True
             ),
-            tr("The id of published weights, or all of them."),
+            tr("ID of published weights; all: all published weights."),
         )
         self.with_help(
             QgsProcessingParameterFile(self.FILE, tr("File to import"), extension=catalogue.SUFFIX[1:], optional=True),
-            tr(
-                "A weights file that came here in another way, or that you have made. It is found by its id afterwards."
-            ),
+            tr("Weights file from another computer or your own training. Afterwards it is available by its ID."),
         )
-        self.addOutput(QgsProcessingOutputString(self.FOLDER, tr("Folder that weights lie in")))
-        self.addOutput(QgsProcessingOutputNumber(self.COUNT, tr("Number of files that were fetched or imported")))
+        self.addOutput(QgsProcessingOutputString(self.FOLDER, tr("Weights folder")))
+        self.addOutput(QgsProcessingOutputNumber(self.COUNT, tr("Number of downloaded or imported files")))
 
     def checkParameterValues(self, parameters, context):
         if not parameters.get(self.WEIGHTS) and not parameters.get(self.FILE):
-            return False, tr("Choose weights to fetch, or a file to import.")
+            return False, tr("Select weights to download or a file to import.")
         return super().checkParameterValues(parameters, context)
 
     @telling
     def prepareAlgorithm(self, parameters, context, feedback):
         progress = Progress(feedback)
-        self.done = self.part = 0.0
-        self.fetch = http.fetcher(feedback, lambda share: progress(self.done + self.part * share))
+        self.finished = self.current = 0.0  # shares of the total size
+        self.fetch = http.fetcher(feedback, lambda share: progress(self.finished + self.current * share))
         return True
 
     def work(self, parameters, context, feedback):
         file = self.parameterAsFile(parameters, self.FILE, context)
-        wanted = self.parameterAsEnumString(parameters, self.WEIGHTS, context)
+        selected = self.parameterAsEnumString(parameters, self.WEIGHTS, context)
         if file:
             entry = catalogue.adopt(file)
-            feedback.pushInfo(tr("Weights {} are in {}").format(entry.id, entry.path))
-        missing = [entry for entry in catalogue.known() if not entry.path and wanted in (entry.id, self.ALL)]
+            feedback.pushInfo(tr("Weights {} are stored in {}").format(entry.id, entry.path))
+        missing = [entry for entry in catalogue.known() if not entry.path and selected in (entry.id, self.ALL)]
         for entry in missing:
-            self.part = entry.size / sum(each.size for each in missing)
+            self.current = entry.size / sum(each.size for each in missing)
             self.fetch(entry)
-            self.done += self.part
+            self.finished += self.current
         return {self.FOLDER: str(paths.weights()), self.COUNT: len(missing) + bool(file)}

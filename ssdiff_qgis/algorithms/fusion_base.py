@@ -27,7 +27,7 @@ from ...ssdiff_core.workflows import assess
 from ...ssdiff_core.workflows.pansharpen import PansharpenOptions, pansharpen
 from ..services import compat, settings
 from ..services.i18n import tr
-from ..services.styling import Look, LookUncertain, Style, kept
+from ..services.styling import FusedStyler, Style, UncertaintyStyler, keep_reference
 from .base import Algorithm, Progress, computer, nothing_computes, telling
 
 MEASURING = 0.85
@@ -209,8 +209,8 @@ class Fusion(Algorithm):
             self._report(out, page, who, feedback)
             results[self.REPORT] = page
         self.looks = {
-            out: (tr("{} pansharpened"), Look(job.style, made)),
-            apart: (tr("{} uncertainty"), LookUncertain(made)),
+            out: (tr("{} pansharpened"), FusedStyler(job.style, made)),
+            apart: (tr("{} uncertainty"), UncertaintyStyler(made)),
         }
         return results
 
@@ -227,5 +227,5 @@ class Fusion(Algorithm):
             if context.willLoadLayerOnCompletion(path):
                 details = context.layerToLoadOnCompletionDetails(path)
                 details.name = name.format(self.job.name)
-                details.setPostProcessor(kept(look))
+                details.setPostProcessor(keep_reference(look))
         return {}

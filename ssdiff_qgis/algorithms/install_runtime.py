@@ -1,3 +1,5 @@
+"""Algorithm that installs the Python environment for the worker process."""
+
 from __future__ import annotations
 
 from qgis.core import (
@@ -15,15 +17,15 @@ from .base import Algorithm, telling
 
 
 class InstallRuntime(Algorithm):
-    """Makes the Python that computes. It is run by a person, and by nothing else."""
+    """Installs a Python environment with PyTorch. Only the user starts it; nothing runs it automatically."""
 
     ID, LABEL = "installruntime", "Install runtime"
     ABOUT = (
-        "Makes a Python environment of its own with PyTorch, numpy and safetensors, in a folder of the user beside "
-        "QGIS; QGIS's own Python stays as it is. For an NVIDIA GPU the build is chosen that its driver takes, and "
-        "believed after it has run a kernel; if it has not, the CPU computes. 0.2 GB are fetched for the CPU and "
-        "about 3 GB for CUDA. It is not needed if QGIS's own Python has PyTorch or an interpreter is named in the "
-        "options of Processing."
+        "Installs a separate Python environment with PyTorch, numpy and safetensors in a user folder. The Python of "
+        "QGIS is not changed. For an NVIDIA GPU, the CUDA build that suits its driver is installed and tested; if it "
+        "does not work, the CPU build is installed. The download takes 0.2 GB for the CPU and about 3 GB for CUDA. The "
+        "runtime is not needed if the Python of QGIS has PyTorch, or if an interpreter is selected in the Processing "
+        "options."
     )
     TAGS = ("pytorch", "torch", "python", "cuda", "gpu", "install")
     PAGE = "install.md"
@@ -34,29 +36,31 @@ class InstallRuntime(Algorithm):
         return super().flags() & ~compat.SUPPORTS_BATCH
 
     def initAlgorithm(self, configuration=None):
-        self.choice(self.DEVICE, tr("Device"), wheels.DEVICES, "auto", tr("auto: a GPU if there is one that computes."))
+        self.choice(
+            self.DEVICE, tr("Device"), wheels.DEVICES, "auto", tr("auto: a GPU if one works, otherwise the CPU.")
+        )
         folder = QgsProcessingParameterFile.Behavior.Folder
         self.with_help(
-            QgsProcessingParameterFile(self.WHEELS, tr("Folder of wheels"), behavior=folder, optional=True),
-            tr("For computers without a network: the packages are taken from there alone."),
+            QgsProcessingParameterFile(self.WHEELS, tr("Wheels folder"), behavior=folder, optional=True),
+            tr("For computers without network access: packages are only installed from this folder."),
         )
         self.with_help(
-            QgsProcessingParameterBoolean(self.REINSTALL, tr("Install again even if it is complete"), False),
-            tr("If it is damaged, or if CUDA did not compute and the driver has been updated since."),
+            QgsProcessingParameterBoolean(self.REINSTALL, tr("Reinstall existing runtime"), False),
+            tr("Use this if the runtime is damaged, or if CUDA failed and the driver has been updated since."),
         )
-        self.addOutput(QgsProcessingOutputString(self.PYTHON, tr("Python that computes")))
-        self.addOutput(QgsProcessingOutputString(self.DEVICE, tr("Device it computes on")))
-        self.addOutput(QgsProcessingOutputBoolean(self.READY, tr("It computes")))
+        self.addOutput(QgsProcessingOutputString(self.PYTHON, tr("Python interpreter")))
+        self.addOutput(QgsProcessingOutputString(self.DEVICE, tr("Working device")))
+        self.addOutput(QgsProcessingOutputBoolean(self.READY, tr("Runtime works")))
 
     def checkParameterValues(self, parameters, context):
         if settings.offline() and not self.parameterAsString(parameters, self.WHEELS, context):
-            return False, tr("The network is not to be used (options of SSDiff): name a folder of wheels.")
+            return False, tr("SSDiff is in offline mode: select a wheels folder.")
         return super().checkParameterValues(parameters, context)
 
     @telling
     def prepareAlgorithm(self, parameters, context, feedback):
         settings.cache()
-        self.variables = http.variables()
+        self.environment = http.proxy_environment()
         return True
 
     def work(self, parameters, context, feedback):
@@ -64,25 +68,29 @@ class InstallRuntime(Algorithm):
             self.parameterAsEnumString(parameters, self.DEVICE, context),
             self.parameterAsString(parameters, self.WHEELS, context),
             self.parameterAsBoolean(parameters, self.REINSTALL, context),
-            self.variables,
+            self.environment,
         )
         if wish.again:
             runtime.close()
         try:
-            made = environment.install(wish, listener_of(feedback))
+            installed = environment.install(wish, listener_for(feedback))
         except Cancelled:
             return {self.READY: False}
-        self._say_if_another_is_taken(made, feedback)
-        return {self.PYTHON: made.python, self.DEVICE: doctor.working(made.note["devices"])[0], self.READY: True}
+        self._warn_if_unused(installed, feedback)
+        return {
+            self.PYTHON: installed.python,
+            self.DEVICE: doctor.working(installed.note["devices"])[0],
+            self.READY: True,
+        }
 
-    def _say_if_another_is_taken(self, made, feedback):
-        taken = runtime.interpreter()
-        if taken.python != made.python:
-            feedback.pushWarning(tr("SSDiff computes with {} all the same: {}.").format(taken.python, taken.why))
+    def _warn_if_unused(self, installed, feedback):
+        used = runtime.interpreter()
+        if used.python != installed.python:
+            feedback.pushWarning(tr("SSDiff still uses {}: {}.").format(used.python, used.reason))
 
 
-def listener_of(feedback) -> environment.Listener:
-    """Feedback of Processing, as one who waits for an installation."""
+def listener_for(feedback) -> environment.Listener:
+    """Returns a listener that shows the course of an installation in the log of Processing."""
 
     def hear(line: str) -> None:
         if line.startswith("> "):

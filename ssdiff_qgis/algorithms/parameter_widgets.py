@@ -27,7 +27,7 @@ class _Weights(WidgetWrapper):
         return box
 
     def setValue(self, value):
-        self.widget.take(str(value or ""))
+        self.widget.select(str(value or ""))
 
     def value(self):
         return self.widget.value

@@ -1,4 +1,4 @@
-"""What was fused beside what it was made of, and beside what others make of it."""
+"""Comparison of the preview with its inputs and with other methods, as a swipe."""
 
 from __future__ import annotations
 
@@ -19,64 +19,64 @@ from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolButton, QVB
 
 from ..services.i18n import tr
 from .swipe import LEFT, RIGHT, Swipe
-from .visible_extent import Part
+from .visible_extent import PreviewExtent
 
-REST = 80
-"milliseconds without a change of the view until it is rendered"
+RENDER_DELAY = 80
+"milliseconds between the last change of the view and its rendering"
 
 
 @dataclass(frozen=True)
-class Compared:
-    """Layers of one part; nobody else has them, so that nobody takes them away."""
+class ComparedLayers:
+    """Layers of one preview. They are copies, so that removing layers from the project does not affect them."""
 
-    part: Part
+    extent: PreviewExtent
     pan: QgsRasterLayer
     ms: QgsRasterLayer
     brovey: QgsRasterLayer
     fused: QgsRasterLayer
 
-    def sides(self) -> dict[str, QgsRasterLayer]:
-        """What may be at the left, by the name it has there."""
+    def left_layers(self) -> dict[str, QgsRasterLayer]:
+        """Returns the layers to choose from for the left side, by their labels."""
         return {
-            tr("MS"): _read(self.ms, None),
-            tr("MS, interpolated"): _read(self.ms, QgsCubicRasterResampler()),
+            tr("MS"): _with_resampler(self.ms, None),
+            tr("Interpolated MS"): _with_resampler(self.ms, QgsCubicRasterResampler()),
             tr("Brovey"): self.brovey,
             tr("PAN"): self.pan,
         }
 
 
 class Compare(QWidget):
-    """A swipe, and the choice of what is at its left."""
+    """A swipe between the preview at the right and a layer of the user's choice at the left."""
 
     def __init__(self, parent: QWidget | None = None):
         super().__init__(parent)
         self.swipe = Swipe(self)
         self.left = QComboBox(self)
-        self._compared: Compared | None = None
-        self._sides: dict[str, QgsRasterLayer] = {}
+        self._layers: ComparedLayers | None = None
+        self._left_layers: dict[str, QgsRasterLayer] = {}
         self._jobs: dict[int, QgsMapRendererParallelJob] = {}
-        self._rest = QTimer(self, singleShot=True, interval=REST)
-        self._rest.timeout.connect(self._render)
-        self.swipe.viewChanged.connect(self._rest.start)
+        self._render_timer = QTimer(self, singleShot=True, interval=RENDER_DELAY)
+        self._render_timer.timeout.connect(self._render)
+        self.swipe.viewChanged.connect(self._render_timer.start)
         self.left.currentIndexChanged.connect(self._render)
         self._lay_out()
 
     def _lay_out(self) -> None:
-        self._below = QWidget(self)
-        row = QHBoxLayout(self._below)
+        self._controls = QWidget(self)
+        row = QHBoxLayout(self._controls)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(QLabel(tr("Compare with"), self))
         row.addWidget(self.left, 1)
-        row.addWidget(self._zoom("/mActionZoomActual.svg", tr("One pixel of PAN is one of the screen"), 1.0))
-        row.addWidget(self._zoom("/mActionZoomFullExtent.svg", tr("All of the preview"), 0.0))
-        self._below.hide()
+        row.addWidget(self._zoom_button("/mActionZoomActual.svg", tr("Zoom to native resolution of PAN (100%)"), 1.0))
+        row.addWidget(self._zoom_button("/mActionZoomFullExtent.svg", tr("Zoom to whole preview"), 0.0))
+        self._controls.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.swipe, 1)
-        layout.addWidget(self._below)
-        self.swipe.placeholder = tr("The preview will be shown here, beside what it is made of")
+        layout.addWidget(self._controls)
+        self.swipe.placeholder = tr("The preview is displayed here, next to its input layers")
 
-    def _zoom(self, icon: str, text: str, scale: float) -> QToolButton:
+    def _zoom_button(self, icon: str, text: str, scale: float) -> QToolButton:
         button = QToolButton(self)
         button.setIcon(QgsApplication.getThemeIcon(icon))
         button.setToolTip(text)
@@ -84,66 +84,69 @@ class Compare(QWidget):
         button.clicked.connect(lambda: self.swipe.zoom(scale))
         return button
 
-    def show_layers(self, compared: Compared) -> None:
-        self._compared, self._sides = compared, compared.sides()
-        chosen = max(self.left.currentIndex(), 0)
+    def show_layers(self, layers: ComparedLayers) -> None:
+        self._layers, self._left_layers = layers, layers.left_layers()
+        index = max(self.left.currentIndex(), 0)
         self.left.blockSignals(True)
         self.left.clear()
-        self.left.addItems(list(self._sides))
-        self.left.setCurrentIndex(chosen)
+        self.left.addItems(list(self._left_layers))
+        self.left.setCurrentIndex(index)
         self.left.blockSignals(False)
-        self._below.show()
-        self.swipe.setToolTip(tr("Drag the line. Turn the wheel to come nearer, and drag the picture then."))
-        self.swipe.show_ground(compared.part.width, compared.part.height)
+        self._controls.show()
+        self.swipe.setToolTip(tr("Drag the line to compare. Turn the mouse wheel to zoom, and drag the image to pan."))
+        self.swipe.set_extent(layers.extent.width, layers.extent.height)
         self._render()
 
-    def forget(self) -> None:
-        """Nothing is rendered any more."""
-        self._rest.stop()
+    def stop(self) -> None:
+        """Cancels rendering, for good."""
+        self._render_timer.stop()
         for job in self._jobs.values():
             job.cancelWithoutBlocking()
-        self._compared = None
+        self._layers = None
 
     def _render(self) -> None:
-        self._rest.stop()
-        if self._compared is None or self.swipe.view.isEmpty():
+        self._render_timer.stop()
+        if self._layers is None or self.swipe.view.isEmpty():
             return
         name = self.left.currentText()
-        self._render_side(LEFT, name, self._sides[name])
-        self._render_side(RIGHT, tr("SSDiff"), self._compared.fused)
+        self._render_side(LEFT, name, self._left_layers[name])
+        self._render_side(RIGHT, tr("SSDiff"), self._layers.fused)
 
     def _render_side(self, side: int, name: str, layer: QgsRasterLayer) -> None:
-        ground = self.swipe.view
-        job = QgsMapRendererParallelJob(self._settings(layer, ground))
+        view = self.swipe.view
+        job = QgsMapRendererParallelJob(self._map_settings(layer, view))
 
-        def done():
+        def finished():
             if self._jobs.get(side) is job:
-                self.swipe.show_picture(side, name, job.renderedImage(), ground)
+                self.swipe.show_image(side, name, job.renderedImage(), view)
 
-        before = self._jobs.get(side)
-        if before is not None and before.isActive():
-            before.cancelWithoutBlocking()
+        previous = self._jobs.get(side)
+        if previous is not None and previous.isActive():
+            previous.cancelWithoutBlocking()
         self._jobs[side] = job
-        job.finished.connect(done)
+        job.finished.connect(finished)
         job.start()
 
-    def _settings(self, layer: QgsRasterLayer, ground: QRectF) -> QgsMapSettings:
-        part, dots = self._compared.part, self.devicePixelRatioF()
-        across, down = part.box.width() / part.width, part.box.height() / part.height
-        left, top = part.box.xMinimum() + ground.left() * across, part.box.yMaximum() - ground.top() * down
-        size = ground.size() * self.swipe.scale * dots
+    def _map_settings(self, layer: QgsRasterLayer, view: QRectF) -> QgsMapSettings:
+        """Returns the settings to render a layer in the given view, which is in pixels of the preview."""
+        extent, pixel_ratio = self._layers.extent, self.devicePixelRatioF()
+        box = extent.box
+        pixel_width, pixel_height = box.width() / extent.width, box.height() / extent.height
+        left, top = box.xMinimum() + view.left() * pixel_width, box.yMaximum() - view.top() * pixel_height
+        right, bottom = left + view.width() * pixel_width, top - view.height() * pixel_height
+        size = view.size() * self.swipe.scale * pixel_ratio
         settings = QgsMapSettings()
         settings.setLayers([layer])
-        settings.setDestinationCrs(part.crs)
-        settings.setExtent(QgsRectangle(left, top - ground.height() * down, left + ground.width() * across, top))
+        settings.setDestinationCrs(extent.crs)
+        settings.setExtent(QgsRectangle(left, bottom, right, top))
         settings.setOutputSize(QSize(max(1, round(size.width())), max(1, round(size.height()))))
         settings.setBackgroundColor(QColor(Qt.GlobalColor.transparent))
         return settings
 
 
-def _read(layer: QgsRasterLayer, resampler) -> QgsRasterLayer:
-    """The layer with its pixels as they are, or smoothed by a resampler, whatever its own settings say."""
-    other = layer.clone()
-    other.setResamplingStage(Qgis.RasterResamplingStage.ResampleFilter)
-    other.resampleFilter().setZoomedInResampler(resampler)
-    return other
+def _with_resampler(layer: QgsRasterLayer, resampler) -> QgsRasterLayer:
+    """Returns a copy of the layer that is drawn with this resampler; None draws its pixels as they are."""
+    copy = layer.clone()
+    copy.setResamplingStage(Qgis.RasterResamplingStage.ResampleFilter)
+    copy.resampleFilter().setZoomedInResampler(resampler)
+    return copy

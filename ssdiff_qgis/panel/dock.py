@@ -1,4 +1,4 @@
-"""The panel: choose PAN and MS, look at what SSDiff makes of the part that the map shows, and fuse all of it."""
+"""The SSDiff panel: select PAN and MS, preview pansharpening in the map extent, and open the algorithms' dialogs."""
 
 from __future__ import annotations
 
@@ -19,33 +19,36 @@ from qgis.PyQt.QtWidgets import (
 from ...ssdiff_core.common.errors import SSDiffError
 from ...ssdiff_core.common.progress import duration
 from ..services import compat, runtime
-from ..services.dialogs import ADAPT, ASSESS, FUSE, INSTALL, exists, fused_layer, open_dialog
+from ..services.dialogs import ADAPT, ASSESS, INSTALL, PANSHARPEN, exists, fused_layer, open_dialog
 from ..services.i18n import tr
 from . import layer_pairs, visible_extent
 from .compare import Compare
-from .preview import Made, Preview, Wanted
-from .widgets import FINE, INFO, WARNING, Notice, WeightsBox
+from .preview import Preview, PreviewRequest, PreviewResult
+from .widgets import INFO, SUCCESS, WARNING, MessageLabel, WeightsBox
 
-LONG = 60
-"seconds from which on it is worth telling how long the whole layer takes"
-FRAME = QColor(230, 120, 30)
+LONG_RUN = 60
+"seconds from which on the panel shows how long the whole layer would take"
+FRAME_COLOUR = QColor(230, 120, 30)
+"outline of the preview on the map"
 
 
 class Dock(QgsDockWidget):
+    """The dock widget of the panel."""
+
     def __init__(self, iface):
         super().__init__(tr("SSDiff"), iface.mainWindow())
         self.setObjectName("SSDiffDock")
         self._iface, self._canvas = iface, iface.mapCanvas()
-        self._shown: str | None = None
-        "the id of the preview's layer in the project"
+        self._preview_layer: str | None = None
+        "ID of the preview layer in the project"
         self.preview = Preview(self)
-        self._make()
+        self._create_widgets()
         self._lay_out()
         self._connect()
 
-    # --- what there is -----------------------------------------------------------------------------------------------
+    # --- widgets -----------------------------------------------------------------------------------------------------
 
-    def _make(self) -> None:
+    def _create_widgets(self) -> None:
         body = QWidget(self)
         self.setWidget(body)
         self.pan, self.ms = QgsMapLayerComboBox(body), QgsMapLayerComboBox(body)
@@ -54,17 +57,17 @@ class Dock(QgsDockWidget):
             box.setMinimumContentsLength(12)
             box.setSizeAdjustPolicy(box.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.weights = WeightsBox(body)
-        self.fit, self.missing, self.state = Notice(body), Notice(body), Notice(body)
+        self.fit, self.missing, self.state = MessageLabel(body), MessageLabel(body), MessageLabel(body)
         self.start = QPushButton(QgsApplication.getThemeIcon("/mActionStart.svg"), tr("Preview"), body)
         self.cancel = QPushButton(QgsApplication.getThemeIcon("/mTaskCancel.svg"), tr("Cancel"), body)
         self.install = QPushButton(tr("Install runtime…"), body)
         self.progress = QProgressBar(body)
         self.compare = Compare(body)
-        self.run = QPushButton(tr("Run on whole layer…"), body)
+        self.run = QPushButton(tr("Pansharpen whole layer…"), body)
         self.assess = QPushButton(tr("Assess…"), body)
         self.adapt = QPushButton(tr("Adapt to this scene…"), body)
         self._frame = QgsRubberBand(self._canvas, compat.POLYGON)
-        self._frame.setStrokeColor(FRAME)
+        self._frame.setStrokeColor(FRAME_COLOUR)
         self._frame.setFillColor(QColor(0, 0, 0, 0))
         self._frame.setWidth(2)
 
@@ -80,17 +83,17 @@ class Dock(QgsDockWidget):
         running.setContentsMargins(0, 0, 0, 0)
         running.addWidget(self.progress, 1)
         running.addWidget(self.cancel)
-        self._or = QStackedLayout()
-        self._or.addWidget(self.start)
-        self._or.addWidget(self._running)
+        self._start_or_progress = QStackedLayout()
+        self._start_or_progress.addWidget(self.start)
+        self._start_or_progress.addWidget(self._running)
         others = QHBoxLayout()
         others.addWidget(self.assess)
         others.addWidget(self.adapt)
         column = QVBoxLayout(self.widget())
         column.setSpacing(8)
-        for each in (self.missing, self.install, self._choices, self.fit):
-            column.addWidget(each)
-        column.addLayout(self._or)
+        for widget in (self.missing, self.install, self._choices, self.fit):
+            column.addWidget(widget)
+        column.addLayout(self._start_or_progress)
         column.addWidget(self.state)
         column.addWidget(self.compare, 1)
         column.addWidget(self.run)
@@ -98,10 +101,10 @@ class Dock(QgsDockWidget):
 
     def _connect(self) -> None:
         project = QgsProject.instance()
-        project.layersAdded.connect(self._guess)
+        project.layersAdded.connect(self._select_pair)
         project.layersRemoved.connect(self.refresh)
         self._canvas.extentsChanged.connect(self.refresh)
-        self.opened.connect(self._opened)
+        self.opened.connect(self._panel_opened)
         for box in (self.pan, self.ms):
             box.layerChanged.connect(self.refresh)
         self.fit.linkActivated.connect(self._show_layers)
@@ -111,73 +114,77 @@ class Dock(QgsDockWidget):
         self.run.clicked.connect(self._run)
         self.assess.clicked.connect(self._assess)
         self.adapt.clicked.connect(self._adapt)
-        self.preview.told.connect(self.state.notify)
-        self.preview.progressed.connect(self._progressed)
-        self.preview.begun.connect(self._begun)
-        self.preview.made.connect(self._made)
-        self.preview.failed.connect(self._failed)
+        self.preview.statusChanged.connect(self.state.set_message)
+        self.preview.progressChanged.connect(self._show_progress)
+        self.preview.extentChosen.connect(self._show_frame)
+        self.preview.succeeded.connect(self._preview_succeeded)
+        self.preview.failed.connect(self._preview_failed)
 
-    # --- what can be done --------------------------------------------------------------------------------------------
+    # --- state -------------------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Says what a preview would do, or what is in its way."""
+        """Updates the messages and enables the buttons that can be used with the selected layers."""
         if not self.isVisible():
             return
         pan, ms = self.pan.currentLayer(), self.ms.currentLayer()
-        why, seen = self._obstacle(pan, ms), None
-        if why:
-            self.fit.notify(why, WARNING if pan and ms else INFO)
+        problem, extent = self._problem(pan, ms), None
+        if problem:
+            self.fit.set_message(problem, WARNING if pan and ms else INFO)
         else:
-            seen = visible_extent.in_view(pan, ms, self._view(), self.preview.limit)
-            self.fit.notify(self._plan(seen), FINE if seen else INFO)
-        self.start.setEnabled(bool(seen) and not self.missing.text)
-        self.run.setEnabled(not why)
-        self.adapt.setEnabled(not why)
+            extent = visible_extent.preview_extent(pan, ms, self._view(), self.preview.maximum)
+            self.fit.set_message(self._extent_message(extent), SUCCESS if extent else INFO)
+        self.start.setEnabled(bool(extent) and not self.missing.text)
+        self.run.setEnabled(not problem)
+        self.adapt.setEnabled(not problem)
         self.adapt.setVisible(exists(ADAPT))
         self.assess.setEnabled(fused_layer() is not None)
 
-    def _obstacle(self, pan: QgsRasterLayer | None, ms: QgsRasterLayer | None) -> str:
+    def _problem(self, pan: QgsRasterLayer | None, ms: QgsRasterLayer | None) -> str:
+        """Returns why the selected layers cannot be pansharpened; empty if they can."""
         if not pan or not ms:
-            return tr("Add a panchromatic and a multispectral layer of the same ground to the project.")
-        images = [layer_pairs.image_of(layer, pan.crs()) for layer in (pan, ms)]
-        return layer_pairs.obstacle(*images) if all(images) else tr("One of these layers cannot be read.")
+            return tr("Add a panchromatic and a multispectral layer of the same area to the project.")
+        layers = [layer_pairs.info_of(layer, pan.crs()) for layer in (pan, ms)]
+        if not all(layers):
+            return tr("One of the layers is invalid or cannot be transformed to the CRS of the other.")
+        return layer_pairs.problem(*layers)
 
-    def _plan(self, seen: visible_extent.Part | None) -> str:
-        if not seen:
-            return tr('The map shows nothing of these layers. <a href="zoom">Show them</a>')
-        size = f"{seen.width} × {seen.height}"
-        if seen.whole:
-            return tr("The preview fuses what the map shows, {} pixels.").format(size)
-        middle = tr("The preview fuses the middle of the map, {} pixels.")
-        if self.preview.limit == visible_extent.SLOW:
-            middle = tr("The preview fuses the middle of the map, {} pixels: a processor does so in seconds.")
-        return middle.format(size)
+    def _extent_message(self, extent: visible_extent.PreviewExtent | None) -> str:
+        if not extent:
+            return tr('The layers are outside the map extent. <a href="zoom">Zoom to layers</a>')
+        size = f"{extent.width} × {extent.height}"
+        if extent.complete:
+            return tr("The preview covers the map extent, {} pixels.").format(size)
+        centre = tr("The preview covers the centre of the map, {} pixels.")
+        if self.preview.maximum == visible_extent.PIXELS_CPU:
+            centre = tr("The preview covers the centre of the map, {} pixels, which a CPU processes within seconds.")
+        return centre.format(size)
 
     def _view(self) -> QgsReferencedRectangle:
         return QgsReferencedRectangle(self._canvas.extent(), self._canvas.mapSettings().destinationCrs())
 
-    def _look_for_runtime(self) -> None:
+    def _check_runtime(self) -> None:
+        """Shows a warning and the install button if there is no Python with PyTorch."""
         try:
             runtime.interpreter()
-            self.missing.notify("")
+            self.missing.set_message("")
         except SSDiffError as error:
-            self.missing.notify(str(error), WARNING)
+            self.missing.set_message(str(error), WARNING)
         self.install.setVisible(bool(self.missing.text) and exists(INSTALL))
         self.refresh()
 
-    def _opened(self) -> None:
-        self.weights.look()
-        self._guess()
-        self._look_for_runtime()
+    def _panel_opened(self) -> None:
+        self.weights.refresh()
+        self._select_pair()
+        self._check_runtime()
 
-    def _guess(self) -> None:
-        """Chooses layers where those that are chosen do not fit; looks once more when new ones are styled."""
-        pair = (
-            layer_pairs.pair_of_project() if self._obstacle(self.pan.currentLayer(), self.ms.currentLayer()) else None
-        )
+    def _select_pair(self) -> None:
+        """Selects a PAN and an MS layer of the project, unless those that are selected fit."""
+        pair = None
+        if self._problem(self.pan.currentLayer(), self.ms.currentLayer()):
+            pair = layer_pairs.pair_of_project()
         for box, id in zip((self.pan, self.ms), pair or ()):
             box.setLayer(QgsProject.instance().mapLayer(id))
-        QTimer.singleShot(0, self.refresh)
+        QTimer.singleShot(0, self.refresh)  # after new layers have been set up completely
 
     def _show_layers(self) -> None:
         pan = self.pan.currentLayer()
@@ -185,80 +192,83 @@ class Dock(QgsDockWidget):
         self._canvas.refresh()
 
     def _install(self) -> None:
-        open_dialog(INSTALL).algorithmFinished.connect(self._look_for_runtime)
+        open_dialog(INSTALL).algorithmFinished.connect(self._check_runtime)
 
-    # --- the preview -------------------------------------------------------------------------------------------------
+    # --- preview -----------------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        self._or.setCurrentWidget(self._running)
+        self._start_or_progress.setCurrentWidget(self._running)
         self._choices.setEnabled(False)
-        self.preview.start(Wanted(self.pan.currentLayer(), self.ms.currentLayer(), self.weights.value, self._view()))
+        pan, ms = self.pan.currentLayer(), self.ms.currentLayer()
+        self.preview.start(PreviewRequest(pan, ms, self.weights.value, self._view()))
 
-    def _progressed(self, percent: float) -> None:
+    def _show_progress(self, percent: float) -> None:
         self.progress.setRange(0, 0 if percent < 0 else 100)
         self.progress.setValue(round(percent))
 
-    def _begun(self, seen: visible_extent.Part) -> None:
-        self._frame.setToGeometry(QgsGeometry.fromRect(seen.box), seen.crs)
+    def _show_frame(self, extent: visible_extent.PreviewExtent) -> None:
+        self._frame.setToGeometry(QgsGeometry.fromRect(extent.box), extent.crs)
 
-    def _ended(self) -> None:
+    def _preview_ended(self) -> None:
         self._frame.reset(compat.POLYGON)
-        self._or.setCurrentWidget(self.start)
+        self._start_or_progress.setCurrentWidget(self.start)
         self._choices.setEnabled(True)
         self.refresh()
 
-    def _failed(self, why: str) -> None:
-        self.state.notify(why or tr("Cancelled."), WARNING if why else INFO)
-        self._ended()
+    def _preview_failed(self, error: str) -> None:
+        self.state.set_message(error or tr("Cancelled."), WARNING if error else INFO)
+        self._preview_ended()
 
-    def _made(self, made: Made) -> None:
-        self._put_on_map(made.layer)
-        self.compare.show_layers(made.compared)
-        self.state.notify(self._summary(made), FINE)
-        self._ended()
+    def _preview_succeeded(self, result: PreviewResult) -> None:
+        self._add_to_map(result.output)
+        self.compare.show_layers(result.layers)
+        self.state.set_message(self._summary(result), SUCCESS)
+        self._preview_ended()
 
-    def _put_on_map(self, layer: QgsRasterLayer) -> None:
-        """In place of the preview before."""
+    def _add_to_map(self, layer: QgsRasterLayer) -> None:
+        """Adds the layer at the top of the project, in place of the previous preview."""
         project = QgsProject.instance()
-        if project.mapLayer(self._shown or ""):
-            project.removeMapLayer(self._shown)
+        if project.mapLayer(self._preview_layer or ""):
+            project.removeMapLayer(self._preview_layer)
         layer.setName(tr("{} (preview)").format(layer.name()))
-        self._shown = layer.id()
+        self._preview_layer = layer.id()
         project.addMapLayer(layer, False)
         project.layerTreeRoot().insertLayer(0, layer)
         for box in (self.pan, self.ms):
             box.setExceptedLayerList([layer])
 
-    def _summary(self, made: Made) -> str:
-        seen, pan = made.compared.part, made.compared.pan
-        pixels = seen.width * seen.height
-        size, took = f"{seen.width} × {seen.height}", duration(made.seconds)
-        told = tr("{}: {} pixels in {}.").format(made.used, size, took)
-        whole = made.seconds * pan.width() * pan.height() / pixels
-        return f"{told} {tr('The whole layer takes about {}.').format(duration(whole))}" if whole > LONG else told
+    def _summary(self, result: PreviewResult) -> str:
+        """Returns size and duration of the preview, and an estimate for the whole layer if that takes long."""
+        extent, pan = result.layers.extent, result.layers.pan
+        size = f"{extent.width} × {extent.height}"
+        summary = tr("{}: {} pixels in {}.").format(result.weights, size, duration(result.seconds))
+        seconds = result.seconds * pan.width() * pan.height() / (extent.width * extent.height)
+        if seconds <= LONG_RUN:
+            return summary
+        return f"{summary} {tr('The whole layer would take about {}.').format(duration(seconds))}"
 
-    # --- all of it ---------------------------------------------------------------------------------------------------
+    # --- dialogs of the algorithms -----------------------------------------------------------------------------------
 
     def _layers(self) -> dict:
         return {"PANCHROMATIC": self.pan.currentLayer().id(), "SPECTRAL": self.ms.currentLayer().id()}
 
     def _run(self) -> None:
-        open_dialog(FUSE, **self._layers(), WEIGHTS=self.weights.value)
+        open_dialog(PANSHARPEN, **self._layers(), WEIGHTS=self.weights.value)
 
     def _adapt(self) -> None:
         open_dialog(ADAPT, **self._layers(), BASE=self.weights.value).algorithmFinished.connect(self._adapted)
 
     def _adapted(self, done: bool, results: dict) -> None:
-        """What has come of it is used next; what was cancelled may have left weights too."""
-        self.weights.look()
+        """Selects the adapted weights. Also after cancelling, which may leave new weights in the list."""
+        self.weights.refresh()
         if results.get("WEIGHTS"):
-            self.weights.take(results["WEIGHTS"])
+            self.weights.select(results["WEIGHTS"])
 
     def _assess(self) -> None:
         open_dialog(ASSESS, INPUT=fused_layer(self._iface.activeLayer()).id())
 
     def stop(self) -> None:
-        """Ends what runs, and takes back what is on the map."""
+        """Cancels a running preview and removes its frame from the map."""
         self.preview.cancel()
-        self.compare.forget()
+        self.compare.stop()
         self._canvas.scene().removeItem(self._frame)

@@ -1,4 +1,4 @@
-"""Which raster layers of a project are PAN and MS of one scene."""
+"""Finds the raster layers of a project that are PAN and MS of the same scene."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsC
 from ...ssdiff_core.domain.grid import RATIOS
 from ..services.i18n import tr
 
-SLACK = 1.05
-"as ratios are guessed from boxes around layers, which may be warped"
-SHARED = 0.1
-"part of the smaller layer that must lie on the other to guess that they belong together"
+RATIO_TOLERANCE = 1.05
+"factor on the allowed ratios, because they are estimated from bounding boxes, which warped layers do not fill"
+MINIMUM_OVERLAP = 0.1
+"overlap of the layers of a pair, as a fraction of the smaller layer"
 
 
 @dataclass(frozen=True)
-class Image:
-    """What a layer is, as far as it helps to find its partner."""
+class LayerInfo:
+    """Properties of a raster layer that pairs are found by."""
 
     id: str
     name: str
@@ -28,21 +28,21 @@ class Image:
     width: int
     height: int
     box: tuple[float, float, float, float]
-    "xmin, ymin, xmax, ymax, in a CRS that all share"
+    "xmin, ymin, xmax, ymax, in the same CRS for all layers"
     readable: bool = True
-    "its pixels are in a file"
+    "whether GDAL reads it from a file"
 
     @property
     def area(self) -> float:
         return _area(self.box)
 
     @property
-    def pixel(self) -> float:
+    def pixel_size(self) -> float:
         return math.sqrt(self.area / (self.width * self.height))
 
 
-def image_of(layer: QgsRasterLayer, crs: QgsCoordinateReferenceSystem) -> Image | None:
-    """None if it has no size, or no place in the CRS."""
+def info_of(layer: QgsRasterLayer, crs: QgsCoordinateReferenceSystem) -> LayerInfo | None:
+    """Returns the properties of a layer, or None if it is invalid, empty or cannot be transformed to the CRS."""
     transform = QgsCoordinateTransform(layer.crs(), crs, QgsProject.instance())
     try:
         box = transform.transformBoundingBox(layer.extent())
@@ -52,62 +52,65 @@ def image_of(layer: QgsRasterLayer, crs: QgsCoordinateReferenceSystem) -> Image 
         return None
     size = layer.bandCount(), layer.width(), layer.height()
     corners = box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()
-    return Image(layer.id(), layer.name(), *size, corners, layer.providerType() == "gdal")
+    return LayerInfo(layer.id(), layer.name(), *size, corners, layer.providerType() == "gdal")
 
 
-def ratio(pan: Image, ms: Image) -> float:
-    return ms.pixel / pan.pixel
+def ratio(pan: LayerInfo, ms: LayerInfo) -> float:
+    """Returns the ratio of the pixel sizes."""
+    return ms.pixel_size / pan.pixel_size
 
 
-def shared(one: Image, other: Image) -> float:
-    """The part of the smaller one that lies on the other."""
+def overlap(one: LayerInfo, other: LayerInfo) -> float:
+    """Returns the overlap of two layers as a fraction of the smaller one."""
     a, b = one.box, other.box
     both = max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])
     return _area(both) / min(one.area, other.area) if both[0] < both[2] and both[1] < both[3] else 0.0
 
 
-def obstacle(pan: Image, ms: Image) -> str:
-    """Why these two cannot be fused, in a sentence; empty if nothing speaks against it."""
+def problem(pan: LayerInfo, ms: LayerInfo) -> str:
+    """Returns why two layers cannot be fused, as a message to the user; empty if they can."""
     if pan.id == ms.id:
-        return tr("Choose two layers: a sharp grey one and a coarse coloured one.")
-    for one in (pan, ms):
-        if not one.readable:
-            return tr("The pixels of {} cannot be read. Export it as a GeoTIFF first.").format(one.name)
-    if not shared(pan, ms):
-        return tr("These layers lie in different places.")
-    found = ratio(pan, ms)
-    if found < 1 / RATIOS[0]:
-        return tr("The multispectral layer is the finer one of the two: are they swapped?")
-    if not RATIOS[0] / SLACK <= found <= RATIOS[1] * SLACK:
-        why = tr("The panchromatic layer must be 1.5 to 8 times as fine as the multispectral one; this is {:.1f}.")
-        return why.format(found)
+        return tr("Select two different layers: a panchromatic and a multispectral one.")
+    for layer in (pan, ms):
+        if not layer.readable:
+            return tr("The pixels of {} cannot be read. Export the layer as a GeoTIFF first.").format(layer.name)
+    if not overlap(pan, ms):
+        return tr("The layers do not overlap.")
+    pixel_ratio = ratio(pan, ms)
+    if pixel_ratio < 1 / RATIOS[0]:
+        return tr("The multispectral layer has a finer resolution than the panchromatic one. Are the layers swapped?")
+    if not RATIOS[0] / RATIO_TOLERANCE <= pixel_ratio <= RATIOS[1] * RATIO_TOLERANCE:
+        message = tr(
+            "The multispectral pixels must be 1.5 to 8 times as large as the panchromatic ones, not {:.1f} times."
+        )
+        return message.format(pixel_ratio)
     return ""
 
 
 def pair_of_project() -> tuple[str, str] | None:
-    """The ids of the PAN and the MS layer that most likely belong together."""
+    """Returns the IDs of the PAN and MS layers of the project that most likely show the same scene, or None."""
     project = QgsProject.instance()
     layers = [layer for layer in project.mapLayers().values() if isinstance(layer, QgsRasterLayer)]
-    pair = guess(filter(None, (image_of(layer, project.crs()) for layer in layers)))
+    pair = best_pair(filter(None, (info_of(layer, project.crs()) for layer in layers)))
     return pair and (pair[0].id, pair[1].id)
 
 
-def guess(images: Iterable[Image]) -> tuple[Image, Image] | None:
-    """The PAN and MS that most likely belong together."""
-    return max(_likely(list(images)), key=lambda pair: _kinship(*pair), default=None)
+def best_pair(layers: Iterable[LayerInfo]) -> tuple[LayerInfo, LayerInfo] | None:
+    """Returns the PAN and MS layers that most likely show the same scene, or None."""
+    return max(_candidates(list(layers)), key=lambda pair: _score(*pair), default=None)
 
 
-def _likely(images: list[Image]) -> Iterator[tuple[Image, Image]]:
-    for pan in images:
-        for ms in images:
-            fits = pan.bands == 1 < ms.bands and not obstacle(pan, ms)
-            if fits and shared(pan, ms) > SHARED:
+def _candidates(layers: list[LayerInfo]) -> Iterator[tuple[LayerInfo, LayerInfo]]:
+    for pan in layers:
+        for ms in layers:
+            possible = pan.bands == 1 < ms.bands and not problem(pan, ms)
+            if possible and overlap(pan, ms) > MINIMUM_OVERLAP:
                 yield pan, ms
 
 
-def _kinship(pan: Image, ms: Image) -> float:
-    """They cover the same ground, and are called alike."""
-    covered = shared(pan, ms) * min(pan.area, ms.area) / max(pan.area, ms.area)
+def _score(pan: LayerInfo, ms: LayerInfo) -> float:
+    """Returns how well two layers match in extent and name; higher is better."""
+    covered = overlap(pan, ms) * min(pan.area, ms.area) / max(pan.area, ms.area)
     return covered + SequenceMatcher(None, pan.name.lower(), ms.name.lower()).ratio()
 
 

@@ -1,4 +1,4 @@
-"""A part of a scene fused while QGIS goes on: by Brovey, to compare with, and by SSDiff."""
+"""Pansharpens the visible part of a scene in the background: with Brovey, for comparison, and with SSDiff."""
 
 from __future__ import annotations
 
@@ -8,112 +8,121 @@ from dataclasses import dataclass
 from qgis.core import QgsRasterLayer, QgsReferencedRectangle
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
+from ..services.dialogs import CLASSICAL, PANSHARPEN
 from ..services.i18n import tr
-from ..services.tasks import Run, Start
-from .compare import Compared
-from .visible_extent import FAST, SLOW, in_view
+from ..services.tasks import AlgorithmRun, StartWorker
+from .compare import ComparedLayers
+from .visible_extent import PIXELS_CPU, PIXELS_GPU, preview_extent
 
-FUSE, CLASSICAL = "ssdiff:pansharpen", "ssdiff:pansharpenclassical"
-BROVEY_TAKES = 5
-"percent of the work"
+BROVEY_PERCENT = 5
+"share of the Brovey fusion in the progress, in percent"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PreviewRequest:
+    """Inputs of a preview."""
+
     pan: QgsRasterLayer
     ms: QgsRasterLayer
     weights: str
     view: QgsReferencedRectangle
-    "what the map shows"
+    "map extent"
 
 
 @dataclass(frozen=True)
-class Made:
-    compared: Compared
-    layer: QgsRasterLayer
-    "for the project"
-    used: str
-    "the weights"
+class PreviewResult:
+    """Result of a preview."""
+
+    layers: ComparedLayers
+    output: QgsRasterLayer
+    "fused layer for the project"
+    weights: str
+    "ID of the weights that were used"
     seconds: float
+    "duration of the fusion"
 
 
 class Preview(QObject):
-    """One at a time: after `start` comes `made` or `failed`."""
+    """Runs one preview at a time. Each `start` is followed by one signal, `succeeded` or `failed`."""
 
-    told = pyqtSignal(str)
-    "what is being done"
-    progressed = pyqtSignal(float)
-    "percent; below 0: nobody knows"
-    begun = pyqtSignal(object)
-    "the Part that is fused"
-    made = pyqtSignal(object)
+    statusChanged = pyqtSignal(str)
+    "text on the current step"
+    progressChanged = pyqtSignal(float)
+    "percent; negative: unknown"
+    extentChosen = pyqtSignal(object)
+    "the PreviewExtent that is processed"
+    succeeded = pyqtSignal(object)
+    "the PreviewResult"
     failed = pyqtSignal(str)
-    "why; empty: it was cancelled"
+    "error message; empty if the preview was cancelled"
 
     def __init__(self, parent: QObject | None = None):
         super().__init__(parent)
-        self.limit = SLOW
-        "PAN pixels that this computer fuses in seconds, as far as is known"
-        self._step: Start | Run | None = None
+        self.maximum = PIXELS_CPU
+        "number of PAN pixels that this computer processes within seconds, as far as is known"
+        self._step: StartWorker | AlgorithmRun | None = None
 
     @property
-    def runs(self) -> bool:
+    def running(self) -> bool:
         return self._step is not None
 
-    def start(self, wanted: Wanted) -> None:
-        self._wanted = wanted
-        # The user may remove the layers meanwhile.
-        self._pan, self._ms = wanted.pan.clone(), wanted.ms.clone()
-        self.told.emit(tr("Starting SSDiff"))
-        self.progressed.emit(-1)
-        self._go(Start(self._started))
+    def start(self, request: PreviewRequest) -> None:
+        self._request = request
+        # Copies, because the user may remove the layers during the run.
+        self._pan, self._ms = request.pan.clone(), request.ms.clone()
+        self.statusChanged.emit(tr("Starting SSDiff"))
+        self.progressChanged.emit(-1)
+        self._run(StartWorker(self._worker_started))
 
     def cancel(self) -> None:
-        """Ends it, whatever it is at; nothing more is heard of it then."""
+        """Cancels the current step. No further signals follow."""
         step, self._step = self._step, None
         if step:
             step.cancel()
             self.failed.emit("")
 
-    def _go(self, step: Start | Run) -> None:
+    def _run(self, step: StartWorker | AlgorithmRun) -> None:
         self._step = step
         step.start()
 
-    def _ended(self, step: Start | Run) -> bool:
-        """Whether there is nothing to go on with."""
-        if step is self._step and not step.fine:
+    def _failed_or_cancelled(self, step: StartWorker | AlgorithmRun) -> bool:
+        """Returns whether the preview ends with this step, and emits `failed` if the step has failed."""
+        if step is self._step and not step.succeeded:
             self._step = None
             self.failed.emit(step.error)
         return step is not self._step
 
-    def _started(self, step: Start) -> None:
-        if self._ended(step):
+    def _worker_started(self, step: StartWorker) -> None:
+        if self._failed_or_cancelled(step):
             return
-        self.limit = FAST if step.fast else SLOW
-        self._part = in_view(self._pan, self._ms, self._wanted.view, self.limit)
-        self.begun.emit(self._part)
-        self.told.emit(tr("Fusing by Brovey, to compare with…"))
-        self._fuse(CLASSICAL, {"METHOD": "brovey"}, (0, BROVEY_TAKES), self._brovey_is_there)
+        self.maximum = PIXELS_GPU if step.has_gpu else PIXELS_CPU
+        self._extent = preview_extent(self._pan, self._ms, self._request.view, self.maximum)
+        self.extentChosen.emit(self._extent)
+        self.statusChanged.emit(tr("Pansharpening with Brovey for comparison…"))
+        self._fuse(CLASSICAL, {"METHOD": "brovey"}, (0, BROVEY_PERCENT), self._brovey_finished)
 
-    def _brovey_is_there(self, step: Run) -> None:
-        if self._ended(step):
+    def _brovey_finished(self, step: AlgorithmRun) -> None:
+        if self._failed_or_cancelled(step):
             return
-        self._brovey, self._since = step.take_layer(), time.monotonic()
-        self.told.emit(tr("Fusing by SSDiff…"))
-        self._fuse(FUSE, {"WEIGHTS": self._wanted.weights, "SAMPLES": 1}, (BROVEY_TAKES, 100), self._fused_is_there)
+        self._brovey, self._start_time = step.take_layer(), time.monotonic()
+        self.statusChanged.emit(tr("Pansharpening with SSDiff…"))
+        options = {"WEIGHTS": self._request.weights, "SAMPLES": 1}
+        self._fuse(PANSHARPEN, options, (BROVEY_PERCENT, 100), self._ssdiff_finished)
 
-    def _fused_is_there(self, step: Run) -> None:
-        if self._ended(step):
+    def _ssdiff_finished(self, step: AlgorithmRun) -> None:
+        if self._failed_or_cancelled(step):
             return
         self._step = None
-        layer = step.take_layer()
-        compared = Compared(self._part, self._pan, self._ms, self._brovey, layer.clone())
-        self.made.emit(Made(compared, layer, step.results["USED"], time.monotonic() - self._since))
+        output = step.take_layer()
+        layers = ComparedLayers(self._extent, self._pan, self._ms, self._brovey, output.clone())
+        seconds = time.monotonic() - self._start_time
+        self.succeeded.emit(PreviewResult(layers, output, step.results["USED"], seconds))
 
-    def _fuse(self, algorithm: str, how: dict, percent: tuple[int, int], then) -> None:
+    def _fuse(self, algorithm: str, options: dict, percent: tuple[int, int], then) -> None:
         start, end = percent
-        inputs = {"PANCHROMATIC": self._pan, "SPECTRAL": self._ms, "EXTENT": self._part.extent}
-        run = Run(algorithm, {**inputs, "ALIGN": "none", **how}, then)  # measuring a shift takes as long as all else
-        run.feedback.progressChanged.connect(lambda done: self.progressed.emit(start + (end - start) * done / 100))
-        run.feedback.said.connect(self.told)
-        self._go(run)
+        inputs = {"PANCHROMATIC": self._pan, "SPECTRAL": self._ms, "EXTENT": self._extent.referenced}
+        # Measuring the shift would take as long as everything else.
+        run = AlgorithmRun(algorithm, {**inputs, "ALIGN": "none", **options}, then)
+        run.feedback.progressChanged.connect(lambda done: self.progressChanged.emit(start + (end - start) * done / 100))
+        run.feedback.progressTextChanged.connect(self.statusChanged)
+        self._run(run)

@@ -1,4 +1,4 @@
-"""Two pictures of the same ground, with a line to drag between them."""
+"""A swipe: two images of the same extent, with a dividing line to drag."""
 
 from __future__ import annotations
 
@@ -8,34 +8,39 @@ from qgis.PyQt.QtWidgets import QSizePolicy, QWidget
 
 LEFT, RIGHT = 0, 1
 GRIP = 14.0
-"radius of the handle, and how near to the line one may reach for it, in pixels of the screen"
+"radius of the handle, and distance from the line within which a press grabs it, in screen pixels"
 ARROW = 4.0
-STEP = 1.25
-"how much nearer one notch of the wheel brings"
-NEAREST = 16.0
-"pixels of the screen for one of the ground at most"
+"size of the arrows on the handle, in screen pixels"
+ZOOM_STEP = 1.25
+"zoom factor of one notch of the mouse wheel"
+MAXIMUM_SCALE = 16.0
+"screen pixels for each pixel of the extent"
 KEYS = {Qt.Key.Key_Left: -0.02, Qt.Key.Key_Right: 0.02}
+"movement of the line for each key, as a fraction of the width"
 SHADE, LIGHT = QColor(0, 0, 0, 150), QColor(255, 255, 255)
-"for what lies on pictures, whose colours no theme decides"
+"colours of labels and line on the images, the same in all themes"
 
 
 class Swipe(QWidget):
-    """Ground is measured in pixels of PAN from its upper left. Pictures may be of any part of it, in any size."""
+    """Shows two images of an extent. Positions in the extent are in pixels from its upper left corner.
+
+    Each image may show any part of the extent at any resolution.
+    """
 
     viewChanged = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None):
         super().__init__(parent)
         self.divider = 0.5
-        "where the line is, from 0 at the left to 1"
+        "position of the line, from 0 (left) to 1 (right)"
         self.placeholder = ""
-        "what is said as long as there is no picture"
-        self._pictures: list[tuple[str, QImage, QRectF] | None] = [None, None]
-        self._ground = QRectF()
+        "text shown until there is an image"
+        self._images: list[tuple[str, QImage, QRectF] | None] = [None, None]
+        self._extent = QRectF()
         self._centre, self._scale = QPointF(), 0.0
-        "scale 0: all of the ground, whatever the size of the widget"
-        self._held: QPointF | None = None
-        "where a drag of the picture has got to"
+        "centre of the view and screen pixels for each pixel of the extent; scale 0: fit the extent into the widget"
+        self._drag_point: QPointF | None = None
+        "last position of the mouse during a drag"
         self._drags_line = False
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -45,162 +50,162 @@ class Swipe(QWidget):
     def sizeHint(self):
         return QSize(320, 280)
 
-    # --- what is seen ------------------------------------------------------------------------------------------------
+    # --- view --------------------------------------------------------------------------------------------------------
 
-    def show_ground(self, width: int, height: int) -> None:
-        """Other ground: as much of its middle as fills the widget, and no pixel lost."""
-        self._pictures = [None, None]
-        self._ground = QRectF(0, 0, width, height)
-        self._centre = self._ground.center()
+    def set_extent(self, width: int, height: int) -> None:
+        """Sets a new extent, and zooms to its centre so that it fills the widget, at a scale of at least 1."""
+        self._images = [None, None]
+        self._extent = QRectF(0, 0, width, height)
+        self._centre = self._extent.center()
         self.zoom(max(self.width() / width, self.height() / height, 1.0))
 
-    def show_picture(self, side: int, name: str, picture: QImage, ground: QRectF) -> None:
-        self._pictures[side] = name, picture, ground
+    def show_image(self, side: int, name: str, image: QImage, extent: QRectF) -> None:
+        self._images[side] = name, image, extent
         self.update()
 
     @property
     def complete(self) -> bool:
-        """Whether there is a picture on both sides."""
-        return all(self._pictures)
+        """Whether there is an image on both sides."""
+        return all(self._images)
 
     def zoom(self, scale: float) -> None:
-        """To so many pixels of the screen for one of the ground; 0: all of the ground."""
-        scale = min(scale, NEAREST)
-        self._scale = scale if scale > self._fitting() else 0.0
-        self._moved()
+        """Sets the number of screen pixels for each pixel of the extent; 0: fit the extent into the widget."""
+        scale = min(scale, MAXIMUM_SCALE)
+        self._scale = scale if scale > self._fit_scale() else 0.0
+        self._view_changed()
 
     @property
     def scale(self) -> float:
-        """Pixels of the screen for one of the ground."""
-        return max(self._scale, self._fitting())
+        """Number of screen pixels for each pixel of the extent."""
+        return max(self._scale, self._fit_scale())
 
     @property
     def view(self) -> QRectF:
-        """The ground that is seen."""
-        corner = self._on_ground(QPointF(0, 0))
-        return QRectF(corner, QSizeF(self.width(), self.height()) / self.scale) & self._ground
+        """Visible part of the extent."""
+        corner = self._to_extent(QPointF(0, 0))
+        return QRectF(corner, QSizeF(self.width(), self.height()) / self.scale) & self._extent
 
-    def _fitting(self) -> float:
-        if self._ground.isEmpty():
+    def _fit_scale(self) -> float:
+        if self._extent.isEmpty():
             return 1.0
-        return min(self.width() / self._ground.width(), self.height() / self._ground.height(), NEAREST)
+        return min(self.width() / self._extent.width(), self.height() / self._extent.height(), MAXIMUM_SCALE)
 
-    def _on_ground(self, point: QPointF) -> QPointF:
+    def _to_extent(self, point: QPointF) -> QPointF:
         return self._centre + (point - self._middle()) / self.scale
 
-    def _on_screen(self, ground: QRectF) -> QRectF:
-        corner = (ground.topLeft() - self._centre) * self.scale + self._middle()
-        return QRectF(corner, ground.size() * self.scale)
+    def _to_screen(self, part: QRectF) -> QRectF:
+        corner = (part.topLeft() - self._centre) * self.scale + self._middle()
+        return QRectF(corner, part.size() * self.scale)
 
     def _middle(self) -> QPointF:
         return QPointF(self.width() / 2, self.height() / 2)
 
-    def _moved(self) -> None:
-        """Keeps the view on the ground, and tells of it."""
-        seen, ground = QSizeF(self.width(), self.height()) / self.scale, self._ground
+    def _view_changed(self) -> None:
+        """Moves the view back into the extent, repaints it and emits the signal."""
+        visible, extent = QSizeF(self.width(), self.height()) / self.scale, self._extent
         self._centre = QPointF(
-            _between(self._centre.x(), ground.left(), ground.right(), seen.width()),
-            _between(self._centre.y(), ground.top(), ground.bottom(), seen.height()),
+            _clamped(self._centre.x(), extent.left(), extent.right(), visible.width()),
+            _clamped(self._centre.y(), extent.top(), extent.bottom(), visible.height()),
         )
         self.update()
         self.viewChanged.emit()
 
-    # --- hands -------------------------------------------------------------------------------------------------------
+    # --- mouse and keyboard ------------------------------------------------------------------------------------------
 
     def mousePressEvent(self, event):
-        if event.button() != Qt.MouseButton.LeftButton or self._ground.isEmpty():
+        if event.button() != Qt.MouseButton.LeftButton or self._extent.isEmpty():
             return
         point = QPointF(event.pos())
         self._drags_line = self._near_line(point) or not self._scale
-        self._held = point
+        self._drag_point = point
         if self._drags_line:
-            self._put_line(point.x())
+            self._move_line(point.x())
 
     def mouseMoveEvent(self, event):
         point = QPointF(event.pos())
-        if self._held is None:
-            self._show_what_a_drag_would_do(point)
+        if self._drag_point is None:
+            self._update_cursor(point)
         elif self._drags_line:
-            self._put_line(point.x())
+            self._move_line(point.x())
         else:
-            self._centre -= (point - self._held) / self.scale
-            self._held = point
-            self._moved()
+            self._centre -= (point - self._drag_point) / self.scale
+            self._drag_point = point
+            self._view_changed()
 
     def mouseReleaseEvent(self, event):
-        self._held = None
-        self._show_what_a_drag_would_do(QPointF(event.pos()))
+        self._drag_point = None
+        self._update_cursor(QPointF(event.pos()))
 
     def wheelEvent(self, event):
-        """Nearer or farther; what is under the pointer stays there."""
+        """Zooms about the position of the mouse."""
         point = event.position()
-        before = self._on_ground(point)
+        before = self._to_extent(point)
         notches = event.angleDelta().y() / 120
-        self.zoom(self.scale * STEP**notches)
-        self._centre += before - self._on_ground(point)
-        self._moved()
+        self.zoom(self.scale * ZOOM_STEP**notches)
+        self._centre += before - self._to_extent(point)
+        self._view_changed()
         event.accept()
 
     def keyPressEvent(self, event):
         if event.key() not in KEYS:
             return super().keyPressEvent(event)
-        self._put_line(self.width() * (self.divider + KEYS[event.key()]))
+        self._move_line(self.width() * (self.divider + KEYS[event.key()]))
 
     def resizeEvent(self, event):
-        self._moved()
+        self._view_changed()
 
     def _near_line(self, point: QPointF) -> bool:
         return abs(point.x() - self.divider * self.width()) <= GRIP
 
-    def _put_line(self, x: float) -> None:
+    def _move_line(self, x: float) -> None:
         self.divider = min(max(x / self.width(), 0.0), 1.0)
         self.update()
 
-    def _show_what_a_drag_would_do(self, point: QPointF) -> None:
+    def _update_cursor(self, point: QPointF) -> None:
         line = not self._scale or self._near_line(point)
         self.setCursor(Qt.CursorShape.SplitHCursor if line else Qt.CursorShape.OpenHandCursor)
 
-    # --- paint -------------------------------------------------------------------------------------------------------
+    # --- painting ----------------------------------------------------------------------------------------------------
 
     def paintEvent(self, event):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if not any(self._pictures):
+        if not any(self._images):
             return self._paint_placeholder(painter)
         line, height = self.divider * self.width(), self.height()
-        self._paint_picture(painter, RIGHT, QRectF(line, 0, self.width() - line, height))
-        self._paint_picture(painter, LEFT, QRectF(0, 0, line, height))
+        self._paint_image(painter, RIGHT, QRectF(line, 0, self.width() - line, height))
+        self._paint_image(painter, LEFT, QRectF(0, 0, line, height))
         self._paint_line(painter, line)
 
     def _paint_placeholder(self, painter: QPainter) -> None:
-        """Text on a frame in the colours of the theme."""
+        """Paints the placeholder text in a frame, in the colours of the theme."""
         palette = self.palette()
         painter.setPen(QPen(palette.color(QPalette.ColorRole.Mid), 1.0, Qt.PenStyle.DashLine))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 6, 6)
         painter.setPen(palette.color(QPalette.ColorRole.PlaceholderText))
-        words = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
-        painter.drawText(self.rect().adjusted(24, 12, -24, -12), words, self.placeholder)
+        flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+        painter.drawText(self.rect().adjusted(24, 12, -24, -12), flags, self.placeholder)
 
-    def _paint_picture(self, painter: QPainter, side: int, clip: QRectF) -> None:
-        if not self._pictures[side]:
+    def _paint_image(self, painter: QPainter, side: int, clip: QRectF) -> None:
+        if not self._images[side]:
             return
-        name, picture, ground = self._pictures[side]
-        place = self._on_screen(ground)
+        name, image, extent = self._images[side]
+        target = self._to_screen(extent)
         painter.save()
         painter.setClipRect(clip)
-        painter.drawImage(place, picture, QRectF(picture.rect()))
-        self._paint_name(painter, side, name, place & QRectF(self.rect()))
+        painter.drawImage(target, image, QRectF(image.rect()))
+        self._paint_name(painter, side, name, target & QRectF(self.rect()))
         painter.restore()
 
-    def _paint_name(self, painter: QPainter, side: int, name: str, place: QRectF) -> None:
+    def _paint_name(self, painter: QPainter, side: int, name: str, target: QRectF) -> None:
         size = QSizeF(painter.fontMetrics().size(0, name)) + QSizeF(14, 6)
-        left = place.left() + 8 if side == LEFT else place.right() - 8 - size.width()
-        plate = QRectF(QPointF(left, place.top() + 8), size)
+        left = target.left() + 8 if side == LEFT else target.right() - 8 - size.width()
+        label = QRectF(QPointF(left, target.top() + 8), size)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(SHADE)
-        painter.drawRoundedRect(plate, size.height() / 2, size.height() / 2)
+        painter.drawRoundedRect(label, size.height() / 2, size.height() / 2)
         painter.setPen(LIGHT)
-        painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, name)
+        painter.drawText(label, Qt.AlignmentFlag.AlignCenter, name)
 
     def _paint_line(self, painter: QPainter, x: float) -> None:
         middle = QPointF(x, self.height() / 2)
@@ -212,13 +217,16 @@ class Swipe(QWidget):
         painter.drawEllipse(middle, GRIP, GRIP)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(SHADE)
-        for way in (-1, 1):
-            base = middle + QPointF(way * ARROW, 0)
-            tip, up = QPointF(way * ARROW, 0), QPointF(0, ARROW)
+        for direction in (-1, 1):
+            base = middle + QPointF(direction * ARROW, 0)
+            tip, up = QPointF(direction * ARROW, 0), QPointF(0, ARROW)
             painter.drawPolygon(QPolygonF([base + tip, base - up, base + up]))
 
 
-def _between(at: float, low: float, high: float, seen: float) -> float:
-    """As near to `at` as shows nothing beyond the ends; the middle if all is seen."""
-    half = seen / 2
-    return (low + high) / 2 if seen >= high - low else min(max(at, low + half), high - half)
+def _clamped(centre: float, low: float, high: float, visible: float) -> float:
+    """Returns the nearest centre at which a view of this size shows nothing beyond low and high.
+
+    A view larger than that is centred.
+    """
+    half = visible / 2
+    return (low + high) / 2 if visible >= high - low else min(max(centre, low + half), high - half)

@@ -1,4 +1,4 @@
-"""The part of a scene that a preview fuses: what the map shows, as much of it as takes seconds."""
+"""The extent of a preview: the map extent, limited to as many pixels as are processed within seconds."""
 
 from __future__ import annotations
 
@@ -15,50 +15,56 @@ from qgis.core import (
     QgsReferencedRectangle,
 )
 
-SLOW, FAST = 512**2, 2048**2
-"PAN pixels that a processor, and a GPU, fuses in seconds"
+PIXELS_CPU, PIXELS_GPU = 512**2, 2048**2
+"maximum number of PAN pixels of a preview: what a CPU, and a GPU, processes within seconds"
 
 
 @dataclass(frozen=True)
-class Part:
+class PreviewExtent:
+    """A rectangle of a scene, with its size in PAN pixels."""
+
     box: QgsRectangle
     "in the CRS of PAN"
     crs: QgsCoordinateReferenceSystem
     width: int
     height: int
     "in PAN pixels"
-    share: float
-    "of the pixels that the map shows"
+    fraction: float
+    "of the visible pixels"
 
     @property
-    def whole(self) -> bool:
-        """Whether it is all that the map shows."""
-        return self.share == 1
+    def complete(self) -> bool:
+        """Whether it covers all visible pixels."""
+        return self.fraction == 1
 
     @property
-    def extent(self) -> QgsReferencedRectangle:
+    def referenced(self) -> QgsReferencedRectangle:
         return QgsReferencedRectangle(self.box, self.crs)
 
 
-def in_view(pan: QgsRasterLayer, ms: QgsRasterLayer, view: QgsReferencedRectangle, limit: int) -> Part | None:
-    """What lies in the middle of the view, with no more pixels than the limit; None where the view shows nothing."""
+def preview_extent(
+    pan: QgsRasterLayer, ms: QgsRasterLayer, view: QgsReferencedRectangle, maximum: int
+) -> PreviewExtent | None:
+    """Returns the centre of the view, with at most `maximum` pixels; None where the view does not show both layers."""
     try:
-        box = _ground(pan, ms).intersect(_moved(view, view.crs(), pan.crs()))
+        box = _common_extent(pan, ms).intersect(_transformed(view, view.crs(), pan.crs()))
     except QgsCsException:
         return None
-    across, down = pan.rasterUnitsPerPixelX(), pan.rasterUnitsPerPixelY()
-    pixels = box.width() * box.height() / (across * down)
+    pixel_width, pixel_height = pan.rasterUnitsPerPixelX(), pan.rasterUnitsPerPixelY()
+    pixels = box.width() * box.height() / (pixel_width * pixel_height)
     if box.isEmpty() or pixels < 1:
         return None
-    share = min(1.0, limit / pixels)
-    box.scale(math.sqrt(share))
-    return Part(box, pan.crs(), round(box.width() / across), round(box.height() / down), share)
+    fraction = min(1.0, maximum / pixels)
+    box.scale(math.sqrt(fraction))
+    return PreviewExtent(box, pan.crs(), round(box.width() / pixel_width), round(box.height() / pixel_height), fraction)
 
 
-def _ground(pan: QgsRasterLayer, ms: QgsRasterLayer) -> QgsRectangle:
-    """What both layers show."""
-    return pan.extent().intersect(_moved(ms.extent(), ms.crs(), pan.crs()))
+def _common_extent(pan: QgsRasterLayer, ms: QgsRasterLayer) -> QgsRectangle:
+    """Returns the intersection of both layers, in the CRS of PAN."""
+    return pan.extent().intersect(_transformed(ms.extent(), ms.crs(), pan.crs()))
 
 
-def _moved(box: QgsRectangle, from_: QgsCoordinateReferenceSystem, to: QgsCoordinateReferenceSystem) -> QgsRectangle:
-    return QgsCoordinateTransform(from_, to, QgsProject.instance()).transformBoundingBox(box)
+def _transformed(
+    box: QgsRectangle, source: QgsCoordinateReferenceSystem, target: QgsCoordinateReferenceSystem
+) -> QgsRectangle:
+    return QgsCoordinateTransform(source, target, QgsProject.instance()).transformBoundingBox(box)

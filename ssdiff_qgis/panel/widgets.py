@@ -1,4 +1,4 @@
-"""Small parts of the panel."""
+"""Widgets of the panel."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from ...ssdiff_core.common.progress import amount
 from ...ssdiff_core.weights import catalogue
 from ..services.i18n import tr
 
-FINE, WARNING, INFO = "/mIconSuccess.svg", "/mIconWarning.svg", "/mIconInfo.svg"
+SUCCESS, WARNING, INFO = "/mIconSuccess.svg", "/mIconWarning.svg", "/mIconInfo.svg"
 AUTO = "auto"
 
 
-class Notice(QWidget):
-    """A sentence with an icon; hidden as long as there is nothing to say. Its links come as signal."""
+class MessageLabel(QWidget):
+    """A text with an icon, hidden while the text is empty."""
 
     linkActivated = pyqtSignal(str)
+    "target of a link in the text"
 
     def __init__(self, parent: QWidget | None = None):
         super().__init__(parent)
@@ -31,11 +32,11 @@ class Notice(QWidget):
         layout.addWidget(self._text, 1)
         self.hide()
 
-    def notify(self, sentence: str, icon: str = INFO) -> None:
+    def set_message(self, text: str, icon: str = INFO) -> None:
         side = self.fontMetrics().height()
         self._icon.setPixmap(QgsApplication.getThemeIcon(icon).pixmap(QSize(side, side)))
-        self._text.setText(sentence)
-        self.setVisible(bool(sentence))
+        self._text.setText(text)
+        self.setVisible(bool(text))
 
     @property
     def text(self) -> str:
@@ -43,75 +44,76 @@ class Notice(QWidget):
 
 
 class WeightsBox(QWidget):
-    """Weights: chosen among those that are known, or a file, written or looked for."""
+    """Selects weights from a list, by typing an ID or a path, or in a file dialog."""
 
     changed = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None):
         super().__init__(parent)
         self.choice = QComboBox(self)
-        self.choice.setModel(_Known(self))
+        self.choice.setModel(_WeightsModel(self))
         self.choice.setEditable(True)
         self.choice.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.choice.setMinimumContentsLength(12)
-        self.choice.setToolTip(tr("auto takes what suits sensor and bands best, and fetches it if need be"))
+        self.choice.setToolTip(tr("auto: the weights that fit sensor and bands best, downloaded if necessary"))
         self.choice.editTextChanged.connect(self.changed)
         browse = QToolButton(self)
         browse.setText("…")
-        browse.setToolTip(tr("Weights from a file"))
+        browse.setToolTip(tr("Select weights file"))
         browse.clicked.connect(self._browse)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.choice, 1)
         layout.addWidget(browse)
-        self.look()
+        self.refresh()
 
     @property
     def value(self) -> str:
-        """An id, or the path of a file, which Windows copies in quotation marks."""
+        """The ID of the weights, or the path of a file, without the quotation marks of a path copied in Windows."""
         return self.choice.currentText().strip().strip('"') or AUTO
 
-    def look(self) -> None:
-        """What is here now, or can be fetched; what was chosen stays."""
-        chosen = self.value
-        self.choice.model().look()
+    def refresh(self) -> None:
+        """Updates the list of weights and keeps the selection."""
+        selected = self.value
+        self.choice.model().refresh()
         self.choice.view().setMinimumWidth(self.choice.view().sizeHintForColumn(0))
-        self.take(chosen)
+        self.select(selected)
 
-    def take(self, value: str) -> None:
+    def select(self, value: str) -> None:
+        """Selects weights by their ID or path."""
         self.choice.setCurrentIndex(self.choice.findData(value, Qt.ItemDataRole.EditRole))
         self.choice.setEditText(value)
 
     def _browse(self) -> None:
-        kind = tr("Weights (*{})").format(catalogue.SUFFIX)
-        file, _ = QFileDialog.getOpenFileName(self, tr("Weights from a file"), "", kind)
+        file_filter = tr("Weights (*{})").format(catalogue.SUFFIX)
+        file, _ = QFileDialog.getOpenFileName(self, tr("Select weights file"), "", file_filter)
         if file:
-            self.take(file)
+            self.select(file)
 
 
-class _Known(QAbstractListModel):
-    """Weights, in the list with what they are, and by their id alone once chosen."""
+class _WeightsModel(QAbstractListModel):
+    """Known weights: the list shows a description, the line edit only the ID."""
 
     def __init__(self, parent):
         super().__init__(parent)
-        self._told: list[tuple[str, str]] = []
+        self._rows: list[tuple[str, str]] = []
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         self.beginResetModel()
-        self._told = [(AUTO, tr("auto (best)")), *((entry.id, _told(entry)) for entry in catalogue.known())]
+        self._rows = [(AUTO, tr("auto (best)")), *((entry.id, _description(entry)) for entry in catalogue.known())]
         self.endResetModel()
 
     def rowCount(self, parent=None):
-        return len(self._told)
+        return len(self._rows)
 
     def data(self, index, role=Qt.ItemDataRole.DisplayRole):
         if not index.isValid():
             return None
-        id, told = self._told[index.row()]
-        return {Qt.ItemDataRole.EditRole: id, Qt.ItemDataRole.DisplayRole: told}.get(role)
+        id, description = self._rows[index.row()]
+        return {Qt.ItemDataRole.EditRole: id, Qt.ItemDataRole.DisplayRole: description}.get(role)
 
 
-def _told(entry: catalogue.Entry) -> str:
-    where = tr("{} to fetch").format(amount(entry.size)) if not entry.path else tr("here")
-    return tr("{} ({} bands, ratio {}, {})").format(entry.id, len(entry.bands), entry.ratio, where)
+def _description(entry: catalogue.Entry) -> str:
+    state = tr("installed") if entry.path else tr("{} to download").format(amount(entry.size))
+    return tr("{} ({} bands, ratio {}, {})").format(entry.id, len(entry.bands), entry.ratio, state)

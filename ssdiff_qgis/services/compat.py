@@ -1,4 +1,4 @@
-"""What QGIS calls by other names from version to version, each looked up once, here."""
+"""Names of the QGIS API that differ between versions."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from qgis.core import (
 )
 
 
-def _first(*places):
-    """The first of the names that is there: (owner, "Scoped.name"), newest first."""
-    for owner, path in places:
+def _first(*candidates):
+    """Returns the first existing attribute among pairs of (owner, "Scoped.name"), newest first."""
+    for owner, path in candidates:
         found = owner
         for name in path.split("."):
             found = getattr(found, name, None)
         if found is not None:
             return found
-    raise AttributeError(f"this QGIS has none of {', '.join(path for _, path in places)}")
+    raise AttributeError(f"this version of QGIS has none of {', '.join(path for _, path in candidates)}")
 
 
 ADVANCED = _first(

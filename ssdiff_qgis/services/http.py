@@ -1,6 +1,6 @@
-"""The network as QGIS reaches it: its proxy, its authentications and the authorities it trusts.
+"""Network settings of QGIS for downloads: proxy, authentication configuration and trusted certificate authorities.
 
-What fetches knows no Qt, so all of that is told it once, as plain values, from the main thread (prepareAlgorithm).
+The core downloads without Qt. So the settings are read once, in the main thread (prepareAlgorithm), as plain values.
 """
 
 from __future__ import annotations
@@ -26,28 +26,29 @@ from ...ssdiff_core.common.errors import DownloadError
 from ...ssdiff_core.weights import catalogue
 from ...ssdiff_core.weights.http import Connection
 from . import settings
-from .i18n import tr
+from .i18n import log_notices, tr
 
-PACKAGES = "https://pypi.org/"
-"where an installer goes, for systems whose proxy depends on that"
-PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
-AUTHORITIES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")
-SCHEMES = {
+PACKAGE_INDEX = "https://pypi.org/"
+"address that package installers connect to; the system's proxy may depend on it"
+PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")
+PROXY_SCHEMES = {
     QNetworkProxy.ProxyType.HttpProxy: "http",
     QNetworkProxy.ProxyType.HttpCachingProxy: "http",
-    QNetworkProxy.ProxyType.Socks5Proxy: "socks5h",  # the proxy looks names up, as Qt has it
+    QNetworkProxy.ProxyType.Socks5Proxy: "socks5h",  # the proxy resolves host names, as in Qt
 }
 
 
-def home() -> str:
-    """The address that weights lie under."""
+def weights_home() -> str:
+    """Returns the base address of the published weights."""
     return catalogue.home(settings.weights_url())
 
 
 def connection() -> Connection:
+    """Returns the network settings of QGIS, without authentication."""
     manager = QgsNetworkAccessManager.instance()
     return Connection(
-        proxies=_proxies(manager, home()),
+        proxies=_proxies(manager, weights_home()),
         direct=_direct(manager),
         ca=_authorities(),
         offline=settings.offline(),
@@ -55,65 +56,68 @@ def connection() -> Connection:
 
 
 def fetcher(feedback, progress: Callable[[float], None]) -> catalogue.Fetch:
-    """What brings weights, for an algorithm whose user hears of it and may cancel it."""
+    """Returns the function that downloads weights for an algorithm, with its log, progress and cancel button."""
     try:
-        headers = _headers(home(), settings.authentication())
+        headers = _headers(weights_home(), settings.authentication())
     except DownloadError as error:
-        return _refusing(error)  # whose weights are here need not hear of it
-    reached = replace(connection(), headers=headers, home=home())
-    return catalogue.fetcher(reached, progress, feedback.isCanceled, feedback.pushInfo, settings.weights_url())
+        return _failing_fetch(error)  # raised only if a download is needed
+    http = replace(connection(), headers=headers, home=weights_home())
+    return catalogue.fetcher(http, progress, feedback.isCanceled, log_notices(feedback), settings.weights_url())
 
 
-def _refusing(error: DownloadError) -> catalogue.Fetch:
+def _failing_fetch(error: DownloadError) -> catalogue.Fetch:
     def fetch(entry):
         raise error
 
     return fetch
 
 
-def variables() -> dict[str, str]:
-    """What a program is told that fetches packages, and asks its environment; what that of QGIS says itself wins."""
-    manager, found = QgsNetworkAccessManager.instance(), {}
-    proxies = None if _says(PROXIES) else _proxies(manager, PACKAGES)
+def proxy_environment() -> dict[str, str]:
+    """Returns environment variables with the proxy and certificates of QGIS, for package installers.
+
+    Variables that are already set in the environment of QGIS are left out, so that they apply.
+    """
+    manager, variables = QgsNetworkAccessManager.instance(), {}
+    proxies = None if _environment_has(PROXY_VARIABLES) else _proxies(manager, PACKAGE_INDEX)
     if proxies:
         direct = ["localhost", "127.0.0.1", *(urlsplit(url).hostname or url for url in _direct(manager))]
-        found |= dict.fromkeys(PROXIES, proxies["https"]) | {"NO_PROXY": ",".join(direct)}
-    authorities = "" if _says(AUTHORITIES) else _authorities()
+        variables |= dict.fromkeys(PROXY_VARIABLES, proxies["https"]) | {"NO_PROXY": ",".join(direct)}
+    authorities = "" if _environment_has(CA_VARIABLES) else _authorities()
     if authorities:
-        found |= dict.fromkeys(AUTHORITIES, authorities)
-    return found
+        variables |= dict.fromkeys(CA_VARIABLES, authorities)
+    return variables
 
 
-def _says(names: tuple[str, ...]) -> bool:
+def _environment_has(names: tuple[str, ...]) -> bool:
     return any(os.environ.get(name) or os.environ.get(name.lower()) for name in names)
 
 
 def _direct(manager: QgsNetworkAccessManager) -> tuple[str, ...]:
-    """How addresses begin that are reached without a proxy."""
+    """Returns the URL prefixes that are accessed without a proxy."""
     return tuple(filter(None, [*manager.excludeList(), *manager.noProxyList()]))
 
 
 def _proxies(manager: QgsNetworkAccessManager, url: str) -> dict[str, str] | None:
-    """The proxy of QGIS; None where it has none: then the environment may name one."""
-    if manager.useSystemProxy():  # which may depend on where one goes
+    """Returns the proxy of QGIS for requests, or None if it has none; then the environment may define one."""
+    if manager.useSystemProxy():  # may depend on the address
         proxy = QNetworkProxyFactory.systemProxyForQuery(QNetworkProxyQuery(QUrl(url)))[0]
     else:
         proxy = manager.fallbackProxy()
-    if proxy.type() not in SCHEMES or not proxy.hostName():
+    if proxy.type() not in PROXY_SCHEMES or not proxy.hostName():
         return None
     login = f"{quote(proxy.user(), '')}:{quote(proxy.password(), '')}@" if proxy.user() else ""
     port = f":{proxy.port()}" if proxy.port() else ""
-    return dict.fromkeys(("http", "https"), f"{SCHEMES[proxy.type()]}://{login}{proxy.hostName()}{port}")
+    return dict.fromkeys(("http", "https"), f"{PROXY_SCHEMES[proxy.type()]}://{login}{proxy.hostName()}{port}")
 
 
 def _headers(url: str, configuration: str) -> dict[str, str]:
-    """What an authentication configuration adds to a request."""
+    """Returns the headers that an authentication configuration adds to a request."""
     if not configuration:
         return {}
     done, request = QgsApplication.authManager().updateNetworkRequest(QNetworkRequest(QUrl(url)), configuration)
     if not done:
         raise DownloadError(
-            tr("QGIS cannot use its authentication configuration {!r}: unlock it, or choose another one").format(
+            tr("QGIS cannot use the authentication configuration {!r}. Unlock it, or select another one.").format(
                 configuration
             )
         )
@@ -121,21 +125,21 @@ def _headers(url: str, configuration: str) -> dict[str, str]:
 
 
 def _authorities() -> str:
-    """A PEM file of the authorities that QGIS trusts: the system's, and those that were added in its settings."""
+    """Returns a PEM file of the certificate authorities that QGIS trusts: those of the system and of its settings."""
     pem = bytes(QgsApplication.authManager().trustedCaCertsPemText())
     if not pem:  # no authentication database
         pem = b"".join(bytes(each.toPem()) for each in QSslConfiguration.systemCaCertificates())
     if not pem:
         return ""
-    pem += _common_authorities()
+    pem += _certifi_authorities()
     file = settings.cache() / f"authorities-{hashlib.sha256(pem).hexdigest()[:12]}.pem"
     if not file.exists():
         _write(file, pem)
     return str(file)
 
 
-def _common_authorities() -> bytes:
-    """Those that Python's packages bring, if they do: Windows knows many of its own only once they were needed."""
+def _certifi_authorities() -> bytes:
+    """Returns the authorities of certifi if it is installed: Windows loads many of its own only on first use."""
     try:
         import certifi
     except ImportError:

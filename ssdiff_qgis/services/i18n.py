@@ -1,7 +1,7 @@
-"""What SSDiff says, in the language of QGIS: translations lie as plain text in resources/i18n, one file for each.
+"""Translations of the plugin: one JSON file for each language in resources/i18n, keyed by the English text.
 
-There is no QTranslator: all of QGIS, with its threads, would ask Python for every word of its own. Whoever changes a
-text is told by tests/qgis/test_words.py which translations are missing and which nobody needs any more.
+QTranslator is not used because QGIS would then call Python for every text of its own, from all threads.
+tests/qgis/services/test_i18n.py reports missing and unused translations.
 """
 
 from __future__ import annotations
@@ -9,39 +9,51 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from qgis.core import QgsSettings
+from qgis.core import QgsProcessingFeedback, QgsSettings
 from qgis.PyQt.QtCore import QLocale
+
+from ...ssdiff_core.common.notices import TEMPLATES, Notice, Notify
 
 FOLDER = Path(__file__).parents[2] / "resources" / "i18n"
 TRADITIONAL = QLocale.Script.TraditionalHanScript
 
-_known: dict[str, str] = {}
+_translations: dict[str, str] = {}
 
 
 def tr(text: str) -> str:
-    """In English what the language has no other words for."""
-    return _known.get(text, text)
+    """Returns the translation of an English text, or the text itself if there is none."""
+    return _translations.get(text, text)
 
 
-def learn() -> None:
-    """Makes all that is said from here on come in QGIS's language, if we know it."""
-    _known.clear()
-    file = file_of(language())
+def tr_notice(notice: Notice) -> str:
+    """Returns the text of a notice from the core in QGIS's language."""
+    return notice.worded(tr(TEMPLATES[notice.kind]))
+
+
+def log_notices(feedback: QgsProcessingFeedback) -> Notify:
+    """Returns a callback that writes the notices it receives to the log of a Processing algorithm."""
+    return lambda notice: feedback.pushInfo(tr_notice(notice))
+
+
+def load_translations() -> None:
+    """Loads the translations for QGIS's language; without a file for it, the plugin is in English."""
+    _translations.clear()
+    file = translation_file(language())
     if file:
-        _known.update(json.loads(file.read_text(encoding="utf-8")))
+        _translations.update(json.loads(file.read_text(encoding="utf-8")))
 
 
 def language() -> str:
-    """Of QGIS: what its options say, else the system's."""
+    """Returns the locale of QGIS: the one chosen in its options, otherwise that of the system."""
     settings = QgsSettings()
     chosen = settings.value("locale/userLocale", "", str)
     return chosen if chosen and settings.value("locale/overrideFlag", False, bool) else QLocale().name()
 
 
-def file_of(name: str) -> Path | None:
-    """The translation for a language as QGIS names it, such as de, de_AT or zh-Hans.
+def translation_file(name: str) -> Path | None:
+    """Returns the translation file for a locale such as de, de_AT or zh-Hans, or None.
 
-    Who reads traditional Chinese is given English, rather than simplified signs between QGIS's traditional ones.
+    Traditional Chinese gets English, because simplified characters would be mixed with QGIS's traditional ones.
     """
     locale = QLocale(name)
     region = locale.name()

@@ -1,4 +1,4 @@
-"""The Python that computes, and the process of this QGIS that runs in it: torch never enters QGIS itself."""
+"""The Python interpreter with PyTorch, and the worker process that runs in it: QGIS itself never imports torch."""
 
 from __future__ import annotations
 
@@ -22,72 +22,82 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Interpreter:
+    """A Python interpreter with PyTorch."""
+
     python: str
-    why: str
+    "path of the executable"
+    reason: str
+    "why it was chosen, as a phrase for the user"
 
 
 def interpreter() -> Interpreter:
-    """The Python to compute with, and why it is this one."""
+    """Returns the interpreter that the worker runs in.
+
+    Raises NoPythonError if there is none.
+    """
     settings.cache()
-    made = environment.usable()
+    installed = environment.usable()
     return choose(
         settings.python(),
-        settings.come_from(settings.PYTHON),
+        settings.origin_of(settings.PYTHON),
         (find_python.own(find_python.Host()) or [""])[0],
-        lacking(),
-        made.python if made else "",
+        missing_packages(),
+        installed.python if installed else "",
     )
 
 
-def choose(named: str, by: str, own: str, lacking: Sequence[str], made: str) -> Interpreter:
-    """The first of: what the user named, QGIS's own if it lacks nothing, what Install runtime made."""
-    if named:
-        return Interpreter(named, tr("named by {}").format(by))
-    if own and not lacking:
-        return Interpreter(own, tr("QGIS's own Python has {}").format(", ".join(NEEDED)))
-    if made:
-        return Interpreter(made, tr("made by Install runtime"))
+def choose(configured: str, origin: str, qgis_python: str, missing: Sequence[str], installed: str) -> Interpreter:
+    """Returns the first that exists of: the configured interpreter, QGIS's own, and that of Install runtime.
+
+    origin: where the configured interpreter was set. missing: packages that QGIS's own Python lacks.
+    """
+    if configured:
+        return Interpreter(configured, tr("set by {}").format(origin))
+    if qgis_python and not missing:
+        return Interpreter(qgis_python, tr("the Python of QGIS has {}").format(", ".join(NEEDED)))
+    if installed:
+        return Interpreter(installed, tr("installed by Install runtime"))
     raise NoPythonError(
         tr(
-            'There is no Python with PyTorch yet: run the algorithm "Install runtime" of SSDiff, or name an '
-            "interpreter that has torch, numpy and safetensors in Settings > Options > Processing > Providers > SSDiff."
+            'No Python with PyTorch was found. Run the algorithm "Install runtime" of SSDiff, or select an interpreter '
+            "with torch, numpy and safetensors in Settings > Options > Processing > Providers > SSDiff."
         )
     )
 
 
-def lacking() -> list[str]:
-    """What QGIS's own Python has not, as a process would see it that asks neither sys.path nor user packages.
+def missing_packages() -> list[str]:
+    """Returns the required packages that QGIS's own Python lacks, without importing any.
 
-    Nothing is imported, and what another plugin has put on sys.path does not count.
+    Only site packages count: the worker process sees neither user packages nor what other plugins add to sys.path.
     """
-    places = [path for path in site.getsitepackages() if os.path.isdir(path)]
-    return [name for name in NEEDED if PathFinder.find_spec(name, places) is None]
+    folders = [path for path in site.getsitepackages() if os.path.isdir(path)]
+    return [name for name in NEEDED if PathFinder.find_spec(name, folders) is None]
 
 
 _workers: dict[str, Worker] = {}
-_turn = threading.Lock()
+_lock = threading.Lock()
 
 
 def worker() -> Worker:
-    """The process of this QGIS that computes, the same one for a whole batch; it starts with the first request.
+    """Returns the worker process of this QGIS, which all runs share; it starts with the first request.
 
-    If another interpreter was chosen meanwhile, it is another one; that of before ends by itself when it is idle.
+    If another interpreter has been selected since, a new worker is returned; the previous one exits when it is idle.
     """
     from ...ssdiff_core.worker.client.engine import Worker
 
     python = interpreter().python
-    with _turn:
+    with _lock:
         return _workers.setdefault(python, Worker(python))
 
 
-def last_words() -> str:
-    """What the processes that computed have said to nobody in particular."""
+def worker_log() -> str:
+    """Returns the last output of the worker processes."""
     return "\n".join(filter(None, (worker.log for worker in list(_workers.values()))))
 
 
 def close() -> None:
-    """Ends what computes, whatever it is doing."""
-    with _turn:
+    """Stops all worker processes, even while they compute."""
+    with _lock:
         for worker in _workers.values():
             worker.close()
         _workers.clear()

@@ -1,4 +1,4 @@
-"""The options of SSDiff in Processing. Each bears the name of the environment variable that wins over it."""
+"""Settings of SSDiff in the options of Processing, each named after the environment variable that overrides it."""
 
 from __future__ import annotations
 
@@ -15,62 +15,63 @@ from ...ssdiff_core.weights.http import is_yes
 from .i18n import tr
 
 GROUP = "SSDiff"
-KEPT = "Processing/Configuration/{}"
-"where Processing keeps an option, and where it can be read without Processing"
+SETTINGS_KEY = "Processing/Configuration/{}"
+"key under which Processing stores an option; it can be read without Processing"
 PYTHON, CACHE, DEVICE = "SSDIFF_PYTHON", "SSDIFF_CACHE", "SSDIFF_DEVICE"
-BYTES, OFFLINE = "SSDIFF_MEMORY", "SSDIFF_OFFLINE"
+MEMORY_MB, OFFLINE = "SSDIFF_MEMORY", "SSDIFF_OFFLINE"
 WEIGHTS_URL, AUTHENTICATION = "SSDIFF_WEIGHTS_URL", "SSDIFF_AUTHCFG"
 
 
 def python() -> str:
-    """The interpreter that was named, or nothing."""
+    """Returns the configured Python interpreter, or an empty string."""
     return os.path.expanduser(_value(PYTHON))
 
 
 def cache() -> Path:
-    """The folder for weights and the runtime; from here on the one that all of SSDiff takes."""
-    paths.use(_kept(CACHE))
+    """Returns the folder for weights and runtime, and makes the core use it."""
+    paths.use(_stored(CACHE))
     return paths.cache()
 
 
 def device() -> str:
+    """Returns the default device. Raises ConfigError if the setting is invalid."""
     return _checked(DEVICE, _value(DEVICE) or "auto", check_device)
 
 
 def memory() -> int:
-    """MB that a run may hold."""
-    return int(_checked(BYTES, _value(BYTES) or str(MEMORY), check_memory))
+    """Returns the memory limit of a run in MB. Raises ConfigError if the setting is invalid."""
+    return int(_checked(MEMORY_MB, _value(MEMORY_MB) or str(MEMORY), check_memory))
 
 
 def offline() -> bool:
-    """Whether the network is not to be used."""
+    """Returns whether network access is disabled."""
     return is_yes(_value(OFFLINE))
 
 
 def weights_url() -> str:
-    """Where weights are fetched from, instead of the addresses of the catalogue; or nothing."""
+    """Returns the address to download weights from instead of those of the catalogue, or an empty string."""
     return _value(WEIGHTS_URL).strip()
 
 
 def authentication() -> str:
-    """The id of an authentication configuration of QGIS for where weights lie, which may be named by it; or nothing."""
-    wish = _value(AUTHENTICATION).strip()
-    return next((id for id, name in _authentications().items() if wish == name), wish)
+    """Returns the ID of the QGIS authentication configuration for weights, set by ID or name; or an empty string."""
+    value = _value(AUTHENTICATION).strip()
+    return next((id for id, name in _authentications().items() if value == name), value)
 
 
-def come_from(name: str) -> str:
-    """Where a value comes from, in words."""
+def origin_of(name: str) -> str:
+    """Returns where the value of a setting comes from, as a phrase for the user."""
     if os.environ.get(name):
         return tr("the environment variable {}").format(name)
-    return tr("the options of Processing") if _kept(name) else tr("the default")
+    return tr("the Processing options") if _stored(name) else tr("the default")
 
 
 def _value(name: str) -> str:
-    return os.environ.get(name) or _kept(name)
+    return os.environ.get(name) or _stored(name)
 
 
-def _kept(name: str) -> str:
-    value = QgsSettings().value(KEPT.format(name))
+def _stored(name: str) -> str:
+    value = QgsSettings().value(SETTINGS_KEY.format(name))
     return "" if value is None else str(value).strip()
 
 
@@ -78,38 +79,38 @@ def _checked(name: str, value: str, check) -> str:
     try:
         check(value)
     except ValueError as error:
-        raise ConfigError(f"{error} ({come_from(name)})") from None
+        raise ConfigError(f"{error} ({origin_of(name)})") from None
     return value
 
 
 def check_device(value: str) -> None:
     if not re.fullmatch(r"(auto|cpu|mps|cuda(:\d+)?)?", value):
-        raise ValueError(tr("The device {!r} is none of auto, cpu, cuda, cuda:1 ..., mps").format(value))
+        raise ValueError(tr("The device must be auto, cpu, cuda, cuda:N or mps, not {!r}").format(value))
 
 
 def check_memory(value: str) -> None:
     if not str(value).isdigit() or int(value) < LEAST:
-        raise ValueError(tr("The memory {!r} is no number of MB from {} on").format(value, LEAST))
+        raise ValueError(tr("The memory must be at least {} MB, not {!r}").format(LEAST, value))
 
 
 def check_authentication(value: str) -> None:
-    wish, known = str(value).strip(), _authentications()
-    if wish and wish not in (*known, *known.values()):
+    value, known = str(value).strip(), _authentications()
+    if value and value not in (*known, *known.values()):
         raise ValueError(
-            tr("QGIS has no authentication configuration {!r} (Settings > Options > Authentication)").format(wish)
+            tr("QGIS has no authentication configuration {!r} (Settings > Options > Authentication)").format(value)
         )
 
 
 def _authentications() -> dict[str, str]:
-    """The name of each by its id; no master password is needed to know these."""
+    """Returns the name of each authentication configuration by its ID; this needs no master password."""
     return {id: config.name() for id, config in QgsApplication.authManager().availableAuthMethodConfigs().items()}
 
 
-# --- in the dialog of Processing -------------------------------------------------------------------------------------
+# --- options dialog of Processing ------------------------------------------------------------------------------------
 
 
-def add() -> None:
-    """Shows the options under Providers; without the plugin Processing, as in scripts, they are only read."""
+def register() -> None:
+    """Adds the settings to the options dialog of Processing, if the plugin Processing is loaded."""
     config = _processing()
     if config:
         for option in _options(config.Setting):
@@ -117,9 +118,10 @@ def add() -> None:
         config.ProcessingConfig.readSettings()
 
 
-def remove() -> None:
+def unregister() -> None:
+    """Removes the settings from the options dialog of Processing."""
     config = _processing()
-    for name in (PYTHON, CACHE, DEVICE, BYTES, OFFLINE, WEIGHTS_URL, AUTHENTICATION) if config else ():
+    for name in (PYTHON, CACHE, DEVICE, MEMORY_MB, OFFLINE, WEIGHTS_URL, AUTHENTICATION) if config else ():
         config.ProcessingConfig.settings.pop(name, None)
 
 
@@ -132,18 +134,18 @@ def _processing():
 
 
 def _options(setting) -> list:
-    made = tr("the one made by Install runtime")
+    default = tr("interpreter installed by Install runtime")
     return [
-        setting(GROUP, PYTHON, tr("Python with PyTorch"), "", valuetype=setting.FILE, placeholder=made),
-        setting(GROUP, CACHE, tr("Folder for weights and runtime"), "", valuetype=setting.FOLDER),
+        setting(GROUP, PYTHON, tr("Python interpreter with PyTorch"), "", valuetype=setting.FILE, placeholder=default),
+        setting(GROUP, CACHE, tr("Weights and runtime folder"), "", valuetype=setting.FOLDER),
         setting(GROUP, DEVICE, tr("Device"), "auto", valuetype=setting.STRING, validator=check_device),
-        setting(GROUP, BYTES, tr("Memory (MB)"), MEMORY, valuetype=setting.INT, validator=check_memory),
-        setting(GROUP, OFFLINE, tr("Never use the network"), False),
-        setting(GROUP, WEIGHTS_URL, tr("Address to fetch weights from"), "", valuetype=setting.STRING),
+        setting(GROUP, MEMORY_MB, tr("Memory (MB)"), MEMORY, valuetype=setting.INT, validator=check_memory),
+        setting(GROUP, OFFLINE, tr("Offline mode (no network access)"), False),
+        setting(GROUP, WEIGHTS_URL, tr("URL of the weights"), "", valuetype=setting.STRING),
         setting(
-            *(GROUP, AUTHENTICATION, tr("Authentication for that address"), ""),
+            *(GROUP, AUTHENTICATION, tr("Authentication for the URL of the weights"), ""),
             valuetype=setting.STRING,
             validator=check_authentication,
-            placeholder=tr("name or id of a configuration of QGIS"),
+            placeholder=tr("name or ID of a QGIS authentication configuration"),
         ),
     ]

@@ -1,5 +1,7 @@
-"""How the layers that were made look: the fused one as the MS layer did, with bands and stretch that fit, and its
-uncertainty in colours; both with a history that tells how they were made."""
+"""Styles of the output layers: the fused layer like the MS layer, its uncertainty in pseudocolour.
+
+Both get a history that records how they were made.
+"""
 
 from __future__ import annotations
 
@@ -24,45 +26,46 @@ from qgis.PyQt.QtGui import QColor
 from ...ssdiff_core.workflows.pansharpen import PansharpenResult
 from . import compat
 
-WIDE = 2.0
-"standard deviations about the mean that are stretched to all brightness where the MS layer says nothing else"
-SIGNED = "SSDiff for QGIS"
-"what tells in the history of a layer who has made it"
+STRETCH_DEVIATIONS = 2.0
+"half width of the default contrast stretch about the mean, in standard deviations"
+HISTORY_MARK = "SSDiff for QGIS"
+"text in the history of a layer that SSDiff has made"
 NATURAL = ("red", "green", "blue")
 VIRIDIS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
-"colours from little to much that look equally far apart"
-_kept: deque = deque(maxlen=64)
+"perceptually uniform colour ramp, from low to high"
+_referenced: deque = deque(maxlen=64)
 
 
-def kept(processor):
-    """QGIS holds no reference of its own to what it calls when the layer is there."""
-    _kept.append(processor)
+def keep_reference(processor):
+    """Keeps a post-processor alive until its layer is loaded, because QGIS holds no reference to it; returns it."""
+    _referenced.append(processor)
     return processor
 
 
 @dataclass(frozen=True)
 class Style:
-    """The MS bands that are shown, and between which values each is stretched."""
+    """Displayed bands of the MS layer and their contrast stretch."""
 
     bands: tuple[int, ...] = ()
     limits: tuple[tuple[float, float] | None, ...] = ()
+    "minimum and maximum of each band's stretch; None where the layer sets none"
 
     @staticmethod
     def of(layer: QgsRasterLayer) -> Style:
-        """That of a layer; empty if it shows no bands as they are."""
+        """Returns the style of a layer; an empty one unless it is rendered as multiband colour or single-band grey."""
         renderer = layer.renderer()
         if isinstance(renderer, QgsMultiBandColorRenderer):
             bands = renderer.redBand(), renderer.greenBand(), renderer.blueBand()
-            how = (
+            enhancements = (
                 renderer.redContrastEnhancement(),
                 renderer.greenContrastEnhancement(),
                 renderer.blueContrastEnhancement(),
             )
         elif isinstance(renderer, QgsSingleBandGrayRenderer):
-            bands, how = (renderer.grayBand(),), (renderer.contrastEnhancement(),)
+            bands, enhancements = (renderer.grayBand(),), (renderer.contrastEnhancement(),)
         else:
             return Style()
-        return Style(bands, tuple(map(_limits, how)))
+        return Style(bands, tuple(map(_limits, enhancements)))
 
 
 def _limits(enhancement: QgsContrastEnhancement | None) -> tuple[float, float] | None:
@@ -72,84 +75,87 @@ def _limits(enhancement: QgsContrastEnhancement | None) -> tuple[float, float] |
     return (low, high) if low < high else None
 
 
-class Look(QgsProcessingLayerPostProcessorInterface):
-    """Gives the layer its look once it is there."""
+class FusedStyler(QgsProcessingLayerPostProcessorInterface):
+    """Applies the style of the MS layer to the fused layer once it is loaded."""
 
-    def __init__(self, style: Style, made: PansharpenResult):
+    def __init__(self, style: Style, result: PansharpenResult):
         super().__init__()
-        self._style, self._made = style, made
+        self._style, self._result = style, result
 
     def postProcessLayer(self, layer, context, feedback):
         if not isinstance(layer, QgsRasterLayer) or not layer.isValid():
             return
-        shown = self._shown()
-        enhancements = [_stretched(layer, band, limits) for band, limits in shown]
+        displayed = self._displayed_bands()
+        enhancements = [_contrast_enhancement(layer, band, limits) for band, limits in displayed]
         provider = layer.dataProvider()
-        if len(shown) == 3:
-            renderer = QgsMultiBandColorRenderer(provider, *(band for band, _ in shown))
+        if len(displayed) == 3:
+            renderer = QgsMultiBandColorRenderer(provider, *(band for band, _ in displayed))
             renderer.setRedContrastEnhancement(enhancements[0])
             renderer.setGreenContrastEnhancement(enhancements[1])
             renderer.setBlueContrastEnhancement(enhancements[2])
         else:
-            renderer = QgsSingleBandGrayRenderer(provider, shown[0][0])
+            renderer = QgsSingleBandGrayRenderer(provider, displayed[0][0])
             renderer.setContrastEnhancement(enhancements[0])
         layer.setRenderer(renderer)
-        _tell(layer, self._made)
+        _add_history(layer, self._result)
         layer.triggerRepaint()
 
-    def _shown(self) -> list[tuple[int, tuple[float, float] | None]]:
-        """Bands of the fused layer, and their limits if the MS layer has told any."""
-        places = {band.index: place for place, band in enumerate(self._made.scene.ms, 1)}
+    def _displayed_bands(self) -> list[tuple[int, tuple[float, float] | None]]:
+        """Returns the bands of the fused layer to display, each with the limits of its stretch if MS has any."""
+        numbers = {band.index: number for number, band in enumerate(self._result.scene.ms, 1)}
         style = self._style
-        if style.bands and all(band in places for band in style.bands):
-            return [(places[band], limits) for band, limits in zip(style.bands, style.limits)]
-        names = [band.name.lower() for band in self._made.scene.ms]
+        if style.bands and all(band in numbers for band in style.bands):
+            return [(numbers[band], limits) for band, limits in zip(style.bands, style.limits)]
+        names = [band.name.lower() for band in self._result.scene.ms]
         if set(NATURAL) <= set(names):
             return [(names.index(name) + 1, None) for name in NATURAL]
         return [(band, None) for band in ((3, 2, 1) if len(names) > 2 else (1,))]
 
 
-class LookUncertain(QgsProcessingLayerPostProcessorInterface):
-    """Shows the first band in colours, from no uncertainty to more than nearly all pixels have."""
+class UncertaintyStyler(QgsProcessingLayerPostProcessorInterface):
+    """Renders the first band of the uncertainty in pseudocolour, from 0 to the upper limit of the default stretch."""
 
-    def __init__(self, made: PansharpenResult):
+    def __init__(self, result: PansharpenResult):
         super().__init__()
-        self._made = made
+        self._result = result
 
     def postProcessLayer(self, layer, context, feedback):
         if not isinstance(layer, QgsRasterLayer) or not layer.isValid():
             return
         provider = layer.dataProvider()
-        _, most = _usual(provider, 1)
-        ramp = QgsColorRampShader(0, most, _viridis(), compat.LINEAR, compat.CONTINUOUS)
+        _, maximum = _default_limits(provider, 1)
+        ramp = QgsColorRampShader(0, maximum, _viridis(), compat.LINEAR, compat.CONTINUOUS)
         ramp.classifyColorRamp(len(VIRIDIS), 1)
-        shader = QgsRasterShader(0, most)
+        shader = QgsRasterShader(0, maximum)
         shader.setRasterShaderFunction(ramp)
         renderer = QgsSingleBandPseudoColorRenderer(provider, 1, shader)
         renderer.setClassificationMin(0)
-        renderer.setClassificationMax(most)
+        renderer.setClassificationMax(maximum)
         layer.setRenderer(renderer)
-        _tell(layer, self._made)
+        _add_history(layer, self._result)
         layer.triggerRepaint()
 
 
 def _viridis() -> QgsGradientColorRamp:
     first, *between, last = map(QColor, VIRIDIS)
-    stops = [QgsGradientStop(place / (len(VIRIDIS) - 1), colour) for place, colour in enumerate(between, 1)]
+    stops = [QgsGradientStop(index / (len(VIRIDIS) - 1), colour) for index, colour in enumerate(between, 1)]
     return QgsGradientColorRamp(first, last, False, stops)
 
 
-def _tell(layer: QgsRasterLayer, made: PansharpenResult) -> None:
+def _add_history(layer: QgsRasterLayer, result: PansharpenResult) -> None:
+    """Adds the provenance of the run to the layer's metadata."""
     metadata = layer.metadata()
-    metadata.addHistoryItem(f"{datetime.now():%Y-%m-%d %H:%M} {SIGNED}")
-    for key, value in made.provenance.items():
+    metadata.addHistoryItem(f"{datetime.now():%Y-%m-%d %H:%M} {HISTORY_MARK}")
+    for key, value in result.provenance.items():
         metadata.addHistoryItem(f"{key}: {value}")
     layer.setMetadata(metadata)
 
 
-def _stretched(layer: QgsRasterLayer, band: int, limits: tuple[float, float] | None) -> QgsContrastEnhancement:
+def _contrast_enhancement(
+    layer: QgsRasterLayer, band: int, limits: tuple[float, float] | None
+) -> QgsContrastEnhancement:
     provider = layer.dataProvider()
-    low, high = limits or _usual(provider, band)
+    low, high = limits or _default_limits(provider, band)
     enhancement = QgsContrastEnhancement(provider.dataType(band))
     enhancement.setMinimumValue(low)
     enhancement.setMaximumValue(high)
@@ -157,8 +163,9 @@ def _stretched(layer: QgsRasterLayer, band: int, limits: tuple[float, float] | N
     return enhancement
 
 
-def _usual(provider, band: int) -> tuple[float, float]:
-    """From the exact statistics that the file brings."""
-    known = provider.bandStatistics(band, compat.ALL_STATISTICS)
-    low, high = known.mean - WIDE * known.stdDev, known.mean + WIDE * known.stdDev
-    return max(low, known.minimumValue), min(high, known.maximumValue)
+def _default_limits(provider, band: int) -> tuple[float, float]:
+    """Returns the limits of the default stretch of a band, from the statistics stored in the file."""
+    statistics = provider.bandStatistics(band, compat.ALL_STATISTICS)
+    margin = STRETCH_DEVIATIONS * statistics.stdDev
+    low, high = statistics.mean - margin, statistics.mean + margin
+    return max(low, statistics.minimumValue), min(high, statistics.maximumValue)

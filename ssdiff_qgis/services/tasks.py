@@ -1,4 +1,4 @@
-"""Work that QGIS does meanwhile. A step calls `then` with itself, in the main thread, when it has ended."""
+"""Background steps of the preview. Each calls `then` with itself, in the main thread, when it has finished."""
 
 from __future__ import annotations
 
@@ -23,72 +23,72 @@ from ...ssdiff_core.worker.client.engine import Asker
 from . import runtime, settings
 from .i18n import tr
 
-_at_work: set = set()
-"steps that have begun: QGIS holds no reference to what Python must keep for them until they end, cancelled or not"
+_running: set = set()
+"running steps, referenced here until they finish because QGIS holds no reference to their Python objects"
 
 
-class Start(QgsTask):
-    """Starts what computes, which whoever fuses next would wait for anyway, and learns whether it has a GPU."""
+class StartWorker(QgsTask):
+    """Starts the worker process, which the next run needs anyway, and finds out whether it has a GPU."""
 
     def __init__(self, then: Callable):
         super().__init__(tr("Starting SSDiff"), QgsTask.Flag.CanCancel)
         self._then = then
-        self.error, self.fine, self.fast = "", False, False
+        self.error, self.succeeded, self.has_gpu = "", False, False
 
     def start(self) -> None:
-        _at_work.add(self)
+        _running.add(self)
         QgsApplication.taskManager().addTask(self)
 
     def run(self):
         try:
-            wish = settings.device()
+            device = settings.device()
             devices = runtime.worker().hello(Asker(cancelled=self.isCanceled))["devices"]
         except Cancelled:
             return False
         except (SSDiffError, OSError) as error:
             self.error = str(error)
             return False
-        self.fast = has_gpu(devices, wish)
+        self.has_gpu = uses_gpu(devices, device)
         return True
 
-    def finished(self, fine):
-        self.fine = fine
-        _at_work.discard(self)
+    def finished(self, succeeded):
+        self.succeeded = succeeded
+        _running.discard(self)
         self._then(self)
 
 
-def has_gpu(devices: dict[str, dict], wish: str) -> bool:
-    """Whether what is wished for is a GPU that works, or comes down to one."""
-    asked = [name for name in devices if wish in ("auto", name, name.split(":")[0])]
-    return any(devices[name]["works"] for name in asked if name != "cpu")
+def uses_gpu(devices: dict[str, dict], device: str) -> bool:
+    """Returns whether a run on this device (auto, cpu, cuda, cuda:1, mps) uses a GPU that works."""
+    candidates = [name for name in devices if device in ("auto", name, name.split(":")[0])]
+    return any(devices[name]["works"] for name in candidates if name != "cpu")
 
 
-class Feedback(QgsProcessingFeedback):
-    """Hands on what is said, and keeps what went wrong."""
+class RunFeedback(QgsProcessingFeedback):
+    """Emits progress texts as a signal, and keeps the first error."""
 
-    said = pyqtSignal(str)
+    progressTextChanged = pyqtSignal(str)
 
     def __init__(self):
         super().__init__(False)
         self.error = ""
 
     def setProgressText(self, text):
-        self.said.emit(text)
+        self.progressTextChanged.emit(text)
 
     def reportError(self, error, fatalError=False):
         self.error = self.error or error
 
 
-class Run:
-    """An algorithm with these parameters, whose OUTPUT is a temporary layer."""
+class AlgorithmRun:
+    """Runs an algorithm in a background task, with a temporary layer as its OUTPUT."""
 
     def __init__(self, id: str, parameters: dict, then: Callable):
         self._then = then
-        self.feedback, self.results = Feedback(), {}
+        self.feedback, self.results = RunFeedback(), {}
         self._context = QgsProcessingContext()
         self._context.setProject(QgsProject.instance())
         self._context.setFeedback(self.feedback)
-        # Who holds no reference to the algorithm loses the Python half of it in the middle of its work.
+        # Without a reference, Python would delete its half of the algorithm during the run.
         self._algorithm = QgsApplication.processingRegistry().createAlgorithmById(id)
         output = QgsProcessingOutputLayerDefinition(QgsProcessing.TEMPORARY_OUTPUT, QgsProject.instance())
         self._parameters = {**parameters, "OUTPUT": output}
@@ -98,34 +98,34 @@ class Run:
         return self.feedback.error
 
     @property
-    def fine(self) -> bool:
+    def succeeded(self) -> bool:
         return bool(self.results)
 
     def start(self) -> None:
-        fits, why = self._algorithm.checkParameterValues(self._parameters, self._context)
-        if not fits:
-            self.feedback.reportError(why)
+        valid, reason = self._algorithm.checkParameterValues(self._parameters, self._context)
+        if not valid:
+            self.feedback.reportError(reason)
             return self._then(self)
         self._task = QgsProcessingAlgRunnerTask(self._algorithm, self._parameters, self._context, self.feedback)
-        if self._task.isCanceled():  # it could not even be prepared
+        if self._task.isCanceled():  # preparing it has failed
             return self._then(self)
         self._task.executed.connect(self._executed)
-        _at_work.add(self)
+        _running.add(self)
         QgsApplication.taskManager().addTask(self._task)
 
     def cancel(self) -> None:
         self.feedback.cancel()
 
-    def _executed(self, fine, results):
-        self.results = results if fine else {}
-        _at_work.discard(self)
+    def _executed(self, succeeded, results):
+        self.results = results if succeeded else {}
+        _running.discard(self)
         self._then(self)
 
     def take_layer(self) -> QgsRasterLayer:
-        """What it has made, named and styled; it belongs to the caller."""
+        """Returns the output layer, named and styled; the caller owns it."""
         ((source, details),) = self._context.layersToLoadOnCompletion().items()
-        found = QgsProcessingUtils.mapLayerFromString(source, self._context)
-        layer = self._context.takeResultLayer(found.id())
+        output = QgsProcessingUtils.mapLayerFromString(source, self._context)
+        layer = self._context.takeResultLayer(output.id())
         details.setOutputLayerName(layer)
         details.postProcessor().postProcessLayer(layer, self._context, self.feedback)
         return layer
