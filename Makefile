@@ -5,37 +5,38 @@ PYTHON := .venv/bin/python
 demo: setup  ## fuse the bundled sample with the bundled weights into out/
 	$(PYTHON) scripts/demo.py out
 
-# Threads that wait by spinning starve the other processes of a busy machine.
+# OpenMP threads that spin while they wait slow down the other processes of a busy machine.
 test: export OMP_WAIT_POLICY = passive
-test: setup lint  ## every test
+test: setup lint  ## run all tests
 	$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-lint: setup
+lint: setup  ## check style, formatting and import rules
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	./scripts/lint_imports
 
-test-matrix:  ## the tests of the plugin with the QGIS, Python and PyTorch of Debian 13 and 14 (as root, with debootstrap)
+test-matrix:  ## tests of the plugin with QGIS, Python and PyTorch of Debian 13 and 14 (as root, needs debootstrap)
 	./scripts/test_matrix
 
-package:  ## dist/ssdiff.zip, which QGIS installs
+package:  ## build dist/ssdiff.zip, the plugin that QGIS installs
 	python3 scripts/package.py
 
-scan: setup package  ## what plugins.qgis.org looks for in the zip
+scan: setup package  ## run the security and style checks of plugins.qgis.org on the zip
 	$(PYTHON) scripts/scan.py dist/ssdiff.zip
 
-release:  ## dist/: the zip, the weights and SHA256SUMS
+release:  ## build everything that a release publishes in dist/: the zip, the weights and SHA256SUMS
 	python3 scripts/package.py --release
 
-bench: setup  ## speed of the engine on this machine
+bench: setup  ## measure the speed of the network on this machine
 	$(PYTHON) -m ssdiff_core bench
 
-bench-peers: setup  ## the classical methods side by side with GDAL and the Orfeo Toolbox
+bench-peers: setup  ## compare the speed of the classical methods with GDAL and the Orfeo Toolbox
 	$(PYTHON) scripts/bench_peers.py
 
-screenshots: setup  ## docs/pictures, taken of the plugin in QGIS's window (with Xvfb, openbox, ImageMagick and Chromium)
+screenshots: setup  ## take the screenshots in docs/pictures (needs Xvfb, openbox, ImageMagick and Chromium)
 	$(PYTHON) scripts/screenshots.py docs/pictures
 
-setup:  ## all that is missing: system packages (as root), .venv, locked requirements
+setup:  ## install what is missing: system packages (as root), .venv, locked requirements
 	@./scripts/setup
 
 clean:
