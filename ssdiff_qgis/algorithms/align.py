@@ -25,11 +25,11 @@ class Align(Algorithm):
     ROWS, COLS, CONFIDENCE, REPORT = "ROWS", "COLS", "CONFIDENCE", "REPORT"
 
     def initAlgorithm(self, configuration=None):
-        self.with_help(
+        self.add_parameter(
             QgsProcessingParameterRasterLayer(self.SPECTRAL, tr("Multispectral layer")),
             tr("Any number of bands. The shift is also measured for each band."),
         )
-        self.with_help(
+        self.add_parameter(
             QgsProcessingParameterRasterLayer(self.PANCHROMATIC, tr("Panchromatic layer")),
             tr("Layer of the same area with 1.5 to 8 times the resolution. CRS, grid and extent may differ."),
         )
@@ -39,7 +39,7 @@ class Align(Algorithm):
         self.addOutput(QgsProcessingOutputString(self.REPORT, tr("Shifts of all bands (JSON)")))
 
     def checkParameterValues(self, parameters, context):
-        wrong = self.unfit(parameters, (self.SPECTRAL, self.PANCHROMATIC), context)
+        wrong = self.unreadable(parameters, (self.SPECTRAL, self.PANCHROMATIC), context)
         return (False, wrong) if wrong else super().checkParameterValues(parameters, context)
 
     def prepareAlgorithm(self, parameters, context, feedback):

@@ -9,19 +9,16 @@ from pathlib import Path
 from qgis.core import (
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
-    QgsProcessingParameterBoolean,
     QgsProcessingParameterFileDestination,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
 )
 
 from ...ssdiff_core.domain import measures
-from ...ssdiff_core.domain.methods import ALIGN, CONVENTIONS
-from ...ssdiff_core.domain.options import SAMPLE, AssessOptions
+from ...ssdiff_core.domain.options import AssessOptions
 from ...ssdiff_core.workflows import assess
-from ..services import compat, settings
-from ..services.i18n import tr
-from .base import Algorithm, Progress, computer, nothing_computes, telling
+from ..services import settings
+from ..services.i18n import log_notices, tr
+from .base import Algorithm, Progress, missing_runtime, showing_errors, worker_backend
 
 
 def output(measure: str) -> str:
@@ -40,11 +37,10 @@ class Assess(Algorithm):
     )
     TAGS = ("quality", "HQNR", "QNR", "SAM", "ERGAS", "pansharpen", "ssdiff")
     INPUT, SPECTRAL, PANCHROMATIC, REFERENCE = "INPUT", "SPECTRAL", "PANCHROMATIC", "REFERENCE"
-    SENSOR, CONVENTION, CROP, ALIGN, SAMPLE = "SENSOR", "CONVENTION", "CROP", "ALIGN", "SAMPLE"
     REPORT, JSON = "REPORT", "JSON"
 
     def initAlgorithm(self, configuration=None):
-        self.with_help(
+        self.add_parameter(
             QgsProcessingParameterRasterLayer(self.INPUT, tr("Pansharpened layer")),
             tr("Layer to assess. If it was made by other software, select its input layers as well."),
         )
@@ -53,35 +49,10 @@ class Assess(Algorithm):
             (self.PANCHROMATIC, tr("Panchromatic layer"), tr("Default: the layer recorded in the pansharpened file.")),
             (self.REFERENCE, tr("Reference layer"), tr("Ideal result of the pansharpening, if known.")),
         ):
-            self.with_help(QgsProcessingParameterRasterLayer(name, label, optional=True), text)
-        self.sensor(self.SENSOR, tr("Whose blur the measures reckon with."))
-        self.choice(
-            self.CONVENTION,
-            tr("Convention"),
-            CONVENTIONS,
-            "geometric",
-            tr("geometric: MS where it lies. toolbox: as the figures of papers are."),
-            advanced=True,
-        )
-        self.with_help(
-            QgsProcessingParameterBoolean(self.CROP, tr("Leave out the rim"), False),
-            tr("Against a reference: about 21 pixels on each side do not count, as in the toolboxes if asked."),
-            advanced=True,
-        )
-        self.choice(
-            self.ALIGN,
-            tr("Shift between PAN and MS"),
-            ALIGN,
-            "warn",
-            tr("auto corrects it before measuring."),
-            advanced=True,
-        )
-        self.with_help(
-            QgsProcessingParameterNumber(self.SAMPLE, tr("Megapixels"), compat.DOUBLE, SAMPLE, False, 0),
-            tr("Of a larger scene so many are measured, in blocks drawn at random; 0: all."),
-            advanced=True,
-        )
-        self.with_help(
+            self.add_parameter(QgsProcessingParameterRasterLayer(name, label, optional=True), text)
+        self.add_options(AssessOptions, advanced=False)
+        self.add_options(AssessOptions, advanced=True)
+        self.add_parameter(
             QgsProcessingParameterFileDestination(
                 self.REPORT, tr("Report"), tr("HTML files (*.html)"), optional=True, createByDefault=True
             ),
@@ -93,28 +64,21 @@ class Assess(Algorithm):
 
     def checkParameterValues(self, parameters, context):
         names = self.INPUT, self.SPECTRAL, self.PANCHROMATIC, self.REFERENCE
-        wrong = self.unfit(parameters, names, context) or nothing_computes()
+        wrong = self.unreadable(parameters, names, context) or missing_runtime()
         return (False, wrong) if wrong else super().checkParameterValues(parameters, context)
 
-    @telling
+    @showing_errors
     def prepareAlgorithm(self, parameters, context, feedback):
         names = self.INPUT, self.PANCHROMATIC, self.SPECTRAL, self.REFERENCE
         self.files = [self.file_of(parameters, name, context) for name in names]
-        self.asked = AssessOptions(
-            sensor=self.chosen(parameters, self.SENSOR, context),
-            convention=self.chosen(parameters, self.CONVENTION, context),
-            align=self.chosen(parameters, self.ALIGN, context),
-            sample=self.parameterAsDouble(parameters, self.SAMPLE, context),
-            memory=settings.memory(),
-            crop=self.parameterAsBool(parameters, self.CROP, context),
-        )
+        self.options = self.read_options(parameters, context, AssessOptions, memory=settings.memory())
         return bool(self.files[0])
 
     def work(self, parameters, context, feedback):
         page = self.parameterAsFileOutput(parameters, self.REPORT, context)
         fused, pan, ms, reference = self.files
-        (study,) = assess.open_studies([Path(fused)], pan, ms, reference, self.asked, feedback.pushInfo)
-        said = computer(feedback).assess(study, self.asked, Path(page) if page else None, Progress(feedback))
+        (study,) = assess.open_studies([Path(fused)], pan, ms, reference, self.options, log_notices(feedback))
+        said = worker_backend(feedback).assess(study, self.options, Path(page) if page else None, Progress(feedback))
         result = said["results"][0]
         for name, value in result["measures"].items():
             feedback.pushInfo(f"{name}: {measures.ALL[name].shown(value)} ({tr(measures.ALL[name].meaning)})")

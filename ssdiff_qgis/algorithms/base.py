@@ -1,17 +1,24 @@
-"""What all algorithms of SSDiff have in common: how they look, what they say, and what computes for them."""
+"""Base class of the algorithms: parameters from options, errors, progress, and the backend that computes."""
 
 from __future__ import annotations
 
 import functools
 import re
 import time
+from dataclasses import fields
 from pathlib import Path
 
 from qgis.core import (
+    QgsCoordinateTransform,
     QgsProcessingAlgorithm,
     QgsProcessingException,
+    QgsProcessingParameterBand,
+    QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
     QgsRasterLayer,
@@ -20,44 +27,48 @@ from qgis.PyQt.QtGui import QIcon
 
 from ...ssdiff_core.common.errors import Cancelled, NoPythonError, SSDiffError
 from ...ssdiff_core.common.progress import duration
+from ...ssdiff_core.domain import options as kinds
 from ...ssdiff_core.domain import sensors
+from ...ssdiff_core.domain.options import Option, options_of
+from ...ssdiff_core.raster import polygon_mask
 from ...ssdiff_core.weights import catalogue
 from ...ssdiff_core.worker.client.backend import WorkerBackend
 from ..services import compat, runtime, settings
-from ..services.i18n import tr
+from ..services.i18n import log_notices, tr
 
 ICON = Path(__file__).parents[2] / "resources" / "icon.svg"
-SOON = 5.0
-"seconds after which there is something to say on how long it will take"
-OFTEN = 2.0
-"seconds between two words on that"
+ESTIMATE_AFTER = 5.0
+"seconds after which the time left is shown"
+ESTIMATE_INTERVAL = 2.0
+"seconds between two estimates"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-def telling(method):
-    """What goes wrong in it as QGIS shows it: one sentence, and in the log what is known besides."""
+def showing_errors(method):
+    """Decorates a method of an algorithm to raise errors of SSDiff as errors that QGIS shows."""
 
     @functools.wraps(method)
-    def told(self, parameters, context, feedback):
+    def wrapped(self, parameters, context, feedback):
         try:
             return method(self, parameters, context, feedback)
         except SSDiffError as error:
             feedback.pushDebugInfo(getattr(error, "log", ""))
             raise QgsProcessingException(str(error)) from None
 
-    return told
+    return wrapped
 
 
 class Algorithm(QgsProcessingAlgorithm):
-    """Subclasses say ID, LABEL, TAGS, ABOUT, PAGE, add parameters whose help tells what each is for, and do the `work`.
+    """Base class of the algorithms.
 
-    It is not called run: that is what scripts call, and QGIS's own.
+    Subclasses define ID, LABEL, TAGS, ABOUT and PAGE, add parameters with a help text each, and implement `work` (QGIS
+    uses the names run and processAlgorithm itself).
     """
 
     ID = LABEL = ABOUT = ""
     TAGS = ("pansharpen", "fusion", "ssdiff")
     PAGE = "qgis.md"
-    "of the documentation, which the button Help opens"
+    "page of the documentation that the Help button opens"
 
     def name(self):
         return self.ID
@@ -85,51 +96,115 @@ class Algorithm(QgsProcessingAlgorithm):
     def createInstance(self):
         return type(self)()
 
-    def with_help(self, parameter: QgsProcessingParameterDefinition, text: str, advanced: bool = False) -> None:
+    # --- parameters ----------------------------------------------------------------------------------------------
+
+    def add_parameter(self, parameter: QgsProcessingParameterDefinition, text: str, advanced: bool = False) -> None:
+        """Adds a parameter with its help text."""
         parameter.setHelp(text)
         if advanced:
             parameter.setFlags(parameter.flags() | compat.ADVANCED)
         self.addParameter(parameter)
 
-    def choice(self, name: str, label: str, of, default: str, text: str, advanced: bool = False) -> None:
-        """A choice that scripts and models name by its word, so that lists may grow."""
-        parameter = QgsProcessingParameterEnum(name, label, list(of), defaultValue=default, usesStaticStrings=True)
-        self.with_help(parameter, text, advanced)
+    def add_choice(self, name: str, label: str, choices, default: str, text: str, advanced: bool = False) -> None:
+        """Adds a choice whose values are texts, so that scripts and models stay valid when the list grows."""
+        parameter = QgsProcessingParameterEnum(name, label, list(choices), defaultValue=default, usesStaticStrings=True)
+        self.add_parameter(parameter, text, advanced)
 
-    def pair(self, spectral: str, panchromatic: str, of_spectral: str, of_panchromatic: str) -> None:
-        """The two layers that are fused, and what is to be said of each."""
+    def add_pair(self, spectral: str, panchromatic: str, spectral_text: str, panchromatic_text: str) -> None:
+        """Adds the two layers to fuse, with their help texts."""
         for name, label, text in (
-            (spectral, tr("Multispectral layer (coarse, coloured)"), of_spectral),
-            (panchromatic, tr("Panchromatic layer (sharp, grey)"), of_panchromatic),
+            (spectral, tr("Multispectral layer (coarse, coloured)"), spectral_text),
+            (panchromatic, tr("Panchromatic layer (sharp, grey)"), panchromatic_text),
         ):
-            self.with_help(QgsProcessingParameterRasterLayer(name, label), text)
+            self.add_parameter(QgsProcessingParameterRasterLayer(name, label), text)
 
-    def sensor(self, name: str, text: str = "") -> None:
-        text = text or tr("auto recognises it from the files' metadata, names and bands.")
-        self.choice(name, tr("Sensor"), ("auto", *sensors.ids()), "auto", text)
+    def add_options(self, options: type, advanced: bool, skip=()) -> None:
+        """Adds a parameter for each basic, or each advanced, option that has a label."""
+        defaults = {item.name: item.default for item in fields(options)}
+        for name, option in options_of(options).items():
+            if option.label and option.advanced == advanced and name not in skip:
+                self._add_option(name, option, defaults[name])
 
-    def device(self, name: str) -> None:
-        text = tr("What computes. auto: that of the settings, else the fastest that works.")
-        self.choice(name, tr("Device"), DEVICES, "auto", text, advanced=True)
+    def _add_option(self, field: str, option: Option, default) -> None:
+        name, label, text = parameter_name(field, option), tr(option.label), tr(option.help)
+        if option.kind == kinds.CHOICE:
+            choices = option.choices if default else ("auto", *option.choices)
+            self.add_choice(name, label, choices, default or "auto", text, option.advanced)
+        elif option.kind == kinds.SENSOR:
+            self.add_choice(name, label, ("auto", *sensors.ids()), default, text, option.advanced)
+        elif option.kind == kinds.DEVICE:
+            self.add_choice(name, label, DEVICES, default, text, option.advanced)
+        elif option.kind == kinds.WEIGHTS:
+            ids = ", ".join(entry.id for entry in catalogue.known())
+            parameter = QgsProcessingParameterString(name, label, default)
+            parameter.setMetadata({"widget_wrapper": {"class": f"{__package__}.parameter_widgets.Weights"}})
+            self.add_parameter(parameter, f"{text} " + tr("Known weights: {}").format(ids), option.advanced)
+        else:
+            self.add_parameter(PARAMETERS[option.kind](name, label, option, default), text, option.advanced)
 
-    def weights(self, name: str, label: str) -> None:
-        """Weights by their id, or a file."""
-        parameter = QgsProcessingParameterString(name, label, "auto")
-        parameter.setMetadata({"widget_wrapper": {"class": f"{__package__}.parameter_widgets.Weights"}})
-        ids = ", ".join(entry.id for entry in catalogue.known())
-        text = tr("auto takes what suits sensor and bands best. Else one of these, or a file of your own: {}")
-        self.with_help(parameter, text.format(ids))
+    def read_options(self, parameters, context, options: type, crs=None, **given):
+        """Returns the options that the parameters set. crs: CRS of PAN; given: values that replace parameters."""
+        values = {}
+        for name, option in options_of(options).items():
+            parameter = parameter_name(name, option)
+            if name not in given and option.label and self.parameterDefinition(parameter):
+                values[name] = self._read_option(parameters, context, parameter, option, crs)
+        return options(**{name: value for name, value in (values | given).items() if value is not UNSET})
+
+    def _read_option(self, parameters, context, name: str, option: Option, crs):
+        """Returns the value of an option; UNSET if its default applies."""
+        if option.kind in (kinds.CHOICE, kinds.SENSOR):
+            value = self.chosen(parameters, name, context)
+            return UNSET if value == "auto" and "auto" not in option.choices else value
+        if option.kind == kinds.DEVICE:
+            return device(self.chosen(parameters, name, context))
+        if option.kind in (kinds.INTEGER, kinds.NUMBER):
+            if parameters.get(name) is None and self.parameterDefinition(name).defaultValue() is None:
+                return settings.memory() if option is kinds.MEMORY_OPTION else UNSET
+            value = self.parameterAsDouble(parameters, name, context)
+            return int(value) if option.kind == kinds.INTEGER else value
+        if option.kind == kinds.FLAG:
+            return self.parameterAsBool(parameters, name, context)
+        if option.kind == kinds.BANDS:
+            return tuple(self.parameterAsInts(parameters, name, context))
+        if option.kind == kinds.EXTENT:
+            return self._extent(parameters, name, crs, context)
+        if option.kind == kinds.POLYGONS:
+            return self._polygons(parameters, name, crs, context)
+        text = self.parameterAsString(parameters, name, context)
+        if option.kind == kinds.CREATION:
+            return tuple(part for part in text.split("|") if part)
+        return text or UNSET
+
+    def _extent(self, parameters, name: str, crs, context):
+        found = self.parameterAsExtent(parameters, name, context, crs)
+        return None if found.isNull() else (found.xMinimum(), found.yMinimum(), found.xMaximum(), found.yMaximum())
+
+    def _polygons(self, parameters, name: str, crs, context) -> str:
+        """Returns the union of a layer's polygons as WKT in the CRS."""
+        source = self.parameterAsSource(parameters, name, context)
+        if source is None and parameters.get(name):
+            raise QgsProcessingException(self.invalidSourceError(parameters, name))
+        if source is None:
+            return ""
+        to_crs = QgsCoordinateTransform(source.sourceCrs(), crs, context.transformContext())
+        shapes = [feature.geometry() for feature in source.getFeatures() if feature.hasGeometry()]
+        for shape in shapes:
+            shape.transform(to_crs)
+        if not shapes:
+            raise QgsProcessingException(tr("The mask holds no polygon."))
+        return polygon_mask.united(shape.asWkt() for shape in shapes)
 
     def chosen(self, parameters, name: str, context) -> str:
         return self.parameterAsEnumString(parameters, name, context)
 
     def file_of(self, parameters, name: str, context) -> str | None:
-        """The path of a raster layer that GDAL reads; None where none is named."""
+        """Returns the path of a raster layer that GDAL reads; None if no layer is given."""
         layer = self.parameterAsRasterLayer(parameters, name, context)
         return None if layer is None else path_of(layer)
 
-    def unfit(self, parameters, names, context) -> str | None:
-        """Why one of these layers cannot be read as pixels, in a sentence."""
+    def unreadable(self, parameters, names, context) -> str | None:
+        """Returns why one of these layers cannot be read as pixels, None if all can be."""
         for name in names:
             layer = self.parameterAsRasterLayer(parameters, name, context)
             if layer is not None and layer.providerType() != "gdal":
@@ -138,7 +213,7 @@ class Algorithm(QgsProcessingAlgorithm):
                 )
         return None
 
-    @telling
+    @showing_errors
     def processAlgorithm(self, parameters, context, feedback):
         try:
             return self.work(parameters, context, feedback)
@@ -147,20 +222,69 @@ class Algorithm(QgsProcessingAlgorithm):
             return {}
 
 
+UNSET = object()
+"value of an option whose default applies"
+
+
+def parameter_name(field: str, option: Option) -> str:
+    """Returns the name of the parameter for an option."""
+    return option.parameter or field.upper()
+
+
+def _number(name: str, label: str, option: Option, default) -> QgsProcessingParameterNumber:
+    kind = compat.INTEGER if option.kind == kinds.INTEGER else compat.DOUBLE
+    unset = (
+        default is None or option is kinds.MEMORY_OPTION or (option.minimum is not None and default < option.minimum)
+    )
+    parameter = QgsProcessingParameterNumber(name, label, kind, None if unset else default, unset)
+    if option.minimum is not None:
+        parameter.setMinimum(option.minimum)
+    if option.maximum is not None:
+        parameter.setMaximum(option.maximum)
+    return parameter
+
+
+def _creation_options(name: str, label: str, option: Option, default) -> QgsProcessingParameterString:
+    parameter = QgsProcessingParameterString(name, label, "", optional=True)
+    parameter.setMetadata({"widget_wrapper": {"widget_type": "rasteroptions"}})
+    return parameter
+
+
+def _bands(name: str, label: str, option: Option, default) -> QgsProcessingParameterBand:
+    return QgsProcessingParameterBand(
+        name, label, parentLayerParameterName="SPECTRAL", optional=True, allowMultiple=True
+    )
+
+
+PARAMETERS = {
+    kinds.INTEGER: _number,
+    kinds.NUMBER: _number,
+    kinds.TEXT: lambda name, label, option, default: QgsProcessingParameterString(name, label, default, optional=True),
+    kinds.FLAG: lambda name, label, option, default: QgsProcessingParameterBoolean(name, label, default),
+    kinds.BANDS: _bands,
+    kinds.EXTENT: lambda name, label, option, default: QgsProcessingParameterExtent(name, label, optional=True),
+    kinds.POLYGONS: lambda name, label, option, default: QgsProcessingParameterFeatureSource(
+        name, label, [compat.VECTOR_POLYGON], optional=True
+    ),
+    kinds.CREATION: _creation_options,
+}
+"builds the parameter of an option, by its kind"
+
+
 def path_of(layer: QgsRasterLayer) -> str:
-    """What GDAL opens; a layer's open options stay behind."""
+    """Returns the source that GDAL opens, without the layer's open options."""
     return layer.source().split("|")[0]
 
 
-def computer(feedback) -> WorkerBackend:
-    """Who computes, and tells this algorithm's user of it."""
+def worker_backend(feedback) -> WorkerBackend:
+    """Returns the backend that computes for an algorithm and logs to its feedback."""
     worker = runtime.worker()
     feedback.pushInfo(tr("Computing with {}").format(worker.python))
-    return WorkerBackend(worker, feedback.pushInfo, feedback.isCanceled)
+    return WorkerBackend(worker, log_notices(feedback), feedback.isCanceled)
 
 
-def nothing_computes() -> str | None:
-    """Why there is nobody who could compute, in a sentence."""
+def missing_runtime() -> str | None:
+    """Returns why no Python with PyTorch is available, None if one is."""
     try:
         runtime.interpreter()
     except NoPythonError as error:
@@ -168,27 +292,27 @@ def nothing_computes() -> str | None:
     return None
 
 
-def device(wish: str) -> str:
-    """The device asked for, else that of the settings."""
-    return settings.device() if wish == "auto" else wish
+def device(name: str) -> str:
+    """Returns the device; for auto the one chosen in the settings."""
+    return settings.device() if name == "auto" else name
 
 
 class Progress:
-    """Hears the share done of a part of the work and tells how long the rest will take; ends it when cancelled."""
+    """Shows the progress of a part of the work and the time left; raises Cancelled if the user cancels."""
 
     def __init__(self, feedback, start: float = 0.0, end: float = 1.0):
-        self._feedback, self._from, self._to = feedback, start, end
-        self._began: tuple[float, float] | None = None
-        self._told = 0.0
+        self._feedback, self._begin, self._end = feedback, start, end
+        self._start: tuple[float, float] | None = None
+        self._estimated = 0.0
 
     def __call__(self, share: float) -> None:
         if self._feedback.isCanceled():
             raise Cancelled("cancelled")
-        self._feedback.setProgress(100 * (self._from + (self._to - self._from) * share))
+        self._feedback.setProgress(100 * (self._begin + (self._end - self._begin) * share))
         now = time.monotonic()
-        self._began = self._began or (now, share)
-        elapsed, gained = now - self._began[0], share - self._began[1]
-        if gained > 0 and share < 1 and elapsed > SOON and now - self._told > OFTEN:
-            self._told = now
+        self._start = self._start or (now, share)
+        elapsed, gained = now - self._start[0], share - self._start[1]
+        if gained > 0 and share < 1 and elapsed > ESTIMATE_AFTER and now - self._estimated > ESTIMATE_INTERVAL:
+            self._estimated = now
             left = duration((1 - share) * elapsed / gained)
             self._feedback.setProgressText(tr("{:.0%} done, about {} left").format(share, left))

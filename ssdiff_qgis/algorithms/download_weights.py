@@ -13,7 +13,7 @@ from ...ssdiff_core.common import paths
 from ...ssdiff_core.weights import catalogue
 from ..services import http
 from ..services.i18n import tr
-from .base import Algorithm, Progress, telling
+from .base import Algorithm, Progress, showing_errors
 
 
 class DownloadWeights(Algorithm):
@@ -33,13 +33,13 @@ class DownloadWeights(Algorithm):
 
     def initAlgorithm(self, configuration=None):
         ids = [entry.id for entry in catalogue.published()]
-        self.with_help(
+        self.add_parameter(
             QgsProcessingParameterEnum(
                 self.WEIGHTS, tr("Weights to download"), [*ids, self.ALL], optional=True, usesStaticStrings=True
             ),
             tr("ID of published weights; all: all published weights."),
         )
-        self.with_help(
+        self.add_parameter(
             QgsProcessingParameterFile(self.FILE, tr("File to import"), extension=catalogue.SUFFIX[1:], optional=True),
             tr("Weights file from another computer or your own training. Afterwards it is available by its ID."),
         )
@@ -51,7 +51,7 @@ class DownloadWeights(Algorithm):
             return False, tr("Select weights to download or a file to import.")
         return super().checkParameterValues(parameters, context)
 
-    @telling
+    @showing_errors
     def prepareAlgorithm(self, parameters, context, feedback):
         progress = Progress(feedback)
         self.finished = self.current = 0.0  # shares of the total size

@@ -1,4 +1,4 @@
-"""What the algorithms that fuse have in common: inputs, the file they make, and the layer it becomes."""
+"""Base class of the algorithms that fuse: their inputs, the file they write, and the layer it becomes."""
 
 from __future__ import annotations
 
@@ -6,226 +6,140 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qgis.core import (
-    QgsCoordinateReferenceSystem,
-    QgsCoordinateTransform,
     QgsProcessingException,
     QgsProcessingOutputString,
-    QgsProcessingParameterBand,
-    QgsProcessingParameterExtent,
-    QgsProcessingParameterFeatureSource,
     QgsProcessingParameterFileDestination,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
-    QgsProcessingParameterString,
 )
 
-from ...ssdiff_core.domain.block_passes import LEAST
-from ...ssdiff_core.domain.methods import ALIGN, DTYPES
-from ...ssdiff_core.domain.options import AssessOptions
-from ...ssdiff_core.raster import polygon_mask
+from ...ssdiff_core.domain.options import AssessOptions, PansharpenOptions
 from ...ssdiff_core.workflows import assess
-from ...ssdiff_core.workflows.pansharpen import PansharpenOptions, pansharpen
-from ..services import compat, settings
-from ..services.i18n import tr
+from ...ssdiff_core.workflows.pansharpen import pansharpen
+from ..services.i18n import log_notices, tr
 from ..services.styling import FusedStyler, Style, UncertaintyStyler, keep_reference
-from .base import Algorithm, Progress, computer, nothing_computes, telling
+from .base import Algorithm, Progress, missing_runtime, showing_errors, worker_backend
 
-MEASURING = 0.85
-"share of the work after which a report is made"
+FUSED_SHARE = 0.85
+"share of the progress bar for fusing if a report follows"
 
 
 @dataclass(frozen=True)
 class Job:
-    """All that a run needs, as plain values: layers belong to the main thread."""
+    """A run as plain values, since layers may only be used in the main thread."""
 
     pan: str
     ms: str
-    wishes: PansharpenOptions
+    options: PansharpenOptions
     name: str
-    "of the MS layer"
+    "name of the MS layer"
     style: Style
 
 
 class Fusion(Algorithm):
-    """Subclasses add what is their own in `own_parameters` and answer it in `own_wishes`."""
+    """Base class of the algorithms that fuse PAN and MS."""
 
     SPECTRAL, PANCHROMATIC = "SPECTRAL", "PANCHROMATIC"
     OUTPUT, UNCERTAINTY, REPORT = "OUTPUT", "UNCERTAINTY", "REPORT"
-    SENSOR, EXTENT, MASK, BANDS, ALIGN = "SENSOR", "EXTENT", "MASK", "BANDS", "ALIGN"
-    MEMORY, NODATA, DATA_TYPE, CREATION_OPTIONS = "MEMORY", "NODATA", "DATA_TYPE", "CREATION_OPTIONS"
     USED = "USED"
+    SKIPPED_OPTIONS: tuple[str, ...] = ()
+    "options that the algorithm does not offer"
+    fetch = None
+    "downloads missing weights"
 
     def initAlgorithm(self, configuration=None):
-        self.pair(
+        self.add_pair(
             self.SPECTRAL,
             self.PANCHROMATIC,
-            tr("Any number of bands. Products with a file for each band: build a virtual raster of them first."),
-            tr("Of the same ground, 1.5 to 8 times as fine. CRS, grid and extent may differ."),
+            tr("Any number of bands. If a product has one file for each band, build a virtual raster first."),
+            tr("Covers the same ground with pixels 1.5 to 8 times smaller. CRS, grid and extent may differ."),
         )
-        self.sensor(self.SENSOR)
-        self.own_parameters()
-        self.with_help(
-            QgsProcessingParameterExtent(self.EXTENT, tr("Extent"), optional=True),
-            tr("Only this part is fused, and fitted to."),
-        )
-        self.with_help(
-            QgsProcessingParameterFeatureSource(self.MASK, tr("Mask"), [compat.VECTOR_POLYGON], optional=True),
-            tr("Polygons outside of which nothing is fused."),
-        )
-        self.with_help(
-            QgsProcessingParameterBand(
-                self.BANDS, tr("Bands"), parentLayerParameterName=self.SPECTRAL, optional=True, allowMultiple=True
-            ),
-            tr("Of the multispectral layer, in this order. Default: all that the sensor's products are fused in."),
-        )
-        self._advanced()
-        self.with_help(
+        self.add_own_parameters()
+        self.add_options(PansharpenOptions, advanced=False, skip=self.SKIPPED_OPTIONS)
+        self.add_options(PansharpenOptions, advanced=True, skip=self.SKIPPED_OPTIONS)
+        self.add_parameter(
             QgsProcessingParameterRasterDestination(self.OUTPUT, tr("Pansharpened")),
             tr("A cloud-optimised GeoTIFF, unless creation options are given."),
         )
-        self.with_help(
+        self.add_parameter(
             QgsProcessingParameterFileDestination(
                 self.REPORT, tr("Quality report"), tr("HTML files (*.html)"), optional=True, createByDefault=False
             ),
-            tr("How good the result is, with maps and crops, as one page."),
+            tr("One HTML page with quality measures, maps and crops of the result."),
         )
         self.addOutput(QgsProcessingOutputString(self.USED, tr("Method or weights that were used")))
 
-    def _advanced(self) -> None:
-        self.choice(
-            self.ALIGN,
-            tr("Shift between PAN and MS"),
-            ALIGN,
-            "warn",
-            tr("auto measures and corrects it, warn only tells of it, none does not look."),
-            advanced=True,
-        )
-        self.choice(self.DATA_TYPE, tr("Data type"), ("auto", *DTYPES), "auto", tr("auto: that of MS."), advanced=True)
-        self.with_help(
-            QgsProcessingParameterNumber(self.NODATA, tr("Nodata value"), compat.DOUBLE, optional=True),
-            tr("Of pixels without a value. Default: that of the inputs."),
-            advanced=True,
-        )
-        self.with_help(
-            QgsProcessingParameterNumber(self.MEMORY, tr("Memory (MB)"), compat.INTEGER, optional=True, minValue=LEAST),
-            tr("That QGIS holds for this run at most. Default: that of the settings."),
-            advanced=True,
-        )
-        options = QgsProcessingParameterString(self.CREATION_OPTIONS, tr("Creation options"), "", optional=True)
-        options.setMetadata({"widget_wrapper": {"widget_type": "rasteroptions"}})
-        self.with_help(
-            options,
-            tr("Of a plain GeoTIFF, such as COMPRESS=DEFLATE|BIGTIFF=YES; none: cloud-optimised."),
-            advanced=True,
-        )
+    # --- for subclasses ------------------------------------------------------------------------------------------
 
-    # --- what is asked for -------------------------------------------------------------------------------------------
+    def add_own_parameters(self) -> None:
+        """Adds parameters that are not options of pansharpening."""
 
-    def own_parameters(self) -> None:
-        raise NotImplementedError
-
-    def own_wishes(self, parameters, context) -> dict:
-        raise NotImplementedError
-
-    fetch = None
-    "what brings weights that are not here"
+    def own_options(self, parameters, context) -> dict:
+        """Returns the options that those parameters set."""
+        return {}
 
     def uncertainty(self, parameters, context) -> str:
-        """The file for that, if it is wished and can be had."""
+        """Returns the uncertainty file to write; empty: none."""
         return ""
 
+    # --- preparation ---------------------------------------------------------------------------------------------
+
     def checkParameterValues(self, parameters, context):
-        wrong = self.unfit(parameters, (self.SPECTRAL, self.PANCHROMATIC), context) or nothing_computes()
+        wrong = self.unreadable(parameters, (self.SPECTRAL, self.PANCHROMATIC), context) or missing_runtime()
         return (False, wrong) if wrong else super().checkParameterValues(parameters, context)
 
-    @telling
+    @showing_errors
     def prepareAlgorithm(self, parameters, context, feedback):
         spectral = self.parameterAsRasterLayer(parameters, self.SPECTRAL, context)
-        sharp = self.parameterAsRasterLayer(parameters, self.PANCHROMATIC, context)
-        for layer, name in ((spectral, self.SPECTRAL), (sharp, self.PANCHROMATIC)):
+        panchromatic = self.parameterAsRasterLayer(parameters, self.PANCHROMATIC, context)
+        for layer, name in ((spectral, self.SPECTRAL), (panchromatic, self.PANCHROMATIC)):
             if layer is None:
                 raise QgsProcessingException(self.invalidRasterError(parameters, name))
-        bands = tuple(self.parameterAsInts(parameters, self.BANDS, context))
-        options = self.parameterAsString(parameters, self.CREATION_OPTIONS, context)
-        kind = self.chosen(parameters, self.DATA_TYPE, context)
-        wishes = PansharpenOptions(
-            sensor=self.chosen(parameters, self.SENSOR, context),
-            bands=bands,
-            extent=self._extent(parameters, sharp.crs(), context),
-            mask=self._mask(parameters, sharp.crs(), context),
-            align=self.chosen(parameters, self.ALIGN, context),
-            dtype=None if kind == "auto" else kind,
-            nodata=self._number(parameters, self.NODATA, context),
-            memory=int(self._number(parameters, self.MEMORY, context) or settings.memory()),
-            format="gtiff" if options else "cog",
-            options=tuple(option for option in options.split("|") if option),
-            **self.own_wishes(parameters, context),
-        )
+        own = self.own_options(parameters, context)
+        options = self.read_options(parameters, context, PansharpenOptions, panchromatic.crs(), **own)
         self.job = Job(
             self.file_of(parameters, self.PANCHROMATIC, context),
             self.file_of(parameters, self.SPECTRAL, context),
-            wishes,
+            replace(options, format="gtiff" if options.options else "cog"),
             spectral.name(),
             Style.of(spectral),
         )
         return True
 
-    def _number(self, parameters, name: str, context) -> float | None:
-        return self.parameterAsDouble(parameters, name, context) if parameters.get(name) is not None else None
-
-    def _extent(self, parameters, crs: QgsCoordinateReferenceSystem, context):
-        found = self.parameterAsExtent(parameters, self.EXTENT, context, crs)
-        return None if found.isNull() else (found.xMinimum(), found.yMinimum(), found.xMaximum(), found.yMaximum())
-
-    def _mask(self, parameters, crs: QgsCoordinateReferenceSystem, context) -> str:
-        """The polygons as one, as WKT in the CRS of PAN."""
-        source = self.parameterAsSource(parameters, self.MASK, context)
-        if source is None and parameters.get(self.MASK):
-            raise QgsProcessingException(self.invalidSourceError(parameters, self.MASK))
-        if source is None:
-            return ""
-        to_pan = QgsCoordinateTransform(source.sourceCrs(), crs, context.transformContext())
-        shapes = [feature.geometry() for feature in source.getFeatures() if feature.hasGeometry()]
-        for shape in shapes:
-            shape.transform(to_pan)
-        if not shapes:
-            raise QgsProcessingException(tr("The mask holds no polygon."))
-        return polygon_mask.united(shape.asWkt() for shape in shapes)
-
-    # --- the work ----------------------------------------------------------------------------------------------------
+    # --- the work ------------------------------------------------------------------------------------------------
 
     def work(self, parameters, context, feedback):
-        job, who = self.job, computer(feedback)
+        job, backend = self.job, worker_backend(feedback)
         out = self.parameterAsOutputLayer(parameters, self.OUTPUT, context)
-        apart = self.uncertainty(parameters, context)
+        uncertainty = self.uncertainty(parameters, context)
         page = self.parameterAsFileOutput(parameters, self.REPORT, context)
-        heard = Progress(feedback, 0.0, MEASURING if page else 1.0)
-        wishes = replace(job.wishes, uncertainty=apart)
-        made = pansharpen(job.pan, job.ms, out, wishes, feedback.pushInfo, lambda pixels: heard, who, self.fetch)
-        results = {self.OUTPUT: out, self.USED: made.provenance.get("weights", made.provenance["method"])}
-        if apart:
-            results[self.UNCERTAINTY] = apart
+        progress = Progress(feedback, 0.0, FUSED_SHARE if page else 1.0)
+        options = replace(job.options, uncertainty=uncertainty)
+        notify = log_notices(feedback)
+        result = pansharpen(job.pan, job.ms, out, options, notify, lambda pixels: progress, backend, self.fetch)
+        results = {self.OUTPUT: out, self.USED: result.provenance.get("weights", result.provenance["method"])}
+        if uncertainty:
+            results[self.UNCERTAINTY] = uncertainty
         if page:
-            self._report(out, page, who, feedback)
+            self._report(out, page, backend, feedback)
             results[self.REPORT] = page
-        self.looks = {
-            out: (tr("{} pansharpened"), FusedStyler(job.style, made)),
-            apart: (tr("{} uncertainty"), UncertaintyStyler(made)),
+        self.stylers = {
+            out: (tr("{} pansharpened"), FusedStyler(job.style, result)),
+            uncertainty: (tr("{} uncertainty"), UncertaintyStyler(result)),
         }
         return results
 
-    def _report(self, out: str, page: str, who, feedback) -> None:
+    def _report(self, out: str, page: str, backend, feedback) -> None:
         job = self.job
-        wishes = job.wishes
-        asked = AssessOptions(sensor=wishes.sensor, bands=wishes.bands, memory=wishes.memory, align=wishes.align)
-        (study,) = assess.open_studies([Path(out)], job.pan, [job.ms], None, asked, lambda sentence: None)
-        who.assess(study, asked, Path(page), Progress(feedback, MEASURING))
+        names = ("sensor", "bands", "memory", "align")
+        options = AssessOptions(**{name: getattr(job.options, name) for name in names})
+        (study,) = assess.open_studies([Path(out)], job.pan, [job.ms], None, options, lambda message: None)
+        backend.assess(study, options, Path(page), Progress(feedback, FUSED_SHARE))
 
     def postProcessAlgorithm(self, context, feedback):
-        """In the main thread again: what the layers are called, and how they shall look."""
-        for path, (name, look) in getattr(self, "looks", {}).items():
+        """Names and styles the layers, in the main thread."""
+        for path, (name, styler) in getattr(self, "stylers", {}).items():
             if context.willLoadLayerOnCompletion(path):
                 details = context.layerToLoadOnCompletionDetails(path)
                 details.name = name.format(self.job.name)
-                details.setPostProcessor(keep_reference(look))
+                details.setPostProcessor(keep_reference(styler))
         return {}

@@ -12,8 +12,8 @@ from qgis.core import (
 from ...ssdiff_core.common.errors import Cancelled
 from ...ssdiff_core.runtime import doctor, environment, wheels
 from ..services import compat, http, runtime, settings
-from ..services.i18n import tr
-from .base import Algorithm, telling
+from ..services.i18n import log_notices, tr
+from .base import Algorithm, showing_errors
 
 
 class InstallRuntime(Algorithm):
@@ -36,15 +36,15 @@ class InstallRuntime(Algorithm):
         return super().flags() & ~compat.SUPPORTS_BATCH
 
     def initAlgorithm(self, configuration=None):
-        self.choice(
+        self.add_choice(
             self.DEVICE, tr("Device"), wheels.DEVICES, "auto", tr("auto: a GPU if one works, otherwise the CPU.")
         )
         folder = QgsProcessingParameterFile.Behavior.Folder
-        self.with_help(
+        self.add_parameter(
             QgsProcessingParameterFile(self.WHEELS, tr("Wheels folder"), behavior=folder, optional=True),
             tr("For computers without network access: packages are only installed from this folder."),
         )
-        self.with_help(
+        self.add_parameter(
             QgsProcessingParameterBoolean(self.REINSTALL, tr("Reinstall existing runtime"), False),
             tr("Use this if the runtime is damaged, or if CUDA failed and the driver has been updated since."),
         )
@@ -57,7 +57,7 @@ class InstallRuntime(Algorithm):
             return False, tr("SSDiff is in offline mode: select a wheels folder.")
         return super().checkParameterValues(parameters, context)
 
-    @telling
+    @showing_errors
     def prepareAlgorithm(self, parameters, context, feedback):
         settings.cache()
         self.environment = http.proxy_environment()
@@ -99,5 +99,5 @@ def listener_for(feedback) -> environment.Listener:
             feedback.pushConsoleInfo(line)
 
     return environment.Listener(
-        feedback.pushInfo, hear, lambda share: feedback.setProgress(100 * share), feedback.isCanceled
+        log_notices(feedback), hear, lambda share: feedback.setProgress(100 * share), feedback.isCanceled
     )

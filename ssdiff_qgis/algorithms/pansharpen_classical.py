@@ -1,31 +1,34 @@
 from __future__ import annotations
 
 from ...ssdiff_core.domain.methods import CLASSICAL
+from ...ssdiff_core.domain.options import PansharpenOptions, options_of
 from ..services.i18n import tr
 from .fusion_base import Fusion
 
 
 class PansharpenClassical(Fusion):
-    """The methods to compare with, which need no GPU."""
+    """Pansharpening with methods that need no GPU, also for comparison."""
 
     ID, LABEL = "pansharpenclassical", "Pansharpen (classical methods)"
     ABOUT = (
-        "Makes one sharp image of a panchromatic and a multispectral layer by a method without a network: fast on any "
-        "computer, and what SSDiff is to be compared with."
+        "Fuses a panchromatic and a multispectral layer into one sharp image with a classical method: fast on any "
+        "computer, and a baseline for SSDiff."
     )
     METHOD = "METHOD"
+    SKIPPED_OPTIONS = tuple(name for name, option in options_of(PansharpenOptions).items() if option.network)
 
-    def own_parameters(self):
-        self.choice(
+    def add_own_parameters(self):
+        self.add_choice(
             self.METHOD,
             tr("Method"),
             CLASSICAL,
             "mtf-glp-fs",
             tr(
-                "exp only interpolates. brovey is what GDAL does. gsa, bt-h and bdsd-pc replace what PAN knows better; "
-                "mtf-glp-fs and mtf-glp-hpm add the detail that the MS sensor cannot see, and are mostly the best."
+                "exp only interpolates. brovey is the method of GDAL. gsa, bt-h and bdsd-pc substitute components of "
+                "the multispectral layer; mtf-glp-fs and mtf-glp-hpm add the detail that the multispectral sensor "
+                "cannot resolve, and usually give the best results."
             ),
         )
 
-    def own_wishes(self, parameters, context):
+    def own_options(self, parameters, context):
         return {"method": self.chosen(parameters, self.METHOD, context)}
