@@ -8,17 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from golden import published_state
 
 from ssdiff_core.domain.block import Block, SceneStats
 from ssdiff_core.domain.window import Window
 from ssdiff_core.fusion import classical
 from ssdiff_core.fusion.scene_statistics import Survey
 from ssdiff_core.model.checkpoint import Weights, save
-from ssdiff_core.model.ssnet import SSNet, from_published, load_state, state_of, widened
+from ssdiff_core.model.ssnet import SSNet, load_state, state_of, widened
 from ssdiff_core.weights.card import Card
 from ssdiff_core.weights.model_config import VIEWS, Config
 
+SMALL = (32, 32, 32)
+"widths of the smallest network"
 SAMPLE = Path(__file__).parents[2] / "resources" / "sample" / "eureka.npz"
 
 
@@ -60,13 +61,11 @@ def smooth_scene(height=150, width=170, bands=4, ratio=4, seed=0, origin=(0, 0))
 
 
 @cache
-def stiff_weights(bands=4, base="mtf-glp-fs", ratio=4, tile=64, scale="scene", sigma=0.5, kernel="cubic") -> Weights:
-    """Weights whose network answers something everywhere: the published one on made-up tensors, or a random one."""
-    if (ratio, tile) == (4, 64) and bands in (4, 8):
-        net = from_published(published_state(bands))
-    else:
-        torch.manual_seed(0)
-        net = SSNet(Config(bands=bands, ratio=ratio, tile=tile)).eval()
+def stiff_weights(
+    bands=4, base="mtf-glp-fs", ratio=4, tile=64, scale="scene", sigma=0.5, kernel="cubic", noisy=True
+) -> Weights:
+    """Weights of a small random network, whose answer depends everywhere on all that it is shown."""
+    net = small_network(Config(bands=bands, ratio=ratio, tile=tile, widths=SMALL, keys=4, noisy=noisy))
     names = tuple(f"b{i}" for i in range(bands))
     return Weights(
         Card(
@@ -78,6 +77,16 @@ def stiff_weights(bands=4, base="mtf-glp-fs", ratio=4, tile=64, scale="scene", s
         ),
         net.requires_grad_(False),
     )
+
+
+def small_network(config: Config) -> SSNet:
+    """A network with random tensors, also where an untrained one has zeros and so would ignore its input."""
+    torch.manual_seed(0)
+    net = SSNet(config).eval()
+    for tensor in state_of(net).values():
+        if not tensor.any():
+            tensor.normal_(std=0.1)
+    return net
 
 
 def with_views(weights: Weights) -> Weights:
@@ -95,11 +104,7 @@ def with_views(weights: Weights) -> Weights:
 
 def tiny_file(folder: Path) -> Path:
     """A file of the smallest network there is, with a random answer that depends on all that it is shown."""
-    torch.manual_seed(0)
-    net = SSNet(Config(bands=4, tile=16, widths=(32, 32, 32))).eval()
-    for tensor in state_of(net).values():
-        if not tensor.any():  # an untrained network does not look at the noise
-            tensor.normal_(std=0.1)
+    net = small_network(Config(bands=4, tile=16, widths=SMALL))
     card = Card("tiny", "general", tuple("bgrn"), (0.5,) * 4, net.config, base="mtf-glp-fs", interpolation="cubic")
     save(folder / "tiny.safetensors", state_of(net), card)
     return folder / "tiny.safetensors"
