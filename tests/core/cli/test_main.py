@@ -1,3 +1,6 @@
+"""The command line: usage, output streams and exit status."""
+
+import argparse
 import json
 import os
 import subprocess
@@ -11,7 +14,9 @@ from golden import published_state
 from scenes import stiff_weights
 
 from ssdiff_core import __version__
-from ssdiff_core.cli.main import main
+from ssdiff_core.cli.arguments import add_options, options_from
+from ssdiff_core.cli.main import main, parser
+from ssdiff_core.domain.options import AdaptOptions, AssessOptions, PansharpenOptions
 from ssdiff_core.model.checkpoint import load, save
 from ssdiff_core.model.ssnet import state_of
 
@@ -38,7 +43,7 @@ def test_doctor_prints_one_json_object():
     assert report["devices"]["cpu"]["works"]
 
 
-def test_doctor_in_words_names_every_package(capsys):
+def test_doctor_lists_every_package(capsys):
     assert main(["doctor"]) == 0
     said = capsys.readouterr().out
     assert all(name in said for name in ("torch", "numpy", "safetensors", "osgeo.gdal", "cpu"))
@@ -55,38 +60,38 @@ TRAIN, SIMULATE = ("train", "r.toml", "i.tif", "-o", "w"), ("simulate", "i.tif",
 
 
 @pytest.mark.parametrize(
-    ("command", "wrong", "said"),
+    ("command", "wrong", "message"),
     [
-        *((command, ("--memory", "63"), "63 is no number from 64 on") for command in (PANSHARPEN, ADAPT)),
-        (PANSHARPEN, ("--memory", "-5"), "-5 is no number from 64 on"),
-        (("assess", "f.tif"), ("--memory", "-5"), "-5 is no number from 64 on"),
+        *((command, ("--memory", "63"), "must be at least 64, not 63") for command in (PANSHARPEN, ADAPT)),
+        (PANSHARPEN, ("--memory", "-5"), "must be at least 64, not -5"),
+        (("assess", "f.tif"), ("--memory", "-5"), "must be at least 64, not -5"),
         (ADAPT, ("--memory", "much"), "invalid number value: 'much'"),
-        *((command, ("--seed", "-1"), "-1 is no number from 0 on") for command in (PANSHARPEN, ADAPT, SIMULATE)),
-        (("assess", "f.tif"), ("--seed", "-1"), "-1 is no number from 0 on"),
-        (TRAIN, ("--minutes", "nan"), "nan is no number from 0 on"),
-        (ADAPT, ("--minutes", "nan"), "nan is no number from 0.1 on"),
-        (ADAPT, ("--minutes", "0"), "0 is no number from 0.1 on"),
-        *((ADAPT, ("--steps", steps), f"{steps} is no number from 1 on") for steps in ("-1", "0")),
+        *((command, ("--seed", "-1"), "must be at least 0, not -1") for command in (PANSHARPEN, ADAPT, SIMULATE)),
+        (("assess", "f.tif"), ("--seed", "-1"), "must be at least 0, not -1"),
+        (TRAIN, ("--minutes", "nan"), "must be at least 0, not nan"),
+        (ADAPT, ("--minutes", "nan"), "must be at least 0.1, not nan"),
+        (ADAPT, ("--minutes", "0"), "must be at least 0.1, not 0"),
+        *((ADAPT, ("--steps", steps), f"must be at least 1, not {steps}") for steps in ("-1", "0")),
         *(
             (PANSHARPEN, ("--method", "gsa", *words), "--weights, --steps and --samples are for --method ssdiff")
             for words in (("--weights", "general-4"), ("--steps", "3"), ("--samples", "2"))
         ),
         *(
-            (("assess", "f.tif"), words, f"{words[0]} is for --protocol wald")
+            (("assess", "f.tif"), words, f"{words[0]} needs --protocol wald")
             for words in (("--methods", "gsa"), ("--weights", "auto"), ("--steps", "1"), ("--device", "cpu"))
         ),
-        (TRAIN, (), "weights are files whose names end with .safetensors"),
-        (("pansharpen", *PAIR), (), "name MS once: as one file after PAN, or its files with --ms"),
-        (PANSHARPEN, ("--ms", "m.tif"), "name MS once: as one file after PAN, or its files with --ms"),
-        (("adapt", "p.tif", "-o", "w"), (), "name MS once: as one file after PAN, or its files with --ms"),
-        (("pansharpen", "", "m.tif", "o.tif"), (), "an empty name names no file"),
-        (("align", "p.tif"), ("",), "an empty name names no file"),
+        (TRAIN, (), "the name of a weights file ends with .safetensors, not w"),
+        (("pansharpen", *PAIR), (), "give MS once: as one file after PAN, or as files with --ms"),
+        (PANSHARPEN, ("--ms", "m.tif"), "give MS once: as one file after PAN, or as files with --ms"),
+        (("adapt", "p.tif", "-o", "w"), (), "give MS once: as one file after PAN, or as files with --ms"),
+        (("pansharpen", "", "m.tif", "o.tif"), (), "the file name is empty"),
+        (("align", "p.tif"), ("",), "the file name is empty"),
     ],
 )
-def test_what_makes_no_sense_is_wrong_usage_before_any_file_is_opened(command, wrong, said, capsys):
+def test_invalid_arguments_are_wrong_usage_before_any_file_is_opened(command, wrong, message, capsys):
     with pytest.raises(SystemExit, match="2"):
         main([*command, *wrong])
-    assert capsys.readouterr().err.rstrip().endswith(said)
+    assert capsys.readouterr().err.rstrip().endswith(message)
 
 
 @pytest.mark.parametrize("wrong", ["folder", "no/file"])
@@ -102,64 +107,66 @@ def test_what_makes_no_sense_is_wrong_usage_before_any_file_is_opened(command, w
         ("weights", "import", "p.pt", "--id", "x", "--bands", "a,b,c,d", "-o"),
     ],
 )
-def test_what_cannot_be_written_is_said_before_anything_is_read(command, wrong, tmp_path, monkeypatch, capsys):
+def test_an_output_that_cannot_be_written_is_an_error_before_anything_is_read(
+    command, wrong, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     assert main([*command, wrong]) == 1
-    said = {"folder": "is a folder: name a file in it", "no/file": "cannot be written: there is no folder no"}
-    assert f"ssdiff: {Path(wrong)} {said[wrong]}" in capsys.readouterr().err
+    message = {"folder": "is a folder: give a file in it", "no/file": "cannot be written: the folder no does not exist"}
+    assert f"ssdiff: {Path(wrong)} {message[wrong]}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "message"),
     [
         ((*PANSHARPEN, "--report", "p.tif"), "p.tif is one of the inputs"),
         (
             ("pansharpen", "p.tif", "o.tif", "--ms", "b1.tif", "--ms", "b2.tif", "--report", "b2.tif"),
             "b2.tif is one of",
         ),
-        ((*PANSHARPEN, "--report", "o.tif"), "o.tif is to be written twice"),
-        ((*PANSHARPEN, "--report", "../here/o.tif"), "o.tif is to be written twice"),
-        ((*PANSHARPEN, "--uncertainty", "r.html", "--report", "r.html"), "r.html is to be written twice"),
+        ((*PANSHARPEN, "--report", "o.tif"), "o.tif is used for two outputs"),
+        ((*PANSHARPEN, "--report", "../here/o.tif"), "o.tif is used for two outputs"),
+        ((*PANSHARPEN, "--uncertainty", "r.html", "--report", "r.html"), "r.html is used for two outputs"),
         (("assess", "f.tif", "--report", "f.tif"), "f.tif is one of the inputs"),
         (("assess", "f.tif", "--reference", "t.tif", "--csv", "t.tif"), "t.tif is one of the inputs"),
         (("assess", "f.tif", "--pan", "p.tif", "--ms", "m.tif", "--csv", "m.tif"), "m.tif is one of the inputs"),
-        (("assess", "f.tif", "--csv", "a.html", "--report", "a.html"), "a.html is to be written twice"),
+        (("assess", "f.tif", "--csv", "a.html", "--report", "a.html"), "a.html is used for two outputs"),
     ],
 )
-def test_nothing_is_written_over_what_is_read_or_written_besides(command, said, tmp_path, monkeypatch, capsys):
+def test_an_output_replaces_neither_an_input_nor_another_output(command, message, tmp_path, monkeypatch, capsys):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     assert main(list(command)) == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_a_file_is_no_folder_for_pictures(tmp_path, capsys):
+def test_a_file_is_refused_as_folder_for_pictures(tmp_path, capsys):
     assert main(["assess", "f.tif", "--png", __file__]) == 1
     assert capsys.readouterr().err.strip() == f"ssdiff: {__file__} is a file: name a folder"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell and its pipes")
-def test_who_reads_may_stop_reading():
+def test_a_closed_pipe_ends_the_command_quietly():
     listed = f"{sys.executable} -m ssdiff_core weights list"
     done = subprocess.run(f"({listed}; echo $? >&2) | true", shell=True, capture_output=True, text=True)
     assert done.stderr == "1\n"
 
 
-def test_an_extent_may_begin_with_a_minus_as_in_degrees_west(capsys):
+def test_an_extent_may_start_with_a_minus(capsys):
     assert main(["pansharpen", "no.tif", "no.tif", "out.tif", "--extent", "-73.9,40.1,-73.8,40.2", "--seed", "1"]) == 1
     assert "no.tif cannot be opened" in capsys.readouterr().err
 
 
-def test_measures_are_printed_where_the_system_has_no_arrows(tmp_path):
-    """As on Windows, where what is redirected to a file is in the code page of old."""
+def test_measures_are_printed_in_code_pages_without_arrows(tmp_path):
+    """Windows redirects output in such a code page."""
     _, _, truth = sample_files(tmp_path)
     arguments = ["assess", truth, "--pan", tmp_path / "pan.tif", "--ms", tmp_path / "ms.tif", "--reference", truth]
     said = ssdiff(*arguments, PYTHONIOENCODING="cp1252").stdout
     assert "? 0 is ideal" in said
 
 
-def test_verify_shows_the_card_of_a_whole_file(tmp_path):
+def test_verify_shows_the_card_of_an_intact_file(tmp_path):
     path = tmp_path / "w.safetensors"
     save(path, state_of(stiff_weights(4).net), stiff_weights(4).card)
     card = json.loads(ssdiff("weights", "verify", str(path), "--json").stdout)
@@ -186,7 +193,7 @@ def test_a_published_checkpoint_becomes_a_weights_file(tmp_path):
     assert not (tmp_path / "no").exists()
 
 
-def test_what_cannot_be_imported_or_written_is_one_sentence(tmp_path):
+def test_an_import_that_fails_is_one_sentence(tmp_path):
     torch.save(published_state(4), tmp_path / "p.pt")
     many = ("--id", "x", "--bands", ",".join("abcdefghijklmnopq"))
     failed = ssdiff("weights", "import", str(tmp_path / "p.pt"), "-o", str(tmp_path / "w"), *many, expect=1)
@@ -194,3 +201,30 @@ def test_what_cannot_be_imported_or_written_is_one_sentence(tmp_path):
     nowhere = ("-o", str(tmp_path / "no" / "w"), "--id", "x", "--bands", "a,b,c,d")
     failed = ssdiff("weights", "import", str(tmp_path / "p.pt"), *nowhere, expect=1)
     assert failed.stderr.count("\n") == 1
+
+
+def commands():
+    """All parsers of commands and their actions, with their names."""
+    todo = [("ssdiff", parser())]
+    while todo:
+        name, one = todo.pop()
+        yield name, one
+        for action in one._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                todo += [(f"{name} {word}", sub) for word, sub in action.choices.items()]
+
+
+@pytest.mark.parametrize(("name", "one"), list(commands()), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_command_and_argument_has_a_help_text(name, one):
+    assert one.description or name == "ssdiff weights"
+    missing = [
+        action.dest for action in one._actions if not action.help and action.metavar not in ("COMMAND", "ACTION")
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("options", [PansharpenOptions, AdaptOptions, AssessOptions])
+def test_options_default_to_those_of_python(options):
+    defaults = argparse.ArgumentParser()
+    add_options(defaults, options)
+    assert options_from(defaults.parse_args([]), options) == options()

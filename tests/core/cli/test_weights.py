@@ -99,13 +99,13 @@ def test_an_interrupt_ends_it_and_the_next_run_goes_on(plugin, ssdiff, server, t
     [
         (("get", "nine"), "there are no weights 'nine': take general-4, four, eight, or name a file"),
         (("get", "eight"), "not on this computer"),
-        (("verify", "eight"), "weights eight are not here whole: ssdiff weights get eight fetches them"),
+        (("verify", "eight"), "weights eight are not on this computer: download them with ssdiff weights get eight"),
         (("verify", "nowhere.safetensors"), "nowhere.safetensors cannot be read"),
         (("verify", "nowhere"), "there are no weights 'nowhere': take "),
         (("import", "nowhere.safetensors"), "nowhere.safetensors cannot be read"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(ssdiff, arguments, sentence):
+def test_a_failure_is_one_sentence(ssdiff, arguments, sentence):
     done = ssdiff("weights", *arguments, expect=1, SSDIFF_OFFLINE="1")
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
@@ -116,9 +116,9 @@ def test_a_checkpoint_needs_its_options(ssdiff):
     assert "usage:" in ssdiff("weights", "import", "x.pt", "--id", "x", expect=2).stderr
 
 
-def test_a_weights_file_says_its_id_itself(ssdiff, tmp_path):
+def test_a_weights_file_takes_no_id_from_the_command(ssdiff, tmp_path):
     mine = tiny(tmp_path / "x.safetensors", "mine", 4)
-    assert "are for a checkpoint" in ssdiff("weights", "import", mine, "--id", "other", expect=2).stderr
+    assert "are for a .pt checkpoint" in ssdiff("weights", "import", mine, "--id", "other", expect=2).stderr
 
 
 def test_import_takes_a_file_in_and_it_is_found_by_its_id(ssdiff, tmp_path):
@@ -141,7 +141,7 @@ def test_verify_looks_at_all_that_is_here(ssdiff, tmp_path):
     folder = tmp_path / "cache" / "weights"
     tiny(folder / "mine.safetensors", "mine", 4)
     assert [line.rsplit(": ")[1] for line in ssdiff("weights", "verify").stdout.splitlines()] == [
-        *("general-4, as published", "eight, as published", "four, as published", "mine, whole")
+        *("general-4, as published", "eight, as published", "four, as published", "mine, intact")
     ]
     eight = next(folder.glob("eight-*.safetensors"))
     data = bytearray(eight.read_bytes())

@@ -211,7 +211,7 @@ def test_what_an_interrupted_run_has_done_can_be_resumed(scene, tmp_path, error,
     counting, said = Ending(1000, None), []
     run(scene, out, counting, side=64, resume=True, notify=said.append, **options)
     assert 1000 - counting.left < 25
-    assert said[0].startswith("going on from an interrupted run: ")
+    assert said[0].kind == "resumed"
     run(scene, tmp_path / "straight.tif", side=64, **options)
     assert np.array_equal(read(out), read(tmp_path / "straight.tif"))
     assert statistics(out) == statistics(tmp_path / "straight.tif")
@@ -322,7 +322,7 @@ def test_work_on_an_input_that_has_changed_since_is_not_resumed(scene, tmp_path)
     counting, said = Ending(1000, None), []
     run(scene, out, counting, side=64, resume=True, notify=said.append)
     assert 1000 - counting.left == 25
-    assert said == ["what an interrupted run has left is of other work and removed"]
+    assert [message.kind for message in said] == ["leftovers_of_other_run_removed"]
 
 
 def test_without_resume_leftovers_are_removed(scene, tmp_path):
@@ -332,7 +332,7 @@ def test_without_resume_leftovers_are_removed(scene, tmp_path):
     counting, said = Ending(1000, None), []
     run(scene, out, counting, side=64, notify=said.append)
     assert 1000 - counting.left == 25
-    assert said == ["what an interrupted run has left is removed"]
+    assert [message.kind for message in said] == ["leftovers_removed"]
     assert beside(out) == ["out.tif"]
 
 

@@ -60,7 +60,7 @@ def test_it_is_how_far_the_samples_lie_apart_whose_mean_is_the_image(sample, tin
 def test_unless_told_otherwise_it_takes_samples_that_lie_apart_and_says_so(sample, tiny, tmp_path, capsys):
     how = (*sample[:2], tmp_path / "o.tif", "--weights", tiny, "--extent", EXTENT, "--uncertainty", tmp_path / "u.tif")
     said = ssdiff(capsys, *how)
-    assert "the image will be the mean of 8 samples of 1 step(s), and the uncertainty how far they lie apart" in said
+    assert "The image is the mean of 8 samples of 1 step(s), and the uncertainty their standard deviation" in said
     assert "8 times the work of an image alone" in said
     for name in ("o.tif", "u.tif"):
         told = gdal.Open(str(tmp_path / name)).GetMetadata()
@@ -114,7 +114,7 @@ def test_bands_in_groups_have_each_their_own(sample, tiny, tmp_path, capsys):
     how = ("--weights", tiny, "--extent", EXTENT, "--bands", "4,2,1,3,2", "--dtype", "float32", "--steps", 4)
     two = ("--samples", 2, "--uncertainty", tmp_path / "u.tif")
     said = ssdiff(capsys, *sample[:2], tmp_path / "o.tif", *how, *two)
-    assert "the 5 of MS are fused in 2 group(s) of 4" in said
+    assert "the 5 bands of MS are fused in 2 group(s) of 4" in said
     ssdiff(capsys, *sample[:2], tmp_path / "one.tif", *how)
     image, apart, one = (read(tmp_path / f"{name}.tif") for name in ("o", "u", "one"))
     assert apart.shape == (5, 67, 67)
@@ -177,7 +177,7 @@ PLAIN = {"format": "gtiff", "options": ("COMPRESS=NONE",)}
 
 @pytest.mark.parametrize("options", [{"format": "cog"}, PLAIN], ids=["cog", "plain"])
 def test_an_interrupted_run_goes_on_to_the_same_bytes_of_both(scene, tmp_path, options):
-    with pytest.raises(KeyboardInterrupt, match="--resume goes on"):
+    with pytest.raises(KeyboardInterrupt, match="--resume continues"):
         run(scene, tmp_path, Ending(7, KeyboardInterrupt()), **options)
     assert made(tmp_path) == ["o.tif.part", "o.tif.part.json", "u.tif.part"]
     counting = Ending(1000)
@@ -212,7 +212,7 @@ def test_with_another_file_than_before_nothing_is_resumed(scene, tmp_path, befor
     counting, said = Ending(1000), []
     run(scene, tmp_path, counting, resume=True, apart=after, notify=said.append)
     assert 1000 - counting.left == 25
-    assert said == ["what an interrupted run has left is of other work and removed"]
+    assert [message.kind for message in said] == ["leftovers_of_other_run_removed"]
     assert {"o.tif", after} - {None} <= set(made(tmp_path))
 
 
@@ -264,5 +264,5 @@ def test_it_is_not_taken_for_a_fused_image(scene, tmp_path):
     run(scene, tmp_path)
     assert files_in([tmp_path]) == [tmp_path / "o.tif"]
     inputs = scene.pan.path, [scene.ms[0].path]
-    with pytest.raises(ConfigError, match=r"u\.tif is no fused image: it shows the standard deviation of the samples"):
+    with pytest.raises(ConfigError, match=r"u\.tif is not a fused image: it shows the standard deviation"):
         open_studies([tmp_path / "u.tif"], *inputs, None, AssessOptions(), print)
