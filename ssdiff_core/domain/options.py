@@ -145,7 +145,7 @@ class PansharpenOptions(SamplingOptions):
     method: str = Option("Fusion method: ssdiff, or a classical method: " + ", ".join(CLASSICAL) + ".").field("ssdiff")
     sensor: str = SENSOR_OPTION.field("auto")
     weights: str = Option(
-        "Weights of the network: an id, a file, or auto for those that fit sensor and bands best. Missing weights are "
+        "Weights of the network: an ID, a file, or auto for those that fit sensor and bands best. Missing weights are "
         "downloaded on first use.",
         "Weights",
         WEIGHTS,
@@ -204,10 +204,13 @@ class AdaptOptions:
         "Name of the new weights",
     ).field("")
     base: str = Option(
-        "Weights to start from: an id, a file, or auto for those that fit the scene best.", "Initial weights", WEIGHTS
+        "Weights to start from: an ID, a file, or auto for those that fit the scene best.", "Initial weights", WEIGHTS
     ).field("auto")
     minutes: float = Option(
-        "Maximum training time in minutes. Default: 20, on a GPU 3.", "Minutes", NUMBER, minimum=0.1
+        "Maximum training time in minutes. Default: 20, on a GPU 3.",
+        "Maximum training time (minutes)",
+        NUMBER,
+        minimum=0.1,
     ).field(0.0)
     sensor: str = SENSOR_OPTION.field("auto")
     bands: tuple[int, ...] = replace(BANDS_OPTION, label="").field(())
@@ -249,14 +252,14 @@ class AssessOptions:
     ).field("geometric")
     crop: bool = Option(
         "With a reference: exclude the border that the MATLAB toolbox excludes, about 21 pixels on each side.",
-        "Exclude the border",
+        "Exclude border",
         FLAG,
         advanced=True,
     ).field(False)
     align: str = ALIGN_OPTION.field("warn")
     sample: float = Option(
         "Megapixels to measure of a larger scene, in random blocks. 0: all.",
-        "Megapixels",
+        "Megapixels to measure",
         NUMBER,
         minimum=0,
         metavar="MPX",

@@ -39,8 +39,8 @@ class Align(Algorithm):
         self.addOutput(QgsProcessingOutputString(self.REPORT, tr("Shifts of all bands (JSON)")))
 
     def checkParameterValues(self, parameters, context):
-        wrong = self.unreadable(parameters, (self.SPECTRAL, self.PANCHROMATIC), context)
-        return (False, wrong) if wrong else super().checkParameterValues(parameters, context)
+        problem = self.unreadable(parameters, (self.SPECTRAL, self.PANCHROMATIC), context)
+        return (False, problem) if problem else super().checkParameterValues(parameters, context)
 
     def prepareAlgorithm(self, parameters, context, feedback):
         self.files = [self.file_of(parameters, name, context) for name in (self.PANCHROMATIC, self.SPECTRAL)]

@@ -64,8 +64,8 @@ class Assess(Algorithm):
 
     def checkParameterValues(self, parameters, context):
         names = self.INPUT, self.SPECTRAL, self.PANCHROMATIC, self.REFERENCE
-        wrong = self.unreadable(parameters, names, context) or missing_runtime()
-        return (False, wrong) if wrong else super().checkParameterValues(parameters, context)
+        problem = self.unreadable(parameters, names, context) or missing_runtime()
+        return (False, problem) if problem else super().checkParameterValues(parameters, context)
 
     @showing_errors
     def prepareAlgorithm(self, parameters, context, feedback):
@@ -78,11 +78,11 @@ class Assess(Algorithm):
         page = self.parameterAsFileOutput(parameters, self.REPORT, context)
         fused, pan, ms, reference = self.files
         (study,) = assess.open_studies([Path(fused)], pan, ms, reference, self.options, log_notices(feedback))
-        said = worker_backend(feedback).assess(study, self.options, Path(page) if page else None, Progress(feedback))
-        result = said["results"][0]
+        report = worker_backend(feedback).assess(study, self.options, Path(page) if page else None, Progress(feedback))
+        result = report["results"][0]
         for name, value in result["measures"].items():
             feedback.pushInfo(f"{name}: {measures.ALL[name].shown(value)} ({tr(measures.ALL[name].meaning)})")
-        for note in said["notes"]:
+        for note in report["notes"]:
             feedback.pushInfo(note)
-        found = {output(name): value for name, value in result["measures"].items()}
-        return {**found, **({self.REPORT: page} if page else {}), self.JSON: json.dumps(said)}
+        outputs = {output(name): value for name, value in result["measures"].items()}
+        return {**outputs, **({self.REPORT: page} if page else {}), self.JSON: json.dumps(report)}

@@ -86,9 +86,9 @@ class Algorithm(QgsProcessingAlgorithm):
         return re.split(r"\. |。", tr(self.ABOUT))[0]
 
     def shortHelpString(self):
-        parameters = [one for one in self.parameterDefinitions() if one.help()]
-        listed = "".join(f"<p><b>{one.description()}</b><br>{one.help()}</p>" for one in parameters)
-        return f"<p>{tr(self.ABOUT)}</p>{listed}"
+        described = [parameter for parameter in self.parameterDefinitions() if parameter.help()]
+        helps = "".join(f"<p><b>{each.description()}</b><br>{each.help()}</p>" for each in described)
+        return f"<p>{tr(self.ABOUT)}</p>{helps}"
 
     def helpUrl(self):
         return f"{catalogue.repository()}/blob/HEAD/docs/{self.PAGE}"
@@ -113,8 +113,8 @@ class Algorithm(QgsProcessingAlgorithm):
     def add_pair(self, spectral: str, panchromatic: str, spectral_text: str, panchromatic_text: str) -> None:
         """Adds the two layers to fuse, with their help texts."""
         for name, label, text in (
-            (spectral, tr("Multispectral layer (coarse, coloured)"), spectral_text),
-            (panchromatic, tr("Panchromatic layer (sharp, grey)"), panchromatic_text),
+            (spectral, tr("Multispectral layer"), spectral_text),
+            (panchromatic, tr("Panchromatic layer"), panchromatic_text),
         ):
             self.add_parameter(QgsProcessingParameterRasterLayer(name, label), text)
 
@@ -177,8 +177,10 @@ class Algorithm(QgsProcessingAlgorithm):
         return text or UNSET
 
     def _extent(self, parameters, name: str, crs, context):
-        found = self.parameterAsExtent(parameters, name, context, crs)
-        return None if found.isNull() else (found.xMinimum(), found.yMinimum(), found.xMaximum(), found.yMaximum())
+        extent = self.parameterAsExtent(parameters, name, context, crs)
+        if extent.isNull():
+            return None
+        return extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum()
 
     def _polygons(self, parameters, name: str, crs, context) -> str:
         """Returns the union of a layer's polygons as WKT in the CRS."""
@@ -192,7 +194,7 @@ class Algorithm(QgsProcessingAlgorithm):
         for shape in shapes:
             shape.transform(to_crs)
         if not shapes:
-            raise QgsProcessingException(tr("The mask holds no polygon."))
+            raise QgsProcessingException(tr("The mask layer contains no polygons."))
         return polygon_mask.united(shape.asWkt() for shape in shapes)
 
     def chosen(self, parameters, name: str, context) -> str:
@@ -208,9 +210,8 @@ class Algorithm(QgsProcessingAlgorithm):
         for name in names:
             layer = self.parameterAsRasterLayer(parameters, name, context)
             if layer is not None and layer.providerType() != "gdal":
-                return tr("{} is a layer of type {}: its pixels cannot be read. Export it as a GeoTIFF first.").format(
-                    layer.name(), layer.providerType()
-                )
+                message = tr("{} is a layer of type {}, whose pixels cannot be read. Export it as a GeoTIFF first.")
+                return message.format(layer.name(), layer.providerType())
         return None
 
     @showing_errors
@@ -279,7 +280,7 @@ def path_of(layer: QgsRasterLayer) -> str:
 def worker_backend(feedback) -> WorkerBackend:
     """Returns the backend that computes for an algorithm and logs to its feedback."""
     worker = runtime.worker()
-    feedback.pushInfo(tr("Computing with {}").format(worker.python))
+    feedback.pushInfo(tr("Python interpreter in use: {}").format(worker.python))
     return WorkerBackend(worker, log_notices(feedback), feedback.isCanceled)
 
 

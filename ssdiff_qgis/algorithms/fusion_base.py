@@ -50,23 +50,23 @@ class Fusion(Algorithm):
         self.add_pair(
             self.SPECTRAL,
             self.PANCHROMATIC,
-            tr("Any number of bands. If a product has one file for each band, build a virtual raster first."),
-            tr("Covers the same ground with pixels 1.5 to 8 times smaller. CRS, grid and extent may differ."),
+            tr("Any number of bands. If there is one file for each band, build a virtual raster first."),
+            tr("Layer of the same area with 1.5 to 8 times the resolution. CRS, grid and extent may differ."),
         )
         self.add_own_parameters()
         self.add_options(PansharpenOptions, advanced=False, skip=self.SKIPPED_OPTIONS)
         self.add_options(PansharpenOptions, advanced=True, skip=self.SKIPPED_OPTIONS)
         self.add_parameter(
             QgsProcessingParameterRasterDestination(self.OUTPUT, tr("Pansharpened")),
-            tr("A cloud-optimised GeoTIFF, unless creation options are given."),
+            tr("Cloud-optimised GeoTIFF, unless creation options are given."),
         )
         self.add_parameter(
             QgsProcessingParameterFileDestination(
                 self.REPORT, tr("Quality report"), tr("HTML files (*.html)"), optional=True, createByDefault=False
             ),
-            tr("One HTML page with quality measures, maps and crops of the result."),
+            tr("Self-contained HTML page with quality measures, maps and crops of the result."),
         )
-        self.addOutput(QgsProcessingOutputString(self.USED, tr("Method or weights that were used")))
+        self.addOutput(QgsProcessingOutputString(self.USED, tr("Method or weights used")))
 
     # --- for subclasses ------------------------------------------------------------------------------------------
 
@@ -84,8 +84,8 @@ class Fusion(Algorithm):
     # --- preparation ---------------------------------------------------------------------------------------------
 
     def checkParameterValues(self, parameters, context):
-        wrong = self.unreadable(parameters, (self.SPECTRAL, self.PANCHROMATIC), context) or missing_runtime()
-        return (False, wrong) if wrong else super().checkParameterValues(parameters, context)
+        problem = self.unreadable(parameters, (self.SPECTRAL, self.PANCHROMATIC), context) or missing_runtime()
+        return (False, problem) if problem else super().checkParameterValues(parameters, context)
 
     @showing_errors
     def prepareAlgorithm(self, parameters, context, feedback):

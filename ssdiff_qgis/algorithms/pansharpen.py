@@ -1,3 +1,5 @@
+"""Algorithm that pansharpens with the diffusion network."""
+
 from __future__ import annotations
 
 from qgis.core import QgsProcessingParameterRasterDestination

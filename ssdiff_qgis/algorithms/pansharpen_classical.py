@@ -1,3 +1,5 @@
+"""Algorithm that pansharpens with classical methods."""
+
 from __future__ import annotations
 
 from ...ssdiff_core.domain.methods import CLASSICAL

@@ -1,4 +1,4 @@
-"""What parameters are shown with in dialogs, of which Processing knows the names and imports them when it must."""
+"""Widgets of parameters in dialogs. Processing imports them by name when a dialog needs them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from ..panel.widgets import WeightsBox
 
 
 class Weights:
-    """In the modeler a parameter may also be an input or what another step makes: QGIS's own widget offers that."""
+    """Widget of a weights parameter.
+
+    In the modeler, QGIS's own widget is used, because there the value may also be an input or the output of a step.
+    """
 
     def __new__(cls, parameter, dialog, row=0, col=0):
         if dialogTypes.get(type(dialog).__name__) != DIALOG_MODELER:
             return _Weights(parameter, dialog, row, col)
         plain = parameter.clone()
         plain.setMetadata({})
-        made = WidgetWrapperFactory.create_wrapper(plain, dialog, row, col)
-        made.parameter = plain  # which it does not own
-        return made
+        wrapper = WidgetWrapperFactory.create_wrapper(plain, dialog, row, col)
+        wrapper.parameter = plain  # kept alive here, because the wrapper does not own it
+        return wrapper
 
 
 class _Weights(WidgetWrapper):

@@ -1,4 +1,4 @@
-"""SSDiff speaks the language of QGIS, and says in English what it has no other words for."""
+"""The plugin is shown in QGIS's language, and in English where there is no translation."""
 
 import ast
 import json
@@ -7,40 +7,52 @@ from pathlib import Path
 
 import pytest
 
+from ssdiff_core.common.notices import TEMPLATES
 from ssdiff_core.domain import measures
+from ssdiff_core.domain.options import AdaptOptions, AssessOptions, PansharpenOptions, options_of
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "resources" / "i18n"
 LANGUAGES = sorted(file.stem for file in FOLDER.glob("*.json"))
-NAMED = ("LABEL", "ABOUT")
-"class attributes that are translated when they are shown"
-KEPT = re.compile(r'{.*?}|<a href=".*?">|</a>|\*\.html|SSDIFF_\w+')
-"what stands in a sentence for a machine: what is filled in, in this order, and links"
+TRANSLATED_ATTRIBUTES = ("LABEL", "ABOUT")
+"class attributes of the algorithms that are translated when they are shown"
+VARIABLES = ("LABEL", "ABOUT", "label", "help", "meaning")
+"attributes that are passed to tr, whose values are collected below"
+PLACEHOLDER = re.compile(r'{.*?}|<a href=".*?">|</a>|\*\.html|SSDIFF_\w+')
+"parts of a text that a translation must keep: fields of format strings, links, names"
 
 
-def syntax():
-    for file in sorted((ROOT / "ssdiff_qgis").glob("*.py")):
+def nodes():
+    for file in sorted((ROOT / "ssdiff_qgis").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             yield file.name, node
 
 
-def handed():
-    """What the plugin hands to tr, as syntax, by file; also to a tr of Qt, which would not ask our words."""
-    for name, node in syntax():
+def arguments():
+    """Yields the arguments of all calls of tr by file; for a method tr (Qt's own), which is not allowed, the call."""
+    for name, node in nodes():
         if isinstance(node, ast.Call) and "tr" in (getattr(node.func, "id", ""), getattr(node.func, "attr", "")):
             yield name, node.args[0] if isinstance(node.func, ast.Name) else node
 
 
-def said() -> set[str]:
-    """Every text that is handed to tr: as it stands there, of an attribute of a class, or of a measure."""
-    found = {node.value for _, node in handed() if isinstance(node, ast.Constant)}
-    for _, node in syntax():
+def texts() -> set[str]:
+    """Returns all texts that need a translation."""
+    found = {node.value for _, node in arguments() if isinstance(node, ast.Constant)}
+    for _, node in nodes():
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], (ast.Name, ast.Tuple)):
             found |= set(_attributes(node))
-    return found | {measure.meaning for measure in measures.ALL.values()}
+    return found | option_texts() | {measure.meaning for measure in measures.ALL.values()}
 
 
-def known(language: str) -> dict[str, str]:
+def option_texts() -> set[str]:
+    """Returns labels and help texts of the options that QGIS offers."""
+    options = [
+        option for kind in (AdaptOptions, AssessOptions, PansharpenOptions) for option in options_of(kind).values()
+    ]
+    return {text for option in options if option.label for text in (option.label, option.help)}
+
+
+def translations(language: str) -> dict[str, str]:
     return json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
 
 
@@ -48,16 +60,17 @@ def _attributes(node: ast.Assign):
     target, value = node.targets[0], node.value
     pairs = zip(target.elts, value.elts) if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) else ()
     for name, text in pairs or [(target, value)]:
-        if getattr(name, "id", "") in NAMED and isinstance(text, ast.Constant) and text.value:
+        if getattr(name, "id", "") in TRANSLATED_ATTRIBUTES and isinstance(text, ast.Constant) and text.value:
             yield text.value
 
 
-def test_all_that_is_handed_over_can_be_found():
-    attributes = (*NAMED, "meaning")
+def test_every_text_passed_to_tr_is_collected():
     hidden = [
         (name, ast.unparse(node))
-        for name, node in handed()
-        if not isinstance(node, ast.Constant) and getattr(node, "attr", "") not in attributes
+        for name, node in arguments()
+        if not isinstance(node, ast.Constant)
+        and getattr(node, "attr", "") not in VARIABLES
+        and ast.unparse(node) != "TEMPLATES[notice.kind]"
     ]
     assert hidden == []
 
@@ -67,66 +80,93 @@ def test_the_languages_are_there():
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_language_has_words_for_all_that_is_said_and_for_nothing_else(language):
-    assert sorted(set(known(language)) ^ said()) == []
-    assert [text for text, told in known(language).items() if not told.strip()] == []
+def test_a_language_has_a_translation_of_every_text_and_no_other_but_of_notices(language):
+    known = translations(language)
+    assert sorted(texts() - set(known)) == []
+    assert sorted(set(known) - texts() - set(TEMPLATES.values())) == []
+    assert [text for text, translation in known.items() if not translation.strip()] == []
+
+
+def test_all_languages_translate_the_same_notices():
+    notices = [sorted(set(translations(language)) - texts()) for language in LANGUAGES]
+    assert notices == [notices[0]] * len(LANGUAGES)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_is_filled_in_stays_in_its_order_and_links_lead_where_they_led(language):
-    kept = {text: (KEPT.findall(text), KEPT.findall(told)) for text, told in known(language).items()}
-    assert {text: found for text, found in kept.items() if found[0] != found[1]} == {}
+def test_a_translation_keeps_the_placeholders(language):
+    """Those without a name in their order."""
+
+    def kept(text: str, original: str) -> list[str]:
+        found = PLACEHOLDER.findall(text)
+        return sorted(found) if original in TEMPLATES.values() else found
+
+    pairs = {text: (kept(text, text), kept(translation, text)) for text, translation in translations(language).items()}
+    assert {text: found for text, found in pairs.items() if found[0] != found[1]} == {}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_an_algorithm_is_called_in_a_sentence_what_it_is_called_in_the_list(language):
-    words = known(language)
+def test_texts_call_an_algorithm_by_its_translated_name(language):
+    known = translations(language)
     assert [
-        text for text, told in words.items() if "Install runtime" in text and words["Install runtime"] not in told
+        text
+        for text, translation in known.items()
+        if "Install runtime" in text and known["Install runtime"] not in translation
     ] == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_file_is_written_so_that_changes_can_be_read(language):
-    written = json.dumps(known(language), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-    assert (FOLDER / f"{language}.json").read_text(encoding="utf-8") == written
+def test_a_file_is_sorted_with_one_text_on_each_line(language):
+    expected = json.dumps(translations(language), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+    assert (FOLDER / f"{language}.json").read_text(encoding="utf-8") == expected
 
 
-def test_regions_take_their_language_and_traditional_chinese_does_not_take_simplified(in_qgis):
-    words = {"de": "de", "de_AT": "de", "fr_CA": "fr", "es_MX": "es", "zh_CN": "zh", "zh-Hans": "zh", "zh_SG": "zh"}
-    none = ["zh-Hant", "zh_TW", "zh_HK", "pt_BR", "en_US", "xx"]
+def test_regions_use_their_language_and_traditional_chinese_does_not_use_simplified(in_qgis):
+    expected = {"de": "de", "de_AT": "de", "fr_CA": "fr", "es_MX": "es", "zh_CN": "zh", "zh-Hans": "zh", "zh_SG": "zh"}
+    english = ["zh-Hant", "zh_TW", "zh_HK", "pt_BR", "en_US", "xx"]
     code = f"""
-from ssdiff.ssdiff_qgis.services.i18n import file_of
-answer = [file_of(name) and file_of(name).stem for name in {[*words, *none]}]
+from ssdiff.ssdiff_qgis.services.i18n import translation_file
+answer = [translation_file(name) and translation_file(name).stem for name in {[*expected, *english]}]
 """
-    assert in_qgis(code) == [*words.values(), *[None] * len(none)]
+    assert in_qgis(code) == [*expected.values(), *[None] * len(english)]
 
 
-SPOKEN = {"de_AT": "de", "fr": "fr", "es_MX": "es", "zh-Hans": "zh", "zh-Hant": None, "pt_BR": None}
-"the languages that QGIS is set to, one after the other, and which words are to be heard"
+LOCALES = {"de_AT": "de", "fr": "fr", "es_MX": "es", "zh-Hans": "zh", "zh-Hant": None, "pt_BR": None}
+"locales that QGIS is set to one after the other, and the translations that are expected"
 
 
-def test_a_dialog_speaks_the_language_of_qgis(in_qgis):
+def test_a_dialog_is_in_the_language_of_qgis(in_qgis):
     code = f"""
 from qgis.core import QgsSettings
 import ssdiff
 answer = {{}}
-for language in {list(SPOKEN)}:
+for language in {list(LOCALES)}:
     QgsSettings().setValue("locale/userLocale", language)
     QgsSettings().setValue("locale/overrideFlag", True)
     plugin = ssdiff.classFactory(None)
     plugin.initProcessing()
-    fuse = QgsApplication.processingRegistry().algorithmById("ssdiff:pansharpen")
-    mask = fuse.parameterDefinition("MASK")
-    answer[language] = [fuse.displayName(), mask.description(), mask.help(), fuse.shortDescription()]
+    algorithm = QgsApplication.processingRegistry().algorithmById("ssdiff:pansharpen")
+    mask = algorithm.parameterDefinition("MASK")
+    answer[language] = [algorithm.displayName(), mask.description(), mask.help(), algorithm.shortDescription()]
     plugin.unload()
 for name in ("userLocale", "overrideFlag"):
     QgsSettings().remove(f"locale/{{name}}")
 """
-    english = ["Pansharpen (SSDiff)", "Mask", "Polygons outside of which nothing is fused."]
-    (about,) = (text for text in said() if text.startswith("Makes one sharp image with true colours"))
+    mask = options_of(PansharpenOptions)["mask"]
+    english = ["Pansharpen (SSDiff)", mask.label, mask.help]
+    (about,) = (text for text in texts() if text.startswith("Fuses a panchromatic") and "SSDiff. " in text)
     for language, (*labels, first) in in_qgis(code).items():
-        words = known(SPOKEN[language]) if SPOKEN[language] else {}
-        assert labels == [words.get(text, text) for text in english]
+        known = translations(LOCALES[language]) if LOCALES[language] else {}
+        assert labels == [known.get(text, text) for text in english]
         assert re.match(r"[^.。]+$", first)
-        assert words.get(about, about).startswith(first)
+        assert known.get(about, about).startswith(first)
+
+
+def test_a_notice_is_in_the_language_of_qgis(in_qgis):
+    code = """
+from ssdiff.ssdiff_core.common.notices import notice
+from ssdiff.ssdiff_qgis.services import i18n
+i18n._translations.update(json.loads(i18n.translation_file("de").read_text(encoding="utf-8")))
+answer = i18n.tr_notice(notice("long_run", duration="2 h"))
+"""
+    german = translations("de")[TEMPLATES["long_run"]]
+    assert in_qgis(code) == german.format(duration="2 h") != TEMPLATES["long_run"].format(duration="2 h")
