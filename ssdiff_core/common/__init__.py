@@ -1,0 +1,1 @@
+"""Basics without domain knowledge: errors, notices, progress, locks, threads, paths, isolated processes."""

@@ -1,0 +1,1 @@
+"""Plain values and arithmetic of the domain: numpy only, no files, no torch."""

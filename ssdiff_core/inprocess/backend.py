@@ -1,5 +1,8 @@
-"""Who computes: this process, on the command line. A program that must not hold torch hands in another (elsewhere.py)
-that answers the same."""
+"""The backend that computes in this process, for the command line.
+
+Workflows take a backend: this one, or worker.client.backend.WorkerBackend for programs that must not import torch. Both
+have the same methods.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from ..raster.reader import Reader
 
 
 class LocalBackend:
-    """Computes in this process."""
+    """Computes in this process, with its torch."""
 
     def workers(self, method: str) -> int:
         """Returns how many blocks to compute at once: a network uses all processors for one block."""
@@ -30,7 +33,7 @@ class LocalBackend:
         return processors(workers)
 
     def network(self, weights: Path, groups: Sequence[tuple[int, ...]], sampling: SamplingOptions, notify: Notify):
-        """The engine of a weights file; for bands in groups, if there are any."""
+        """Returns the engine of a weights file; with groups, one that fuses each group of bands separately."""
         from ..fusion.engine import Engine
         from ..fusion.grouped_engine import Grouped
         from ..model.checkpoint import load
@@ -46,19 +49,19 @@ class LocalBackend:
         return Grouped(engine, list(groups)) if groups else engine
 
     def classical(self, method: str, ratio: float, notify: Notify):
-        """The engine of a classical method."""
+        """Returns the engine of a classical method."""
         from ..fusion.classical import Classical
 
         return Classical(method, ratio)
 
     def adapt(self, scenes: Sequence[Scene], job: Job, notify: Notify, progress: Callable[[float], None]) -> dict:
-        """Adapts weights to scenes (see adapt.adapt)."""
+        """Adapts weights to scenes (see adaptation.adapt.adapt)."""
         from ..adaptation.adapt import adapt
 
         return adapt(scenes, [Reader(scene) for scene in scenes], job, notify, progress)
 
-    def stats(self, scene: Scene, wanted: dict, memory: int, workers: int) -> SceneStats:
-        """What belongs to the whole scene; wanted: what the survey is made of (see statistics.Survey)."""
+    def stats(self, scene: Scene, survey: dict, memory: int, workers: int) -> SceneStats:
+        """Returns the statistics of the whole scene. survey: the arguments of fusion.scene_statistics.Survey."""
         from ..fusion.scene_statistics import Survey
 
-        return scene_stats(scene, partial(Reader, scene), Survey(**wanted), memory, workers)
+        return scene_stats(scene, partial(Reader, scene), Survey(**survey), memory, workers)

@@ -1,0 +1,1 @@
+"""The network SSNet, its diffusion, its weights as tensors, and the devices it runs on."""
