@@ -1,1 +1,1 @@
-"""What users do with files: pansharpen, adapt, assess. GDAL and numpy; a backend computes (see docs/architecture.md)."""
+"""What users do with files: pansharpen, adapt, assess. GDAL and numpy only; a backend computes."""
