@@ -1,4 +1,4 @@
-"""What is to be seen in the pictures of the documentation; run inside QGIS by screenshots.py."""
+"""Sets up QGIS for the pictures of the documentation; run inside QGIS by screenshots.py."""
 
 import os
 from pathlib import Path
@@ -20,22 +20,23 @@ from qgis.utils import plugins
 
 SCENE = Path(os.environ["SCENE"])
 PROJECT = QgsProject.instance()
-LEFT, RIGHT = 310, 440
-"width of the list of layers and of the panel"
-DIALOG = 980, 760
+LAYERS_WIDTH, PANEL_WIDTH = 310, 440
+"widths of the layer list and of the panel, in screen pixels"
+DIALOG_SIZE = 980, 760
+"in screen pixels"
 STRETCH = QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum
-ON_MAP = 3
-"pixels of the screen for one of PAN"
-ZOOM, SEEN, GAP = 2, 208, 8
-"the images beside each other: the same, pixels of PAN that are shown, and what is between"
+MAP_SCALE = 3
+"screen pixels for each PAN pixel in the map"
+IMAGE_SCALE, IMAGE_PIXELS, GAP = 2, 208, 8
+"images side by side: screen pixels for each PAN pixel, PAN pixels along a side, and the gap in screen pixels"
 
 
 def window() -> dict:
-    """QGIS as large as the screen, with the layers alone at the left."""
+    """Maximises the window, with only the layer list at the left, and adds the sample."""
     main = iface.mainWindow()
     main.showMaximized()
     main.findChild(QDockWidget, "Browser").close()
-    main.resizeDocks([main.findChild(QDockWidget, "Layers")], [LEFT], Qt.Orientation.Horizontal)
+    main.resizeDocks([main.findChild(QDockWidget, "Layers")], [LAYERS_WIDTH], Qt.Orientation.Horizontal)
     PROJECT.setTitle("Eureka")
     for name, bands in (("MS", (3, 2, 1)), ("PAN", ())):
         layer = add(SCENE / f"{name.lower()}.tif", name, bands)
@@ -46,18 +47,18 @@ def window() -> dict:
 
 
 def tidy() -> None:
-    """Layers by their names alone, nothing told that has gone by, and all drawn."""
-    for found in PROJECT.layerTreeRoot().findLayers():
-        found.setExpanded(False)
+    """Collapses the layers, removes messages and waits until the map is drawn."""
+    for layer in PROJECT.layerTreeRoot().findLayers():
+        layer.setExpanded(False)
     iface.messageBar().clearWidgets()
     PROJECT.setDirty(False)
     iface.mapCanvas().waitWhileRendering()
     QTest.qWait(800)
 
 
-def look_at(layer, zoom: float) -> None:
-    """The middle of the layer, with so many pixels of the screen for one of its own."""
-    canvas, pixel = iface.mapCanvas(), layer.rasterUnitsPerPixelX() / zoom
+def zoom_to_centre(layer, scale: float) -> None:
+    """Shows the centre of the layer. scale: screen pixels for each pixel of the layer."""
+    canvas, pixel = iface.mapCanvas(), layer.rasterUnitsPerPixelX() / scale
     size = canvas.width() * pixel, canvas.height() * pixel
     canvas.setExtent(QgsRectangle.fromCenterAndSize(layer.extent().center(), *size))
     tidy()
@@ -67,24 +68,24 @@ def panel() -> dict:
     main = iface.mainWindow()
     click(main.findChild(QToolButton, "ssdiffButton"))
     dock = plugins["ssdiff"].interface._dock
-    main.resizeDocks([dock], [RIGHT], Qt.Orientation.Horizontal)
+    main.resizeDocks([dock], [PANEL_WIDTH], Qt.Orientation.Horizontal)
     QTest.qWait(300)
-    look_at(dock.pan.currentLayer(), ON_MAP)
+    zoom_to_centre(dock.pan.currentLayer(), MAP_SCALE)
     click(dock.start)
-    wait(lambda: dock.preview.runs, 10)
-    wait(lambda: not dock.preview.runs)
+    wait(lambda: dock.preview.running, 10)
+    wait(lambda: not dock.preview.running)
     wait(lambda: dock.compare.swipe.complete, 20)
     tidy()
     picture("panel")
-    return {"says": dock.state.text}
+    return {"message": dock.state.text}
 
 
 def algorithm() -> dict:
-    """The dialog as the panel opens it; then it is run."""
+    """Takes a picture of the dialog that the panel opens, then runs it."""
     dock, known = plugins["ssdiff"].interface._dock, set(PROJECT.mapLayers())
     click(dock.run)
     opened = dialog("Pansharpen")
-    opened.resize(*DIALOG)
+    opened.resize(*DIALOG_SIZE)
     QTest.qWait(500)
     picture("dialog", of=opened)
     files = {"OUTPUT": str(SCENE / "eureka.tif"), "REPORT": str(SCENE / "report.html")}
@@ -93,34 +94,35 @@ def algorithm() -> dict:
     wait(lambda: set(PROJECT.mapLayers()) - known)
     wait(lambda: not opened.cancelButton().isEnabled(), 20)
     opened.close()
-    return {"made": [PROJECT.mapLayer(id).name() for id in set(PROJECT.mapLayers()) - known]}
+    return {"layers": [PROJECT.mapLayer(id).name() for id in set(PROJECT.mapLayers()) - known]}
 
 
-def beside() -> dict:
-    """PAN, MS and what SSDiff makes of them, as QGIS draws them."""
+def side_by_side() -> dict:
+    """Saves PAN, MS and the result of SSDiff side by side, as QGIS draws them."""
     names = {"PAN": "PAN", "MS": "MS", "eureka": "SSDiff"}
-    side = ZOOM * SEEN
+    side = IMAGE_SCALE * IMAGE_PIXELS
     whole = QImage(len(names) * side + (len(names) - 1) * GAP, side, QImage.Format.Format_ARGB32)
     whole.fill(Qt.GlobalColor.white)
     painter = QPainter(whole)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    for place, (name, shown) in enumerate(names.items()):
+    for index, (name, text) in enumerate(names.items()):
         (layer,) = PROJECT.mapLayersByName(name)
-        left = place * (side + GAP)
-        painter.drawImage(left, 0, drawn(layer, side))
-        label(painter, left, shown)
+        left = index * (side + GAP)
+        painter.drawImage(left, 0, rendered(layer, side))
+        draw_label(painter, left, text)
     painter.end()
     whole.save(f"{os.environ['PICTURES']}/beside.png")
     return {}
 
 
-def drawn(layer, side: int) -> QImage:
+def rendered(layer, side: int) -> QImage:
+    """Returns the centre of the scene in a layer, as an image with this side in pixels."""
     (pan,) = PROJECT.mapLayersByName("PAN")
-    across = SEEN * pan.rasterUnitsPerPixelX()
+    width = IMAGE_PIXELS * pan.rasterUnitsPerPixelX()
     settings = QgsMapSettings()
     settings.setLayers([layer])
     settings.setDestinationCrs(pan.crs())
-    settings.setExtent(QgsRectangle.fromCenterAndSize(pan.extent().center(), across, across))
+    settings.setExtent(QgsRectangle.fromCenterAndSize(pan.extent().center(), width, width))
     settings.setOutputSize(QSize(side, side))
     job = QgsMapRendererParallelJob(settings)
     job.start()
@@ -128,20 +130,20 @@ def drawn(layer, side: int) -> QImage:
     return job.renderedImage()
 
 
-def label(painter: QPainter, left: int, text: str) -> None:
+def draw_label(painter: QPainter, left: int, text: str) -> None:
     font = QFont("DejaVu Sans")
     font.setPixelSize(17)
     painter.setFont(font)
-    plate = QRectF(left + 10, 10, painter.fontMetrics().horizontalAdvance(text) + 22, 28)
+    box = QRectF(left + 10, 10, painter.fontMetrics().horizontalAdvance(text) + 22, 28)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(QColor(0, 0, 0, 150))
-    painter.drawRoundedRect(plate, 14, 14)
+    painter.drawRoundedRect(box, 14, 14)
     painter.setPen(QColor(Qt.GlobalColor.white))
-    painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+    painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
 
 
 def scene() -> dict:
-    return {step.__name__: step() for step in (window, panel, algorithm, beside)}
+    return {step.__name__: step() for step in (window, panel, algorithm, side_by_side)}
 
 
 play(scene)

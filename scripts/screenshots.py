@@ -1,9 +1,9 @@
-"""Takes the pictures of the documentation: the bundled sample in QGIS's own window, on a screen that nobody sees.
+"""Takes the pictures of the documentation: the bundled sample in QGIS's main window, on a virtual screen.
 
     python scripts/screenshots.py docs/pictures
 
-What QGIS is made to show stands in posed.py. Needs Xvfb and ImageMagick; the page of the report also a browser, without
-which its picture stays as it was.
+posed.py sets up what QGIS shows. Requires Xvfb and ImageMagick. The picture of the report also requires a browser; it
+is not taken without one.
 """
 
 from __future__ import annotations
@@ -23,41 +23,43 @@ import browser  # noqa: E402
 import desktop  # noqa: E402
 
 SCREEN = "1280x800"
+"size of the virtual screen"
 PAGE = "1000,1610"
+"size of the picture of the report"
 
 
 def main(folder: str = "docs/pictures") -> None:
-    lacking = desktop.missing() or ("" if shutil.which("convert") else "ImageMagick not found")
-    if lacking:
-        sys.exit(lacking)
+    missing = desktop.missing() or ("" if shutil.which("convert") else "ImageMagick not found")
+    if missing:
+        sys.exit(missing)
     out = Path(folder).resolve()
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as place:
-        taken = take(Path(place))
-        for picture in sorted(taken.glob("*.png")):
+    with tempfile.TemporaryDirectory() as temporary:
+        pictures = take(Path(temporary))
+        for picture in sorted(pictures.glob("*.png")):
             print(f"{folder}/{picture.name}: {shrink(picture, out / picture.name) / 1000:.0f} kB")
 
 
-def take(place: Path) -> Path:
-    """The folder of what was taken, as it is on the screen."""
-    scene, taken, temporary = folders = [place / name for name in ("scene", "taken", "temporary")]
-    for made in folders:
-        made.mkdir()
+def take(folder: Path) -> Path:
+    """Takes all pictures and returns their folder."""
+    scene, pictures, temporary = folders = [folder / name for name in ("scene", "pictures", "temporary")]
+    for created in folders:
+        created.mkdir()
     demo.unpack(scene)
     with desktop.screen(SCREEN) as display:
         posed = Path(__file__).with_name("posed.py")
-        told = desktop.run_inside(posed, place / "qgis", display, SCENE=scene, PICTURES=taken, TMPDIR=temporary)
-    if "failed" in told:
-        sys.exit(told["failed"])
+        result = desktop.run_inside(posed, folder / "qgis", display, SCENE=scene, PICTURES=pictures, TMPDIR=temporary)
+    if "failed" in result:
+        sys.exit(result["failed"])
     if any(map(shutil.which, browser.NAMES)):
-        browser.screenshot(scene / "report.html", taken / "report.png", size=PAGE)
-    return taken
+        browser.screenshot(scene / "report.html", pictures / "report.png", size=PAGE)
+    return pictures
 
 
 def shrink(picture: Path, out: Path) -> int:
-    """Writes it with few colours; how many bytes that takes."""
-    how = ["-strip", "+dither", "-colors", "256", "-define", "png:compression-level=9"]
-    subprocess.run(["convert", str(picture), *how, f"PNG8:{out}"], check=True)
+    """Writes a picture with 256 colours and returns the size of the file in bytes."""
+    options = ["-strip", "+dither", "-colors", "256", "-define", "png:compression-level=9"]
+    subprocess.run(["convert", str(picture), *options, f"PNG8:{out}"], check=True)
     return out.stat().st_size
 
 

@@ -1,4 +1,4 @@
-"""A real QGIS with a profile of its own, in which the repository root is the plugin folder."""
+"""Fixtures that run a real QGIS with its own profile and the repository root as plugin folder."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import pytest
 ROOT = Path(__file__).parents[2]
 QGIS_PROCESS = shutil.which("qgis_process.bin") or shutil.which("qgis_process")
 QGIS_PLUGINS = "/usr/share/qgis/python/plugins"
-BEGIN = "import json, sys; from qgis.core import QgsApplication; app = QgsApplication([], False); app.initQgis()\n"
+INITIALISE = "import json, sys; from qgis.core import QgsApplication; app = QgsApplication([], False); app.initQgis()\n"
 
 
 class Qgis:
-    """A real QGIS of a user whose folders are all fresh, and a plugin folder."""
+    """A real QGIS with empty user folders and a plugin folder."""
 
     def __init__(self, folder: Path, plugin: Path):
         self.profile, self.plugins, cache = (folder / name for name in ("profile", "plugins", "cache"))
-        for made in (self.profile, self.plugins):
-            made.mkdir(mode=0o700)
+        for created in (self.profile, self.plugins):
+            created.mkdir(mode=0o700)
         (self.plugins / "ssdiff").symlink_to(plugin)
-        own = {
+        variables = {
             "HOME": folder,
             "QT_QPA_PLATFORM": "offscreen",
             "QGIS_CUSTOM_CONFIG_PATH": self.profile,
@@ -35,28 +35,31 @@ class Qgis:
             "SSDIFF_CACHE": cache,
             "SSDIFF_PYTHON": sys.executable,
         }
-        self.environ = {**os.environ, **{name: str(value) for name, value in own.items()}}
+        self.environ = {**os.environ, **{name: str(value) for name, value in variables.items()}}
         enabled = self("plugins", "enable", "ssdiff")
         assert enabled.returncode == 0, enabled.stderr
 
     def __call__(self, *arguments, **extra) -> subprocess.CompletedProcess:
-        """qgis_process with these arguments, and more in its environment."""
+        """Runs qgis_process with these arguments and additional environment variables."""
         return self._run([QGIS_PROCESS, *map(str, arguments)], extra)
 
     def python(self, code: str, *arguments, **extra) -> subprocess.CompletedProcess:
-        """Python with QGIS in this profile; `app` is its application, and the plugin can be imported as ssdiff."""
-        command = [sys.executable, "-c", BEGIN + code, *map(str, arguments)]
+        """Runs Python code with QGIS in this profile.
+
+        `app` is the QgsApplication, and the plugin can be imported as ssdiff.
+        """
+        command = [sys.executable, "-c", INITIALISE + code, *map(str, arguments)]
         return self._run(command, {"PYTHONPATH": f"{self.plugins}{os.pathsep}{QGIS_PLUGINS}", **extra})
 
     def settings(self, **sections) -> None:
-        """Settings as QGIS keeps them, a dictionary for each section."""
+        """Writes settings into the file that QGIS keeps them in, a dictionary for each section."""
         file = self.profile / "profiles" / "default" / "QGIS" / "QGIS3.ini"
-        kept = configparser.RawConfigParser()
-        kept.optionxform = str
-        kept.read(file)
-        kept.read_dict(sections)
+        parser = configparser.RawConfigParser()
+        parser.optionxform = str
+        parser.read(file)
+        parser.read_dict(sections)
         with open(file, "w") as out:
-            kept.write(out, space_around_delimiters=False)
+            parser.write(out, space_around_delimiters=False)
 
     def _run(self, command, extra) -> subprocess.CompletedProcess:
         env = {**self.environ, **{name: str(value) for name, value in extra.items()}}
@@ -65,38 +68,38 @@ class Qgis:
 
 @pytest.fixture(scope="session")
 def qgis_with(tmp_path_factory):
-    """Makes a QGIS with a plugin folder, and a profile that no other has."""
+    """Returns a function that creates a QGIS with a plugin folder and a new profile."""
     return lambda plugin: Qgis(tmp_path_factory.mktemp("qgis"), plugin)
 
 
 @pytest.fixture(scope="session")
 def qgis_process(qgis_with):
-    """QGIS with this project as its plugin."""
+    """Returns a QGIS with this repository as its plugin."""
     return qgis_with(ROOT)
 
 
 @pytest.fixture(scope="session")
 def environ(qgis_process):
-    """What its programs are started with."""
+    """Returns the environment of that QGIS."""
     return qgis_process.environ
 
 
 @pytest.fixture(scope="session")
 def plugins(qgis_process):
-    """Its folder of plugins."""
+    """Returns the plugin folder of that QGIS."""
     return qgis_process.plugins
 
 
 @pytest.fixture(scope="session")
 def torchless():
-    """For tests of a QGIS whose own Python cannot compute."""
+    """Skips a test if QGIS's own Python has torch."""
     if not subprocess.run(["/usr/bin/python3", "-c", "import torch"], capture_output=True).returncode:
-        pytest.skip("the Python of this QGIS has torch itself")
+        pytest.skip("the Python of this QGIS has torch")
 
 
 @pytest.fixture(scope="session")
 def outputs(qgis_process):
-    """What an algorithm of ours answers."""
+    """Returns a function that runs an algorithm of the plugin and returns its outputs."""
 
     def run(algorithm, *parameters, **extra):
         done = qgis_process("run", f"ssdiff:{algorithm}", "--json", *parameters, **extra)
@@ -108,7 +111,7 @@ def outputs(qgis_process):
 
 @pytest.fixture(scope="session")
 def in_qgis(qgis_process):
-    """Runs Python in a QGIS without windows; what it calls `answer` comes back."""
+    """Returns a function that runs Python code in QGIS without windows and returns its variable `answer`."""
 
     def run(code, processing=True, **extra):
         folders = {} if processing else {"PYTHONPATH": qgis_process.plugins}

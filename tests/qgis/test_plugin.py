@@ -1,4 +1,4 @@
-"""The repository root as the plugin folder of a real QGIS, started from a profile of its own."""
+"""The plugin in a real QGIS: its algorithms, their documentation, and Diagnostics."""
 
 import json
 import sys
@@ -8,7 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def diagnosed(outputs, **extra):
+def diagnose(outputs, **extra):
+    """Returns the outputs of Diagnostics and its report."""
     found = outputs("diagnostics", **extra)
     return found, json.loads(found["REPORT"])
 
@@ -19,56 +20,56 @@ def test_qgis_lists_the_provider(qgis_process):
     assert {"diagnostics", "installruntime"} <= names
 
 
-def test_every_algorithm_explains_itself_all_its_parameters_and_leads_to_a_page(in_qgis):
+def test_every_algorithm_has_help_for_all_parameters_and_a_page_of_documentation(in_qgis):
     code = """
 import ssdiff
 plugin = ssdiff.classFactory(None)
 plugin.initProcessing()
 answer = {}
 for each in plugin.provider.algorithms():
-    silent = [one.name() for one in each.parameterDefinitions() if not one.help()]
-    answer[each.name()] = [silent, each.helpUrl(), each.shortDescription(), each.shortHelpString()]
+    without_help = [parameter.name() for parameter in each.parameterDefinitions() if not parameter.help()]
+    answer[each.name()] = [without_help, each.helpUrl(), each.shortDescription(), each.shortHelpString()]
 """
-    told = in_qgis(code)
-    assert {"pansharpen", "assess", "adapt", "installruntime"} <= set(told)
-    assert {name: silent for name, (silent, *_) in told.items() if silent} == {}
-    for page, brief, whole in (rest for _, *rest in told.values()):
+    found = in_qgis(code)
+    assert {"pansharpen", "assess", "adapt", "installruntime"} <= set(found)
+    assert {name: without_help for name, (without_help, *_) in found.items() if without_help} == {}
+    for page, brief, whole in (rest for _, *rest in found.values()):
         assert (ROOT / page.split("/blob/HEAD/")[1]).is_file()
         assert brief in whole
 
 
-def test_diagnostics_tell_of_the_python_that_computes_and_why(outputs):
-    found, report = diagnosed(outputs)
+def test_diagnostics_report_the_interpreter_in_use_and_why(outputs):
+    found, report = diagnose(outputs)
     assert found["READY"] is True
     assert found["DEVICES"].endswith("cpu")
     assert report["computes"]["executable"] == report["python"] == sys.executable
-    assert report["why"] == "named by the environment variable SSDIFF_PYTHON"
+    assert report["why"] == "set by the environment variable SSDIFF_PYTHON"
     assert report["computes"]["devices"]["cpu"]["works"]
 
 
-def test_diagnostics_without_torch_say_so_and_do_not_fail(outputs, tmp_path):
+def test_diagnostics_report_missing_packages_without_failing(outputs, tmp_path):
     venv.create(tmp_path / "bare", with_pip=False, symlinks=True)
     python = str(tmp_path / "bare" / "bin" / "python")
-    found, report = diagnosed(outputs, SSDIFF_PYTHON=python)
+    found, report = diagnose(outputs, SSDIFF_PYTHON=python)
     assert found["READY"] is False
     assert "cannot import torch, numpy, safetensors" in report["problem"]
     assert "No module named" in report["computes"]["devices"]["cpu"]["reason"]
 
 
-def test_diagnostics_where_nothing_is_installed_say_what_to_do(torchless, outputs):
-    found, report = diagnosed(outputs, SSDIFF_PYTHON="")
+def test_diagnostics_without_a_runtime_say_what_to_do(torchless, outputs):
+    found, report = diagnose(outputs, SSDIFF_PYTHON="")
     assert (found["READY"], found["DEVICES"], report["python"]) == (False, "", None)
-    assert 'run the algorithm "Install runtime"' in report["problem"]
+    assert 'Run the algorithm "Install runtime"' in report["problem"]
     assert "torch" in report["qgis_python"]["lacking"]
 
 
-def test_an_interpreter_that_is_not_there_is_one_clear_sentence(outputs):
-    found, report = diagnosed(outputs, SSDIFF_PYTHON="/nowhere/python")
+def test_a_missing_interpreter_is_reported(outputs):
+    found, report = diagnose(outputs, SSDIFF_PYTHON="/nowhere/python")
     assert found["READY"] is False
     assert "the Python interpreter /nowhere/python cannot be started" in report["problem"]
 
 
-def test_the_log_is_a_report_for_an_issue_without_passwords_and_homes(qgis_process, environ):
+def test_the_log_is_a_report_without_passwords_and_home_folders(qgis_process, environ):
     done = qgis_process(
         "run", "ssdiff:diagnostics", SSDIFF_WEIGHTS_URL="https://me:s3cret@example.org/w", SSDIFF_DEVICE="gpu"
     )
@@ -77,10 +78,10 @@ def test_the_log_is_a_report_for_an_issue_without_passwords_and_homes(qgis_proce
         "### SSDiff diagnostics",
         "- **Ready**",
         "- weights_url: https://example.org/w",
-        "#### Made by Install runtime",
+        "#### Environments of Install runtime",
     ):
         assert line in done.stdout
-    assert "The device 'gpu' is none of auto, cpu, cuda" in done.stdout
+    assert "The device must be auto, cpu, cuda, cuda:N or mps, not 'gpu'" in done.stdout
     assert "s3cret" not in done.stdout
     assert environ["HOME"] not in done.stdout
     assert "- cache: ~/cache" in done.stdout

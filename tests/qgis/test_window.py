@@ -1,4 +1,4 @@
-"""The panel and the dialog in QGIS's own window, clicked through (clicks.py) on a screen that nobody sees."""
+"""The panel and the dialogs in QGIS's main window, used by clicks.py on a virtual screen."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from files import read, sample_files, write
 from ssdiff_core.weights import catalogue
 
 LARGE = 12
-"copies of the sample in each direction that make a layer which takes long"
+"copies of the sample in each direction, for a layer that takes long"
 
 
 def scenes(folder: Path) -> Path:
-    """A small scene, one of the same size elsewhere, and one that takes long; weights that answer badly."""
+    """Writes a small scene, an MS layer in another place, a scene that takes long, and weights of low quality."""
     folder.mkdir()
     whole = folder / "whole"
     whole.mkdir()
@@ -34,103 +34,103 @@ def scenes(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
-    """What was seen."""
+def results(tmp_path_factory):
+    """Returns what clicks.py has recorded, by step."""
     if desktop.missing():
         pytest.skip(desktop.missing())
     folder = tmp_path_factory.mktemp("window")
     with desktop.screen() as display:
         script = Path(__file__).parents[1] / "support" / "clicks.py"
-        told = desktop.run_inside(script, folder, display, SCENES=scenes(folder / "scenes"))
-    assert "failed" not in told, told["failed"]
-    return told
+        results = desktop.run_inside(script, folder, display, SCENES=scenes(folder / "scenes"))
+    assert "failed" not in results, results["failed"]
+    return results
 
 
-def test_the_panel_is_made_when_it_is_wanted_and_says_what_it_needs(told):
-    seen = told["empty_panel"]
-    assert not seen["made before"]
-    assert "Add a panchromatic and a multispectral layer" in seen["says"]
+def test_the_panel_is_created_on_first_use_and_asks_for_layers(results):
+    seen = results["empty_panel"]
+    assert not seen["created before"]
+    assert "Add a panchromatic and a multispectral layer" in seen["message"]
     assert not seen["preview"]
 
 
-def test_pan_and_ms_are_guessed_and_what_does_not_fit_is_said(told):
-    seen = told["layers_chosen"]
-    assert "Choose two layers" in seen["alone"]
-    assert seen["guessed"] == ["town PAN", "town MS"]
-    assert seen["far"] == ["These layers lie in different places.", False]
-    assert "The map shows nothing of these layers" in seen["away"]
-    assert "fuses what the map shows, 160 × 160 pixels" in seen["back"]
+def test_pan_and_ms_are_selected_and_problems_are_explained(results):
+    seen = results["layers_chosen"]
+    assert "Select two different layers" in seen["alone"]
+    assert seen["selected"] == ["town PAN", "town MS"]
+    assert seen["apart"] == ["The layers do not overlap.", False]
+    assert "The layers are outside the map extent" in seen["outside"]
+    assert "covers the map extent, 160 × 160 pixels" in seen["zoomed"]
     assert seen["ready"]
 
 
-def test_a_preview_is_made_meanwhile_and_lies_on_the_map(told):
-    seen = told["previewed"]
-    assert (seen["at work"], seen["framed"], seen["choices"]) == (1, True, False)
-    assert seen["unanswered"] < 0.5, "QGIS stood still"
-    assert seen["says"].startswith("general-4: 1")
+def test_a_preview_runs_in_the_background_and_is_added_to_the_map(results):
+    seen = results["previewed"]
+    assert (seen["workers"], seen["framed"], seen["choices"]) == (1, True, False)
+    assert seen["unresponsive"] < 0.5, "QGIS did not respond"
+    assert seen["message"].startswith("general-4: 1")
     assert (seen["top"], seen["temporary"]) == ("town MS pansharpened (preview)", True)
     assert not seen["framed after"]
-    assert seen["still chosen"] == ["town PAN", "town MS"]
+    assert seen["still selected"] == ["town PAN", "town MS"]
 
 
-def test_the_swipe_shows_what_ms_has_not_and_the_line_can_be_dragged(told):
-    details = told["previewed"]["details"]
-    assert list(details) == ["MS", "MS, interpolated", "Brovey", "PAN", "SSDiff"]
-    assert details["SSDiff"] > 1.5 * max(details["MS"], details["MS, interpolated"])
+def test_the_swipe_shows_more_detail_than_ms_and_the_line_can_be_dragged(results):
+    details = results["previewed"]["details"]
+    assert list(details) == ["MS", "Interpolated MS", "Brovey", "PAN", "SSDiff"]
+    assert details["SSDiff"] > 1.5 * max(details["MS"], details["Interpolated MS"])
     assert len(set(details.values())) == 5
-    assert told["previewed"]["divider"] == 0.25
+    assert results["previewed"]["divider"] == 0.25
 
 
-def test_the_whole_layer_is_fused_by_the_algorithm_and_can_be_assessed(told):
-    seen = told["whole_layer"]
+def test_the_whole_layer_is_fused_by_the_algorithm_and_can_be_assessed(results):
+    seen = results["whole_layer"]
     assert (seen["given"], seen["weights"]) == (["town PAN", "town MS"], "auto")
     assert (seen["name"], seen["size"], seen["bands"]) == ("town MS pansharpened", [160, 160], [3, 2, 1])
     assert seen["assessed"] == "town MS pansharpened"
-    ((name, page),) = seen["viewer"]  # where Processing shows what algorithms have to say
+    ((name, page),) = seen["viewer"]  # the results viewer of Processing
     assert name == "Report"
     assert "HQNR rewards interpolation" in page
     assert seen["history"] == 1
 
 
-def test_weights_are_adapted_to_the_layers_and_are_those_that_are_used_next(told):
-    seen = told["adapted"]
+def test_weights_are_adapted_to_the_layers_and_selected(results):
+    seen = results["adapted"]
     assert seen["given"] == ["whole pan", "whole ms"]
     assert seen["base"].endswith("base.safetensors")
-    assert seen["listed"] == "my-town (4 bands, ratio 4, here)"
+    assert seen["listed"] == "my-town (4 bands, ratio 4, installed)"
 
 
-def test_weights_are_chosen_among_those_that_are_there_or_are_a_file(told):
-    seen = told["weights_offered"]
+def test_weights_are_selected_from_the_list_or_as_a_file(results):
+    seen = results["weights_offered"]
     assert seen["listed"] == ["auto", *(entry.id for entry in catalogue.published()), "my-town"]
-    assert seen["told"][:2] == ["auto (best)", "general-4 (4 bands, ratio 4, here)"]
-    assert seen["told"][-1] == "my-town (4 bands, ratio 4, here)"
+    assert seen["described"][:2] == ["auto (best)", "general-4 (4 bands, ratio 4, installed)"]
+    assert seen["described"][-1] == "my-town (4 bands, ratio 4, installed)"
     assert seen["values"] == ["auto", "general-4", r"C:\my weights\own.safetensors", "my-town"]
     assert (seen["batch"], seen["model"]) == ("my-town", "which")
 
 
-def test_without_a_runtime_the_panel_says_so_and_offers_to_install_it(told):
-    seen = told["no_runtime"]
-    if not seen["says"]:
-        pytest.skip("QGIS's own Python has PyTorch here: it is never without a runtime")
-    assert "There is no Python with PyTorch yet" in seen["says"]
+def test_without_a_runtime_the_panel_says_so_and_offers_to_install_it(results):
+    seen = results["no_runtime"]
+    if not seen["message"]:
+        pytest.skip("the Python of this QGIS has PyTorch, so a runtime is never missing")
+    assert "No Python with PyTorch was found" in seen["message"]
     assert (seen["before"], seen["button"], seen["preview"]) == (False, True, False)
     assert (seen["after"], seen["preview again"]) == ("", True)
 
 
-def test_what_is_cancelled_leaves_no_process_behind(told):
-    seen = told["cancelled"]
-    assert "the middle of the map" in seen["limited"]
-    assert "a processor does so in seconds" in seen["limited"]
-    assert (seen["at work"], seen["says"], seen["preview"]) == (1, "Cancelled.", True)
+def test_cancelling_ends_the_worker_process(results):
+    seen = results["cancelled"]
+    assert "covers the centre of the map" in seen["limited"]
+    assert "a CPU processes within seconds" in seen["limited"]
+    assert (seen["workers"], seen["message"], seen["preview"]) == (1, "Cancelled.", True)
 
 
-def test_the_plugin_goes_without_a_trace_and_comes_back(told):
-    seen = told["reloaded"]
+def test_the_plugin_is_unloaded_completely_and_loaded_again(results):
+    seen = results["reloaded"]
     whole = {"entries": 2, "buttons": 1, "actions": 1, "docks": 1, "providers": 1}
     assert seen["before"] == seen["again"][0] == whole
     assert seen["after"] == {**whole, "docks": 0}
     assert seen["unloaded"] == dict.fromkeys(whole, 0)
     assert not seen["torch"]
-    assert told["exit"] == 0, told["log"][-9000:]
-    assert "Traceback" not in told["log"]
-    assert told["wrong"] == []
+    assert results["exit"] == 0, results["log"][-9000:]
+    assert "Traceback" not in results["log"]
+    assert results["python errors"] == []

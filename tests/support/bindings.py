@@ -2,8 +2,8 @@
 
     python bindings.py PyQt6 FOLDER
 
-FOLDER holds the plugin's folder `ssdiff`. qgis.PyQt is the binding; all else of QGIS is made up, so no QGIS on that Qt
-is needed. Prints the modules; what Qt does not have raises ImportError or AttributeError.
+FOLDER contains the plugin folder `ssdiff`. qgis.PyQt is the binding; the rest of QGIS is replaced by stubs, so no QGIS
+on that Qt is needed. Prints the modules. A name that Qt lacks raises ImportError or AttributeError.
 """
 
 import ast
@@ -17,46 +17,49 @@ from pathlib import Path
 from types import ModuleType
 
 MOVED = ("QAction", "QActionGroup", "QShortcut")
-"where Qt 6 has them in QtGui, QGIS offers them in QtWidgets as well"
+"classes that Qt 6 has in QtGui; QGIS offers them in QtWidgets as well"
 
 
-class Anything(type):
-    """A class that has any attribute, again such a class: enums of QGIS may be named and joined."""
+class StubClass(type):
+    """Metaclass of stubs: every attribute is another stub, so that enums of QGIS can be named and combined."""
 
     def __getattr__(cls, name):
         if name.startswith("__"):
             raise AttributeError(name)
-        return Anything(name, (), {})
+        return StubClass(name, (), {})
 
     def __or__(cls, other):
         return cls
 
 
-class MadeUp(ModuleType):
+class StubModule(ModuleType):
+    """A module that has every attribute."""
+
     __path__ = ()
-    __getattr__ = Anything.__getattr__
+    __getattr__ = StubClass.__getattr__
 
 
-class Finder(MetaPathFinder, Loader):
-    """QGIS, but for its qgis.PyQt."""
+class StubFinder(MetaPathFinder, Loader):
+    """Imports stubs for all modules of QGIS except qgis.PyQt."""
 
     def find_spec(self, name, path, target=None):
         if name.split(".")[0] in ("qgis", "processing") and not name.startswith("qgis.PyQt"):
             return ModuleSpec(name, self, is_package=True)
 
     def create_module(self, spec):
-        return MadeUp(spec.name)
+        return StubModule(spec.name)
 
     def exec_module(self, module):
         pass
 
 
-def stand_in(binding: str) -> None:
-    sys.meta_path.insert(0, Finder())
+def install_stubs(binding: str) -> None:
+    """Makes the binding importable as qgis.PyQt, and stubs as the rest of QGIS."""
+    sys.meta_path.insert(0, StubFinder())
     package = importlib.import_module(binding)
     sys.modules["qgis.PyQt"] = package
     for module in pkgutil.iter_modules(package.__path__):
-        with contextlib.suppress(ImportError):  # a part of Qt that nothing here may need
+        with contextlib.suppress(ImportError):  # a module whose libraries are not installed
             sys.modules[f"qgis.PyQt.{module.name}"] = importlib.import_module(f"{binding}.{module.name}")
     widgets, gui = sys.modules["qgis.PyQt.QtWidgets"], sys.modules["qgis.PyQt.QtGui"]
     for name in MOVED:
@@ -64,14 +67,15 @@ def stand_in(binding: str) -> None:
 
 
 def dotted(node: ast.AST) -> list[str]:
-    """Qt.AlignmentFlag.AlignLeft in its parts; none of anything that is not only names and dots."""
+    """Returns the parts of a dotted name such as Qt.AlignmentFlag.AlignLeft; an empty list for other expressions."""
     if isinstance(node, ast.Name):
         return [node.id]
-    before = dotted(node.value) if isinstance(node, ast.Attribute) else []
-    return [*before, node.attr] if before else []
+    parts = dotted(node.value) if isinstance(node, ast.Attribute) else []
+    return [*parts, node.attr] if parts else []
 
 
-def look_up(source: Path) -> None:
+def check_names(source: Path) -> None:
+    """Raises AttributeError if a source file uses a name that Qt lacks."""
     tree = ast.parse(source.read_text(encoding="utf-8"))
     known = {}
     for node in ast.walk(tree):
@@ -80,19 +84,19 @@ def look_up(source: Path) -> None:
             known |= {name.asname or name.name: getattr(module, name.name) for name in node.names}
     for node in ast.walk(tree):
         first, *rest = dotted(node) or [None]
-        thing = known.get(first)
-        for name in rest if thing else ():
-            if not hasattr(thing, name):
+        value = known.get(first)
+        for name in rest if value else ():
+            if not hasattr(value, name):
                 raise AttributeError(f"{source.name}:{node.lineno}: there is no {'.'.join([first, *rest])}")
-            thing = getattr(thing, name)
+            value = getattr(value, name)
 
 
 def main(binding: str, folder: str) -> None:
-    stand_in(binding)
+    install_stubs(binding)
     sys.path.insert(0, folder)
     package = importlib.import_module("ssdiff.ssdiff_qgis")
     for module in pkgutil.walk_packages(package.__path__, "ssdiff.ssdiff_qgis."):
-        look_up(Path(importlib.import_module(module.name).__file__))
+        check_names(Path(importlib.import_module(module.name).__file__))
         print(module.name)
     assert "torch" not in sys.modules
 

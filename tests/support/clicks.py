@@ -1,11 +1,11 @@
-"""Clicks through the panel and the dialog; run inside QGIS by test_window.py."""
+"""Uses the panel and the dialogs as a user would; run inside QGIS by test_window.py."""
 
 import os
 import time
 from pathlib import Path
 
 import numpy as np
-from inside import add, click, computing, dialog, drag, iface, picture, play, torch_is_here, wait
+from inside import add, click, dialog, drag, iface, picture, play, torch_is_imported, wait, workers
 from processing.core.ProcessingResults import resultsList
 from qgis.core import (
     QgsApplication,
@@ -31,8 +31,8 @@ def dock():
     return plugins["ssdiff"].interface._dock
 
 
-def ours() -> dict[str, int]:
-    """How much of the plugin is in QGIS."""
+def plugin_parts() -> dict[str, int]:
+    """Counts the parts of the plugin in QGIS."""
     QTest.qWait(100)
     window = iface.mainWindow()
     menus = [action.menu() for action in iface.rasterMenu().actions() if action.text() == "SSDiff"]
@@ -41,12 +41,12 @@ def ours() -> dict[str, int]:
         "buttons": len(window.findChildren(QToolButton, "ssdiffButton")),
         "actions": len(window.findChildren(QAction, "ssdiffPanel")),
         "docks": len(window.findChildren(QDockWidget, "SSDiffDock")),
-        "providers": sum(one.id() == "ssdiff" for one in QgsApplication.processingRegistry().providers()),
+        "providers": sum(provider.id() == "ssdiff" for provider in QgsApplication.processingRegistry().providers()),
     }
 
 
 class Pulse:
-    """The longest time that the window has not answered."""
+    """Measures the longest time in which the window has not responded."""
 
     def __init__(self):
         self.longest, self._last, self._timer = 0.0, time.monotonic(), QTimer(interval=10)
@@ -64,7 +64,7 @@ def show(*box):
 
 
 def detail(swipe, divider: float) -> float:
-    """How much neighbouring pixels differ in one of the pictures."""
+    """Returns the mean difference of neighbouring pixels in one of the images. divider: position of the line."""
     swipe.divider = divider
     image = swipe.grab().toImage()
     image = image.convertToFormat(image.Format.Format_Grayscale8)
@@ -75,11 +75,11 @@ def detail(swipe, divider: float) -> float:
 
 
 def empty_panel() -> dict:
-    made_before = dock() is not None
+    created_before = dock() is not None
     click(iface.mainWindow().findChild(QToolButton, "ssdiffButton"))
     wait(lambda: dock() and dock().isVisible(), 20)
     picture("empty")
-    return {"made before": made_before, "says": dock().fit.text, "preview": dock().start.isEnabled()}
+    return {"created before": created_before, "message": dock().fit.text, "preview": dock().start.isEnabled()}
 
 
 def layers_chosen() -> dict:
@@ -89,28 +89,35 @@ def layers_chosen() -> dict:
     add(f"{FOLDER}/elsewhere.tif", "elsewhere MS")
     add(f"{FOLDER}/ms.tif", "town MS", (3, 2, 1))
     QTest.qWait(100)
-    guessed = [d.pan.currentLayer().name(), d.ms.currentLayer().name()]
+    selected = [d.pan.currentLayer().name(), d.ms.currentLayer().name()]
     QTest.keyClicks(d.ms, "e")
     QTest.qWait(100)
-    far = d.fit.text, d.start.isEnabled()
+    apart = d.fit.text, d.start.isEnabled()
     QTest.keyClick(d.ms, Qt.Key.Key_Down)
     QTest.qWait(100)
     show(0, 0, 100, 100)
-    away = d.fit.text
+    outside = d.fit.text
     d.fit.linkActivated.emit("zoom")
     QTest.qWait(100)
-    back = d.fit.text
+    zoomed = d.fit.text
     show(400_000, 4_499_900, 400_060, 4_499_960)
-    return {"alone": alone, "guessed": guessed, "far": far, "away": away, "back": back, "ready": d.start.isEnabled()}
+    return {
+        "alone": alone,
+        "selected": selected,
+        "apart": apart,
+        "outside": outside,
+        "zoomed": zoomed,
+        "ready": d.start.isEnabled(),
+    }
 
 
 def previewed() -> dict:
     d, pulse, began = dock(), Pulse(), time.monotonic()
     click(d.start)
     wait(lambda: d.progress.value() > 0, 30)
-    during = {"at work": len(computing()), "framed": d._frame.numberOfVertices() > 3, "choices": d.pan.isEnabled()}
+    during = {"workers": len(workers()), "framed": d._frame.numberOfVertices() > 3, "choices": d.pan.isEnabled()}
     picture("running")
-    wait(lambda: not d.preview.runs)
+    wait(lambda: not d.preview.running)
     took, swipe = time.monotonic() - began, d.compare.swipe
     wait(lambda: swipe.complete, 20)
     details = {}
@@ -128,14 +135,14 @@ def previewed() -> dict:
     top = PROJECT.layerTreeRoot().layerOrder()[0]
     return {
         **during,
-        "says": d.state.text,
-        "unanswered": pulse.longest / took,
+        "message": d.state.text,
+        "unresponsive": pulse.longest / took,
         "details": details,
         "divider": swipe.divider,
         "top": top.name(),
         "temporary": top.isTemporary(),
         "framed after": d._frame.numberOfVertices() > 3,
-        "still chosen": [d.pan.currentLayer().name(), d.ms.currentLayer().name()],
+        "still selected": [d.pan.currentLayer().name(), d.ms.currentLayer().name()],
     }
 
 
@@ -148,17 +155,17 @@ def whole_layer() -> dict:
     known = set(PROJECT.mapLayers())
     click(opened.runButton())
     wait(lambda: set(PROJECT.mapLayers()) - known)
-    (made,) = set(PROJECT.mapLayers()) - known
+    (added,) = set(PROJECT.mapLayers()) - known
     wait(lambda: opened.cancelButton().isEnabled() is False, 20)
     opened.close()
     QTest.qWait(100)
-    layer = PROJECT.mapLayer(made)
+    layer = PROJECT.mapLayer(added)
     click(d.assess)
     assessing = dialog("Assess")
-    asked = assessing.createProcessingParameters()["INPUT"]
+    assessed = assessing.createProcessingParameters()["INPUT"]
     click(assessing.runButton())
     wait(resultsList.getResults, 60)
-    shown = [(result.name, result.filename) for result in resultsList.getResults()]
+    results = [(result.name, result.filename) for result in resultsList.getResults()]
     wait(lambda: assessing.cancelButton().isEnabled() is False, 20)
     picture("assessed")
     assessing.close()
@@ -168,19 +175,20 @@ def whole_layer() -> dict:
         "name": layer.name(),
         "size": [layer.width(), layer.height()],
         "bands": [layer.renderer().redBand(), layer.renderer().greenBand(), layer.renderer().blueBand()],
-        "assessed": PROJECT.mapLayer(asked).name(),
-        "viewer": [(name, Path(file).read_text(encoding="utf-8")) for name, file in shown],
+        "assessed": PROJECT.mapLayer(assessed).name(),
+        "viewer": [(name, Path(file).read_text(encoding="utf-8")) for name, file in results],
         "history": history(),
     }
 
 
 def weights_offered() -> dict:
-    """In the dialog, in that for many layers, and in the modeler."""
-    plugins["ssdiff"].interface.fuse.trigger()
+    """Selects weights in the dialog, in the batch dialog and in the modeler."""
+    plugins["ssdiff"].interface.pansharpen.trigger()
     opened = dialog("Pansharpen")
-    (box,) = (one for one in opened.findChildren(QComboBox) if one.isEditable() and one.currentText() == "auto")
-    listed = [box.itemText(at) for at in range(box.count())]
-    told = [box.itemData(at, Qt.ItemDataRole.DisplayRole) for at in range(box.count())]
+    boxes = opened.findChildren(QComboBox)
+    (box,) = (each for each in boxes if each.isEditable() and each.currentText() == "auto")
+    listed = [box.itemText(index) for index in range(box.count())]
+    described = [box.itemData(index, Qt.ItemDataRole.DisplayRole) for index in range(box.count())]
     picture("weights")
 
     def given():
@@ -195,7 +203,7 @@ def weights_offered() -> dict:
     opened.setParameters({**opened.createProcessingParameters(), "WEIGHTS": "my-town"})
     values.append(given())
     opened.close()
-    return {"listed": listed, "told": told, "values": values, "batch": in_batch(), "model": in_model()}
+    return {"listed": listed, "described": described, "values": values, "batch": in_batch(), "model": in_model()}
 
 
 def in_batch() -> str:
@@ -209,7 +217,7 @@ def in_batch() -> str:
 
 
 def in_model() -> str:
-    """The input of a model that the weights are taken from."""
+    """Returns the input of a model that the weights are taken from."""
     from processing.modeler.ModelerParametersDialog import ModelerParametersDialog
 
     model = QgsProcessingModelAlgorithm()
@@ -224,7 +232,7 @@ def in_model() -> str:
 
 
 def history() -> int:
-    """Runs that Processing's history tells of."""
+    """Returns the number of pansharpening runs in Processing's history."""
     if hasattr(QgsGui, "historyProviderRegistry"):
         entries = [entry.entry for entry in QgsGui.historyProviderRegistry().queryEntries()]
     else:
@@ -238,7 +246,7 @@ def adapted() -> dict:
     d = dock()
     for name in ("pan", "ms"):
         getattr(d, name).setLayer(add(f"{FOLDER}/whole/{name}.tif", f"whole {name}"))
-    d.weights.take(f"{FOLDER}/base.safetensors")
+    d.weights.select(f"{FOLDER}/base.safetensors")
     click(d.adapt)
     opened = dialog("Adapt weights")
     given = opened.createProcessingParameters()
@@ -257,7 +265,7 @@ def adapted() -> dict:
 
 
 def no_runtime() -> dict:
-    """As if nobody had named a Python, when the panel is opened again."""
+    """Opens the panel again without a configured Python interpreter."""
     d, panel = dock(), plugins["ssdiff"].interface.panel
     python = os.environ.pop("SSDIFF_PYTHON")
     before = d.install.isVisible()
@@ -265,7 +273,12 @@ def no_runtime() -> dict:
         panel.trigger()
         QTest.qWait(100)
     picture("missing")
-    seen = {"before": before, "says": d.missing.text, "button": d.install.isVisible(), "preview": d.start.isEnabled()}
+    seen = {
+        "before": before,
+        "message": d.missing.text,
+        "button": d.install.isVisible(),
+        "preview": d.start.isEnabled(),
+    }
     if d.install.isVisible():
         click(d.install)
         dialog("Install runtime").close()
@@ -285,39 +298,39 @@ def cancelled() -> dict:
     limited = d.fit.text
     click(d.start)
     wait(lambda: d.progress.value() > 5)
-    at_work = computing()
+    running = workers()
     click(d.cancel)
-    said = d.state.text
-    wait(lambda: not computing(), 20, "for the process to end")
+    message = d.state.text
+    wait(lambda: not workers(), 20, "for the process to end")
     click(d.run)
     opened = dialog("Pansharpen")
     click(opened.runButton())
-    wait(computing)
+    wait(workers)
     QTest.qWait(1000)
     click(opened.cancelButton())
-    wait(lambda: not computing(), 20, "for the process to end")
+    wait(lambda: not workers(), 20, "for the process to end")
     opened.close()
-    return {"limited": limited, "at work": len(at_work), "says": said, "preview": d.start.isEnabled()}
+    return {"limited": limited, "workers": len(running), "message": message, "preview": d.start.isEnabled()}
 
 
 def reloaded() -> dict:
-    before = ours()
+    before = plugin_parts()
     assert reloadPlugin("ssdiff")
-    after = ours()
+    after = plugin_parts()
     plugins["ssdiff"].interface.panel.trigger()
     QTest.qWait(200)
-    again = ours(), dock().fit.text
+    again = plugin_parts(), dock().fit.text
     click(dock().start)
     QTest.qWait(200)
     unloadPlugin("ssdiff")
-    return {"before": before, "after": after, "again": again, "unloaded": ours(), "torch": torch_is_here()}
+    return {"before": before, "after": after, "again": again, "unloaded": plugin_parts(), "torch": torch_is_imported()}
 
 
 def scene() -> dict:
     iface.mainWindow().resize(1400, 900)
-    wrong = []
+    python_errors = []
     QgsApplication.messageLog().messageReceived.connect(
-        lambda text, tag, level: wrong.append(text) if "Python" in tag else None
+        lambda text, tag, level: python_errors.append(text) if "Python" in tag else None
     )
     steps = (
         empty_panel,
@@ -330,12 +343,12 @@ def scene() -> dict:
         cancelled,
         reloaded,
     )
-    told = {}
+    results = {}
     for step in steps:
         began = time.monotonic()
-        told[step.__name__] = step()
-        told[step.__name__]["seconds"] = round(time.monotonic() - began, 1)
-    return {**told, "wrong": wrong}
+        results[step.__name__] = step()
+        results[step.__name__]["seconds"] = round(time.monotonic() - began, 1)
+    return {**results, "python errors": python_errors}
 
 
 play(scene)

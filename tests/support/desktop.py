@@ -1,4 +1,4 @@
-"""QGIS with its window, on a screen that nobody sees, with a profile of its own."""
+"""Runs QGIS with its main window on a virtual screen, with its own profile."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ SETTINGS = "[PythonPlugins]\nprocessing=true\nssdiff=true\n[qgis]\ncheckVersion=
 
 
 def missing() -> str:
-    """What is lacking for this on the computer, in a sentence; empty if nothing is."""
-    lacking = [name for name, found in (("Xvfb", shutil.which("Xvfb")), ("qgis", QGIS)) if not found]
-    return f"{' and '.join(lacking)} not found: the window of QGIS cannot be tried" if lacking else ""
+    """Returns which required programs are missing, as a sentence; empty if there are all."""
+    absent = [name for name, found in (("Xvfb", shutil.which("Xvfb")), ("qgis", QGIS)) if not found]
+    return f"{' and '.join(absent)} not found: QGIS cannot be run with its main window" if absent else ""
 
 
 @contextlib.contextmanager
 def screen(size: str = "1500x950") -> Iterator[str]:
-    """The name of a display; with a window manager where there is one."""
+    """Yields the name of a new display, with a window manager if one is installed."""
     read, write = os.pipe()
     server = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{size}x24", "-nolisten", "tcp"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     running = [subprocess.Popen(server, pass_fds=[write], **quiet)]
     os.close(write)
     try:
-        with open(read) as told:
-            display = f":{told.readline().strip()}"
+        with open(read) as output:
+            display = f":{output.readline().strip()}"
         if shutil.which("openbox"):
             running.append(subprocess.Popen(["openbox"], env={**os.environ, "DISPLAY": display}, **quiet))
         yield display
@@ -43,11 +43,11 @@ def screen(size: str = "1500x950") -> Iterator[str]:
 
 
 def run_inside(script: Path, folder: Path, display: str, timeout: float = 300, theme: str = "", **environ) -> dict:
-    """Runs a script in a new QGIS, to the end of both, and answers what it has written into $TOLD (see inside.py)."""
+    """Runs a script in a new QGIS until both have ended, and returns what it has written to $RESULT (see inside.py)."""
     plugins, profile = folder / "plugins", folder / "profile"
     settings = profile / "profiles" / "default" / "QGIS" / "QGIS3.ini"
-    for made in (plugins, settings.parent):
-        made.mkdir(mode=0o700, parents=True)
+    for created in (plugins, settings.parent):
+        created.mkdir(mode=0o700, parents=True)
     (plugins / "ssdiff").symlink_to(ROOT)
     settings.write_text(SETTINGS + (f"[UI]\nUITheme={theme}\n" if theme else ""))
     env = {
@@ -59,7 +59,7 @@ def run_inside(script: Path, folder: Path, display: str, timeout: float = 300, t
         "XDG_RUNTIME_DIR": profile,
         "SSDIFF_PYTHON": sys.executable,
         "SSDIFF_CACHE": folder / "cache",
-        "TOLD": folder / "told.json",
+        "RESULT": folder / "result.json",
         "PYTHONPATH": Path(__file__).parent,
         **environ,
     }
@@ -67,6 +67,6 @@ def run_inside(script: Path, folder: Path, display: str, timeout: float = 300, t
     command = [QGIS, "--noversioncheck", "--nologo", "--code", str(script)]
     env = {name: str(value) for name, value in env.items()}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout)
-    told = folder / "told.json"
-    assert told.exists(), f"QGIS ended with {done.returncode}: {done.stdout[-9000:]}{done.stderr[-3000:]}"
-    return {**json.loads(told.read_text()), "exit": done.returncode, "log": done.stderr}
+    result = folder / "result.json"
+    assert result.exists(), f"QGIS ended with {done.returncode}: {done.stdout[-9000:]}{done.stderr[-3000:]}"
+    return {**json.loads(result.read_text()), "exit": done.returncode, "log": done.stderr}

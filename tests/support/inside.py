@@ -1,4 +1,4 @@
-"""What scripts that run inside QGIS need: to wait without stopping it, to look at it, and to tell of it."""
+"""Helpers for scripts that run inside QGIS: waiting, clicking, taking pictures and returning results."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
 
 def play(scene) -> None:
-    """Writes what the function answers as JSON into $TOLD, and then closes QGIS as a user would."""
-    told = Path(os.environ["TOLD"])
+    """Writes the result of the function as JSON to $RESULT, then closes QGIS as a user would."""
+    result = Path(os.environ["RESULT"])
     try:
-        told.write_text(json.dumps(scene()))
+        result.write_text(json.dumps(scene()))
     except BaseException:
-        told.write_text(json.dumps({"failed": traceback.format_exc()}))
+        result.write_text(json.dumps({"failed": traceback.format_exc()}))
         picture("failed")
         os._exit(1)
     QgsProject.instance().clear()
@@ -34,9 +34,10 @@ def play(scene) -> None:
 
 
 def wait(until, seconds: float = 120, what: str = "") -> None:
+    """Processes events until the condition holds; fails after so many seconds."""
     end = time.monotonic() + seconds
     while not until():
-        assert time.monotonic() < end, f"waited {seconds} s in vain {what}"
+        assert time.monotonic() < end, f"timeout after {seconds} s {what}"
         QTest.qWait(20)
 
 
@@ -45,7 +46,7 @@ def click(button) -> None:
 
 
 def drag(widget, *points) -> None:
-    """The left button goes down at the first point and up at the last."""
+    """Drags with the left mouse button from the first point to the last."""
     QTest.mousePress(widget, LEFT, NONE, QPointF(*points[0]).toPoint())
     for point in (QPointF(*at) for at in points[1:]):  # QTest.mouseMove only moves the pointer on Qt 5
         QApplication.sendEvent(widget, QMouseEvent(QEvent.Type.MouseMove, point, point, LEFT, LEFT, NONE))
@@ -53,25 +54,26 @@ def drag(widget, *points) -> None:
 
 
 def dialog(title: str):
-    """The visible dialog with such words in its title."""
+    """Waits for a visible dialog whose title contains this text, and returns it."""
     found = []
 
-    def there():
-        found[:] = [one for one in QApplication.topLevelWidgets() if one.isVisible() and title in one.windowTitle()]
+    def visible():
+        widgets = QApplication.topLevelWidgets()
+        found[:] = [widget for widget in widgets if widget.isVisible() and title in widget.windowTitle()]
         return found
 
-    wait(there, 30, f"for the dialog {title}")
+    wait(visible, 30, f"for the dialog {title}")
     return found[0]
 
 
-def computing() -> list[str]:
-    """The command lines of processes of this QGIS that compute."""
+def workers() -> list[str]:
+    """Returns the command lines of the worker processes of this QGIS."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:  # it has just ended
+        except OSError:  # the process has just ended
             continue
         if parent == os.getpid() and "ssdiff_core" in command:
             found.append(command)
@@ -79,13 +81,13 @@ def computing() -> list[str]:
 
 
 def add(path: str | Path, name: str, bands: tuple[int, ...] = ()) -> QgsRasterLayer:
-    """A layer in the project, on the map; with these bands for red, green and blue."""
+    """Adds a layer to the project and returns it. bands: shown as red, green and blue."""
     layer = QgsRasterLayer(str(path), name)
     assert layer.isValid(), path
     if bands:
         renderer = layer.renderer()
-        for band, put in zip(bands, (renderer.setRedBand, renderer.setGreenBand, renderer.setBlueBand)):
-            put(band)
+        for band, set_band in zip(bands, (renderer.setRedBand, renderer.setGreenBand, renderer.setBlueBand)):
+            set_band(band)
         stretch = QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum
         layer.setContrastEnhancement(stretch, QgsRasterMinMaxOrigin.Limits.CumulativeCut)
     QgsProject.instance().addMapLayer(layer)
@@ -94,7 +96,7 @@ def add(path: str | Path, name: str, bands: tuple[int, ...] = ()) -> QgsRasterLa
 
 
 def picture(name: str, *, of=None, screen: QRect | None = None) -> None:
-    """A widget, or what is on the screen, as a file in $PICTURES; nothing where that is not set."""
+    """Saves a picture of a widget or of the screen in $PICTURES, if that is set."""
     folder = os.environ.get("PICTURES")
     if not folder:
         return
@@ -106,5 +108,5 @@ def picture(name: str, *, of=None, screen: QRect | None = None) -> None:
         subprocess.run(["import", "-window", "root", *part, f"{folder}/{name}.png"], check=True)
 
 
-def torch_is_here() -> bool:
+def torch_is_imported() -> bool:
     return "torch" in sys.modules

@@ -1,4 +1,4 @@
-"""Weights fetched in a real QGIS, over the network as its settings describe it; servers and proxies are real."""
+"""Downloads of weights in a real QGIS with its network settings, from real servers and through real proxies."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ def release(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plugin(tmp_path_factory, release):
-    """Whose catalogue has weights that do not come with it."""
+    """Returns a plugin folder whose catalogue has weights that are not included."""
     return plugin_with(tmp_path_factory.mktemp("with") / "plugin", *release)
 
 
@@ -36,7 +36,7 @@ def server(release):
 
 @pytest.fixture
 def download(qgis, server, tmp_path):
-    """The algorithm with these parameters: its results, or what it said if it is to fail."""
+    """Returns a function that runs the algorithm: it returns the outputs, or the log of a run that must fail."""
 
     def download(fails=False, environ=(), **parameters):
         environ = {"SSDIFF_CACHE": tmp_path / "cache", "SSDIFF_WEIGHTS_URL": server.url, **dict(environ)}
@@ -48,7 +48,7 @@ def download(qgis, server, tmp_path):
     return download
 
 
-def test_all_weights_are_fetched_once(download, server, release, tmp_path):
+def test_weights_are_downloaded_once(download, server, release, tmp_path):
     server.script = [cut(102_400)]
     folder = tmp_path / "cache" / "weights"
     assert download(WEIGHTS="four") == {"COUNT": 1, "FOLDER": str(folder)}
@@ -60,15 +60,15 @@ def test_all_weights_are_fetched_once(download, server, release, tmp_path):
     assert 0 < int(rest[len("bytes=") : -1]) <= 102_400
 
 
-def test_a_file_is_imported_without_any_network(download, server, tmp_path):
+def test_a_file_is_imported_without_network_access(download, server, tmp_path):
     mine = tiny(tmp_path / "x.safetensors", "mine", 4)
     assert download(environ={"SSDIFF_OFFLINE": "1"}, FILE=mine)["COUNT"] == 1
     assert (tmp_path / "cache" / "weights" / "mine.safetensors").read_bytes() == mine.read_bytes()
     assert server.asked == []
 
 
-def test_what_goes_wrong_is_one_sentence(download, server, tmp_path):
-    assert "Choose weights to fetch, or a file" in download(fails=True)
+def test_errors_are_one_sentence(download, server, tmp_path):
+    assert "Select weights to download or a file to import" in download(fails=True)
     server.script = [status(404)]
     assert "127.0.0.1 answers 404" in download(fails=True, WEIGHTS="eight")
     assert "import that file" in download(fails=True, environ={"SSDIFF_OFFLINE": "1"}, WEIGHTS="all")
@@ -76,17 +76,17 @@ def test_what_goes_wrong_is_one_sentence(download, server, tmp_path):
     assert "not a whole safetensors file" in download(fails=True, FILE=tmp_path / "x.safetensors")
 
 
-def test_it_can_be_cancelled_and_qgis_never_sees_torch(qgis, server, tmp_path):
+def test_a_download_can_be_cancelled_and_qgis_does_not_import_torch(qgis, server, tmp_path):
     code = """
 import threading, time
 from qgis.core import QgsProcessingContext, QgsProcessingFeedback
 from ssdiff.ssdiff_qgis.algorithms.download_weights import DownloadWeights
 feedback = QgsProcessingFeedback()
 threading.Timer(1, feedback.cancel).start()
-begun = time.monotonic()
-results, fine = DownloadWeights().create().run({"WEIGHTS": "all"}, QgsProcessingContext(), feedback)
-assert time.monotonic() - begun < 30, "the server stalls for a minute"
-print(fine, results, "torch" in sys.modules)
+start = time.monotonic()
+results, succeeded = DownloadWeights().create().run({"WEIGHTS": "all"}, QgsProcessingContext(), feedback)
+assert time.monotonic() - start < 30, "the server stalls for a minute"
+print(succeeded, results, "torch" in sys.modules)
 """
     server.script = [stalled(100_000)] * 9
     done = qgis.python(code, SSDIFF_CACHE=tmp_path / "cache", SSDIFF_WEIGHTS_URL=server.url)
@@ -113,7 +113,7 @@ def test_the_proxy_of_qgis_is_used_with_its_password(kind, make, qgis, download,
         assert len(proxy.seen) == 1
 
 
-def test_the_proxy_of_the_system_is_used_if_qgis_says_so(qgis, download, server):
+def test_the_system_proxy_is_used_if_qgis_is_set_to_it(qgis, download, server):
     with running(Proxy()) as proxy:
         qgis.settings(proxy={"proxyEnabled": "true", "proxyType": "DefaultProxy"})
         environ = {"http_proxy": f"http://{proxy.address}", "no_proxy": ""}
@@ -121,7 +121,7 @@ def test_the_proxy_of_the_system_is_used_if_qgis_says_so(qgis, download, server)
         assert len(proxy.seen) == 1
 
 
-def test_the_home_of_weights_and_staying_offline_can_be_set(qgis, download, server):
+def test_url_and_offline_mode_can_be_set(qgis, download, server):
     qgis.settings(Processing={r"Configuration\SSDIFF_WEIGHTS_URL": server.url})
     assert download(environ={"SSDIFF_WEIGHTS_URL": ""}, WEIGHTS="four")["COUNT"] == 1
     qgis.settings(Processing={r"Configuration\SSDIFF_OFFLINE": "true"})
@@ -142,22 +142,22 @@ assert manager.storeAuthenticationConfig(config)
 
 @pytest.fixture
 def unlocked(qgis, tmp_path):
-    """An authentication configuration abc1234 in QGIS's database, and what unlocks that."""
+    """Stores an authentication configuration abc1234 in QGIS; returns the environment that unlocks it."""
     done = qgis.python(STORE, MASTER)
     assert done.returncode == 0, done.stderr
     (tmp_path / "master").write_text(MASTER)
     return {"QGIS_AUTH_PASSWORD_FILE": tmp_path / "master"}
 
 
-def test_an_authentication_of_qgis_opens_a_private_server(qgis, download, server, unlocked):
+def test_an_authentication_configuration_is_used_for_a_private_server(qgis, download, server, unlocked):
     for number, (named, weights) in enumerate((("abc1234", "four"), ("mirror", "eight"))):
         qgis.settings(Processing={r"Configuration\SSDIFF_AUTHCFG": named})
         download(environ=unlocked, WEIGHTS=weights)
-        told = server.asked[number][1]["Authorization"]
-        assert base64.b64decode(told.split()[1]) == b"me:p@ss"
+        header = server.asked[number][1]["Authorization"]
+        assert base64.b64decode(header.split()[1]) == b"me:p@ss"
 
 
-def test_an_authentication_that_qgis_does_not_have_is_said(qgis, download, unlocked):
+def test_an_unknown_authentication_configuration_is_an_error(qgis, download, unlocked):
     qgis.settings(Processing={r"Configuration\SSDIFF_AUTHCFG": "nowhere"})
     assert "authentication configuration 'nowhere'" in download(fails=True, environ=unlocked, WEIGHTS="eight")
 
@@ -175,13 +175,13 @@ for name in ("", "mirror", "abc1234", "nowhere"):
 """
 
 
-def test_in_the_options_an_authentication_is_chosen_that_qgis_has(qgis, unlocked):
-    *chosen, refused = qgis.python(CHOOSE).stdout.splitlines()
-    assert chosen == ["", "mirror", "abc1234"]
-    assert "QGIS has no authentication configuration 'nowhere'" in refused
+def test_the_settings_accept_only_known_authentication_configurations(qgis, unlocked):
+    *accepted, error = qgis.python(CHOOSE).stdout.splitlines()
+    assert accepted == ["", "mirror", "abc1234"]
+    assert "QGIS has no authentication configuration 'nowhere'" in error
 
 
-def test_an_authentication_of_qgis_opens_the_proxy(qgis, download, unlocked):
+def test_an_authentication_configuration_is_used_for_the_proxy(qgis, download, unlocked):
     with running(Proxy("me:p@ss")) as proxy:
         qgis.settings(proxy=proxy_settings("HttpProxy", proxy, authcfg="abc1234"))
         assert download(environ=unlocked, WEIGHTS="four")["COUNT"] == 1
@@ -195,7 +195,7 @@ assert QgsApplication.authManager().storeCertAuthority(certificate)
 """
 
 
-def test_an_authority_that_was_added_in_qgis_is_trusted(qgis, download, release, certificate):
+def test_a_certificate_authority_added_in_qgis_is_trusted(qgis, download, release, certificate):
     with running(Files({"/four.safetensors": release[0].read_bytes()}, certificate=certificate)) as safe:
         environ = {"SSDIFF_WEIGHTS_URL": safe.url}
         assert "127.0.0.1 cannot be trusted" in download(fails=True, environ=environ, WEIGHTS="four")
@@ -204,14 +204,14 @@ def test_an_authority_that_was_added_in_qgis_is_trusted(qgis, download, release,
         assert download(environ=environ, WEIGHTS="four")["COUNT"] == 1
 
 
-def test_pansharpening_fetches_what_it_needs_over_the_same_network(qgis, server, tmp_path):
+def test_pansharpening_downloads_weights_with_the_same_network_settings(qgis, server, tmp_path):
     pan, ms, _ = sample_files(tmp_path)
     layers = {"PANCHROMATIC": pan, "SPECTRAL": ms, "EXTENT": "400012,400072,4499940,4499988 [EPSG:32632]"}
     given = {**layers, "WEIGHTS": "four", "DEVICE": "cpu", "OUTPUT": tmp_path / "fused.tif"}
-    words = [f"{name}={value}" for name, value in given.items()]
+    arguments = [f"{name}={value}" for name, value in given.items()]
     with running(Proxy("me:secret")) as proxy:
         qgis.settings(proxy=proxy_settings("HttpProxy", proxy, proxyUser="me", proxyPassword="secret"))
-        done = qgis("run", "ssdiff:pansharpen", "--json", "--", *words, SSDIFF_WEIGHTS_URL=server.url)
+        done = qgis("run", "ssdiff:pansharpen", "--json", "--", *arguments, SSDIFF_WEIGHTS_URL=server.url)
         assert done.returncode == 0, done.stderr
         assert proxy.seen == [f"GET {server.url}/four.safetensors"]
     assert json.loads(done.stdout)["results"]["USED"] == "four"

@@ -1,4 +1,4 @@
-"""The algorithms on real layers, by qgis_process and in a QGIS of its own."""
+"""The algorithms that fuse, assess and align, on real layers in qgis_process and PyQGIS."""
 
 import json
 from pathlib import Path
@@ -16,15 +16,15 @@ def sample(tmp_path_factory):
 
 
 def run(qgis_process, algorithm, expect=0, **parameters):
-    words = [f"{name}={value}" for name, value in parameters.items()]
-    done = qgis_process("run", f"ssdiff:{algorithm}", "--json", "--", *words)
+    arguments = [f"{name}={value}" for name, value in parameters.items()]
+    done = qgis_process("run", f"ssdiff:{algorithm}", "--json", "--", *arguments)
     assert done.returncode == expect, done.stdout + done.stderr
     return json.loads(done.stdout)["results"] if not expect else done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """Weights that are quick."""
+    """Returns weights of a small network that is fast."""
     return tiny_file(tmp_path_factory.mktemp("weights"))
 
 
@@ -36,35 +36,35 @@ def ergas(fused, truth):
 def test_a_layer_is_pansharpened_assessed_and_reported_on(qgis_process, sample, tmp_path):
     pan, ms, truth = sample
     inputs = {"SPECTRAL": ms, "PANCHROMATIC": pan}
-    made = run(qgis_process, "pansharpen", **inputs, OUTPUT=tmp_path / "fused.tif", REPORT=tmp_path / "report.html")
-    assert made["USED"] == "general-4"
-    assert "<html" in Path(made["REPORT"]).read_text(encoding="utf-8")
+    fused = run(qgis_process, "pansharpen", **inputs, OUTPUT=tmp_path / "fused.tif", REPORT=tmp_path / "report.html")
+    assert fused["USED"] == "general-4"
+    assert "<html" in Path(fused["REPORT"]).read_text(encoding="utf-8")
     base = run(qgis_process, "pansharpenclassical", **inputs, METHOD="mtf-glp-fs", OUTPUT=tmp_path / "fs.tif")
     assert base["USED"] == "mtf-glp-fs"
-    assert ergas(read(made["OUTPUT"]), read(truth)) < ergas(read(base["OUTPUT"]), read(truth))
-    found = run(qgis_process, "assess", INPUT=made["OUTPUT"], REPORT=tmp_path / "again.html")
+    assert ergas(read(fused["OUTPUT"]), read(truth)) < ergas(read(base["OUTPUT"]), read(truth))
+    found = run(qgis_process, "assess", INPUT=fused["OUTPUT"], REPORT=tmp_path / "again.html")
     assert 0.5 < found["HQNR"] <= 1
     assert found["D_RHO"] > 0
     assert json.loads(found["JSON"])["results"][0]["measures"]["HQNR"] == found["HQNR"]
-    against = run(qgis_process, "assess", INPUT=made["OUTPUT"], REFERENCE=truth)
+    against = run(qgis_process, "assess", INPUT=fused["OUTPUT"], REFERENCE=truth)
     assert 0 < against["ERGAS"] < 5
     assert "HQNR" not in against
-    inside = run(qgis_process, "assess", INPUT=made["OUTPUT"], REFERENCE=truth, CROP=True)
+    inside = run(qgis_process, "assess", INPUT=fused["OUTPUT"], REFERENCE=truth, CROP=True)
     assert json.loads(inside["JSON"])["cropped"] is True
     assert inside["ERGAS"] != against["ERGAS"]
 
 
-def test_an_image_that_is_its_reference_has_no_number_of_decibels_and_all_else(qgis_process, sample):
+def test_an_image_equal_to_its_reference_has_no_psnr(qgis_process, sample):
     pan, ms, truth = sample
     found = run(qgis_process, "assess", INPUT=truth, SPECTRAL=ms, PANCHROMATIC=pan, REFERENCE=truth, SAMPLE=0.01)
     assert (found["ERGAS"], found["PSNR"]) == (0, None)
 
 
-def test_an_image_comes_with_its_uncertainty_if_that_is_wished(qgis_process, sample, tiny, tmp_path):
+def test_an_uncertainty_is_written_on_request(qgis_process, sample, tiny, tmp_path):
     pan, ms, _ = sample
     how = {"SPECTRAL": ms, "PANCHROMATIC": pan, "WEIGHTS": tiny, "EXTENT": "400030,400070,4499940,4499980 [EPSG:32632]"}
-    made = run(qgis_process, "pansharpen", **how, OUTPUT=tmp_path / "o.tif", UNCERTAINTY=tmp_path / "u.tif")
-    apart, image = gdal.Open(made["UNCERTAINTY"]), gdal.Open(made["OUTPUT"])
+    fused = run(qgis_process, "pansharpen", **how, OUTPUT=tmp_path / "o.tif", UNCERTAINTY=tmp_path / "u.tif")
+    apart, image = gdal.Open(fused["UNCERTAINTY"]), gdal.Open(fused["OUTPUT"])
     assert (apart.RasterCount, apart.GetGeoTransform()) == (4, image.GetGeoTransform())
     assert apart.ReadAsArray().min() > 0
     assert (image.GetMetadata()["SSDIFF_STEPS"], image.GetMetadata()["SSDIFF_SAMPLES"]) == ("1", "8")
@@ -77,14 +77,14 @@ def test_an_image_comes_with_its_uncertainty_if_that_is_wished(qgis_process, sam
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alone.tif", "o.tif", "u.tif"]
 
 
-def test_models_may_go_on_with_the_uncertainty_of_the_network_and_of_nothing_else(qgis_process):
+def test_only_the_network_offers_the_uncertainty_as_an_output(qgis_process):
     for algorithm, has in (("pansharpen", True), ("pansharpenclassical", False)):
-        told = json.loads(qgis_process("help", f"ssdiff:{algorithm}", "--json").stdout)
-        assert ("UNCERTAINTY" in told["parameters"]) is has
-        assert ("UNCERTAINTY" in told["outputs"]) is has
+        described = json.loads(qgis_process("help", f"ssdiff:{algorithm}", "--json").stdout)
+        assert ("UNCERTAINTY" in described["parameters"]) is has
+        assert ("UNCERTAINTY" in described["outputs"]) is has
 
 
-def test_extent_bands_mask_and_creation_options_do_what_they_say(qgis_process, sample, tmp_path):
+def test_extent_bands_mask_and_creation_options_are_applied(qgis_process, sample, tmp_path):
     pan, ms, _ = sample
     crs = osr.SpatialReference()
     crs.ImportFromEPSG(32632)
@@ -94,7 +94,7 @@ def test_extent_bands_mask_and_creation_options_do_what_they_say(qgis_process, s
     feature.SetGeometry(ogr.CreateGeometryFromWkt(WEDGE))
     layer.CreateFeature(feature)
     vectors = layer = None
-    made = run(
+    fused = run(
         qgis_process,
         "pansharpenclassical",
         SPECTRAL=ms,
@@ -107,7 +107,7 @@ def test_extent_bands_mask_and_creation_options_do_what_they_say(qgis_process, s
         NODATA="65535",
         OUTPUT=tmp_path / "fused.tif",
     )
-    file = gdal.Open(made["OUTPUT"])
+    file = gdal.Open(fused["OUTPUT"])
     assert (file.RasterCount, file.GetMetadata("IMAGE_STRUCTURE")["COMPRESSION"]) == (2, "LZW")
     assert [file.GetRasterBand(i).GetDescription() for i in (1, 2)] == ["nir", "green"]
     assert file.GetRasterBand(1).GetNoDataValue() == 65535
@@ -124,8 +124,8 @@ def test_a_shift_is_measured(qgis_process, sample, tmp_path):
     assert len(json.loads(found["REPORT"])["bands"]) == 4
 
 
-def test_scripts_run_it_as_any_other_algorithm(qgis_process, sample):
-    """Python's processing.run calls what qgis_process does not."""
+def test_scripts_run_the_algorithms(qgis_process, sample):
+    """processing.run calls methods that qgis_process does not."""
     code = """
 import processing
 from processing.core.Processing import Processing
@@ -140,8 +140,8 @@ print(json.dumps(processing.run("ssdiff:align", {"PANCHROMATIC": sys.argv[1], "S
     assert abs(json.loads(done.stdout)["COLS"]) < 0.3
 
 
-def test_a_model_goes_on_with_the_numbers_of_an_assessment(qgis_process, sample, tmp_path):
-    """A raster of one value, which is what the step before it measured."""
+def test_a_model_uses_the_outputs_of_an_assessment(qgis_process, sample, tmp_path):
+    """A second step writes a measured value into a raster."""
     pan, ms, truth = sample
     code = """
 from qgis.core import *
@@ -192,7 +192,7 @@ plugin.initProcessing()
 """
 
 
-def test_the_layers_that_are_loaded_have_their_looks_and_tell_how_they_were_made(qgis_process, sample, tiny):
+def test_loaded_layers_are_styled_and_have_a_history(qgis_process, sample, tiny):
     code = (
         LAYER
         + """
@@ -257,7 +257,7 @@ print(json.dumps({
     assert any(line.startswith("samples: 2") for line in apart["history"])
 
 
-def test_what_cannot_work_is_one_sentence(qgis_process, sample, tmp_path):
+def test_invalid_parameters_are_errors_in_one_sentence(qgis_process, sample, tmp_path):
     pan, ms, _ = sample
     inputs = {"SPECTRAL": ms, "PANCHROMATIC": pan, "OUTPUT": tmp_path / "out.tif"}
     assert "there are no weights 'nothing'" in run(qgis_process, "pansharpen", 1, **inputs, WEIGHTS="nothing")
@@ -267,22 +267,22 @@ def test_what_cannot_work_is_one_sentence(qgis_process, sample, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_without_a_python_that_computes_it_says_what_to_do(torchless, qgis_process, sample, tmp_path):
-    words = [f"SPECTRAL={sample[1]}", f"PANCHROMATIC={sample[0]}", f"OUTPUT={tmp_path / 'out.tif'}"]
-    done = qgis_process("run", "ssdiff:pansharpen", "--", *words, SSDIFF_PYTHON="")
+def test_without_a_runtime_the_error_says_what_to_do(torchless, qgis_process, sample, tmp_path):
+    arguments = [f"SPECTRAL={sample[1]}", f"PANCHROMATIC={sample[0]}", f"OUTPUT={tmp_path / 'out.tif'}"]
+    done = qgis_process("run", "ssdiff:pansharpen", "--", *arguments, SSDIFF_PYTHON="")
     assert done.returncode
-    assert 'run the algorithm "Install runtime"' in done.stdout + done.stderr
+    assert 'Run the algorithm "Install runtime"' in done.stdout + done.stderr
 
 
-def test_a_setting_that_makes_no_sense_is_one_sentence(qgis_process, sample, tmp_path):
-    words = [f"SPECTRAL={sample[1]}", f"PANCHROMATIC={sample[0]}", f"OUTPUT={tmp_path / 'out.tif'}"]
-    done = qgis_process("run", "ssdiff:pansharpen", "--", *words, SSDIFF_MEMORY="lots")
+def test_an_invalid_setting_is_an_error_in_one_sentence(qgis_process, sample, tmp_path):
+    arguments = [f"SPECTRAL={sample[1]}", f"PANCHROMATIC={sample[0]}", f"OUTPUT={tmp_path / 'out.tif'}"]
+    done = qgis_process("run", "ssdiff:pansharpen", "--", *arguments, SSDIFF_MEMORY="lots")
     assert done.returncode
-    assert "The memory 'lots' is no number of MB" in done.stdout + done.stderr
+    assert "The memory must be at least 64 MB, not 'lots'" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_a_report_is_of_the_bands_that_were_fused(qgis_process, sample, tmp_path):
+def test_a_report_assesses_the_bands_that_were_fused(qgis_process, sample, tmp_path):
     inputs = {"SPECTRAL": sample[1], "PANCHROMATIC": sample[0], "METHOD": "gsa", "BANDS": "4;2"}
     out, page = tmp_path / "out.tif", tmp_path / "report.html"
     run(qgis_process, "pansharpenclassical", **inputs, OUTPUT=out, REPORT=page)
@@ -306,27 +306,27 @@ print(json.dumps([done, feedback.textLog()]))
 
 
 def unchecked(qgis_process, *parameters):
-    """Whether a script's run that nothing checks is done, and what it tells."""
+    """Runs the algorithm without QGIS's check of geometries; returns whether it succeeded, and the log."""
     ran = qgis_process.python(UNCHECKED, *parameters)
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout.splitlines()[-1])
 
 
-def test_shapes_whose_lines_cross_themselves_are_put_right_where_qgis_lets_them_pass(qgis_process, sample, tmp_path):
+def test_self_intersecting_polygons_are_repaired(qgis_process, sample, tmp_path):
     pan, ms, _ = sample
     bow = "400010 4499950,400050 4499990,400050 4499950,400010 4499990,400010 4499950"
     other = "400020 4499940,400060 4499980,400060 4499940,400020 4499980,400020 4499940"
     mask = tmp_path / "mask.csv"
     mask.write_text(f'id,WKT\n1,"POLYGON (({bow}))"\n2,"POLYGON (({other}))"\n')
     out = tmp_path / "out.tif"
-    done, told = unchecked(qgis_process, ms, pan, mask, out)
-    assert done, told
+    done, log = unchecked(qgis_process, ms, pan, mask, out)
+    assert done, log
     assert 0.2 < (read(out)[0] != 0).mean() < 0.8
 
 
-def test_a_mask_that_is_not_there_is_never_left_out(qgis_process, sample, tmp_path):
+def test_a_missing_mask_is_an_error(qgis_process, sample, tmp_path):
     pan, ms, _ = sample
-    done, told = unchecked(qgis_process, ms, pan, tmp_path / "none.gpkg", tmp_path / "out.tif")
+    done, log = unchecked(qgis_process, ms, pan, tmp_path / "none.gpkg", tmp_path / "out.tif")
     assert not done
-    assert "none.gpkg not found" in told
+    assert "none.gpkg not found" in log
     assert not (tmp_path / "out.tif").exists()

@@ -1,4 +1,4 @@
-"""The line between two pictures, dragged by hand, on both versions of Qt."""
+"""The swipe, used with mouse and keyboard, on Qt 5 and Qt 6."""
 
 import json
 import os
@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[3]
 CODE = """
 import json, sys
-from bindings import stand_in
-stand_in(sys.argv[1])
+from bindings import install_stubs
+install_stubs(sys.argv[1])
 sys.path.insert(0, sys.argv[2])
 from qgis.PyQt.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
 from qgis.PyQt.QtGui import QColor, QImage, QMouseEvent, QWheelEvent
@@ -41,7 +41,7 @@ def wheel(x, y, notches):
                         Qt.ScrollPhase.NoScrollPhase, False)
     app.sendEvent(swipe, event)
 
-def seen():
+def state():
     colours = [swipe.grab().toImage().pixelColor(x, 150).name() for x in (50, 350)]
     view = swipe.view
     return {"divider": swipe.divider, "colours": colours, "scale": swipe.scale,
@@ -49,37 +49,37 @@ def seen():
 
 swipe.placeholder = "nothing yet"
 swipe.grab()
-swipe.show_ground(800, 600)
-told = {"start": seen()}
+swipe.set_extent(800, 600)
+results = {"start": state()}
 for side, name, colour in ((LEFT, "before", "#ff0000"), (RIGHT, "after", "#0000ff")):
     image = QImage(8, 6, QImage.Format.Format_RGB32)
     image.fill(QColor(colour))
-    swipe.show_picture(side, name, image, QRectF(0, 0, 800, 600))
-told["shown"] = seen()
+    swipe.show_image(side, name, image, QRectF(0, 0, 800, 600))
+results["shown"] = state()
 drag((205, 100), (300, 100), (390, 100))
-told["line right"] = seen()
+results["line right"] = state()
 drag((390, 100), (200, 100), (-50, 100))
-told["line left"] = seen()
+results["line left"] = state()
 drag((200, 100), (190, 90), (100, 50))
-told["ground dragged"] = seen()
+results["image dragged"] = state()
 QTest.keyClick(swipe, Qt.Key.Key_Right)
-told["key"] = seen()
+results["key"] = state()
 swipe.zoom(0)
-told["all"] = seen()
+results["all"] = state()
 drag((300, 30), (100, 30))
-told["line far away"] = seen()
+results["drag far from line"] = state()
 wheel(0, 0, 8)
-told["near"] = seen()
+results["zoomed in"] = state()
 wheel(200, 100, -40)
-told["far"] = seen()
-told["moves"] = len(moves)
-print(json.dumps(told))
+results["zoomed out"] = state()
+results["moves"] = len(moves)
+print(json.dumps(results))
 """
 
 
 @pytest.fixture(scope="module", params=["PyQt5", "PyQt6"])
-def told(request, tmp_path_factory):
-    """What is seen after each thing that a hand does."""
+def results(request, tmp_path_factory):
+    """Returns the state of the swipe after each action."""
     folder = tmp_path_factory.mktemp("plugins")
     (folder / "ssdiff").symlink_to(ROOT)
     env = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(ROOT / "tests" / "support")}
@@ -89,29 +89,29 @@ def told(request, tmp_path_factory):
     return json.loads(done.stdout)
 
 
-def test_the_first_view_is_the_middle_with_no_pixel_lost(told):
-    assert told["start"]["scale"] == 1
-    assert told["start"]["view"] == [200, 200, 600, 400]
+def test_the_first_view_is_the_centre_at_full_resolution(results):
+    assert results["start"]["scale"] == 1
+    assert results["start"]["view"] == [200, 200, 600, 400]
 
 
-def test_each_picture_is_on_its_side_of_the_line(told):
+def test_each_image_is_on_its_side_of_the_line(results):
     red, blue = "#ff0000", "#0000ff"
-    assert told["shown"]["colours"] == [red, blue]
-    assert (told["line right"]["divider"], told["line right"]["colours"]) == (390 / 400, [red, red])
-    assert (told["line left"]["divider"], told["line left"]["colours"]) == (0, [blue, blue])
-    assert told["key"]["divider"] == pytest.approx(0.02)
+    assert results["shown"]["colours"] == [red, blue]
+    assert (results["line right"]["divider"], results["line right"]["colours"]) == (390 / 400, [red, red])
+    assert (results["line left"]["divider"], results["line left"]["colours"]) == (0, [blue, blue])
+    assert results["key"]["divider"] == pytest.approx(0.02)
 
 
-def test_the_ground_is_dragged_where_the_line_is_not_and_only_if_there_is_more_of_it(told):
-    assert told["ground dragged"]["view"] == [300, 250, 700, 450]
-    assert told["ground dragged"]["divider"] == 0
-    assert told["all"]["view"] == [0, 0, 800, 600]
-    assert told["line far away"]["view"] == [0, 0, 800, 600]
-    assert told["line far away"]["divider"] == 0.25
+def test_dragging_moves_the_image_if_it_is_larger_than_the_widget_and_else_the_line(results):
+    assert results["image dragged"]["view"] == [300, 250, 700, 450]
+    assert results["image dragged"]["divider"] == 0
+    assert results["all"]["view"] == [0, 0, 800, 600]
+    assert results["drag far from line"]["view"] == [0, 0, 800, 600]
+    assert results["drag far from line"]["divider"] == 0.25
 
 
-def test_the_wheel_goes_near_and_never_farther_than_all(told):
-    assert told["near"]["scale"] > 1.5
-    assert told["near"]["view"][:2] == [0, 0]
-    assert told["far"]["view"] == [0, 0, 800, 600]
-    assert told["moves"] > 3
+def test_the_wheel_zooms_and_stops_at_the_whole_image(results):
+    assert results["zoomed in"]["scale"] > 1.5
+    assert results["zoomed in"]["view"][:2] == [0, 0]
+    assert results["zoomed out"]["view"] == [0, 0, 800, 600]
+    assert results["moves"] > 3

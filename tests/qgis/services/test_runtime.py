@@ -1,4 +1,4 @@
-"""Which Python computes, how it is installed from QGIS, and the options that say so; in a real QGIS."""
+"""Choice and installation of the Python interpreter, and the settings, in a real QGIS."""
 
 import json
 import os
@@ -35,38 +35,38 @@ def wheels(tmp_path):
 
 @pytest.fixture
 def fresh(tmp_path):
-    """Nothing is named, nothing is made, and pip has no options."""
+    """Returns environment variables for a QGIS without configured interpreter, runtime or options of pip."""
     return {"SSDIFF_PYTHON": "", "SSDIFF_CACHE": str(tmp_path / "cache"), "PIP_CONFIG_FILE": os.devnull}
 
 
 # --- Install runtime -------------------------------------------------------------------------------------------------
 
 
-def test_install_runtime_makes_what_computes_and_diagnostics_find_it(torchless, outputs, wheels, fresh):
+def test_an_installed_runtime_works_and_is_reported_by_diagnostics(torchless, outputs, wheels, fresh):
     made = outputs("installruntime", f"WHEELS={wheels}", "DEVICE=auto", **fresh)
     assert (made["READY"], made["DEVICE"]) == (True, "cpu")
     assert made["PYTHON"].startswith(fresh["SSDIFF_CACHE"])
     found = outputs("diagnostics", **fresh)
     report = json.loads(found["REPORT"])
     assert found["READY"] is True
-    assert (report["python"], report["why"]) == (made["PYTHON"], "made by Install runtime")
+    assert (report["python"], report["why"]) == (made["PYTHON"], "installed by Install runtime")
     assert report["environments"][0]["state"] == "ready"
     assert sum(report["cache"].values()) > 0
 
 
-def test_install_runtime_tells_what_it_does(qgis_process, wheels, fresh):
+def test_install_runtime_logs_its_steps(qgis_process, wheels, fresh):
     done = qgis_process("run", "ssdiff:installruntime", f"WHEELS={wheels}", **fresh)
     assert done.returncode == 0, done.stderr
     for word in ("Installing torch==", str(wheels), "GB on the disk", "is complete: torch"):
         assert word in done.stdout
 
 
-def test_install_runtime_says_that_another_python_is_named(qgis_process, wheels, fresh):
+def test_install_runtime_warns_if_another_interpreter_is_in_use(qgis_process, wheels, fresh):
     done = qgis_process(
         "run", "ssdiff:installruntime", f"WHEELS={wheels}", **{**fresh, "SSDIFF_PYTHON": sys.executable}
     )
     assert done.returncode == 0, done.stderr
-    assert f"computes with {sys.executable} all the same" in done.stdout + done.stderr
+    assert f"still uses {sys.executable}" in done.stdout + done.stderr
 
 
 def test_a_missing_wheel_is_an_error_in_one_sentence(qgis_process, wheels, fresh):
@@ -77,20 +77,20 @@ def test_a_missing_wheel_is_an_error_in_one_sentence(qgis_process, wheels, fresh
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_without_a_network_a_folder_must_be_named(qgis_process, fresh):
+def test_offline_mode_requires_a_wheels_folder(qgis_process, fresh):
     done = qgis_process("run", "ssdiff:installruntime", SSDIFF_OFFLINE="1", **fresh)
     assert done.returncode != 0
-    assert "name a folder of wheels" in done.stdout + done.stderr
+    assert "select a wheels folder" in done.stdout + done.stderr
 
 
-def test_a_cancelled_installation_leaves_nothing_to_compute_with(in_qgis, wheels, fresh):
+def test_a_cancelled_installation_leaves_no_environment(in_qgis, wheels, fresh):
     code = INSTALL.format(cancel="Processing", parameters={"WHEELS": str(wheels)})
     assert in_qgis(code, **fresh) == [{"READY": False}, True]
     code = "from ssdiff.ssdiff_core.runtime import environment as managed\nanswer = managed.environments() == []"
     assert in_qgis(code, **fresh)
 
 
-def test_install_runtime_is_for_no_batch(in_qgis):
+def test_install_runtime_does_not_support_batch(in_qgis):
     code = """
 from qgis.core import QgsProcessingAlgorithm
 from ssdiff.ssdiff_qgis.algorithms.install_runtime import InstallRuntime
@@ -100,10 +100,10 @@ answer = [bool(flags & QgsProcessingAlgorithm.FlagSupportsBatch), bool(flags & Q
     assert in_qgis(code) == [False, True]
 
 
-# --- which Python ----------------------------------------------------------------------------------------------------
+# --- interpreter -----------------------------------------------------------------------------------------------------
 
 
-def test_the_first_of_named_own_and_made_computes(in_qgis):
+def test_the_configured_interpreter_comes_before_qgis_and_the_runtime(in_qgis):
     code = """
 from ssdiff.ssdiff_core.common.errors import NoPythonError
 from ssdiff.ssdiff_qgis.services.runtime import choose
@@ -113,19 +113,19 @@ def chosen(*known):
     except NoPythonError as error:
         return str(error)
 answer = [
-    chosen("named", "the options", "own", [], "made"),
-    chosen("", "", "own", [], "made"),
-    chosen("", "", "own", ["safetensors"], "made"),
-    chosen("", "", "", [], "made"),
+    chosen("configured", "the options", "own", [], "installed"),
+    chosen("", "", "own", [], "installed"),
+    chosen("", "", "own", ["safetensors"], "installed"),
+    chosen("", "", "", [], "installed"),
     chosen("", "", "own", ["torch"], ""),
 ]
 """
     *found, nothing = in_qgis(code)
-    assert found == ["named", "own", "made", "made"]
-    assert 'run the algorithm "Install runtime"' in nothing
+    assert found == ["configured", "own", "installed", "installed"]
+    assert 'Run the algorithm "Install runtime"' in nothing
 
 
-def test_what_another_plugin_puts_on_the_path_of_qgis_does_not_count(in_qgis, tmp_path):
+def test_packages_that_another_plugin_adds_to_the_path_do_not_count(in_qgis, tmp_path):
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "__init__.py").touch()
     code = f"""
@@ -133,12 +133,12 @@ import importlib.util, site
 sys.path.insert(0, {str(tmp_path)!r})
 site.getsitepackages = lambda: ["/nowhere"]
 from ssdiff.ssdiff_qgis.services import runtime
-answer = [importlib.util.find_spec("torch") is not None, runtime.lacking(), "torch" in sys.modules]
+answer = [importlib.util.find_spec("torch") is not None, runtime.missing_packages(), "torch" in sys.modules]
 """
     assert in_qgis(code) == [True, ["torch", "numpy", "safetensors"], False]
 
 
-def test_one_process_computes_for_all_until_another_python_is_chosen_and_none_outlives_the_plugin(in_qgis, tmp_path):
+def test_all_runs_share_a_worker_per_interpreter_and_none_outlives_the_plugin(in_qgis, tmp_path):
     other = tmp_path / "python"
     other.symlink_to(sys.executable)
     code = f"""
@@ -158,7 +158,7 @@ answer = [hello["devices"]["cpu"]["works"], same, second.python, first.pid, "tor
     assert in_qgis(code) == [True, True, str(other), None, False]
 
 
-def test_where_nothing_computes_the_worker_says_what_to_do(in_qgis, fresh):
+def test_without_an_interpreter_the_error_says_what_to_do(in_qgis, fresh):
     code = """
 import site
 site.getsitepackages = lambda: []
@@ -173,13 +173,13 @@ except Exception as error:
     assert "Install runtime" in sentence
 
 
-# --- options ---------------------------------------------------------------------------------------------------------
+# --- settings --------------------------------------------------------------------------------------------------------
 
 READ = """
 from pathlib import Path
 from qgis.core import QgsSettings
 from ssdiff import classFactory
-from ssdiff.ssdiff_core.common import paths as places
+from ssdiff.ssdiff_core.common import paths
 from ssdiff.ssdiff_qgis.services import settings
 def read():
     return [settings.python(), str(settings.cache()), settings.device(), settings.memory(), settings.offline(),
@@ -188,7 +188,7 @@ def read():
 NO_VARIABLES = dict.fromkeys(("SSDIFF_PYTHON", "SSDIFF_CACHE"), "")
 
 
-def test_options_are_shown_in_processing_and_go_with_the_plugin(in_qgis):
+def test_settings_are_shown_in_processing_until_the_plugin_is_unloaded(in_qgis):
     code = (
         READ
         + """
@@ -206,7 +206,7 @@ answer = [shown, "SSDiff" in ProcessingConfig.getSettings()]
     assert not left
 
 
-def test_what_is_set_in_the_dialog_is_what_is_read_at_once_and_the_environment_wins(in_qgis, tmp_path):
+def test_changed_settings_apply_at_once_and_the_environment_overrides_them(in_qgis, tmp_path):
     code = (
         READ
         + f"""
@@ -219,13 +219,13 @@ for name, value in {{"PYTHON": {sys.executable!r}, "CACHE": {str(tmp_path)!r}, "
                     "OFFLINE": True, "WEIGHTS_URL": "https://mirror.example/"}}.items():
     ProcessingConfig.setSettingValue("SSDIFF_" + name, value)
 plugin.provider.refreshAlgorithms()  # as the dialog does
-weights = str(places.weights())
+weights = str(paths.weights())
 after = read()
 os.environ.update(SSDIFF_DEVICE="cpu", SSDIFF_OFFLINE="0", SSDIFF_MEMORY="4096", SSDIFF_CACHE="/from/environment")
 won = read()
 for name in ("PYTHON", "CACHE", "DEVICE", "MEMORY", "OFFLINE", "WEIGHTS_URL"):
     QgsSettings().remove("Processing/Configuration/SSDIFF_" + name)
-answer = [before, after, won, weights, settings.come_from("SSDIFF_DEVICE"), settings.come_from("SSDIFF_WEIGHTS_URL")]
+answer = [before, after, won, weights, settings.origin_of("SSDIFF_DEVICE"), settings.origin_of("SSDIFF_WEIGHTS_URL")]
 """
     )
     before, after, won, weights, *origins = in_qgis(code, **NO_VARIABLES)
@@ -236,7 +236,7 @@ answer = [before, after, won, weights, settings.come_from("SSDIFF_DEVICE"), sett
     assert origins == ["the environment variable SSDIFF_DEVICE", "the default"]
 
 
-def test_options_are_read_where_processing_is_not_there(in_qgis):
+def test_settings_are_read_without_the_plugin_processing(in_qgis):
     code = (
         READ
         + """
@@ -251,7 +251,7 @@ QgsSettings().remove("Processing/Configuration/SSDIFF_DEVICE")
     assert in_qgis(code, processing=False) == ["mps", False]
 
 
-def test_values_that_make_no_sense_are_sentences_that_say_where_they_come_from(in_qgis):
+def test_an_invalid_value_is_an_error_that_names_its_origin(in_qgis):
     code = (
         READ
         + """
@@ -269,23 +269,23 @@ for read_it in (settings.device, settings.memory, lambda: ProcessingConfig.setSe
     )
     device, memory, dialog = in_qgis(code, SSDIFF_DEVICE="tpu", SSDIFF_MEMORY="lots")
     assert device == (
-        "The device 'tpu' is none of auto, cpu, cuda, cuda:1 ..., mps (the environment variable SSDIFF_DEVICE)"
+        "The device must be auto, cpu, cuda, cuda:N or mps, not 'tpu' (the environment variable SSDIFF_DEVICE)"
     )
-    assert "The memory 'lots' is no number of MB" in memory
+    assert "The memory must be at least 64 MB, not 'lots'" in memory
     assert "'gpu'" in dialog
 
 
-# --- the network -----------------------------------------------------------------------------------------------------
+# --- network ---------------------------------------------------------------------------------------------------------
 
 PROXY = """
 from qgis.core import QgsNetworkAccessManager, QgsSettings
-from ssdiff.ssdiff_qgis.services import http as network
+from ssdiff.ssdiff_qgis.services import http
 values = {"proxyEnabled": True, "proxyType": "HttpProxy", "proxyHost": "proxy.example", "proxyPort": "3128",
           "proxyUser": "me@work", "proxyPassword": "p/w:d", "noProxyUrls": ["https://intern.example/maps"]}
 for name, value in values.items():
     QgsSettings().setValue("proxy/" + name, value)
 QgsNetworkAccessManager.instance().setupDefaultProxyAndCache()
-found = network.variables()
+found = http.proxy_environment()
 QgsSettings().remove("proxy")
 answer = found
 """
@@ -294,7 +294,7 @@ NO_NETWORK = dict.fromkeys(
 )
 
 
-def test_an_installer_hears_of_the_proxy_of_qgis_and_of_the_authorities_it_trusts(in_qgis, tmp_path):
+def test_an_installer_gets_the_proxy_and_the_authorities_of_qgis(in_qgis, tmp_path):
     found = in_qgis(PROXY, SSDIFF_CACHE=str(tmp_path), **NO_NETWORK)
     assert found["HTTPS_PROXY"] == found["HTTP_PROXY"] == "http://me%40work:p%2Fw%3Ad@proxy.example:3128"
     assert "intern.example" in found["NO_PROXY"].split(",")
@@ -302,6 +302,6 @@ def test_an_installer_hears_of_the_proxy_of_qgis_and_of_the_authorities_it_trust
     assert found["SSL_CERT_FILE"] == found["PIP_CERT"]
 
 
-def test_what_the_environment_says_of_proxy_and_authorities_wins(in_qgis, tmp_path):
+def test_proxy_and_authorities_of_the_environment_take_precedence(in_qgis, tmp_path):
     given = {**NO_NETWORK, "HTTPS_PROXY": "http://other.example:8080", "SSL_CERT_FILE": "/etc/ssl/mine.pem"}
     assert in_qgis(PROXY, SSDIFF_CACHE=str(tmp_path), **given) == {}
