@@ -1,7 +1,8 @@
-"""The classical methods side by side with GDAL and the Orfeo Toolbox: one pair, each tool a process, in turn.
+"""Compares the speed of the classical methods with GDAL and the Orfeo Toolbox, on one pair of images.
 
-Every tool writes a tiled TIFF without compression. Times are of the whole process; `job` is without the start of Python
-and the import of torch, which a program that fuses more than one scene pays once.
+The tools run in turn, each in a process of its own, and write a tiled TIFF without compression. Times are those of the
+whole process; `job` excludes the start of Python and the import of torch, which a program that fuses many scenes needs
+only once.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ TIFF = {"TILED": "YES", "COMPRESS": "NONE", "INTERLEAVE": "BAND"}
 JOB = """
 import sys, time
 sys.path.insert(0, {root!r})
-from ssdiff_core.cli import main as cli; from ssdiff_core.workflows import pansharpen
+from ssdiff_core.cli import main as cli; from ssdiff_core.inprocess import backend
+import torch
 start = time.perf_counter()
 code = cli.main(sys.argv[1:])
 print(time.perf_counter() - start)
@@ -39,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         pair = make_pair(Path(folder), args.size, args.bands)
         out = Path(folder) / "out.tif"
-        tools = peers(pair, out) | {f"ssdiff {method}": ours(pair, out, method) for method in args.methods}
+        tools = peers(pair, out) | {f"ssdiff {method}": ssdiff(pair, out, method) for method in args.methods}
         times = {name: [] for name in tools}
         for _ in range(args.runs):
             for name, command in tools.items():
@@ -52,15 +54,15 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--size", type=int, default=5120, help="side of PAN in pixels (default 5120: 26 million)")
     options.add_argument("--bands", type=int, default=8)
-    options.add_argument("--runs", type=int, default=5, help="of each tool, in turn (default 5)")
+    options.add_argument("--runs", type=int, default=5, help="runs of each tool (default 5)")
     options.add_argument("--methods", nargs="+", default=["exp", "brovey", "gsa", "mtf-glp-fs"])
-    options.add_argument("--folder", help="where to work (default: the system's folder for temporary files)")
+    options.add_argument("--folder", help="working folder (default: the system's folder for temporary files)")
     options.add_argument("--json", action="store_true")
     return options
 
 
 def make_pair(folder: Path, size: int, bands: int) -> tuple[Path, Path]:
-    """PAN and MS of waves and noise; what they show makes no difference to the speed."""
+    """Writes PAN and MS with waves and noise; returns their paths. The content does not influence the speed."""
     rng, crs = np.random.default_rng(0), osr.SpatialReference()
     crs.ImportFromEPSG(32632)
     files = []
@@ -78,12 +80,12 @@ def make_pair(folder: Path, size: int, bands: int) -> tuple[Path, Path]:
 
 
 def peers(pair: tuple[Path, Path], out: Path) -> dict[str, list[str]]:
-    """The commands of the other tools that are installed."""
+    """Returns the commands of the other tools that are installed."""
     pan, ms = map(str, pair)
-    tiff = [word for key, value in TIFF.items() for word in ("-co", f"{key}={value}")]
+    creation = [argument for key, value in TIFF.items() for argument in ("-co", f"{key}={value}")]
     target = f"{out}?" + "".join(f"&gdal:co:{key}={value}" for key, value in TIFF.items())
-    known = {
-        "GDAL brovey": ["gdal_pansharpen.py", "-q", "-threads", "ALL_CPUS", *tiff, pan, ms, str(out)],
+    commands = {
+        "GDAL brovey": ["gdal_pansharpen.py", "-q", "-threads", "ALL_CPUS", *creation, pan, ms, str(out)],
         "OTB rcs": [
             "otbcli_BundleToPerfectSensor",
             "-inp",
@@ -97,24 +99,25 @@ def peers(pair: tuple[Path, Path], out: Path) -> dict[str, list[str]]:
             "rcs",
         ],
     }
-    missing = [name for name, command in known.items() if not shutil.which(command[0])]
+    missing = [name for name, command in commands.items() if not shutil.which(command[0])]
     for name in missing:
-        print(f"{name} is left out: {known[name][0]} is not installed", file=sys.stderr)
-    return {name: command for name, command in known.items() if name not in missing}
+        print(f"{name} is skipped: {commands[name][0]} is not installed", file=sys.stderr)
+    return {name: command for name, command in commands.items() if name not in missing}
 
 
-def ours(pair: tuple[Path, Path], out: Path, method: str) -> list[str]:
+def ssdiff(pair: tuple[Path, Path], out: Path, method: str) -> list[str]:
+    """Returns the command that runs one of our methods and prints the seconds of the job."""
     options = ["--method", method, "--align", "none", "--format", "gtiff", "--co", "COMPRESS=NONE"]
     job = [sys.executable, "-c", JOB.format(root=str(ROOT)), "pansharpen"]
     return [*job, *map(str, pair), str(out), *options]
 
 
 def timed(command: list[str]) -> tuple[float, float]:
-    """Seconds that a process takes, and those that its job takes; the same if it does not tell."""
+    """Returns the seconds of the process and of its job; both are equal for the other tools."""
     start = time.perf_counter()
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    took = time.perf_counter() - start
-    return took, float(said) if command[0] == sys.executable else took
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    seconds = time.perf_counter() - start
+    return seconds, float(output) if command[0] == sys.executable else seconds
 
 
 def report(times: dict[str, list[tuple[float, float]]], as_json: bool) -> None:
@@ -128,7 +131,7 @@ def report(times: dict[str, list[tuple[float, float]]], as_json: bool) -> None:
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    print(f"{'seconds':20}{'least':>8}{'median':>8}{'job':>8}{'median':>8}   speed of the job against {first}")
+    print(f"{'seconds':20}{'minimum':>8}{'median':>8}{'job':>8}{'median':>8}   speed of the job relative to {first}")
     for name, row in rows.items():
         *seconds, ratio = row.values()
         print(f"{name:20}" + "".join(f"{value:8.2f}" for value in seconds) + f"{ratio:9.2f}")

@@ -1,8 +1,8 @@
-"""Pansharpens the bundled sample with the bundled weights in QGIS, as a script would, and leaves what came of it.
+"""Pansharpens the bundled sample with the bundled weights through qgis_process and writes the results into a folder.
 
     python scripts/demo.py out
 
-Leaves PAN and MS as GeoTIFFs, the fused GeoTIFF, a picture side by side and a report.
+Writes PAN, MS, the reference and the fused images as GeoTIFFs, a PNG with the images side by side, and two reports.
 """
 
 import json
@@ -32,19 +32,21 @@ def main(folder: str = "out") -> None:
     qgis.run("pansharpen", **pair, OUTPUT=out / "fused.tif", REPORT=out / "report.html")
     for method in ("exp", "mtf-glp-fs"):
         qgis.run("pansharpenclassical", **pair, METHOD=method, OUTPUT=out / f"{method}.tif")
-    found = qgis.run("assess", INPUT=out / "fused.tif", REFERENCE=out / "truth.tif", REPORT=out / "against_truth.html")
-    print(", ".join(f"{name} {found[name]:.3f}" for name in ("SAM", "ERGAS", "Q2N")))
+    measures = qgis.run(
+        "assess", INPUT=out / "fused.tif", REFERENCE=out / "truth.tif", REPORT=out / "against_truth.html"
+    )
+    print(", ".join(f"{name} {measures[name]:.3f}" for name in ("SAM", "ERGAS", "Q2N")))
     shutil.rmtree(out / "qgis")
 
-    shown = [read(out / f"{name}.tif") for name in ("exp", "mtf-glp-fs", "fused", "truth")]
-    picture = np.concatenate([as_seen(image, shown[-1]) for image in shown], axis=2)
+    images = [read(out / f"{name}.tif") for name in ("exp", "mtf-glp-fs", "fused", "truth")]
+    picture = np.concatenate([stretched(image, images[-1]) for image in images], axis=2)
     write(out / "side_by_side.png", picture, PIXEL, (), "PNG")
-    print(f"see {folder}/fused.tif, {folder}/report.html and {folder}/side_by_side.png:")
-    print("MS interpolated, MTF-GLP-FS, SSDiff and the truth, from left to right")
+    print(f"open {folder}/fused.tif, {folder}/report.html and {folder}/side_by_side.png:")
+    print("from left to right: interpolated MS, MTF-GLP-FS, SSDiff, reference")
 
 
 def unpack(out: Path) -> str:
-    """The sample as pan.tif, ms.tif and truth.tif; where it comes from."""
+    """Writes the sample as pan.tif, ms.tif and truth.tif; returns its source."""
     with np.load(ROOT / "resources" / "sample" / "eureka.npz") as file:
         pan, ms, truth = file["pan"][None], file["ms"].transpose(2, 0, 1), file["truth"].transpose(2, 0, 1)
         source = str(file["source"])
@@ -55,50 +57,58 @@ def unpack(out: Path) -> str:
 
 
 class Qgis:
-    """qgis_process with a profile of its own, this folder as its plugin, and the Python of .venv to compute with."""
+    """qgis_process with an empty profile, this repository as plugin, and the Python of .venv for the worker process."""
 
     def __init__(self, folder: Path):
         plugins = folder / "plugins"
         plugins.mkdir(parents=True, exist_ok=True)
         if not (plugins / "ssdiff").exists():
             (plugins / "ssdiff").symlink_to(ROOT)
-        own = {
+        variables = {
             "QT_QPA_PLATFORM": "offscreen",
             "QGIS_CUSTOM_CONFIG_PATH": folder / "profile",
             "QGIS_PLUGINPATH": plugins,
             "XDG_RUNTIME_DIR": folder,
             "SSDIFF_PYTHON": sys.executable,
         }
-        self.environ = {**os.environ, **{name: str(value) for name, value in own.items()}}
-        # Debian's wrapper of that name passes an option that qgis_process does not know.
-        self.program = shutil.which("qgis_process.bin") or shutil.which("qgis_process") or sys.exit("QGIS is missing")
+        self.environ = {**os.environ, **{name: str(value) for name, value in variables.items()}}
+        # On Debian `qgis_process` is a wrapper that passes an option which the program rejects.
+        self.program = (
+            shutil.which("qgis_process.bin")
+            or shutil.which("qgis_process")
+            or sys.exit("qgis_process was not found: install QGIS")
+        )
         self._call("plugins", "enable", "ssdiff")
 
     def run(self, algorithm: str, **parameters) -> dict:
-        """What an algorithm of SSDiff answers."""
-        words = [f"{name}={value}" for name, value in parameters.items()]
-        print("\nqgis_process run", f"ssdiff:{algorithm}", *words, flush=True)
-        return json.loads(self._call("run", f"ssdiff:{algorithm}", "--json", "--", *words))["results"]
+        """Runs an algorithm of SSDiff; returns its outputs."""
+        arguments = [f"{name}={value}" for name, value in parameters.items()]
+        print("\nqgis_process run", f"ssdiff:{algorithm}", *arguments, flush=True)
+        return json.loads(self._call("run", f"ssdiff:{algorithm}", "--json", "--", *arguments))["results"]
 
-    def _call(self, *words: str) -> str:
-        done = subprocess.run([self.program, *words], env=self.environ, capture_output=True, text=True)
+    def _call(self, *arguments: str) -> str:
+        done = subprocess.run([self.program, *arguments], env=self.environ, capture_output=True, text=True)
         if done.returncode:
             sys.exit(done.stdout + done.stderr)
         return done.stdout
 
 
 def write(path: Path, image: np.ndarray, pixel: float, names: tuple[str, ...], driver: str = "GTiff") -> None:
+    """Writes an image (bands, rows, columns); a GeoTIFF is georeferenced.
+
+    pixel: side of a pixel in metres; names: of the bands.
+    """
     kind = gdal.GDT_Byte if image.dtype == np.uint8 else gdal.GDT_UInt16
-    held = gdal.GetDriverByName("MEM").Create("", image.shape[2], image.shape[1], len(image), kind)
+    dataset = gdal.GetDriverByName("MEM").Create("", image.shape[2], image.shape[1], len(image), kind)
     crs = osr.SpatialReference()
     crs.ImportFromEPSG(EPSG)
     if driver == "GTiff":
-        held.SetGeoTransform((CORNER[0], pixel, 0.0, CORNER[1], 0.0, -pixel))
-        held.SetProjection(crs.ExportToWkt())
+        dataset.SetGeoTransform((CORNER[0], pixel, 0.0, CORNER[1], 0.0, -pixel))
+        dataset.SetProjection(crs.ExportToWkt())
     for index, band in enumerate(image, 1):
-        held.GetRasterBand(index).WriteArray(band)
-        held.GetRasterBand(index).SetDescription(names[index - 1] if names else "")
-    gdal.GetDriverByName(driver).CreateCopy(str(path), held)
+        dataset.GetRasterBand(index).WriteArray(band)
+        dataset.GetRasterBand(index).SetDescription(names[index - 1] if names else "")
+    gdal.GetDriverByName(driver).CreateCopy(str(path), dataset)
     Path(f"{path}.aux.xml").unlink(missing_ok=True)
 
 
@@ -106,8 +116,8 @@ def read(path: Path) -> np.ndarray:
     return gdal.Open(str(path)).ReadAsArray().astype(np.float32)
 
 
-def as_seen(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Red, green, blue bytes under the stretch of the truth."""
+def stretched(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Returns red, green and blue as bytes, with the contrast stretch of the reference."""
     low, high = np.quantile(truth[:3], [0.01, 0.995])
     return (np.clip((image[2::-1] - low) / (high - low), 0, 1) ** 0.8 * 255).astype(np.uint8)
 

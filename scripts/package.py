@@ -1,9 +1,8 @@
-"""Makes dist/ssdiff.zip, the zip that QGIS installs; with --release all files that a release publishes, and SHA256SUMS.
+"""Builds dist/ssdiff.zip, the plugin that QGIS installs; with --release also the weights and SHA256SUMS.
 
     python scripts/package.py [--release] [FOLDER]
 
-What goes in is chosen among the files that git knows, so nothing else that lies about gets in. The same files make the
-same bytes.
+Only files that git tracks are packed. The zip is reproducible: the same files give the same bytes.
 """
 
 from __future__ import annotations
@@ -21,58 +20,62 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 NAME = "ssdiff"
-PARTS = ("__init__.py", "metadata.txt", "LICENSE", "resources/", "ssdiff_core/", "ssdiff_qgis/")
-LEFT_OUT = ("resources/sample/",)
-"what only the demo and the tests use"
-LARGEST = 25_000_000
-"bytes that plugins.qgis.org takes"
-MADE = (1980, 1, 1, 0, 0, 0)
-"the time of every file in the zip"
+PACKED = ("__init__.py", "metadata.txt", "LICENSE", "resources/", "ssdiff_core/", "ssdiff_qgis/")
+EXCLUDED = ("resources/sample/",)
+"files that only the demo and the tests use"
+MAXIMUM_BYTES = 25_000_000
+"size limit of plugins.qgis.org"
+TIMESTAMP = (1980, 1, 1, 0, 0, 0)
+"modification time of every file in the zip"
 
 
-def known() -> list[str]:
-    """The files that git knows, in a fixed order."""
+def tracked_files() -> list[str]:
+    """Returns the paths of the files that git tracks, sorted."""
     try:
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
-        sys.exit("the package is made in a clone of the repository: git must be installed and know its files")
+        sys.exit("package.py must be run in a clone of the repository, and git must be installed")
     return sorted(path for path in listed.decode().split("\0") if path and (ROOT / path).is_file())
 
 
-def packed(paths: list[str]) -> list[str]:
-    return [path for path in paths if path.startswith(PARTS) and not path.startswith(LEFT_OUT)]
+def packed_files(paths: list[str]) -> list[str]:
+    """Returns those of the paths that go into the zip."""
+    return [path for path in paths if path.startswith(PACKED) and not path.startswith(EXCLUDED)]
 
 
-def changes(changelog: str) -> str:
-    """What is new in the latest version."""
+def latest_changes(changelog: str) -> str:
+    """Returns the entries of the topmost version of CHANGELOG.md."""
     return re.split(r"^## .*\n", changelog, flags=re.MULTILINE)[1].strip()
 
 
 def metadata() -> str:
-    """metadata.txt with what is new, told once in CHANGELOG.md, in the form that QGIS reads."""
-    told = changes((ROOT / "CHANGELOG.md").read_text(encoding="utf-8")).replace("%", "%%").replace("\n", "\n  ")
-    return f"{(ROOT / 'metadata.txt').read_text(encoding='utf-8')}changelog={told}\n"
+    """Returns metadata.txt with the latest changes of CHANGELOG.md, in the form that QGIS reads."""
+    changes = latest_changes((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
+    changelog = changes.replace("%", "%%").replace("\n", "\n  ")
+    return f"{(ROOT / 'metadata.txt').read_text(encoding='utf-8')}changelog={changelog}\n"
 
 
 def content(path: str) -> bytes:
+    """Returns the bytes of a file in the zip."""
     return metadata().encode() if path == "metadata.txt" else (ROOT / path).read_bytes()
 
 
 def entry(path: str) -> zipfile.ZipInfo:
-    """The same on every system: no time, no owner, readable by all and executable by none."""
-    made = zipfile.ZipInfo(f"{NAME}/{path}", MADE)
-    made.compress_type, made.create_system, made.external_attr = zipfile.ZIP_DEFLATED, 3, 0o100644 << 16
-    return made
+    """Returns the zip entry of a file: the same time, owner and permissions (0644) on every system."""
+    info = zipfile.ZipInfo(f"{NAME}/{path}", TIMESTAMP)
+    info.compress_type, info.create_system, info.external_attr = zipfile.ZIP_DEFLATED, 3, 0o100644 << 16
+    return info
 
 
-def pack(paths: list[str], target: Path) -> Path:
+def write_zip(paths: list[str], target: Path) -> Path:
+    """Writes the zip; exits if it is too large for plugins.qgis.org."""
     with zipfile.ZipFile(target, "w") as file:
         for path in paths:
             file.writestr(entry(path), content(path), compresslevel=9)
     size = target.stat().st_size
-    if size > LARGEST:
+    if size > MAXIMUM_BYTES:
         target.unlink()
-        sys.exit(f"the zip would have {size} bytes; plugins.qgis.org takes {LARGEST} at most: bundle fewer weights")
+        sys.exit(f"the zip is {size} bytes, but plugins.qgis.org accepts at most {MAXIMUM_BYTES}: bundle fewer weights")
     return target
 
 
@@ -80,22 +83,23 @@ def digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def weights(folder: Path) -> Iterator[Path]:
-    """All that the catalogue tells of. What is not bundled is expected in the folder, or published already."""
+def weights_files(folder: Path) -> Iterator[Path]:
+    """Yields the weights of the catalogue. Weights that are not bundled must be in the folder or published already."""
     catalogue = json.loads((ROOT / "resources" / "weights.json").read_text(encoding="utf-8"))
     for entry in catalogue["weights"]:
         file = folder / entry["file"]
         if entry["bundled"]:
             shutil.copyfile(ROOT / "resources" / "weights" / entry["file"], file)
         if not file.exists():
-            print(f"{file} is not here: {catalogue['release']} must hold it already", file=sys.stderr)
+            print(f"{file} does not exist: {catalogue['release']} must provide it already", file=sys.stderr)
         elif entry["digest"] != f"sha256:{digest(file)}":
-            sys.exit(f"{file} is not what resources/weights.json tells of: publish it under another id")
+            sys.exit(f"{file} does not have the digest given in resources/weights.json: publish it under another id")
         else:
             yield file
 
 
-def sums(files: list[Path], target: Path) -> Path:
+def write_digests(files: list[Path], target: Path) -> Path:
+    """Writes the SHA-256 digests in the format of sha256sum."""
     target.write_bytes("".join(f"{digest(file)}  {file.name}\n" for file in files).encode())
     return target
 
@@ -103,14 +107,14 @@ def sums(files: list[Path], target: Path) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "dist")
-    parser.add_argument("--release", action="store_true", help="also the weights, and SHA256SUMS")
+    parser.add_argument("--release", action="store_true", help="also write the weights and SHA256SUMS")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    made = [pack(packed(known()), options.folder / f"{NAME}.zip")]
+    files = [write_zip(packed_files(tracked_files()), options.folder / f"{NAME}.zip")]
     if options.release:
-        made += weights(options.folder)
-        made.append(sums(made, options.folder / "SHA256SUMS"))
-    for file in made:
+        files += weights_files(options.folder)
+        files.append(write_digests(files, options.folder / "SHA256SUMS"))
+    for file in files:
         print(f"{file} ({file.stat().st_size / 1e6:.2f} MB)")
 
 

@@ -21,7 +21,7 @@ LONGEST = (
 # The pytest-xdist workers use all cores between them. torch reads this when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-settings.register_profile("any machine", deadline=None)  # speed is measured by the bench, not here
+settings.register_profile("any machine", deadline=None)  # no time limits: machines differ
 settings.load_profile("any machine")
 
 
@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def sample_weights():
-    """The trained weights that ship with the project."""
+    """The bundled weights for four bands."""
     from ssdiff_core.model import checkpoint
 
     return checkpoint.load(ROOT / "resources" / "weights" / "general-4.safetensors")
@@ -43,18 +43,18 @@ def sample_weights():
 
 @pytest.fixture(scope="session")
 def eval_data() -> Path:
-    """Real satellite scenes that may be measured on but not shipped."""
+    """A folder of real satellite scenes whose licences do not allow to bundle them."""
     folder = os.environ.get("SSDIFF_EVAL_DATA")
     if not folder:
-        pytest.skip("SSDIFF_EVAL_DATA names no folder of evaluation scenes")
+        pytest.skip("SSDIFF_EVAL_DATA is not set to a folder of evaluation scenes")
     return Path(folder)
 
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory):
-    """A certificate for 127.0.0.1 that vouches for itself, and its key."""
+    """The files of a self-signed certificate for 127.0.0.1 and of its key."""
     if not shutil.which("openssl"):
-        pytest.skip("there is no openssl to make a certificate with")
+        pytest.skip("openssl is not installed")
     folder = tmp_path_factory.mktemp("certificate")
     files = folder / "cert.pem", folder / "key.pem"
     new = ("-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1")

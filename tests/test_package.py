@@ -1,4 +1,4 @@
-"""The zip that people install: made, looked at as the plugin site does, installed into an empty profile and run."""
+"""Builds the plugin zip, checks it as plugins.qgis.org does, installs it into an empty QGIS profile and runs it."""
 
 import configparser
 import hashlib
@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 from urllib.parse import urlparse
 
+import numpy as np
 import pytest
 from files import read, sample_files
 
@@ -42,8 +43,8 @@ def package(folder: Path, *options: str, root: Path = ROOT) -> subprocess.Comple
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def git(folder: Path, *words: str) -> None:
-    subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True)
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def names(zipped):
 
 @pytest.fixture(scope="module")
 def general(zipped):
-    """What metadata.txt in the zip says, read with the parser that QGIS and the plugin site read it with."""
+    """The [general] section of metadata.txt in the zip, read with the parser that QGIS and plugins.qgis.org use."""
     parser = configparser.ConfigParser()
     parser.optionxform = str
     with zipfile.ZipFile(zipped) as file:
@@ -71,12 +72,12 @@ def general(zipped):
 
 @pytest.fixture
 def clone(tmp_path):
-    """The repository as others get it."""
+    """A fresh clone of the repository."""
     git(tmp_path, "clone", "-q", "--no-hardlinks", str(ROOT), "clone")
     return tmp_path / "clone"
 
 
-def test_the_same_files_make_the_same_bytes(zipped, names, tmp_path):
+def test_the_zip_is_reproducible(zipped, names, tmp_path):
     package(tmp_path)
     assert (tmp_path / "ssdiff.zip").read_bytes() == zipped.read_bytes()
     assert names == sorted(names)
@@ -86,7 +87,7 @@ def test_the_same_files_make_the_same_bytes(zipped, names, tmp_path):
         }
 
 
-def test_all_that_runs_is_in_the_zip_and_nothing_else(zipped, names):
+def test_the_zip_holds_all_code_and_resources_and_nothing_else(zipped, names):
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     code = {f"ssdiff/{path}" for path in tracked if path.startswith(("ssdiff_core/", "ssdiff_qgis/"))}
     assert code | {"ssdiff/__init__.py", "ssdiff/metadata.txt", "ssdiff/LICENSE"} <= set(names)
@@ -97,39 +98,49 @@ def test_all_that_runs_is_in_the_zip_and_nothing_else(zipped, names):
     assert not [name for name in names if re.search(r"/(\.|(tests|docs|scripts|sample)/)", name)]
 
 
-def test_the_documentation_leads_to_files_that_are_there_and_its_pictures_are_small(names):
-    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+def test_links_in_the_documentation_exist_and_pictures_are_small(names):
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
     link = re.compile(r'\]\(([\w./-]+)(?:#[\w-]+)?\)|src="([\w./-]+)"')
-    led = {page.parent / "".join(found) for page in pages for found in link.findall(page.read_text(encoding="utf-8"))}
-    here = {path.resolve() for path in led if path.name != "releases"}  # a page of the project's home
-    assert [path for path in here if not path.is_file()] == []
+    targets = {page.parent / "".join(match) for page in pages for match in link.findall(page.read_text("utf-8"))}
+    files = {path.resolve() for path in targets if path.name != "releases"}  # a page of the project on GitHub
+    assert [path for path in files if not path.is_file()] == []
     pictures = set((ROOT / "docs" / "pictures").iterdir())
-    assert pictures == {path for path in here if path.suffix == ".png"}
+    assert pictures == {path for path in files if path.suffix == ".png"}
     assert max(path.stat().st_size for path in pictures) < 300_000
     assert not [name for name in names if name.endswith(".png")]
 
 
-def test_the_first_page_tells_the_scores_that_the_weights_tell():
-    shown = re.search(r"\| GaoFen-2 .*\n\|[-|]+\n(.*) \|.*\|", (ROOT / "README.md").read_text(encoding="utf-8"))[1]
+def test_the_python_example_in_the_readme_runs(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    with np.load(ROOT / "resources" / "sample" / "eureka.npz") as sample:
+        names = {"pan": sample["pan"][:64, :64], "ms": sample["ms"].transpose(2, 0, 1)[:, :16, :16]}
+    exec(example, names)
+    assert names["fused"].shape == (4, 64, 64)
+    assert np.isfinite(names["fused"]).all()
+
+
+def test_the_scores_in_the_readme_are_those_in_the_weights_files():
+    row = re.search(r"\| GaoFen-2 .*\n\|[-|]+\n(.*) \|.*\|", (ROOT / "README.md").read_text(encoding="utf-8"))[1]
     scores = {}
-    for name in ("general-4", "general-8"):  # what a scene's own number of bands gets
-        (told_by,) = read_card(ROOT / "resources" / "weights" / f"{name}.safetensors").scores.values()
-        scores |= told_by
-    assert sorted(re.findall(r"\d\.\d\d", shown)) == sorted(f"{score:.2f}" for score in scores.values())
+    for name in ("general-4", "general-8"):  # the weights that scenes with this number of bands get
+        (of_card,) = read_card(ROOT / "resources" / "weights" / f"{name}.safetensors").scores.values()
+        scores |= of_card
+    assert sorted(re.findall(r"\d\.\d\d", row)) == sorted(f"{score:.2f}" for score in scores.values())
 
 
-def test_what_lies_about_in_a_clone_stays_out(clone, tmp_path):
+def test_files_that_git_does_not_track_are_not_packed(clone, tmp_path):
     assert package(tmp_path / "clean", root=clone).returncode == 0
     for junk in ("ssdiff_core/__pycache__/a.pyc", "ssdiff_core/secret.py", "resources/weights/mine.safetensors"):
         (clone / junk).parent.mkdir(exist_ok=True)
         (clone / junk).write_text("junk")
-    assert package(tmp_path / "littered", root=clone).returncode == 0
-    assert len({(tmp_path / made / "ssdiff.zip").read_bytes() for made in ("clean", "littered")}) == 1
+    assert package(tmp_path / "with_junk", root=clone).returncode == 0
+    assert len({(tmp_path / made / "ssdiff.zip").read_bytes() for made in ("clean", "with_junk")}) == 1
 
 
 @pytest.fixture
-def with_more(clone):
-    """A clone whose catalogue also tells of weights that are not bundled."""
+def clone_with_more_weights(clone):
+    """A clone whose catalogue also lists weights that are not bundled."""
     file = clone / "resources" / "weights.json"
     catalogue = json.loads(file.read_text())
     more = {"file": "more.safetensors", "bundled": False, "digest": f"sha256:{hashlib.sha256(b'more').hexdigest()}"}
@@ -137,27 +148,27 @@ def with_more(clone):
     return clone
 
 
-def test_a_release_is_the_zip_the_weights_and_their_digests(with_more, tmp_path):
+def test_a_release_consists_of_the_zip_the_weights_and_their_digests(clone_with_more_weights, tmp_path):
     dist = tmp_path / "dist"
-    done = package(dist, "--release", root=with_more)
+    done = package(dist, "--release", root=clone_with_more_weights)
     assert done.returncode == 0
-    assert "more.safetensors is not here: weights-1 must hold it already" in done.stderr
+    assert "more.safetensors does not exist: weights-1 must provide it already" in done.stderr
     (dist / "more.safetensors").write_bytes(b"more")
-    assert package(dist, "--release", root=with_more).returncode == 0
-    sums = dict(reversed(line.split("  ")) for line in (dist / "SHA256SUMS").read_text().splitlines())
+    assert package(dist, "--release", root=clone_with_more_weights).returncode == 0
+    digests = dict(reversed(line.split("  ")) for line in (dist / "SHA256SUMS").read_text().splitlines())
     bundled = [entry.file for entry in catalogue.published() if entry.bundled]
-    assert list(sums) == ["ssdiff.zip", *bundled, "more.safetensors"]
-    assert sums == {name: hashlib.sha256((dist / name).read_bytes()).hexdigest() for name in sums}
+    assert list(digests) == ["ssdiff.zip", *bundled, "more.safetensors"]
+    assert digests == {name: hashlib.sha256((dist / name).read_bytes()).hexdigest() for name in digests}
 
 
-def test_weights_that_are_not_those_of_the_catalogue_are_not_released(with_more, tmp_path):
+def test_weights_with_another_digest_than_the_catalogue_are_not_released(clone_with_more_weights, tmp_path):
     (tmp_path / "more.safetensors").write_bytes(b"others")
-    done = package(tmp_path, "--release", root=with_more)
+    done = package(tmp_path, "--release", root=clone_with_more_weights)
     assert done.returncode == 1
     assert "publish it under another id" in done.stderr
 
 
-def test_a_zip_that_the_site_would_not_take_is_not_made(clone, tmp_path):
+def test_a_zip_that_is_too_large_for_the_plugin_site_is_not_built(clone, tmp_path):
     (clone / "resources" / "huge.bin").write_bytes(os.urandom(25_000_000))
     git(clone, "add", "resources")
     done = package(tmp_path / "dist", root=clone)
@@ -166,15 +177,15 @@ def test_a_zip_that_the_site_would_not_take_is_not_made(clone, tmp_path):
     assert not list((tmp_path / "dist").iterdir())
 
 
-def test_outside_a_clone_one_sentence_says_what_is_needed(tmp_path):
+def test_packaging_outside_a_clone_fails_with_a_clear_message(tmp_path):
     (tmp_path / "scripts").mkdir()
     shutil.copy(ROOT / "scripts" / "package.py", tmp_path / "scripts")
     done = package(tmp_path / "dist", root=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith("the package is made in a clone of the repository")
+    assert done.stderr.startswith("package.py must be run in a clone of the repository")
 
 
-def test_the_plugin_site_takes_the_zip(zipped, names):
+def test_the_plugin_site_accepts_the_zip(zipped, names):
     assert zipped.stat().st_size <= 25_000_000
     with zipfile.ZipFile(zipped) as file:
         assert file.testzip() is None
@@ -184,7 +195,7 @@ def test_the_plugin_site_takes_the_zip(zipped, names):
     assert {"ssdiff/__init__.py", "ssdiff/metadata.txt", "ssdiff/LICENSE"} <= set(names)
 
 
-def test_the_plugin_site_takes_the_metadata(general, names):
+def test_the_plugin_site_accepts_the_metadata(general, names):
     assert not [key for key in (*REQUIRED, *READ_BY_QGIS) if not general.get(key, "").strip()]
     assert all(urlparse(general[key]).scheme == "https" and urlparse(general[key]).netloc for key in LINKS)
     assert all(general[key] in ("True", "False") for key in SWITCHES)
@@ -195,7 +206,7 @@ def test_the_plugin_site_takes_the_metadata(general, names):
     assert "supportsQt6" not in general
 
 
-def test_the_metadata_say_what_is_true_of_ssdiff(general):
+def test_the_metadata_agree_with_the_version_and_the_changelog(general):
     assert general["version"] == __version__
     assert (general["qgisMinimumVersion"], general["qgisMaximumVersion"]) == ("3.22", "4.99")
     assert general["hasProcessingProvider"] == "yes"
@@ -206,14 +217,14 @@ def test_the_metadata_say_what_is_true_of_ssdiff(general):
     assert general["changelog"].split() == re.split(r"(?m)^## .*$", changelog)[1].split()
 
 
-def test_the_plugin_site_finds_nothing_in_the_code(zipped):
+def test_the_scanners_of_the_plugin_site_find_nothing(zipped):
     for tool in ("bandit", "flake8", "detect_secrets"):
         pytest.importorskip(tool, reason=f"{tool} is not installed; `make setup` installs it")
     done = subprocess.run([sys.executable, ROOT / "scripts" / "scan.py", zipped], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_what_the_plugin_site_would_block_is_found(tmp_path):
+def test_scan_finds_what_the_plugin_site_would_block(tmp_path):
     pytest.importorskip("bandit", reason="bandit is not installed; `make setup` installs it")
     with zipfile.ZipFile(tmp_path / "bad.zip", "w") as file:
         file.writestr("ssdiff/a.py", "try:\n    eval('1')\nexcept Exception:\n    pass\n")
@@ -229,13 +240,14 @@ def test_what_the_plugin_site_would_block_is_found(tmp_path):
 
 @pytest.fixture(scope="module")
 def installed(zipped, tmp_path_factory):
-    """An empty profile that the zip has been unpacked into, as the plugin manager does, and qgis_process in it."""
+    """The plugin folder in an empty profile with the zip unpacked as by the plugin manager, and a function that runs
+    qgis_process in it."""
     profile = tmp_path_factory.mktemp("profile")
     plugins = profile / "profiles" / "default" / "python" / "plugins"
     with zipfile.ZipFile(zipped) as file:
         file.extractall(plugins)
-    kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "QGIS_PLUGINPATH")}
-    own = {
+    inherited = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "QGIS_PLUGINPATH")}
+    variables = {
         "HOME": str(profile / "home"),
         "QT_QPA_PLATFORM": "offscreen",
         "QGIS_CUSTOM_CONFIG_PATH": str(profile),
@@ -243,16 +255,18 @@ def installed(zipped, tmp_path_factory):
         "SSDIFF_PYTHON": sys.executable,
     }
 
-    def run(*words):
-        command = [QGIS_PROCESS, *words]
-        return subprocess.run(command, env={**kept, **own}, cwd=profile, capture_output=True, text=True, timeout=300)
+    def run(*arguments):
+        command = [QGIS_PROCESS, *arguments]
+        return subprocess.run(
+            command, env={**inherited, **variables}, cwd=profile, capture_output=True, text=True, timeout=300
+        )
 
     enabled = run("plugins", "enable", "ssdiff")
     assert enabled.returncode == 0, enabled.stderr
     return plugins / "ssdiff", run
 
 
-def test_what_computes_is_the_code_of_a_fresh_install(installed):
+def test_the_worker_process_runs_the_code_of_the_installed_zip(installed):
     folder, run = installed
     done = run("run", "ssdiff:diagnostics", "--json")
     assert done.returncode == 0, done.stderr
@@ -261,29 +275,34 @@ def test_what_computes_is_the_code_of_a_fresh_install(installed):
     assert Path(json.loads(results["REPORT"])["computes"]["folder"]) == folder / "ssdiff_core"
 
 
-def test_the_sample_is_fused_from_a_fresh_install(installed, tmp_path):
+def test_an_installed_zip_fuses_the_sample(installed, tmp_path):
     _, run = installed
     pan, ms, _ = sample_files(tmp_path)
     out = tmp_path / "fused.tif"
-    words = (f"SPECTRAL={ms}", f"PANCHROMATIC={pan}", "EXTENT=400000,400038.4,4499961.6,4500000", f"OUTPUT={out}")
-    done = run("run", "ssdiff:pansharpen", "--json", "--", *words)
+    parameters = (f"SPECTRAL={ms}", f"PANCHROMATIC={pan}", "EXTENT=400000,400038.4,4499961.6,4500000", f"OUTPUT={out}")
+    done = run("run", "ssdiff:pansharpen", "--json", "--", *parameters)
     assert done.returncode == 0, done.stderr
     assert read(out).shape == (4, 64, 64)
 
 
-def test_what_pip_installs_needs_no_clone_to_fuse_and_report(clone, tmp_path):
+def modules(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in (folder / "ssdiff_core").rglob("*.py")}
+
+
+def test_a_wheel_fuses_and_reports_without_the_clone(clone, tmp_path):
     if not all(map(importlib.util.find_spec, ("pip", "setuptools", "wheel"))):
-        pytest.skip("pip, setuptools and wheel are needed, which `make setup` brings")
+        pytest.skip("pip, setuptools and wheel are needed; `make setup` installs them")
     built, site = (f"--wheel-dir={tmp_path / 'built'}", f"--target={tmp_path / 'site'}")
     pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
     subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", built, str(clone)], check=True)
     wheel = next((tmp_path / "built").iterdir())
     subprocess.run([*pip, "install", "--no-deps", "--no-index", site, str(wheel)], check=True)
+    assert modules(tmp_path / "site") == modules(clone)
     shutil.rmtree(clone)
     pan, ms, _ = sample_files(tmp_path)
 
-    def ssdiff(*words):
-        command = [sys.executable, tmp_path / "site" / "bin" / "ssdiff", *words]
+    def ssdiff(*arguments):
+        command = [sys.executable, tmp_path / "site" / "bin" / "ssdiff", *arguments]
         environ = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "SSDIFF_OFFLINE": "1"}
         done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
