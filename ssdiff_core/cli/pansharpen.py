@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 from ..common import progress
 from ..domain.methods import NETWORK
@@ -50,5 +51,5 @@ def write_report(args, ms) -> None:
     options = AssessOptions(
         sensor=args.sensor, bands=args.bands, extent=args.extent, align=args.align, memory=args.memory
     )
-    (study,) = assess.open_studies([args.out], args.pan, ms, None, options, lambda message: None)
+    (study,) = assess.open_studies([Path(args.out)], args.pan, ms, None, options, lambda message: None)
     html_report.assessed(study, options, args.report, lambda share: None)
