@@ -13,7 +13,7 @@ from ssdiff_core.model.ssnet import state_of
 from ssdiff_core.training.recipe import Recipe, Stage
 from ssdiff_core.training.trainer import Trainer
 
-TINY = {"keys": 4}
+TINY = {"keys": 4, "widths": (32, 32, 32), "head": 32}
 
 
 def textured(height: int, width: int, count: int = 4, seed: int = 0) -> np.ndarray:
@@ -25,7 +25,7 @@ def textured(height: int, width: int, count: int = 4, seed: int = 0) -> np.ndarr
     return image * np.exp(rng.normal(0, 0.15, (height, width)))
 
 
-def pair_of_files(folder, height=320, width=400, ratio=4, count=4, seed=0, at=0.0, change=None):
+def pair_of_files(folder, height=200, width=240, ratio=4, count=4, seed=0, at=0.0, change=None):
     """PAN and MS of a made-up scene as files; change(pan, ms) may alter them."""
     truth = textured(height, width, count, seed)
     pan = truth.mean(0)
@@ -41,7 +41,7 @@ def pair_of_files(folder, height=320, width=400, ratio=4, count=4, seed=0, at=0.
     )
 
 
-def base_weights(folder, tile=16, count=4, ratio=4, wavelengths=(480.0, 550.0, 660.0, 830.0), off=1.0):
+def base_weights(folder, tile=32, count=4, ratio=4, wavelengths=(480.0, 550.0, 660.0, 830.0), off=1.0):
     """Weights whose network has learnt nothing and answers too much of every other band, too little of the rest."""
     torch.manual_seed(0)
     recipe = Recipe(

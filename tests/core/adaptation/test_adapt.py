@@ -76,7 +76,7 @@ def test_a_pair_knows_nothing_of_what_lies_beside_its_piece(tmp_path):
 
     made = []
     for name, change in (("a", None), ("b", strange_beside)):
-        scene = open_scene(*pair_of_files(tmp_path / name, change=change))
+        scene = open_scene(*pair_of_files(tmp_path / name, 320, 400, change=change))
         piece = read_piece(Reader(scene), scene, layout_of(scene), window)
         made.append(pair(piece, Look(SENSOR.mtf, SENSOR.pan_mtf)))
     np.testing.assert_array_equal(made[0].block.pan, made[1].block.pan)
