@@ -12,9 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCES = ("__init__.py", "pyproject.toml", "scripts/lint_imports", "ssdiff_core", "ssdiff_qgis")
 UPWARDS = "A package of ssdiff_core imports only from the packages below it"
-TORCH = "torch and safetensors are never imported in the process of QGIS"
-GDAL = "GDAL, QGIS and requests are never imported in the worker process"
-PLUGIN = "The plugin imports nothing of the worker process, of the command line or of what computes pixels"
+TORCH = "torch and safetensors are never imported in QGIS's process"
+GDAL = "GDAL, QGIS and requests are never imported in the computing process"
+PLUGIN = "The plugin imports nothing of the computing process, of the command line or of what computes pixels"
 CORE = "ssdiff_core knows nothing of the plugin"
 
 pytestmark = pytest.mark.skipif(

@@ -208,6 +208,7 @@ def test_the_plugin_site_accepts_the_metadata(general, names):
 
 def test_the_metadata_agree_with_the_version_and_the_changelog(general):
     assert general["version"] == __version__
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert (general["qgisMinimumVersion"], general["qgisMaximumVersion"]) == ("3.22", "4.99")
     assert general["hasProcessingProvider"] == "yes"
     assert "external dependency: PyTorch" in general["about"]
@@ -266,7 +267,7 @@ def installed(zipped, tmp_path_factory):
     return plugins / "ssdiff", run
 
 
-def test_the_worker_process_runs_the_code_of_the_installed_zip(installed):
+def test_the_computing_process_runs_the_code_of_the_installed_zip(installed):
     folder, run = installed
     done = run("run", "ssdiff:diagnostics", "--json")
     assert done.returncode == 0, done.stderr
