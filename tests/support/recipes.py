@@ -12,7 +12,7 @@ bands = ["blue", "green", "red", "nir"]
 held_out = ["elsewhere"]
 pool = 2
 validate = 4
-net = { keys = 4 }
+net = { keys = 4, widths = [32, 32, 32] }
 [[stages]]
 tile = 16
 steps = 4

@@ -104,7 +104,7 @@ def with_views(weights: Weights) -> Weights:
 
 def tiny_file(folder: Path) -> Path:
     """A file of the smallest network there is, with a random answer that depends on all that it is shown."""
-    net = small_network(Config(bands=4, tile=16, widths=SMALL))
+    net = small_network(Config(bands=4, tile=32, widths=SMALL, keys=4))
     card = Card("tiny", "general", tuple("bgrn"), (0.5,) * 4, net.config, base="mtf-glp-fs", interpolation="cubic")
     save(folder / "tiny.safetensors", state_of(net), card)
     return folder / "tiny.safetensors"

@@ -1,3 +1,6 @@
+from functools import partial
+
+import pytest
 import torch
 
 from ssdiff_core.inprocess import benchmark
@@ -9,15 +12,21 @@ def test_every_figure_is_measured_and_agrees_with_itself(monkeypatch):
     monkeypatch.setattr(benchmark, "WARM", {"cpu": 48})
     monkeypatch.setattr(benchmark, "BANDS", (4,))
     monkeypatch.setattr(benchmark, "STEPS", (1, 2))
+    monkeypatch.setattr(benchmark, "PLAIN_BATCH", 1)
+    monkeypatch.setattr(benchmark, "PUBLISHED_SIDE", 64)
+    monkeypatch.setattr(benchmark, "seconds_a_tile", partial(benchmark.seconds_a_tile, repeats=1))
     result = benchmark.run("cpu", notify=lambda line: None)
     assert [(rate["bands"], rate["steps"]) for rate in result["rates"]] == [(4, 1), (4, 2)]
     for rate in result["rates"]:
         assert rate["pixels"] == 48 * 48
         assert rate["pixels_per_second"] > 0
         assert rate["peak_memory_mb"] > 50
-    assert result["forward"]["ratio"] > 1
-    assert result["image"]["ratio"] > 1
-    assert 0 < result["attention_share"] < 1
+    forward, image = result["forward"], result["image"]
+    assert forward["ours_s"] > 0
+    assert forward["ratio"] == pytest.approx(forward["plain_s"] / forward["ours_s"], abs=0.01)
+    assert image["published_s"] == benchmark.PUBLISHED_TILES * forward["plain_s"]
+    assert image["ratio"] == pytest.approx(image["published_s"] / image["ours_s"], abs=0.1)
+    assert result["attention_share"] < 1
 
 
 def test_profile_names_the_operators():

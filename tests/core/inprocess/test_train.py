@@ -90,7 +90,7 @@ def test_a_checkpoint_of_another_recipe_is_one_sentence(recipe, tmp_path, capsys
     imagery.write_pack(tmp_path / "pack.npz", [place("here", 1)])
     command = ["train", str(recipe), str(tmp_path / "pack.npz"), "-o", str(tmp_path / "w.safetensors")]
     assert main([*command, "--minutes", "0"]) == 0
-    recipe.write_text(RECIPE.replace("keys = 4", "keys = 4, widths = [32, 64, 96]"))
+    recipe.write_text(RECIPE.replace("[32, 32, 32]", "[32, 64, 96]"))
     capsys.readouterr()
     assert main(command) == 1
     said = capsys.readouterr().err.splitlines()
