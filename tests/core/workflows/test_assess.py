@@ -261,9 +261,9 @@ def test_text_shows_ideals_and_marks_what_stands_beside(sample, capsys):
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """A scene of 1024 by 896 pixels with a hole in PAN's corner, fused."""
+    """A scene of 640 by 576 pixels with a hole in PAN's corner, fused."""
     folder = tmp_path_factory.mktemp("large")
-    block = smooth_scene(1024, 896, bands=2)
+    block = smooth_scene(640, 576, bands=2)
     pan = block.pan.astype(np.uint16)
     pan[:100, :200] = 0
     write(folder / "pan.tif", pan, PAN_AT, nodata=0)
@@ -332,9 +332,9 @@ def test_blocks_are_drawn_without_an_order_of_their_own():
 
 
 def test_memory_does_not_grow_with_the_scene(tmp_path):
-    """In a process of its own; the larger scene would take 840 MB as the measures see it, GDAL's cache 13 more."""
+    """In a process of its own; the larger scene would take 470 MB as the measures see it, GDAL's cache 13 more."""
     used = {}
-    for side in (1024, 2048):
+    for side in (768, 1536):
         folder = tmp_path / str(side)
         folder.mkdir()
         rng = np.random.default_rng(0)
@@ -352,7 +352,7 @@ def test_memory_does_not_grow_with_the_scene(tmp_path):
         assert "D_rho" in done.stdout, done.stderr
         used[side] = int(done.stderr.split()[-1])
     print(used)
-    assert used[2048] < used[1024] + 80
+    assert used[1536] < used[768] + 80
 
 
 # --- what cannot be --------------------------------------------------------------------------------------------------

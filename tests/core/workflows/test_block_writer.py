@@ -347,6 +347,7 @@ from ssdiff_core.raster.reader import open_scene
 
 class Slow(Interpolate):
     def fuse(self, block, progress=None):
+        print("a block", flush=True)
         time.sleep(0.05)
         return super().fuse(block, progress)
 
@@ -365,13 +366,14 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_pixels(scene, tmp_path,
     run(scene, tmp_path / "straight.tif", side=64)
     straight = read(tmp_path / "straight.tif")
     rng, kills = np.random.default_rng(int.from_bytes(os.urandom(4), "big")), 0
-    for _ in range(8):
-        child = subprocess.Popen([sys.executable, "-c", code])
-        time.sleep(rng.uniform(0.8, 2.5))
+    for _ in range(4):
+        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        child.stdout.readline()  # its first block has begun
+        time.sleep(rng.uniform(0, 1.2))
         if child.poll() is None:
             child.send_signal(signal.SIGKILL)
             kills += 1
-        child.wait()
+        child.communicate()
         if out.exists():  # whole, then: it was moved there in one step
             break
     assert kills

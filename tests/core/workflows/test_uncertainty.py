@@ -1,8 +1,6 @@
 """How far samples lie apart, as a file beside the image: the same ground, the same guarantees."""
 
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -249,14 +247,13 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("sentence", REFUSED)
-def test_what_makes_no_sense_is_one_sentence_and_leaves_nothing(sample, tmp_path, sentence):
+def test_what_makes_no_sense_is_one_sentence_and_leaves_nothing(sample, tmp_path, monkeypatch, capsys, sentence):
     for path in sample[:2]:
         (tmp_path / path.name).symlink_to(path)
     words = ["pan.tif", "ms.tif", "o.tif", "--uncertainty", "u.tif", *REFUSED[sentence]]
-    command = [sys.executable, "-m", "ssdiff_core", "pansharpen", *words, "--progress", "none"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 1, done.stderr
-    assert sentence in done.stderr.splitlines()[-1]
+    monkeypatch.chdir(tmp_path)
+    assert main(["pansharpen", *words, "--progress", "none"]) == 1
+    assert sentence in capsys.readouterr().err.splitlines()[-1]
     assert made(tmp_path) == ["ms.tif", "pan.tif"]
 
 
