@@ -14,7 +14,7 @@ from ..domain.scene import Scene
 from ..domain.sensors import Sensor
 from ..domain.study import within
 from ..domain.window import Window
-from ..fusion.classical import Classical
+from ..fusion.methods.engine import ClassicalEngine
 from ..fusion.parallel import hands, scene_stats
 
 
@@ -24,14 +24,14 @@ class Computed:
 
     name: str
     scene: Scene
-    engine: Classical
+    engine: ClassicalEngine
     stats: SceneStats
     reader: PerThread
     path = None
 
     @staticmethod
     def of(method: str, scene: Scene, sensor: Sensor, open_reader: Callable, memory: int) -> Computed:
-        engine = Classical(method, scene.placement.ratio)
+        engine = ClassicalEngine(method, scene.placement.ratio)
         stats = SceneStats(mtf=sensor.mtf)
         if engine.needs_survey:
             stats = scene_stats(scene, open_reader, engine.survey(sensor.mtf, sensor.pan_mtf), memory, hands())

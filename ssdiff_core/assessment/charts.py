@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..fusion.scene_statistics import Histogram
+from ..fusion.scene_sums import Histogram
 
 BARS = 64
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from ..common.pipeline import PerThread
 from ..domain import measures
-from ..domain.scene import Scene
 from ..domain.options import AssessOptions
+from ..domain.scene import Scene
 from ..domain.study import Result, Sample, Study, distinct, method_of
 from ..domain.window import Window
 from ..fusion.parallel import hands, side_by_side

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from ..domain.options import AssessOptions
-
 from ..domain.study import Study
 from .measure import sample_of
 

@@ -14,7 +14,7 @@ from ..domain.options import AssessOptions
 from ..domain.study import Study
 from ..domain.window import Window
 from ..fusion.parallel import side_by_side
-from ..fusion.scene_statistics import Histogram, Moments
+from ..fusion.scene_sums import Histogram, Moments
 from ..metrics.arrays import FullScale, Referenced, Reprojected
 from .measure import chosen, setting_of, shifts_of, side_for
 from .png import stretched

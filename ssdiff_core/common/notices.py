@@ -14,6 +14,9 @@ _BANDS = ", and bands {bands} differ from that by up to {furthest:.2f} PAN pixel
 _BLEED = ": colours will bleed at edges; --align auto corrects it"
 
 TEMPLATES: dict[str, str] = {
+    # fusion
+    "fewer_tiles": "{device} is short of memory: fewer tiles are computed at a time",
+    "cpu_instead": "{device} has too little memory for a single tile: computing on the CPU",
     # raster.open_pair
     "shift_small": _SHIFT,
     "shift_small_bands": _SHIFT + _BANDS,
@@ -52,6 +55,33 @@ TEMPLATES: dict[str, str] = {
         "Weights {weights} are for ratio {trained}, and the ratio here is {ratio:.3g}: training starts from them, and "
         "the method to improve on is mtf-glp-fs"
     ),
+    # adaptation
+    "clouds_excluded": "Clouds are excluded from training: {share:.0%} of {path}",
+    "adapting_pieces": "Training on {train} piece(s), {held_out} held out; initial scores there: {scores}",
+    "adapting_resumed": "Resuming an interrupted run: {share:.0%} of the training is done",
+    "mixture_scored": (
+        "Mixture with {share:.0%} of the adapted weights: held-out error {error:.4f}; at native resolution {scores}"
+    ),
+    # training
+    "training_step": (
+        "Stage {stage}, tile {tile}, step {step} of {steps}: loss {loss:.4f} ({zero:.4f} without a network), "
+        "{samples_per_second:.1f} samples/s"
+    ),
+    "held_out_scores": "Stage {stage}, step {step}: held-out {scores}",
+    "no_tensorboard": (
+        "TensorBoard is not installed: no curves and images are written (install it with: pip install tensorboard)"
+    ),
+    # inprocess
+    "training_resumed": "Resuming from {path}: stage {stage}, step {step}",
+    "scene_simulated": "{name}: PAN of {width} x {height} pixels, from {place}",
+    "bench_device": "Measuring on {device} ({name}); on a CPU this takes minutes",
+    "bench_rate": "{bands} bands, {steps:2} steps: {pixels_per_second:,} PAN pixels per second",
+    "bench_tile": "One tile: {plain_s:.4f} s with plain code, {ours_s:.4f} s optimised, {ratio:.1f} times faster",
+    "bench_image": (
+        "An image of 256 x 256 pixels: {published_s:.2f} s as published, {ours_s:.3f} s optimised, "
+        "{ratio:.0f} times faster"
+    ),
+    "bench_attention": "Attention takes {share:.0%} of a forward pass",
 }
 "the English text of each kind, with the values as fields of a format string"
 

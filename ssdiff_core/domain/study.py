@@ -13,6 +13,7 @@ from .scene import Scene
 from .sensors import Sensor
 from .window import Window
 
+
 @dataclass(frozen=True)
 class Study:
     """What is assessed."""

@@ -17,9 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..common.errors import BlockError, ConfigError, DeviceError
+from ..common.errors import BlockError, ConfigError
+from ..common.notices import Notify
 from ..domain.block import Block
 from ..domain.kernels import REACH, reflect
+from ..domain.options import SamplingOptions
 from ..domain.window import Window
 from ..model import devices, diffusion
 from ..model.checkpoint import Weights
@@ -27,8 +29,9 @@ from ..model.noise import normal
 from ..model.normalisation import Units, full_scale, units
 from ..model.ssnet import SSNet
 from ..weights.model_config import T
-from . import classical
+from . import network_inputs
 from .masks import fill_nearest, filled
+from .out_of_memory import ReducedWork, is_out_of_memory
 from .quantise import Quantising
 from .tiles import WAYS, Cells, Grid, blend, split, turned, turned_back
 
@@ -37,6 +40,7 @@ PIECE = {"cpu": 480, "cuda": 2016, "mps": 960}
 "side, in PAN pixels, of what is in work at once"
 PIXEL_BYTES = 40
 "of device memory for each pixel and band of a piece, about"
+PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 HALF_ERROR = 0.5 / 2047
 "the most that half precision may cost, root mean square, where 1 is full scale: half a count at 11 bits"
 
@@ -60,46 +64,62 @@ class Canvas:
     "(h, w), None where all is valid"
 
 
+@dataclass(frozen=True)
+class Tiling:
+    """How a block is divided for the network."""
+
+    stride: int | None = None
+    "PAN pixels between tiles; None: three quarters of a tile"
+    batch: int | None = None
+    "tiles computed at a time; None: what suits the device"
+    piece: int | None = None
+    "side of the pieces of a block, in PAN pixels; None: what suits the device"
+
+
+DEFAULT_SAMPLING, DEFAULT_TILING = SamplingOptions(), Tiling()
+
+
 class Engine(Quantising):
+    """The network of a weights file as an engine (see docs/architecture.md)."""
+
     def __init__(
         self,
         weights: Weights,
-        device: str = "auto",
+        sampling: SamplingOptions = DEFAULT_SAMPLING,
         *,
-        steps: int | None = None,
-        samples: int | None = None,
-        seed: int = 0,
-        stride: int | None = None,
-        batch: int | None = None,
-        piece: int | None = None,
+        tiling: Tiling = DEFAULT_TILING,
         precision: str = "auto",
         consensus: bool = False,
-        notify: Callable[[str], None] = log.warning,
+        notify: Notify = log.warning,
     ):
-        """steps, samples: None for what the weights were made for. stride: None for three quarters of a tile.
+        """sampling: device, steps, samples and seed; by default those that the weights were made for.
 
-        precision: auto, float32, float16 or bfloat16; auto tries half on CUDA and keeps it where the error is small.
-        consensus: overlapping tiles agree on x0 at every step, not only at the end.
+        precision: auto, float32, float16 or bfloat16; auto tries half precision on CUDA and keeps it if the error is
+        small. consensus: overlapping tiles are averaged at every step, not only at the end.
         """
         self.card, self._weights = weights.card, weights
-        self.steps = self.card.steps if steps is None else steps
-        self.samples = self.card.samples if samples is None else samples
-        self.seed, self.consensus, self.notify = seed, consensus, notify
+        self.steps = self.card.steps if sampling.steps is None else sampling.steps
+        self.samples = self.card.samples if sampling.samples is None else sampling.samples
+        self.seed, self.consensus, self.notify = sampling.seed, consensus, notify
         if not 1 <= self.steps <= T:
-            raise ConfigError(f"{self.steps} steps were asked for; 1 to {T} make sense")
+            raise ConfigError(f"the number of steps must be from 1 to {T}, not {self.steps}")
         if self.samples < 1:
-            raise ConfigError(f"{self.samples} samples were asked for; 1 or more are needed")
-        if precision not in ("auto", "float32", "float16", "bfloat16"):
-            raise ConfigError(f"precision {precision!r} is none of auto, float32, float16, bfloat16")
-        self.grid = _grid(self.card.tile, stride, self.card.ratio)
-        # Where MS does not lie in the middle of PAN, tiles that are turned are none that was ever learnt from.
+            raise ConfigError(f"the number of samples must be at least 1, not {self.samples}")
+        if precision not in PRECISIONS:
+            raise ConfigError(f"unknown precision {precision!r}; the precisions are {', '.join(PRECISIONS)}")
+        self.grid = _grid(self.card.tile, tiling.stride, self.card.ratio)
+        # Rotated tiles have the MS phase of training only if MS is centred on PAN.
         self._ways = WAYS if self.card.ms_phase == (self.card.ratio - 1) / 2 else WAYS[:1]
-        self.batch, self.piece = batch, piece
-        self._precision = precision
-        self._use(devices.choose(device))
+        self._tiling, self._precision = tiling, precision
+        self._use(devices.choose(sampling.device))
 
     def __repr__(self) -> str:
         return f"Engine({self.card.id}, {self.device}, {self.steps} steps, {self.samples} samples, seed {self.seed})"
+
+    @property
+    def batch(self) -> int:
+        """Number of tiles computed at a time."""
+        return self._work.batch
 
     @property
     def reach(self) -> int:
@@ -109,7 +129,7 @@ class Engine(Quantising):
     @property
     def _base_reach(self) -> int:
         name = "mtf-glp-fs" if self.card.arch.guides > 1 else self.card.base  # both look at PAN as the MS sensor does
-        return classical.base_reach(name, self.card.ratio, REACH[self.card.interpolation])
+        return network_inputs.base_reach(name, self.card.ratio, self.card.interpolation)
 
     @property
     def ms_halo(self) -> int:
@@ -153,7 +173,9 @@ class Engine(Quantising):
                 piece, images, lambda s, done=done, size=size: progress((done + s * size) / total)
             )
             if not fits:
-                self._make_do()
+                device = self._work.reduce()
+                if device != self.device:
+                    self._use(device)
                 todo.extendleft(reversed(self.grid.cover(core, self._side())))
                 continue
             if result is not None:
@@ -167,7 +189,7 @@ class Engine(Quantising):
             with torch.inference_mode():
                 return True, self._piece(block, images, report)
         except Exception as error:
-            if not devices.is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         return False, None
 
@@ -187,24 +209,23 @@ class Engine(Quantising):
         stats = block.stats
         units(self.card.scale, stats, bands)  # complains if it cannot be had
         for view in self.card.arch.views:
-            if not classical.brings(stats, view, bands):
-                raise BlockError(f"weights {self.card.id!r} look at {view}; the block brings no statistics for it")
-        fits = classical.brings(stats, self.card.base, bands) and np.isfinite(stats.gains).all()
+            if not network_inputs.has_statistics(block, view, bands):
+                raise BlockError(f"weights {self.card.id!r} need statistics for {view}; the block has none")
+        fits = network_inputs.has_statistics(block, self.card.base, bands) and np.isfinite(stats.gains).all()
         if self.card.base != "lms" and not (fits and all(0 < mtf < 1 for mtf in stats.mtf)):
             raise BlockError(
-                f"weights {self.card.id!r} stand on {self.card.base}; the block brings no gains and MTF for it"
+                f"weights {self.card.id!r} need gains and MTF for their base {self.card.base}; the block has none"
             )
 
     # --- devices -------------------------------------------------------------------------------------------------
 
     def _use(self, device: torch.device) -> None:
+        """Puts the network on a device."""
         self.device = device
-        self._cuts, self._short = 0, False  # how often memory ran out, and whether that was said
+        self._work = ReducedWork(device, self._tiling.batch or BATCH[device.type], self.notify)
         if device.type == "cuda":
-            torch.backends.cudnn.allow_tf32 = False  # float32 shall be float32
+            torch.backends.cudnn.allow_tf32 = False  # float32 must stay float32
             self._upstream, self._downstream = torch.cuda.Stream(device), torch.cuda.Stream(device)
-        if self.batch is None:
-            self.batch = BATCH[device.type]
         self._sigma = torch.tensor(self.card.residual_sigma, device=device)[:, None, None]
         net = copy.deepcopy(self._weights.net).to(device, memory_format=torch.channels_last).eval()
         if self._precision != "auto":
@@ -215,28 +236,12 @@ class Engine(Quantising):
         self.net, self.dtype = net, next(net.parameters()).dtype
 
     def _side(self) -> int:
-        """Side of a piece: the usual, or less where its images would take over an eighth of what a GPU has free."""
-        side = self.piece or PIECE[self.device.type]
-        if self.device.type == "cuda" and not self.piece:
+        """Returns the side of a piece: less than usual if its images took over an eighth of a GPU's free memory."""
+        side = self._tiling.piece or PIECE[self.device.type]
+        if self.device.type == "cuda" and not self._tiling.piece:
             free = torch.cuda.mem_get_info(self.device)[0]
             side = min(side, max(PIECE["cpu"], math.isqrt(free // 8 // (PIXEL_BYTES * self.card.arch.bands))))
-        return side >> self._cuts
-
-    def _make_do(self) -> None:
-        """After running out of memory: half the batch and side; after one tile at a time, the CPU. So it stays."""
-        devices.release(self.device)
-        if self.batch > 1:
-            self.batch //= 2
-            self._cuts += 1
-            if not self._short:
-                self._short = True
-                self.notify(f"{self.device} is short of memory: computing fewer tiles at a time")
-        elif self.device.type != "cpu":
-            self.notify(f"{self.device} has too little memory for one tile: computing on the CPU")
-            self.batch = None
-            self._use(torch.device("cpu"))
-        else:
-            raise DeviceError("out of memory: not even one tile at a time can be computed on the CPU")
+        return self._work.side(side)
 
     def _upload(self, image: np.ndarray) -> Tensor:
         """An image on the device as float32; on CUDA while the piece before is still being computed."""
@@ -292,7 +297,7 @@ class Engine(Quantising):
         pan = self._upload(filled(block.pan[None], pan_ok, around))[0]
         ms = self._upload(filled(block.ms, ms_ok, REACH[kernel]))
         arch = self.card.arch
-        seen, base = classical.shown(block, pan, ms, own, kernel, self.card.base, arch.guides, arch.views)
+        seen, base = network_inputs.network_inputs(block, pan, ms, own, kernel, self.card.base, arch.guides, arch.views)
 
         window, outer = cells.window, block.window
         rows = reflect(np.arange(window.row, window.stop[0]), outer.row, outer.stop[0])
@@ -306,7 +311,7 @@ class Engine(Quantising):
             live=devices.upload(live.numpy(), self.device),
             pan=seen[:, there[0], there[1]],
             base=base[:, there[0], there[1]],
-            ms=own.of_ms(classical.upsample(block, ms, kernel, *self._ms_grid(window, outer))),
+            ms=own.of_ms(network_inputs.upsample(block, ms, kernel, *self._ms_grid(window, outer))),
             ok=None if ok.all() else devices.upload(ok, self.device),
         )
 
@@ -344,7 +349,7 @@ class Engine(Quantising):
         answer = torch.zeros(tiles.shape, device=self.device)
         done = 0
         while done < len(canvas.live):
-            r, c = canvas.live[done : done + self.batch].unbind(1)
+            r, c = canvas.live[done : done + self._work.batch].unbind(1)
             answer[r, c] = turned_back(sampler(self._denoiser(canvas, r, c, way), turned(tiles[r, c], way)), way)
             done += len(r)
             report(done / len(canvas.live))

@@ -1,4 +1,4 @@
-"""The MS samples under a core: what they hold, what PAN is there, and how the core's pixels are read from them."""
+"""The MS samples that the pixels of a core are interpolated from, and PAN at these samples."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from .resample import Strip, blurrer, give_back, reader, take_cols, take_rows
 
 
 def masks(block: Block) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Block.masks, but None where all is valid, and integers are not searched for NaN."""
+    """Returns the masks of PAN and MS, None for one that is valid everywhere; integers are not searched for NaN."""
     if block.valid is None and block.pan.dtype.kind in "iub" and block.ms.dtype.kind in "iub":
         return None, None
     return tuple(None if ok.all() else ok for ok in block.masks())
 
 
-class Ground:
-    """The MS samples that the pixels of a block's core are read from, and what PAN is at those samples."""
+class MsSamples:
+    """The MS samples that the pixels of a block's core are interpolated from."""
 
     def __init__(self, block: Block, kernel: str):
         self.block, self.kernel = block, kernel
         self.pan_ok, self.ms_ok = masks(block)
         self.rows, self.cols = (self._samples(axis) for axis in (0, 1))
         if self.ms_ok is None:
-            self.ms = torch.from_numpy(self._cut(block.ms).astype(np.float32))
+            self.ms = torch.from_numpy(self.cut(block.ms).astype(np.float32))
         else:
-            self.ms = torch.from_numpy(self._cut(filled(block.ms, self.ms_ok, REACH[kernel])))
+            self.ms = torch.from_numpy(self.cut(filled(block.ms, self.ms_ok, REACH[kernel])))
 
     def _samples(self, axis: int) -> np.ndarray:
-        """Along an axis, the samples as indices into block.ms; they may lie beyond it, where the last one goes on."""
+        """Returns the samples along an axis as indices into block.ms; beyond its ends the last sample is repeated."""
         core, reach = self.block.core, REACH[self.kernel]
         ends = np.array([(core.row, core.col)[axis], core.stop[axis] - 1])
         first, last = np.floor(self.block.on_ms(ends, axis) + 1e-9).astype(int)
         return np.arange(first - reach, last + reach + 2)
 
-    def _cut(self, field: np.ndarray) -> np.ndarray:
-        """A field on block.ms (..., hm, wm) at the samples."""
+    def cut(self, field: np.ndarray) -> np.ndarray:
+        """Returns a field on block.ms (..., hm, wm) at the samples."""
         r, c = (np.clip(i, 0, n - 1) for i, n in zip((self.rows, self.cols), field.shape[-2:]))
         return field[..., r[:, None], c]
 
     def ok(self) -> np.ndarray | None:
-        """Where the core is valid (h, w); None for everywhere."""
+        """Returns where the core is valid (h, w); None: everywhere."""
         if self.pan_ok is None and self.ms_ok is None:
             return None
         ok = np.ones(self.block.window.shape, bool) if self.pan_ok is None else self.pan_ok
@@ -57,13 +57,13 @@ class Ground:
         return ok[self.block.core.within(self.block.window)]
 
     def pan(self) -> Tensor:
-        """PAN over the core (h, w)."""
+        """Returns PAN over the core (h, w)."""
         here = self.block.pan[self.block.core.within(self.block.window)]
         return torch.from_numpy(here.astype(np.float32))
 
     @functools.cached_property
     def up(self) -> tuple[list[Strip], list[Strip]]:
-        """How the core's rows and columns are read from the samples."""
+        """Strips that interpolate the samples to the core's rows and columns."""
         block, core = self.block, self.block.core
         return tuple(
             reader(block.on_ms(start, axis) - samples[0], n, block.ratio, self.kernel)
@@ -78,7 +78,7 @@ class Ground:
         return torch.from_numpy(pan if self.pan_ok is None else np.where(self.pan_ok, pan, np.float32(0)))
 
     def seen(self, gains: Sequence[float]) -> Tensor:
-        """PAN at the samples through MS sensors of those MTF (gains, h, w), from its valid pixels."""
+        """Returns PAN at the samples as MS sensors with these MTF gains see it (gains, h, w), from its valid pixels."""
         low, share = self._blurred(self._whole_pan, gains), self.share(gains)
         if share is None:
             return low
@@ -87,7 +87,7 @@ class Ground:
         return torch.from_numpy(np.concatenate([filled(image[None], ok, reach) for image, ok in zip(low, known)]))
 
     def share(self, gains: Sequence[float]) -> Tensor | None:
-        """How much of what such sensors see of PAN is valid; None for all."""
+        """Returns the valid share of the PAN pixels that such sensors see; None: all are valid."""
         return None if self.pan_ok is None else self._blurred(torch.from_numpy(self.pan_ok).float(), gains)
 
     def _blurred(self, image: Tensor, gains: Sequence[float]) -> Tensor:
@@ -96,7 +96,7 @@ class Ground:
         for axis, samples in enumerate((self.rows, self.cols)):
             start, stop = (block.window.row, block.window.col)[axis], block.window.stop[axis]
             first, last = block.on_ms(np.array([start, stop - 1]), axis)
-            # PAN ends with its window: the last samples that still see it go on.
+            # PAN ends with its window; beyond it the last samples that see it are repeated.
             used = np.arange(max(samples[0], math.floor(first)), min(samples[-1], math.ceil(last)) + 1)
             centre = used[0] * block.ratio + block.ms_at[axis] - start
             there.append(blurrer(centre, len(used), gains, block.ratio))
@@ -105,11 +105,11 @@ class Ground:
         return low[:, index[0][:, None], index[1]]
 
     def given(self, image: Tensor) -> Tensor:
-        """What each sample gives to the core's pixels, weighed with image (..., h, w)."""
+        """Returns how much each sample contributes to the core's pixels, weighted with an image (..., h, w)."""
         return give_back(*self.up, image, (len(self.rows), len(self.cols)))
 
     def own(self) -> tuple[slice, slice]:
-        """The samples that lie in the core: each in one core alone, however the scene is cut."""
+        """Returns the samples in the core; however a scene is divided into cores, each sample is in exactly one."""
         core, spans = self.block.core, []
         for axis, samples in enumerate((self.rows, self.cols)):
             pixel = np.floor(samples * self.block.ratio + self.block.ms_at[axis] + 0.5 + 1e-6)

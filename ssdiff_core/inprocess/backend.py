@@ -38,21 +38,14 @@ class LocalBackend:
         from ..fusion.grouped_engine import Grouped
         from ..model.checkpoint import load
 
-        engine = Engine(
-            load(weights),
-            sampling.device,
-            steps=sampling.steps,
-            samples=sampling.samples,
-            seed=sampling.seed,
-            notify=notify,
-        )
+        engine = Engine(load(weights), sampling, notify=notify)
         return Grouped(engine, list(groups)) if groups else engine
 
     def classical(self, method: str, ratio: float, notify: Notify):
         """Returns the engine of a classical method."""
-        from ..fusion.classical import Classical
+        from ..fusion.methods.engine import ClassicalEngine
 
-        return Classical(method, ratio)
+        return ClassicalEngine(method, ratio)
 
     def adapt(self, scenes: Sequence[Scene], job: Job, notify: Notify, progress: Callable[[float], None]) -> dict:
         """Adapts weights to scenes (see adaptation.adapt.adapt)."""

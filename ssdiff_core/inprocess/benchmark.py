@@ -1,11 +1,10 @@
-"""How fast the engine is on this machine, and against the path the published code takes, measured in one run."""
+"""Measures the speed of the engine on this machine, and compares it with the published implementation."""
 
 from __future__ import annotations
 
 import statistics
 import sys
 import time
-from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +13,9 @@ import torch
 from torch import Tensor
 
 from .. import __version__
+from ..common.notices import Notify, notice
 from ..domain.block import Block, SceneStats, whole
+from ..domain.options import SamplingOptions
 from ..fusion.engine import Engine
 from ..model import devices, ssnet
 from ..model.checkpoint import Weights
@@ -24,25 +25,25 @@ from ..weights.model_config import Config
 
 STEPS = (1, 2, 4, 10)
 BANDS = (4, 8)
-SIDE = {"cpu": 288, "cuda": 6048, "mps": 960}
-"of the scene whose rate is measured, in PAN pixels"
-WARM = {"cpu": 96, "cuda": 1008, "mps": 240}
-"of the scene that goes before: enough for a full batch"
-PLAIN_BATCH = 4
-"tiles at once on the plain path, whose matrices take a quarter of a gigabyte each"
+SCENE_SIDE = {"cpu": 288, "cuda": 6048, "mps": 960}
+"side of the measured scene in PAN pixels"
+WARM_UP_SIDE = {"cpu": 96, "cuda": 1008, "mps": 240}
+"side of the scene that is fused for warm-up: large enough for a full batch"
+REFERENCE_BATCH = 4
+"batch size of the reference implementation, whose matrices take a quarter of a gigabyte per tile"
 PUBLISHED_SIDE, PUBLISHED_TILES = 256, 169 + 53
-"the published evaluation cuts an image of 256 x 256 into this many tiles: stride 16, and the border strips once more"
+"side of an image and the number of tiles that the published evaluation cuts it into: stride 16, and the border again"
 
 
-def plain_attention(y1: Tensor, y2: Tensor, x1: Tensor, head: int) -> Tensor:
-    """What network.spatial_projection answers, by way of the N x N matrix."""
+def reference_attention(y1: Tensor, y2: Tensor, x1: Tensor, head: int) -> Tensor:
+    """Returns the same as ssnet.spatial_projection, computed with the N x N attention matrix as published."""
     y1, y2, x1 = (tokens.unflatten(2, (-1, head)).transpose(1, 2) for tokens in (y1, y2, x1))  # (B, heads, N, D)
-    likeness = y1 @ y2.transpose(-1, -2) / head**0.5  # (B, heads, N, N)
-    return (likeness.softmax(-1) @ x1).transpose(1, 2).flatten(2)  # (B, N, W)
+    scores = y1 @ y2.transpose(-1, -2) / head**0.5  # (B, heads, N, N)
+    return (scores.softmax(-1) @ x1).transpose(1, 2).flatten(2)  # (B, N, W)
 
 
-def plain_damping(y: Tensor, damp: float, waves: Tensor) -> Tensor:
-    """What network.damp_lowest answers, by way of the spectrum."""
+def reference_damping(y: Tensor, damp: float, waves: Tensor) -> Tensor:
+    """Returns the same as ssnet.damp_lowest, computed with the Fourier transform as published."""
     side = int(y.shape[1] ** 0.5)
     spectrum = torch.fft.fftshift(torch.fft.fft2(ssnet.to_image(y, side)), dim=(-2, -1))  # (B, W, h, w)
     mask = torch.ones(side, side, device=y.device)
@@ -52,19 +53,19 @@ def plain_damping(y: Tensor, damp: float, waves: Tensor) -> Tensor:
 
 @contextmanager
 def replaced(**functions):
-    """Other functions in the place of the network's own, for a while."""
-    own = {name: getattr(ssnet, name) for name in functions}
+    """Replaces functions of model.ssnet within this context."""
+    originals = {name: getattr(ssnet, name) for name in functions}
     try:
         for name, function in functions.items():
             setattr(ssnet, name, function)
         yield
     finally:
-        for name, function in own.items():
+        for name, function in originals.items():
             setattr(ssnet, name, function)
 
 
-def made_up_weights(bands: int) -> Weights:
-    """A network with random tensors: as fast as a trained one."""
+def random_weights(bands: int) -> Weights:
+    """Returns random weights, which are as fast as trained ones."""
     torch.manual_seed(0)
     config = Config(bands=bands)
     names = tuple(f"band {i + 1}" for i in range(bands))
@@ -72,18 +73,19 @@ def made_up_weights(bands: int) -> Weights:
     return Weights(card, SSNet(config).eval())
 
 
-def made_up_scene(bands: int, side: int) -> Block:
+def random_scene(bands: int, side: int) -> Block:
+    """Returns a scene of random pixels."""
     rng = np.random.default_rng(0)
     pan = rng.integers(100, 1500, (side, side)).astype(np.float32)
     ms = rng.integers(100, 1500, (bands, side // 4, side // 4)).astype(np.float32)
-    mtf = tuple(0.28 + 0.01 * band for band in range(bands))  # like a real sensor, each band has its own
+    mtf = tuple(0.28 + 0.01 * band for band in range(bands))  # different for each band, as of a real sensor
     return whole(pan, ms, SceneStats(gains=(0.5,) * bands, mtf=mtf))
 
 
-def run(device: str = "auto", notify: Callable[[str], None] = lambda line: print(line, file=sys.stderr)) -> dict:
-    """All figures, as one dictionary for JSON."""
+def run(device: str = "auto", notify: Notify = lambda notice: print(notice, file=sys.stderr)) -> dict:
+    """Returns all measurements, for JSON."""
     target = devices.choose(device)
-    notify(f"measuring on {target} ({devices.describe(str(target))}); on a CPU this takes minutes")
+    notify(notice("bench_device", device=str(target), name=devices.describe(str(target))))
     result = {
         "version": __version__,
         "torch": torch.__version__,
@@ -95,24 +97,22 @@ def run(device: str = "auto", notify: Callable[[str], None] = lambda line: print
         for steps in STEPS:
             measured = rate(device, bands, steps)
             result["rates"].append(measured)
-            notify(f"{bands} bands, {steps:2} steps: {measured['pixels_per_second']:,} PAN pixels a second")
+            values = {name: measured[name] for name in ("bands", "steps", "pixels_per_second")}
+            notify(notice("bench_rate", **values))
     tile = result["forward"] = forward(device)
-    notify(f"one tile: {tile['plain_s']:.4f} s plain, {tile['ours_s']:.4f} s here, {tile['ratio']:.1f} times faster")
+    notify(notice("bench_tile", **{name: tile[name] for name in ("plain_s", "ours_s", "ratio")}))
     picture = result["image"] = image(device, tile["plain_s"])
-    notify(
-        f"an image of 256 x 256: {picture['published_s']:.2f} s as published, {picture['ours_s']:.3f} s here, "
-        f"{picture['ratio']:.0f} times faster"
-    )
+    notify(notice("bench_image", **{name: picture[name] for name in ("published_s", "ours_s", "ratio")}))
     result["attention_share"] = attention_share(device)
-    notify(f"attention takes {result['attention_share']:.0%} of a forward pass")
+    notify(notice("bench_attention", share=result["attention_share"]))
     return result
 
 
 def rate(device: str, bands: int, steps: int) -> dict:
-    """PAN pixels a second through the whole engine, from host array to host array."""
-    engine = Engine(made_up_weights(bands), device, steps=steps)
-    block = made_up_scene(bands, SIDE[engine.device.type])
-    engine.fuse(made_up_scene(bands, WARM[engine.device.type]))
+    """Measures PAN pixels per second through the whole engine, from host array to host array."""
+    engine = Engine(random_weights(bands), SamplingOptions(device, steps=steps))
+    block = random_scene(bands, SCENE_SIDE[engine.device.type])
+    engine.fuse(random_scene(bands, WARM_UP_SIDE[engine.device.type]))
     cuda = engine.device.type == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats(engine.device)
@@ -133,20 +133,23 @@ def rate(device: str, bands: int, steps: int) -> dict:
 
 
 def forward(device: str, bands: int = 8) -> dict:
-    """Seconds a tile for one forward pass, plain and as the engine does it."""
-    engine, inputs = warm_engine(device, bands)
-    ours = seconds_a_tile(engine.net, inputs(engine.dtype), engine.device)
-    net = made_up_weights(bands).net.to(engine.device)
-    with replaced(spatial_projection=plain_attention, damp_lowest=plain_damping):
-        few = [i[:PLAIN_BATCH] for i in inputs(torch.float32)]
-        plain = seconds_a_tile(net, few, engine.device)
+    """Measures the seconds per tile of one forward pass, with the published code and in the engine."""
+    engine, inputs = engine_and_inputs(device, bands)
+    ours = seconds_per_tile(engine.net, inputs(engine.dtype), engine.device)
+    net = random_weights(bands).net.to(engine.device)
+    with replaced(spatial_projection=reference_attention, damp_lowest=reference_damping):
+        small_batch = [i[:REFERENCE_BATCH] for i in inputs(torch.float32)]
+        plain = seconds_per_tile(net, small_batch, engine.device)
     return {"bands": bands, "plain_s": plain, "ours_s": ours, "ratio": round(plain / ours, 2)}
 
 
 def image(device: str, plain_s: float, bands: int = 8) -> dict:
-    """Seconds for one 256 x 256 image at one step: the published tiling over the plain path, and the engine whole."""
-    engine = Engine(made_up_weights(bands), device, steps=1)
-    block = made_up_scene(bands, PUBLISHED_SIDE)
+    """Measures the seconds for one image of 256 x 256 pixels at one step.
+
+    plain_s: seconds per tile of the published code, whose time is that of its number of tiles.
+    """
+    engine = Engine(random_weights(bands), SamplingOptions(device, steps=1))
+    block = random_scene(bands, PUBLISHED_SIDE)
     engine.fuse(block)
     times = []
     for _ in range(3):
@@ -164,17 +167,17 @@ def image(device: str, plain_s: float, bands: int = 8) -> dict:
 
 
 def attention_share(device: str, bands: int = 8) -> float:
-    """Share of a forward pass that goes when the spatial attention is left out."""
-    engine, inputs = warm_engine(device, bands)
-    whole_pass = seconds_a_tile(engine.net, inputs(engine.dtype), engine.device)
+    """Measures the share of a forward pass that the spatial attention takes."""
+    engine, inputs = engine_and_inputs(device, bands)
+    whole_pass = seconds_per_tile(engine.net, inputs(engine.dtype), engine.device)
     with replaced(spatial_projection=lambda y1, y2, x1, head: x1):
-        rest = seconds_a_tile(engine.net, inputs(engine.dtype), engine.device)
+        rest = seconds_per_tile(engine.net, inputs(engine.dtype), engine.device)
     return round(1 - rest / whole_pass, 3)
 
 
 def profile(device: str, bands: int = 8) -> str:
-    """The operators that a forward pass spends its time in, as a table."""
-    engine, inputs = warm_engine(device, bands)
+    """Returns a table of the operators of a forward pass and their times."""
+    engine, inputs = engine_and_inputs(device, bands)
     cuda = engine.device.type == "cuda"
     activities = [torch.profiler.ProfilerActivity.CPU] + [torch.profiler.ProfilerActivity.CUDA] * cuda
     with torch.profiler.profile(activities=activities) as measured, torch.inference_mode():
@@ -183,10 +186,10 @@ def profile(device: str, bands: int = 8) -> str:
     return measured.key_averages().table(sort_by=order, row_limit=20, max_name_column_width=48)
 
 
-def warm_engine(device: str, bands: int):
-    """An engine that has settled its precision, and a maker of one batch of inputs for its network."""
-    engine = Engine(made_up_weights(bands), device, steps=1)
-    engine.fuse(made_up_scene(bands, 96))
+def engine_and_inputs(device: str, bands: int):
+    """Returns an engine that has chosen its precision, and a function that makes a batch of inputs of a dtype."""
+    engine = Engine(random_weights(bands), SamplingOptions(device, steps=1))
+    engine.fuse(random_scene(bands, 96))
     shapes = [(bands, 64, 64), None, (bands, 64, 64), (1, 64, 64), (bands, 16, 16)]
     generator = torch.Generator().manual_seed(0)
     made = [
@@ -201,7 +204,8 @@ def warm_engine(device: str, bands: int):
     return engine, inputs
 
 
-def seconds_a_tile(net: SSNet, inputs: list[Tensor], device: torch.device, repeats: int = 5) -> float:
+def seconds_per_tile(net: SSNet, inputs: list[Tensor], device: torch.device, repeats: int = 5) -> float:
+    """Returns the median time of a forward pass, divided by the batch size."""
     def once() -> float:
         start = time.perf_counter()
         net(*inputs)
@@ -215,9 +219,9 @@ def seconds_a_tile(net: SSNet, inputs: list[Tensor], device: torch.device, repea
 
 
 def peak_rss_mb() -> int | None:
-    """The most memory this process has held, in MiB; None where the system does not say."""
+    """Returns the peak resident memory of this process in MiB; None if the system does not report it."""
     status = Path("/proc/self/status")
-    if status.exists():  # what Linux tells elsewhere begins with what the process that started this one held
+    if status.exists():  # on Linux, ru_maxrss includes the memory of the parent process
         return next(int(line.split()[1]) for line in status.read_text().splitlines() if "VmHWM" in line) // 1024
     try:
         import resource

@@ -22,14 +22,15 @@ from ..common.progress import part
 from ..domain.block_passes import block_side, blocks_of
 from ..domain.grid import Transform, compose
 from ..domain.methods import LABELS
+from ..domain.options import AssessOptions
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
-from ..domain.options import AssessOptions
 from ..domain.window import Window
 from ..metrics.degradation import BLUR, Layout, blurred, layout_of, samples
 from ..raster.fused_raster import Raster
+from ..raster.open_pair import open_pair
 from ..raster.reader import Reader, look, open_scene
-from ..workflows.assess import as_it_lies, opened, study_of
+from ..workflows.assess import align, study_of
 from ..workflows.pansharpen import PansharpenOptions, pansharpen
 from .backend import LocalBackend
 
@@ -114,8 +115,8 @@ def on_coarser(
     unknown = [method for method in methods if method not in LABELS]
     if unknown:
         raise ConfigError(f"there is no method {unknown[0]!r}; these are: {', '.join(LABELS)}")
-    scene, sensor = opened(pan, ms, asked, notify)
-    scene, warnings = as_it_lies(scene, asked)
+    scene, sensor = open_pair(pan, ms, asked, notify)
+    scene, warnings = align(scene, asked.align)
     with tempfile.TemporaryDirectory(prefix="ssdiff-wald-") as folder:
         count = len(methods) + 1
         steps = [part(progress, i / count, (i + 1) / count) for i in range(count)]

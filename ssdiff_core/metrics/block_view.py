@@ -14,7 +14,7 @@ from ..domain.block import Block
 from ..domain.kernels import reflect
 from ..domain.window import Window
 from ..fusion.masks import filled
-from ..fusion.ms_samples import Ground
+from ..fusion.ms_samples import MsSamples
 from ..fusion.resample import take_cols, take_rows
 from .conventions import NEARLY, Geometric, Point, shrinker
 from .reference import taken
@@ -74,8 +74,8 @@ class View:
         self.fused, self.pan = torch.from_numpy(fused), torch.from_numpy(pan)
 
     @functools.cached_property
-    def ground(self) -> Ground:
-        return Ground(self.block, KERNEL)
+    def ground(self) -> MsSamples:
+        return MsSamples(self.block, KERNEL)
 
     def core(self, image: Tensor) -> Tensor:
         return image[(..., *self.block.core.within(self.window))]

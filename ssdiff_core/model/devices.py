@@ -8,14 +8,6 @@ import torch
 from ..common.errors import DeviceError
 
 KINDS = ("cpu", "cuda", "mps")
-OUT_OF_MEMORY = (
-    "out of memory",
-    "can't allocate memory",
-    "cannot allocate memory",  # what the system says, in the words of libraries that torch calls
-    "not enough memory",
-    "alloc_failed",
-    "could not create a primitive",  # oneDNN, where there is no room for its code
-)
 
 
 def prove(name: str) -> str | None:
@@ -64,11 +56,6 @@ def upload(array: np.ndarray, device: torch.device) -> torch.Tensor:
     """An array on the device. CUDA fetches it from pinned memory in its own time, so the host does not wait."""
     tensor = torch.from_numpy(np.require(array, requirements=("C", "W")))
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    told = isinstance(error, RuntimeError) and any(phrase in str(error).lower() for phrase in OUT_OF_MEMORY)
-    return told or isinstance(error, MemoryError)
 
 
 def release(device: torch.device) -> None:

@@ -78,11 +78,11 @@ class Interpolate(Quantising):
     def fuse(self, block, progress=None):
         import torch
 
-        from ssdiff_core.fusion import classical
+        from ssdiff_core.fusion import network_inputs
         from ssdiff_core.fusion.masks import filled
 
         pan_ok, ms_ok = block.masks()
-        lms = classical.upsample(block, torch.from_numpy(filled(block.ms, ms_ok, 2)), "cubic").numpy()
+        lms = network_inputs.upsample(block, torch.from_numpy(filled(block.ms, ms_ok, 2)), "cubic").numpy()
         lms[:, ~(pan_ok & block.nearest_on_ms(ms_ok))] = np.nan
         return lms[(slice(None), *block.core.within(block.window))]
 

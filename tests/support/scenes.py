@@ -11,7 +11,7 @@ import torch
 
 from ssdiff_core.domain.block import Block, SceneStats
 from ssdiff_core.domain.window import Window
-from ssdiff_core.fusion import classical
+from ssdiff_core.fusion import network_inputs
 from ssdiff_core.fusion.scene_statistics import Survey
 from ssdiff_core.model.checkpoint import Weights, save
 from ssdiff_core.model.ssnet import SSNet, load_state, state_of, widened
@@ -37,7 +37,7 @@ def scene_of(pan, ms, ms_at=None, origin=(0, 0), valid=None, ratio=None) -> Bloc
     ms_at = ms_at or (origin[0] + (ratio - 1) / 2, origin[1] + (ratio - 1) / 2)
     window = Window(*origin, *pan.shape)
     block = Block(pan, ms, ms_at, ratio, window, window, valid)
-    return classical.fitted(block, (0.3,) * len(ms), "cubic", VIEWS)
+    return network_inputs.fitted(block, (0.3,) * len(ms), "cubic", VIEWS)
 
 
 def smooth_scene(height=150, width=170, bands=4, ratio=4, seed=0, origin=(0, 0)) -> Block:

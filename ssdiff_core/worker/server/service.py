@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import platform
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
@@ -11,10 +10,12 @@ import torch
 
 from ... import __version__
 from ...common.errors import SSDiffError, WorkerError, one_line
+from ...domain.options import SamplingOptions
 from ...domain.study import Study
-from ...fusion.classical import Classical
 from ...fusion.engine import Engine
 from ...fusion.grouped_engine import Grouped
+from ...fusion.methods.engine import ClassicalEngine
+from ...fusion.out_of_memory import MESSAGE, is_out_of_memory
 from ...fusion.parallel import hands, scene_stats
 from ...fusion.scene_statistics import Survey
 from ...model import devices
@@ -24,13 +25,12 @@ from ..shared_memory import PROTOCOL, Memory, read_block
 from .remote_data import Served, ServedImage, ServedScene
 
 COMMANDS = ("hello", "open", "classical", "fuse", "close", "stats", "assess", "adapt")
-MEMORY_FULL = "out of memory: allow less memory, or choose another device or fewer bands"
 
 
 @dataclass(frozen=True)
 class Opened:
-    engine: Engine | Classical
-    fuses: Engine | Classical | Grouped
+    engine: Engine | ClassicalEngine
+    fuses: Engine | ClassicalEngine | Grouped
     "the same, or the same group by group"
     device: torch.device
 
@@ -62,13 +62,13 @@ class Service:
 
     def open(self, weights, device="auto", steps=None, samples=None, seed=0, groups=()) -> dict:
         used = load(weights)
-        engine = Engine(used, device, steps=steps, samples=samples, seed=seed, notify=self._say)
+        engine = Engine(used, SamplingOptions(device, steps, samples, seed), notify=self._say)
         of_bands = [tuple(group) for group in groups]
         told = {"id": used.card.id, "sha256": used.sha256, "steps": engine.steps, "device": str(engine.device)}
         return told | self._keep(Opened(engine, Grouped(engine, of_bands) if of_bands else engine, engine.device))
 
     def classical(self, method: str, ratio: float) -> dict:
-        engine = Classical(method, ratio)
+        engine = ClassicalEngine(method, ratio)
         return self._keep(Opened(engine, engine, torch.device("cpu")))
 
     def _keep(self, opened: Opened) -> dict:
@@ -122,6 +122,6 @@ def in_short(error: Exception) -> dict[str, str]:
     """The kind of an error (a class of errors.py), and a sentence."""
     if isinstance(error, SSDiffError):
         return {"kind": type(error).__name__, "sentence": str(error)}
-    if devices.is_out_of_memory(error) or getattr(error, "errno", None) == errno.ENOMEM:
-        return {"kind": "DeviceError", "sentence": MEMORY_FULL}
+    if is_out_of_memory(error):
+        return {"kind": "DeviceError", "sentence": MESSAGE}
     return {"kind": "WorkerError", "sentence": f"the worker has failed: {type(error).__name__}: {one_line(error)}"}

@@ -18,7 +18,7 @@ from ssdiff_core.assessment.html_report import saturation
 from ssdiff_core.assessment.report_data import Canvas, Spectrum, places, samples_of
 from ssdiff_core.cli.main import main
 from ssdiff_core.domain.window import Window
-from ssdiff_core.fusion.scene_statistics import Histogram
+from ssdiff_core.fusion.scene_sums import Histogram
 from ssdiff_core.raster.reader import Reader, open_scene
 
 SECTIONS = ("measures", "crops", "maps", "histograms", "spectra", "correlation", "inputs")

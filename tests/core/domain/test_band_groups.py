@@ -10,6 +10,7 @@ from scenes import smooth_scene, stiff_weights, surveyed, with_views
 
 from ssdiff_core.common.errors import BlockError
 from ssdiff_core.domain.band_groups import groups
+from ssdiff_core.domain.options import SamplingOptions
 from ssdiff_core.fusion.engine import Engine
 from ssdiff_core.fusion.grouped_engine import Grouped, only
 
@@ -34,7 +35,7 @@ def test_groups_span_the_spectrum_whatever_the_order_of_bands():
 @pytest.mark.parametrize("bands", [1, 3, 6])
 def test_each_band_is_what_its_group_gives(bands):
     scene = smooth_scene(56, 60, bands=bands)
-    engine = Engine(stiff_weights(tile=32, scale="moments"), "cpu")
+    engine = Engine(stiff_weights(tile=32, scale="moments"), SamplingOptions("cpu"))
     of_bands = groups(bands, 4)
     fused = Grouped(engine, of_bands).fuse(scene)
     assert fused.shape == (bands, 56, 60)
@@ -47,7 +48,7 @@ def test_each_band_is_what_its_group_gives(bands):
 
 def test_the_spread_of_each_band_is_what_its_group_gives():
     scene = smooth_scene(40, 44, bands=3)
-    engine = Engine(stiff_weights(scale="moments"), "cpu", samples=2)
+    engine = Engine(stiff_weights(scale="moments"), SamplingOptions("cpu", samples=2))
     mean, spread = Grouped(engine, groups(3, 4)).fuse_with_spread(scene)
     alone = engine.fuse_with_spread(only(scene, (0, 0, 1, 2)))
     for got, wanted in zip((mean, spread), alone):
@@ -72,7 +73,7 @@ def test_of_each_group_that_is_known_which_is_known_of_a_scene_of_those_bands(ba
 
 def test_groups_see_the_fusion_of_their_own_bands():
     scene, of_bands = smooth_scene(56, 60, bands=6), groups(6, 4)
-    engine = Engine(with_views(stiff_weights(tile=32, scale="moments")), "cpu")
+    engine = Engine(with_views(stiff_weights(tile=32, scale="moments")), SamplingOptions("cpu"))
     fused = Grouped(engine, of_bands).fuse(surveyed(scene, MTF, of_bands))
     for group in of_bands:
         picked = tuple(MTF[band] for band in group)
@@ -86,7 +87,7 @@ def test_groups_see_the_fusion_of_their_own_bands():
 def test_groups_that_were_not_surveyed_as_such_are_refused():
     scene = surveyed(smooth_scene(56, 60, bands=6))
     with pytest.raises(BlockError, match="no statistics for it"):
-        Grouped(Engine(with_views(stiff_weights(tile=32)), "cpu"), groups(6, 4)).fuse(scene)
+        Grouped(Engine(with_views(stiff_weights(tile=32)), SamplingOptions("cpu")), groups(6, 4)).fuse(scene)
 
 
 def test_a_hole_in_one_band_is_a_hole_in_all():
@@ -94,7 +95,7 @@ def test_a_hole_in_one_band_is_a_hole_in_all():
     ms = scene.ms.copy()
     ms[1, 4, 5] = np.nan
     scene = replace(scene, ms=ms)
-    fused = Grouped(Engine(stiff_weights(tile=32), "cpu"), groups(6, 4)).fuse(scene)
+    fused = Grouped(Engine(stiff_weights(tile=32), SamplingOptions("cpu")), groups(6, 4)).fuse(scene)
     assert np.array_equal(np.isnan(fused).any(0), np.isnan(fused).all(0))
     assert np.isnan(fused[0, 18, 22])
     assert not np.isnan(fused).all()
@@ -103,6 +104,6 @@ def test_a_hole_in_one_band_is_a_hole_in_all():
 def test_progress_rises_to_one():
     heard = []
     scene = smooth_scene(48, 48, bands=6)
-    Grouped(Engine(stiff_weights(tile=32), "cpu"), groups(6, 4)).fuse(scene, heard.append)
+    Grouped(Engine(stiff_weights(tile=32), SamplingOptions("cpu")), groups(6, 4)).fuse(scene, heard.append)
     assert heard == sorted(heard)
     assert heard[-1] == 1

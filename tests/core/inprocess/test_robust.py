@@ -10,9 +10,10 @@ import pytest
 
 from ssdiff_core.domain.band_groups import groups
 from ssdiff_core.domain.block import Block, SceneStats, whole
-from ssdiff_core.fusion.classical import Classical
+from ssdiff_core.domain.options import SamplingOptions
 from ssdiff_core.fusion.engine import Engine
 from ssdiff_core.fusion.grouped_engine import Grouped
+from ssdiff_core.fusion.methods.engine import ClassicalEngine
 from ssdiff_core.fusion.scene_statistics import Survey
 from ssdiff_core.training.simulate import degraded
 
@@ -91,10 +92,10 @@ def fused(block: Block, method: str, mtf, weights) -> np.ndarray:
     if method == "ssdiff":
         of_bands = () if len(block.ms) == 4 else tuple(groups(len(block.ms), 4))
         survey = Survey("mtf-glp-fs", mtf, 4, "cubic", views=weights.card.arch.views, groups=of_bands)
-        engine = Engine(weights, "cpu", notify=lambda sentence: None)
+        engine = Engine(weights, SamplingOptions("cpu"), notify=lambda sentence: None)
         engine = Grouped(engine, of_bands) if of_bands else engine
         return engine.fuse(replace(block, stats=survey.stats(survey.gather(block))))
-    engine = Classical(method, 4)
+    engine = ClassicalEngine(method, 4)
     survey = engine.survey(mtf, 0.15)
     return engine.fuse(replace(block, stats=survey.stats(survey.gather(block))))
 

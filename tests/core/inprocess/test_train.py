@@ -10,6 +10,7 @@ from scenes import smooth_scene, surveyed
 from recipes import RECIPE, place
 from ssdiff_core.cli.main import main
 from ssdiff_core.common.errors import ConfigError
+from ssdiff_core.domain.options import SamplingOptions
 from ssdiff_core.fusion.engine import Engine
 from ssdiff_core.inprocess import imagery
 from ssdiff_core.model import checkpoint
@@ -83,7 +84,7 @@ def test_training_from_the_command_line_gives_weights_that_fuse(tmp_path, recipe
     assert [row["step"] for row in rows] == ["4"]
     assert 0.5 < float(rows[0]["error"]) < 2
     scene = smooth_scene(48, 48)
-    assert np.isfinite(Engine(made, "cpu").fuse(scene)).all()
+    assert np.isfinite(Engine(made, SamplingOptions("cpu")).fuse(scene)).all()
 
 
 def test_a_checkpoint_of_another_recipe_is_one_sentence(recipe, tmp_path, capsys):
@@ -125,7 +126,12 @@ def test_training_begins_with_what_other_weights_have_learnt(recipe, tmp_path):
     assert main([*words, "--start", str(first)]) == 0
     seeing, scene = checkpoint.load(then), surveyed(smooth_scene(48, 48))
     assert seeing.card.arch.views == ("bt-h",)
-    assert np.abs(Engine(seeing, "cpu").fuse(scene) - Engine(begun, "cpu").fuse(scene)).max() < 1e-3
+    assert (
+        np.abs(
+            Engine(seeing, SamplingOptions("cpu")).fuse(scene) - Engine(begun, SamplingOptions("cpu")).fuse(scene)
+        ).max()
+        < 1e-3
+    )
     none.write_text("ratio = 2\n" + none.read_text())
     assert main([*words, "--start", str(first)]) == 0
     half = checkpoint.load(then)

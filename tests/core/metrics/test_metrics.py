@@ -15,7 +15,7 @@ from ssdiff_core.common.errors import BlockError, ConfigError
 from ssdiff_core.domain import methods
 from ssdiff_core.domain.block import Block
 from ssdiff_core.domain.window import Window
-from ssdiff_core.fusion.classical import Classical
+from ssdiff_core.fusion.methods.engine import ClassicalEngine
 from ssdiff_core.fusion.resample import take_rows
 from ssdiff_core.metrics import arrays
 from ssdiff_core.metrics.arrays import with_reference, without_reference
@@ -725,7 +725,7 @@ def test_on_a_real_scene_the_measures_tell_interpolation_from_fusion():
     block = block.crop(side, 0, 2)
     block = replace(block, window=side, core=side)
     exp, fused = (
-        without_reference(Classical(m).fuse(block), block.pan, block.ms, block.ms_at, 4, MTF[: len(block.ms)])
+        without_reference(ClassicalEngine(m).fuse(block), block.pan, block.ms, block.ms_at, 4, MTF[: len(block.ms)])
         for m in ("exp", "mtf-glp-fs")
     )
     assert fused["D_rho"] < 0.5 * exp["D_rho"]

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from ssdiff_core.common.errors import DeviceError
+from ssdiff_core.fusion.out_of_memory import is_out_of_memory
 from ssdiff_core.model import devices
 
 
@@ -41,8 +42,8 @@ def test_survey_proves_or_gives_a_reason():
 def test_running_out_of_memory_is_told_from_other_errors():
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60, dtype=torch.uint8)
-    assert devices.is_out_of_memory(caught.value)
-    assert devices.is_out_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory"))
+    assert is_out_of_memory(caught.value)
+    assert is_out_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory"))
     system = f"posix_memalign failed: {os.strerror(errno.ENOMEM)} ({errno.ENOMEM})"
-    assert devices.is_out_of_memory(RuntimeError(system))
-    assert not devices.is_out_of_memory(RuntimeError("shapes do not match"))
+    assert is_out_of_memory(RuntimeError(system))
+    assert not is_out_of_memory(RuntimeError("shapes do not match"))

@@ -9,13 +9,14 @@ from scenes import scene_of, smooth_scene, stiff_weights, surveyed
 
 from ssdiff_core.common.errors import BlockError
 from ssdiff_core.domain.block import SceneStats
+from ssdiff_core.domain.options import SamplingOptions
 from ssdiff_core.fusion.engine import Engine
 from ssdiff_core.model.normalisation import units
 from ssdiff_core.model.ssnet import state_of
 
 
 def engine(**kwargs) -> Engine:
-    return Engine(stiff_weights(scale="moments", **kwargs), "cpu")
+    return Engine(stiff_weights(scale="moments", **kwargs), SamplingOptions("cpu"))
 
 
 def test_moments_make_every_band_and_pan_alike():
@@ -63,7 +64,9 @@ def engine_with(guides: int, views=()) -> Engine:
     for tensor in state_of(net).values():
         if not tensor.any():  # an untrained network does not look at PAN
             tensor.normal_(std=0.1)
-    return Engine(replace(weights, card=replace(weights.card, arch=config, scale="moments"), net=net), "cpu")
+    return Engine(
+        replace(weights, card=replace(weights.card, arch=config, scale="moments"), net=net), SamplingOptions("cpu")
+    )
 
 
 def test_the_second_guide_is_laid_out_the_same_in_every_block():

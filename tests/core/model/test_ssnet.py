@@ -93,7 +93,7 @@ def test_the_plain_path_of_the_bench_answers_the_same():
     net = from_published(published_state(4))
     with torch.inference_mode():
         fast = net(**inputs(4))
-        with benchmark.replaced(spatial_projection=benchmark.plain_attention, damp_lowest=benchmark.plain_damping):
+        with benchmark.replaced(spatial_projection=benchmark.reference_attention, damp_lowest=benchmark.reference_damping):
             plain = net(**inputs(4))
         assert not torch.equal(fast, plain)  # another way was taken
     assert (fast - plain).abs().max() < 1e-5

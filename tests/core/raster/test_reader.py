@@ -10,7 +10,7 @@ from ssdiff_core.domain.grid import apply
 from ssdiff_core.domain.kernels import blur, mtf_sigma
 from ssdiff_core.domain.registration import apart
 from ssdiff_core.domain.window import Window
-from ssdiff_core.fusion.classical import Classical
+from ssdiff_core.fusion.methods.engine import ClassicalEngine
 from ssdiff_core.fusion.parallel import scene_stats
 from ssdiff_core.raster.reader import Reader, alignment, open_scene
 
@@ -337,7 +337,7 @@ def test_a_band_that_lies_apart_is_put_where_it_belongs(split):
 
 
 def sharpened(scene):
-    engine = Classical("mtf-glp-fs", scene.placement.ratio)
+    engine = ClassicalEngine("mtf-glp-fs", scene.placement.ratio)
     stats = scene_stats(scene, lambda: Reader(scene), engine.survey((0.3,) * len(scene.ms), 0.15))
     return engine.fuse(Reader(scene, stats).read(scene.window, engine.reach, engine.ms_halo))
 

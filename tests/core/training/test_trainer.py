@@ -13,8 +13,9 @@ from scenes import smooth_scene, surveyed
 from ssdiff_core.common.errors import ConfigError, WeightsError
 from ssdiff_core.domain import sensors
 from ssdiff_core.domain.block import Block
-from ssdiff_core.fusion.classical import Classical
+from ssdiff_core.domain.options import SamplingOptions
 from ssdiff_core.fusion.engine import Engine
+from ssdiff_core.fusion.methods.engine import ClassicalEngine
 from ssdiff_core.fusion.scene_statistics import Survey
 from ssdiff_core.model import checkpoint
 from ssdiff_core.model.normalisation import units
@@ -23,7 +24,7 @@ from ssdiff_core.training import samples, simulate, simulated_source
 from ssdiff_core.training import trainer as training
 from ssdiff_core.training.recipe import Recipe, Stage, read_recipe
 from ssdiff_core.training.simulate import Picture
-from ssdiff_core.training.simulated_source import SimulatedSource, Place
+from ssdiff_core.training.simulated_source import Place, SimulatedSource
 from ssdiff_core.training.trainer import Trainer
 
 NAIP = (650.0, 560.0, 470.0, 830.0)
@@ -136,7 +137,7 @@ def test_training_comes_to_better_the_base_on_new_scenes_of_its_places():
     recipe = replace(TINY, stages=(replace(TINY.stages[0], steps=120, batch=8, warmup=12, rate=2e-3),), pool=8)
     run = trainer(recipe)
     rng = np.random.default_rng(99)
-    unseen = simulated_source.made_up(run.source.train, recipe, 16, rng)
+    unseen = simulated_source.simulated_samples(run.source.train, recipe, 16, rng)
 
     def error() -> float:
         net = SSNet(recipe.config(16))
@@ -167,7 +168,7 @@ def test_what_training_shows_the_network_is_what_the_engine_shows_it(views):
     run = trainer(replace(TINY, stages=(replace(TINY.stages[0], tile=32),), net={"keys": 8}, views=views))
     block = made_up_block(views)
     seen = samples.conditions(block, run.recipe)
-    engine = Engine(checkpoint.Weights(run.card({}), run.net.eval()), "cpu")
+    engine = Engine(checkpoint.Weights(run.card({}), run.net.eval()), SamplingOptions("cpu"))
     canvas = engine._lay_out(block, *block.masks(), np.ones(block.pan.shape, bool))
     here = (slice(None), *block.core.within(canvas.cells.window))
     assert torch.allclose(canvas.pan[here], seen["pan"], atol=1e-4)
@@ -189,13 +190,13 @@ def test_a_view_is_the_classical_fusion_less_the_base_in_the_units_of_the_bands(
     recipe, block = replace(TINY, views=("bt-h",)), made_up_block(("bt-h",))
     seen = samples.conditions(block, recipe)
     own = units("moments", block.stats, 4)
-    fusion = torch.from_numpy(Classical("bt-h").fuse(replace(block, stats=replace(block.stats, limits=()))))
+    fusion = torch.from_numpy(ClassicalEngine("bt-h").fuse(replace(block, stats=replace(block.stats, limits=()))))
     assert torch.allclose(seen["pan"][2:], own.of_ms(fusion) - seen["lms"], atol=1e-4)
     assert seen["pan"][2:].abs().max() > 0.1
 
 
 def answer_of(run, block) -> np.ndarray:
-    return Engine(checkpoint.Weights(run.card({}), copy.deepcopy(run.net).eval()), "cpu").fuse(block)
+    return Engine(checkpoint.Weights(run.card({}), copy.deepcopy(run.net).eval()), SamplingOptions("cpu")).fuse(block)
 
 
 @pytest.mark.parametrize("guides", [1, 2])
@@ -215,7 +216,7 @@ def test_a_view_that_is_new_to_weights_changes_nothing_until_it_is_learnt(guides
 
 
 def classical_base(block) -> np.ndarray:
-    return Classical("mtf-glp-fs").fuse(block)
+    return ClassicalEngine("mtf-glp-fs").fuse(block)
 
 
 def test_weights_that_look_at_more_than_the_recipe_says_are_no_start_for_it():

@@ -15,19 +15,20 @@ from ssdiff_core.domain.block import SceneStats
 from ssdiff_core.domain.kernels import KERNELS, REACH, interpolation
 from ssdiff_core.domain.methods import BASES
 from ssdiff_core.domain.methods import CLASSICAL as METHODS
-from ssdiff_core.fusion import classical
-from ssdiff_core.fusion.classical import Classical
+from ssdiff_core.fusion import network_inputs
 from ssdiff_core.fusion.masks import filled
-from ssdiff_core.fusion.ms_samples import Ground
+from ssdiff_core.fusion.methods.engine import ClassicalEngine
+from ssdiff_core.fusion.ms_samples import MsSamples
 from ssdiff_core.fusion.resample import take_rows
-from ssdiff_core.fusion.scene_statistics import Histogram, Moments, Survey, nonnegative
+from ssdiff_core.fusion.scene_statistics import Survey
+from ssdiff_core.fusion.scene_sums import Histogram, Moments, nonnegative
 from ssdiff_core.fusion.tiles import Grid, Window
 
 
 def base_of(block, name="mtf-glp-fs", kernel="cubic"):
     pan = torch.from_numpy(block.pan)
-    lms = classical.upsample(block, torch.from_numpy(block.ms), kernel)
-    return classical.base(name, block, pan, lms, kernel)
+    lms = network_inputs.upsample(block, torch.from_numpy(block.ms), kernel)
+    return network_inputs.base_image(name, block, pan, lms, kernel)
 
 
 @pytest.mark.parametrize(("ratio", "ms_at"), [(4, (1.5, 1.5)), (4, (2.0, 2.0)), (2, (0.0, 0.5)), (4, (-0.83, 3.1))])
@@ -46,7 +47,7 @@ def test_a_ramp_stays_a_ramp_at_the_phase_of_the_geometry(ratio, ms_at, base):
 def test_gains_follow_how_strongly_a_band_shows_what_pan_shows():
     rng = np.random.default_rng(0)
     sharp = 500 + 100 * rng.standard_normal((200, 200)).astype(np.float32)
-    low = classical.as_ms_sees(
+    low = network_inputs.pan_through_ms(
         scene_of(sharp, np.zeros((1, 50, 50), np.float32)), torch.from_numpy(sharp), (0.3,), "cubic"
     )[0]
     factors = np.array([0.5, 2.0], np.float32)
@@ -58,7 +59,7 @@ def test_gains_follow_how_strongly_a_band_shows_what_pan_shows():
 def test_a_base_does_not_depend_on_the_block():
     whole = smooth_scene(180, 200)
     fused = base_of(whole)
-    reach = classical.base_reach("mtf-glp-fs", 4, 2)
+    reach = network_inputs.base_reach("mtf-glp-fs", 4, "cubic")
     core = Window(70, 90, 30, 41)
     part = whole.crop(core, reach, 4)
     assert part.window.shape != whole.window.shape
@@ -69,11 +70,11 @@ def test_a_base_does_not_depend_on_the_block():
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_interpolation_needs_its_reach_of_ms_around_a_block(kernel):
     whole, core = smooth_scene(200, 200), Window(90, 94, 20, 20)
-    expected = classical.upsample(whole, torch.from_numpy(whole.ms), kernel)[:, 90:110, 94:114]
+    expected = network_inputs.upsample(whole, torch.from_numpy(whole.ms), kernel)[:, 90:110, 94:114]
 
     def error(halo):
         part = whole.crop(core, 0, halo)
-        return (classical.upsample(part, torch.from_numpy(part.ms), kernel) - expected).abs().max()
+        return (network_inputs.upsample(part, torch.from_numpy(part.ms), kernel) - expected).abs().max()
 
     assert error(REACH[kernel]) < 1e-3
     assert error(0) > 1
@@ -105,7 +106,7 @@ def test_masked_pixels_have_no_say_in_the_statistics():
 
 def test_a_scene_without_a_valid_pixel_has_harmless_statistics():
     scene = smooth_scene(40, 40)
-    empty = classical.fitted(replace(scene, ms=np.full_like(scene.ms, np.nan)), (0.3,) * 4)
+    empty = network_inputs.fitted(replace(scene, ms=np.full_like(scene.ms, np.nan)), (0.3,) * 4)
     nothing = (0.0,) * 5
     assert empty.stats == SceneStats(1.0, nothing, nothing, (0.0,) * 4, (0.3,) * 4, limits=((0.0, 0.0),) * 4)
 
@@ -128,7 +129,7 @@ def surveyed(block, engine, side=10_000):
 
 
 def fused(block, method, **how):
-    engine = Classical(method, block.ratio, **how)
+    engine = ClassicalEngine(method, block.ratio, **how)
     return engine.fuse(surveyed(block, engine))
 
 
@@ -161,7 +162,7 @@ def at_a_ratio(ratio, seed=3):
 )
 @pytest.mark.parametrize("method", METHODS)
 def test_how_a_scene_is_cut_does_not_matter(method, scene, kernel):
-    engine = Classical(method, scene.ratio, kernel)
+    engine = ClassicalEngine(method, scene.ratio, kernel)
     whole = engine.fuse(surveyed(scene, engine))
     cut = surveyed(scene, engine, side=61)
     answer = np.full_like(whole, -1)
@@ -173,7 +174,7 @@ def test_how_a_scene_is_cut_does_not_matter(method, scene, kernel):
 @pytest.mark.parametrize("method", METHODS)
 def test_each_pixel_and_sample_is_counted_once(method):
     scene = with_holes(smooth_scene(150, 170, origin=(7, 9)))
-    survey = Classical(method).survey(MTF[:4])
+    survey = ClassicalEngine(method).survey(MTF[:4])
     whole = survey.gather(scene)
     parts = [survey.gather(part) for part in pieces(scene, 47, survey)]
     added = functools.reduce(lambda a, b: a + b, parts)
@@ -319,7 +320,7 @@ def test_every_method_is_better_than_interpolation_on_a_real_scene(method):
 
 def test_the_engine_and_the_base_of_a_network_agree():
     scene, survey = smooth_scene(160, 160), Survey("lms", MTF[:4])
-    np.testing.assert_allclose(Classical("mtf-glp-fs").fuse(scene), base_of(scene).numpy(), atol=0.02)
+    np.testing.assert_allclose(ClassicalEngine("mtf-glp-fs").fuse(scene), base_of(scene).numpy(), atol=0.02)
     assert survey.stats(survey.gather(scene)).scale == pytest.approx(scene.stats.scale, rel=3e-4)
 
 
@@ -329,7 +330,7 @@ VIEWING = Survey("mtf-glp-fs", MTF[:4], views=("bt-h",))
 @pytest.mark.parametrize("holes", [False, True])
 def test_one_pass_tells_what_a_network_with_views_needs_as_passes_of_their_own_would(holes):
     scene = with_holes(smooth_scene(150, 170)) if holes else smooth_scene(150, 170)
-    of_base, of_view = (Classical(method).survey(MTF[:4]) for method in ("mtf-glp-fs", "bt-h"))
+    of_base, of_view = (ClassicalEngine(method).survey(MTF[:4]) for method in ("mtf-glp-fs", "bt-h"))
     both, base, view = (survey.stats(survey.gather(scene)) for survey in (VIEWING, of_base, of_view))
     assert (both.haze, both.limits, both.mtf) == (view.haze, base.limits, base.mtf)
     near = 0.01 if holes else 1e-6  # a sample counts if all who look at it know it
@@ -348,12 +349,12 @@ def test_what_a_network_sees_of_a_scene_does_not_depend_on_how_the_pass_cuts_it(
 
 @pytest.mark.parametrize("scene", [smooth_scene(150, 170), with_holes(smooth_scene(150, 170)), at_a_ratio(2.5)])
 def test_the_engine_and_the_view_of_a_network_agree(scene):
-    engine = Classical("bt-h", scene.ratio)
+    engine = ClassicalEngine("bt-h", scene.ratio)
     scene = surveyed(scene, engine)
     scene = replace(scene, stats=replace(scene.stats, limits=()))  # a view is not held to them
     pan_ok, ms_ok = scene.masks()
     ms = torch.from_numpy(filled(scene.ms, ms_ok, REACH["cubic"]))
-    seen = classical.bt_h(scene, torch.from_numpy(np.where(pan_ok, scene.pan, 0)), ms, "cubic").numpy()
+    seen = network_inputs.bt_h(scene, torch.from_numpy(np.where(pan_ok, scene.pan, 0)), ms, "cubic").numpy()
     expected = engine.fuse(scene)
     np.testing.assert_allclose(np.where(np.isnan(expected), np.nan, seen), expected, atol=0.02)
 
@@ -362,24 +363,24 @@ def test_where_ms_is_black_the_view_is_too_whatever_pan_shows():
     scene = smooth_scene(150, 170)
     darkest = scene.ms.min((1, 2)) - 0.3
     scene.ms[:, 10:25, 10:25] = darkest[:, None, None]
-    scene = surveyed(scene, Classical("bt-h"))
+    scene = surveyed(scene, ClassicalEngine("bt-h"))
     stats = replace(scene.stats, haze=tuple(map(float, darkest)))  # to the last bit
-    seen = classical.bt_h(replace(scene, stats=stats), *map(torch.from_numpy, (scene.pan, scene.ms)), "cubic")
+    seen = network_inputs.bt_h(replace(scene, stats=stats), *map(torch.from_numpy, (scene.pan, scene.ms)), "cubic")
     assert (seen[:, 48:92, 48:92] == torch.from_numpy(darkest)[:, None, None]).all()
 
 
 def test_without_statistics_a_method_says_so():
     scene = replace(smooth_scene(40, 40), stats=SceneStats())
     for method in METHODS:
-        if Classical(method).needs_survey:
+        if ClassicalEngine(method).needs_survey:
             with pytest.raises(BlockError, match="statistics"):
-                Classical(method).fuse(scene)
+                ClassicalEngine(method).fuse(scene)
         else:
-            assert Classical(method).fuse(scene).shape == (4, 40, 40)
+            assert ClassicalEngine(method).fuse(scene).shape == (4, 40, 40)
     with pytest.raises(ConfigError, match="gsa"):
-        Classical("ihs")
+        ClassicalEngine("ihs")
     with pytest.raises(BlockError, match="weights"):
-        Classical("brovey", weights=(1.0, 2.0)).fuse(scene)
+        ClassicalEngine("brovey", weights=(1.0, 2.0)).fuse(scene)
     with pytest.raises(ConfigError, match="MTF"):
         Survey("gsa", (0.3, 1.2))
 
@@ -387,10 +388,10 @@ def test_without_statistics_a_method_says_so():
 def test_progress_reaches_the_end_and_integers_are_taken_as_they_are():
     scene, heard = smooth_scene(300, 60), []
     counts = replace(scene, pan=scene.pan.astype(np.uint16), ms=scene.ms.astype(np.uint16))
-    answer = Classical("exp").fuse(counts, heard.append)
+    answer = ClassicalEngine("exp").fuse(counts, heard.append)
     assert heard == sorted(heard)
     assert heard[-1] == 1
-    np.testing.assert_allclose(answer, Classical("exp").fuse(scene), atol=2)
+    np.testing.assert_allclose(answer, ClassicalEngine("exp").fuse(scene), atol=2)
 
 
 @pytest.mark.parametrize("weights", [(), (0.2, 0.5, 0.3)])
@@ -426,7 +427,7 @@ def test_brovey_with_a_band_of_no_weight_is_bounded():
 @pytest.mark.parametrize("ratio", [2, 3, 4, 2.7])
 def test_strips_read_as_the_whole_matrix_does(kernel, ratio):
     scene = replace(at_a_ratio(ratio), core=Window(11, 5, 100, 120))
-    ground = Ground(scene, kernel)
+    ground = MsSamples(scene, kernel)
     rows = np.arange(11, 111)
     expected = interpolation(scene.on_ms(rows, 0), 60, kernel) @ scene.ms
     read_at = take_rows(ground.up[0], ground.ms)
@@ -436,9 +437,9 @@ def test_strips_read_as_the_whole_matrix_does(kernel, ratio):
 
 def test_giving_back_is_reading_the_other_way_round():
     scene = replace(smooth_scene(), core=Window(20, 31, 97, 101))
-    ground = Ground(scene, "cubic")
+    ground = MsSamples(scene, "cubic")
     image = torch.randn(97, 101, dtype=torch.float32)
-    lms = classical.upsample(scene, torch.from_numpy(scene.ms), "cubic")[:, 20:117, 31:132]
+    lms = network_inputs.upsample(scene, torch.from_numpy(scene.ms), "cubic")[:, 20:117, 31:132]
     read_sum = (lms * image).double().sum((1, 2))
     given_sum = (ground.ms * ground.given(image)).double().sum((1, 2))
     assert given_sum.numpy() == pytest.approx(read_sum.numpy(), rel=1e-4, abs=1)

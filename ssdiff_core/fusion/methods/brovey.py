@@ -1,0 +1,106 @@
+"""Brovey: MS times PAN over an intensity made from MS; and BT-H, the same after removing haze."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...domain.block import SceneStats
+from ...model.devices import upload
+from ..scene_sums import Moments, SceneSums, ratio_of_deviations, regression, to_tuples
+from .method import TINY, Method, column, mean_mtfs, modulated
+
+MINIMUM_INTENSITY = 0.02
+"least intensity, as a share of the mean of a pixel's bands, if some bands have no weight"
+MAXIMUM_GAIN = 2
+"how much more of PAN's detail a pixel may get than the scene on average"
+
+
+# --- Brovey ----------------------------------------------------------------------------------------------------------
+
+
+def brovey(weights: tuple[float, ...] = ()) -> Method:
+    """Returns Brovey with these weights of the bands in the intensity; by default all bands weigh the same."""
+    return Method("brovey", partial(_brovey, weights=weights))
+
+
+def _brovey(stats: SceneStats, samples, weights: tuple[float, ...]):
+    """As gdal_pansharpen does; negative values become 0, and 0 / 0 is 0."""
+    bands = len(samples.ms)
+    shares = torch.tensor(weights or (1 / bands,) * bands, dtype=torch.float32)
+
+    def finish(lms: Tensor, pan: Tensor) -> Tensor:
+        lms.clamp_(min=0)
+        intensity = (shares @ lms.flatten(1)).view_as(pan)
+        if not shares.all():
+            intensity = torch.maximum(intensity, MINIMUM_INTENSITY * lms.mean(0))
+        return lms.mul_(pan / intensity.clamp_(min=TINY))
+
+    return samples.ms, finish
+
+
+# --- BT-H ------------------------------------------------------------------------------------------------------------
+
+
+class HazeFreeBrovey:
+    """BT-H in two halves: a linear one for MS samples, and one for the pixels interpolated from them."""
+
+    def __init__(self, stats: SceneStats, device: torch.device):
+        self.haze, self.caps = (upload(column(values).numpy(), device) for values in (stats.haze, stats.caps))
+        self.weights = upload(np.array(stats.weights[0], np.float32), device)
+        self.factor, self.summand = stats.match[0]
+
+    def remove_haze(self, ms: Tensor) -> Tensor:
+        """Returns MS without haze, followed by its intensity (C + 1, h, w)."""
+        clear = ms - self.haze
+        return torch.cat([clear, (self.weights @ clear.flatten(1)).view(1, *clear.shape[1:])])
+
+    def fuse(self, clear: Tensor, pan: Tensor) -> Tensor:
+        """Returns the fused bands, given what `remove_haze` returned, interpolated to PAN's pixels."""
+        matched = pan[None] * self.factor + self.summand
+        return modulated(clear[:-1], clear[-1:], matched, self.caps).add_(self.haze)
+
+
+def _bt_h(stats: SceneStats, samples):
+    fusion = HazeFreeBrovey(stats, samples.ms.device)
+    return fusion.remove_haze(samples.ms), fusion.fuse
+
+
+def _fit_bt_h(survey, sums: SceneSums) -> dict:
+    """Haze is the minimum of each band (Lolli et al., TGRS 2017).
+
+    The intensity is PAN's regression on MS. PAN is matched to its mean and standard deviation, which removes PAN's own
+    haze. Each group of bands has its own intensity.
+    """
+    haze = np.array([values.quantile(0.0) for values in sums.values])
+    caps, intensities = np.zeros(len(haze)), []
+    for group in survey.band_groups:
+        low = len(haze) + survey.all_pan_mtfs.index(survey.mean_mtf(group))
+        fitted = fit_without_haze(sums.coarse.among((*group, low)), haze[list(group)])
+        caps[list(group)] = fitted["caps"]
+        intensities += [fitted]
+    weights, match = (tuple(one[name][0] for one in intensities) for name in ("weights", "match"))
+    return {"haze": to_tuples(haze), "weights": weights, "match": match, "caps": to_tuples(caps)}
+
+
+def fit_without_haze(moments: Moments, haze: np.ndarray) -> dict:
+    """Returns the statistics of BT-H, given the moments of MS and PAN as MS sees it, and the haze of each band."""
+    bands = len(haze)
+    weights = regression(moments.co[:bands, :bands], moments.co[:bands, bands])
+    clear = moments.left[:bands] - haze
+    intensity, variation = float(weights @ clear), float(weights @ moments.co[:bands, :bands] @ weights)
+    factor = ratio_of_deviations(variation, moments.co[bands, bands], moments.count * moments.left[bands] ** 2)
+    match = (factor, intensity - factor * float(moments.left[bands]))
+    caps = MAXIMUM_GAIN * clear / intensity if intensity > 0 else np.zeros(bands)
+    return {"haze": to_tuples(haze), "weights": (to_tuples(weights),), "match": (match,), "caps": to_tuples(caps)}
+
+
+def _required_by_bt_h(stats: SceneStats):
+    return (stats.haze, stats.caps, *stats.weights[:1]) if stats.weights and stats.match else ((),)
+
+
+BROVEY = brovey()
+BT_H = Method("bt-h", _bt_h, _fit_bt_h, _required_by_bt_h, mean_mtfs)

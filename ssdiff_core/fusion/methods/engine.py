@@ -1,0 +1,97 @@
+"""The engine of the classical methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...common.errors import BlockError, ConfigError
+from ...domain.block import Block
+from ...domain.kernels import BLUR_REACH, REACH
+from ..ms_samples import MsSamples
+from ..quantise import Quantising
+from ..resample import read, take_cols
+from ..scene_statistics import Survey
+from . import registry
+from .brovey import brovey
+from .method import column
+
+
+class ClassicalEngine(Quantising):
+    """A classical method as an engine (see docs/architecture.md)."""
+
+    def __init__(self, method: str, ratio: float = 4.0, kernel: str = "cubic", weights: tuple[float, ...] = ()):
+        """weights: weights of the bands in Brovey's intensity; by default all the same."""
+        if weights and (method != "brovey" or min(weights) < 0 or not sum(weights) > 0):
+            raise ConfigError(f"the weights {weights} are not valid for {method}: Brovey takes nonnegative ones")
+        self._method = brovey(tuple(weights)) if weights else registry.get(method)
+        self.method, self.ratio, self.kernel, self.weights = method, ratio, kernel, tuple(weights)
+
+    def __repr__(self) -> str:
+        return f"ClassicalEngine({self.method}, {self.kernel})"
+
+    @property
+    def reach(self) -> int:
+        """PAN pixels that block.window must extend beyond block.core, wherever the scene does."""
+        return blur_reach(self.ratio, self.kernel) + round(self.ratio) if self._method.blurs_pan else 0
+
+    @property
+    def ms_halo(self) -> int:
+        """MS pixels that block.ms must extend beyond the ground of block.window."""
+        return 2 * REACH[self.kernel] + 2
+
+    @property
+    def needs_survey(self) -> bool:
+        """Whether the method is fitted to the scene."""
+        return self._method.fit is not None
+
+    def survey(self, mtf: tuple[float, ...], pan_mtf: float = 0.15) -> Survey:
+        """Returns the pass over the scene that fits the method."""
+        return Survey(self.method, tuple(mtf), self.ratio, self.kernel, pan_mtf)
+
+    def fuse(self, block: Block, progress: Callable[[float], None] | None = None) -> np.ndarray:
+        """Returns the fused core in counts (C, h, w) float32, NaN where PAN or MS is masked.
+
+        progress: receives the share done.
+        """
+        self._check(block)
+        with torch.inference_mode():
+            samples = MsSamples(block, self.kernel)
+            ok = samples.ok()
+            if ok is not None and not ok.any():
+                return np.full((len(block.ms), *block.core.shape), np.nan, np.float32)
+            # NumPy's memory uses large pages; torch's small ones would cost more time than the fusion.
+            fused = torch.from_numpy(np.empty((len(block.ms), *block.core.shape), np.float32))
+            self._fill(fused, samples, progress or (lambda share: None))
+            if ok is not None:
+                fused.masked_fill_(torch.from_numpy(~ok), torch.nan)
+        return fused.numpy()
+
+    def _fill(self, fused: Tensor, samples: MsSamples, report: Callable[[float], None]) -> None:
+        """Fuses strip by strip, so that a strip stays in the processor's cache."""
+        stats = samples.block.stats
+        coarse, finish = self._method.prepare(stats, samples)
+        rows, cols = samples.up
+        across, pan, done = take_cols(cols, coarse), samples.pan(), 0
+        limits = [column(values) for values in zip(*stats.limits)]
+        for strip in rows:
+            here = slice(done, done + strip.answers)
+            image = finish(read(strip.matrix, across[:, strip.start : strip.stop]), pan[here])
+            fused[:, here] = image.clamp_(*limits) if limits else image
+            done = here.stop
+            report(done / fused.shape[1])
+
+    def _check(self, block: Block) -> None:
+        bands = len(block.ms)
+        if self.weights and len(self.weights) != bands:
+            raise BlockError(f"Brovey has {len(self.weights)} weights for {bands} MS bands: one for each is needed")
+        if not self._method.has_statistics(block.stats, bands):
+            raise BlockError(f"{self.method} needs statistics of the scene; the block has none for {bands} bands")
+
+
+def blur_reach(ratio: float, kernel: str) -> int:
+    """Returns how many PAN pixels around a pixel influence PAN as the MS sensor sees it there."""
+    return round((BLUR_REACH + REACH[kernel] + 1) * ratio)

@@ -1,0 +1,124 @@
+"""Images that a network sees: PAN, PAN as MS sees it, interpolated MS, and classical fusions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..domain.block import Block
+from ..domain.kernels import interpolation
+from ..model.devices import upload
+from ..model.normalisation import Units
+from .methods.brovey import HazeFreeBrovey
+from .methods.engine import blur_reach
+from .methods.method import distinct
+from .methods.registry import METHODS
+from .resample import blurrer, reader, take_cols, take_rows
+from .scene_statistics import Survey
+
+
+def network_inputs(
+    block: Block,
+    pan: Tensor,
+    ms: Tensor,
+    scaling: Units,
+    kernel: str,
+    base: str,
+    guides: int,
+    views: Sequence[str],
+) -> tuple[Tensor, Tensor]:
+    """Returns what a network sees over block.window, normalised: the input of the spatial branch, and the base.
+
+    The input (guides + views * C, h, w) is PAN, possibly PAN as MS sees it, and each view minus the base.
+    """
+    fused = base_image(base, block, pan, upsample(block, ms, kernel), kernel)
+    differences = [scaling.of_detail(VIEWS[view](block, pan, ms, kernel) - fused) for view in views]
+    seen = scaling.of_pan(guide_images(guides, block, pan, kernel))
+    return torch.cat([seen, *differences]) if differences else seen, scaling.of_ms(fused)
+
+
+def base_reach(base: str, ratio: float, kernel: str) -> int:
+    """Returns how many PAN pixels around a pixel influence its base."""
+    return 0 if base == "lms" else blur_reach(ratio, kernel)
+
+
+def has_statistics(block: Block, name: str, bands: int) -> bool:
+    """Returns whether a block has the statistics that a base or view needs."""
+    return name == "lms" or METHODS[name].has_statistics(block.stats, bands)
+
+
+def base_image(name: str, block: Block, pan: Tensor, lms: Tensor, kernel: str) -> Tensor:
+    """Returns the base (C, h, w) over block.window, from pan (h, w) and lms (C, h, w)."""
+    if name == "lms":
+        return lms
+    return mtf_glp_fs(block, pan, lms, block.stats.gains, kernel)
+
+
+def mtf_glp_fs(block: Block, pan: Tensor, lms: Tensor, gains: tuple[float, ...], kernel: str) -> Tensor:
+    """Returns MTF-GLP-FS: lms plus the detail of PAN that the MS sensor cannot resolve, times a gain for each band."""
+    mtfs, which = distinct(block.stats.mtf)
+    fused, lows = lms.clone(), pan_through_ms(block, pan, mtfs, kernel)
+    for band, low, gain in zip(fused, which, gains):
+        band.add_(pan - lows[low], alpha=gain)
+    return fused
+
+
+def guide_images(n: int, block: Block, pan: Tensor, kernel: str) -> Tensor:
+    """Returns PAN, and for n = 2 also PAN as MS sees it with the mean MTF of the bands (n, h, w)."""
+    mean = sum(block.stats.mtf) / max(len(block.stats.mtf), 1)
+    return torch.cat([pan[None], pan_through_ms(block, pan, (mean,), kernel)]) if n == 2 else pan[None]
+
+
+def bt_h(block: Block, pan: Tensor, ms: Tensor, kernel: str) -> Tensor:
+    """Returns BT-H (C, h, w) over block.window, from pan (h, w) and ms (C, hm, wm).
+
+    Haze is removed before MS is interpolated, so that black pixels are exactly 0 and rounding errors are not divided.
+    """
+    fusion = HazeFreeBrovey(block.stats, pan.device)
+    return fusion.fuse(upsample(block, fusion.remove_haze(ms), kernel), pan)
+
+
+VIEWS = {"bt-h": bt_h}
+"the fusions that a network can see besides its base"
+
+
+def pan_through_ms(block: Block, pan: Tensor, mtf: tuple[float, ...], kernel: str) -> Tensor:
+    """Returns PAN as MS sensors see it: blurred by their MTF, sampled at MS, interpolated back (sensors, h, w)."""
+    (down, up), (across, back) = (_down_and_up(block, axis, mtf, kernel, pan.device) for axis in (0, 1))
+    return take_rows(up, take_cols(back, take_cols(across, take_rows(down, pan))))
+
+
+def _down_and_up(block: Block, axis: int, mtf: tuple[float, ...], kernel: str, device):
+    """Returns the matrices of one axis that take PAN to the MS samples, and those back to PAN."""
+    start, n = ((block.window.row, block.window.height), (block.window.col, block.window.width))[axis]
+    first, last = block.on_ms(np.array([start, start + n - 1]), axis)
+    sample, samples = math.floor(first), math.ceil(last) - math.floor(first) + 1
+    centre = sample * block.ratio + block.ms_at[axis] - start  # in pixels of pan
+    there = blurrer(centre, samples, mtf, block.ratio, device)
+    return there, reader(first - sample, n, block.ratio, kernel, device)
+
+
+def fitted(block: Block, mtf: tuple[float, ...], kernel: str = "cubic", views: tuple[str, ...] = ()) -> Block:
+    """Returns a block that is a whole scene with its statistics, fitted to its valid pixels.
+
+    views: the fusions that the network sees besides its base (see Config.views).
+    """
+    survey = Survey("mtf-glp-fs", tuple(mtf), block.ratio, kernel, views=views)
+    return replace(block, stats=survey.stats(survey.gather(block)))
+
+
+def upsample(block: Block, ms: Tensor, kernel: str, rows: np.ndarray | None = None, cols=None) -> Tensor:
+    """Returns MS (C, hm, wm) interpolated to absolute PAN rows and columns; by default to those of block.window."""
+    window, ratio = block.window, block.ratio
+    if rows is None:
+        down = reader(block.on_ms(window.row, 0), window.height, ratio, kernel, ms.device)
+        across = reader(block.on_ms(window.col, 1), window.width, ratio, kernel, ms.device)
+        return take_rows(down, take_cols(across, ms))
+    down = upload(interpolation(block.on_ms(rows, 0), ms.shape[1], kernel), ms.device)
+    across = upload(interpolation(block.on_ms(cols, 1), ms.shape[2], kernel), ms.device)
+    return down @ ms @ across.T

@@ -1,0 +1,62 @@
+"""What happens when memory runs out: less work at a time, in the end on the CPU.
+
+All decisions are here. The engine asks `is_out_of_memory` about an error and then `ReducedWork.reduce`; the computing
+process reports an error that is left with `MESSAGE`.
+"""
+
+from __future__ import annotations
+
+import errno
+
+import torch
+
+from ..common.errors import DeviceError
+from ..common.notices import Notify, notice
+from ..model import devices
+
+MESSAGE = "out of memory: lower --memory, or choose another device or fewer bands"
+PHRASES = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",  # the system's message, passed on by libraries that torch calls
+    "not enough memory",
+    "alloc_failed",
+    "could not create a primitive",  # oneDNN without memory for a kernel
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Returns whether an error says that memory ran out. torch has no exception class of its own for this on CPUs."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    return isinstance(error, RuntimeError) and any(phrase in str(error).lower() for phrase in PHRASES)
+
+
+class ReducedWork:
+    """How much an engine computes at a time on a device. Each reduction is permanent."""
+
+    def __init__(self, device: torch.device, batch: int, notify: Notify):
+        """batch: number of tiles computed at a time."""
+        self.device, self.batch, self.halvings = device, batch, 0
+        self._notify = notify
+
+    def side(self, side: int) -> int:
+        """Returns the side of a piece of a block, halved as often as memory ran out."""
+        return side >> self.halvings
+
+    def reduce(self) -> torch.device:
+        """Halves the batch and the side of pieces; returns the device to go on with: with single tiles, the CPU.
+
+        Raises DeviceError if the CPU cannot compute single tiles.
+        """
+        devices.release(self.device)
+        if self.batch > 1:
+            self.batch //= 2
+            self.halvings += 1
+            if self.halvings == 1:
+                self._notify(notice("fewer_tiles", device=str(self.device)))
+            return self.device
+        if self.device.type == "cpu":
+            raise DeviceError("out of memory: the CPU cannot compute a single tile at a time; free some memory")
+        self._notify(notice("cpu_instead", device=str(self.device)))
+        return torch.device("cpu")
