@@ -178,18 +178,18 @@ def warnings(study: Study, results: Sequence[Result], asked: AssessOptions, exhi
     sample = sample_of(study, asked)
     if not sample.whole:
         told.append(f"The scene is large: {sample} are measured")
-    loud = [one for one in told if not _quiet(one)]
-    quiet = [one for one in told if _quiet(one)]
+    remarks = [one for one in told if _is_remark(one)]
+    loud = [one for one in told if one not in remarks]
     listed = [
-        f'<ul class="{kind}">{"".join(f"<li>{text(_sentence(one))}</li>" for one in said)}</ul>' if said else ""
-        for kind, said in (("warnings", loud), ("remarks", quiet))
+        f'<ul class="{kind}">{"".join(f"<li>{text(_sentence(str(one)))}</li>" for one in said)}</ul>' if said else ""
+        for kind, said in (("warnings", loud), ("remarks", remarks))
     ]
     return "".join(listed)
 
 
-def _quiet(sentence: str) -> bool:
-    """Whether it only says that all is well."""
-    return "columns of PAN off" in sentence and "bleed" not in sentence
+def _is_remark(message) -> bool:
+    """Returns whether a message reports that nothing is wrong: a small shift, or one that was corrected."""
+    return getattr(message, "kind", "").startswith(("shift_small", "shift_corrected"))
 
 
 def _sentence(words: str) -> str:

@@ -195,7 +195,7 @@ def notes(studies: Sequence[Study], results: Sequence[Result], asked: AssessOpti
     """What a reader of the numbers should know."""
     names = scenes_of(results)
     where = [f"{name}: " if len(names) > 1 else "" for name in names]
-    told = [of + warning for of, study in zip(where, studies) for warning in study.warnings]
+    told = [f"{of}{warning}" for of, study in zip(where, studies) for warning in study.warnings]
     extra = results[0].extra
     how = "by 16-bit counts" if extra["rounded"] else "as they are"
     if "convention" in extra:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..common.notices import Notice
 from . import measures
 from .methods import LABELS
 from .scene import Scene
@@ -28,7 +29,7 @@ class Study:
     convention: str = "geometric"
     reference: object = None
     "an image too; None: PAN and MS are all that is known"
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Notice, ...] = ()
     crs: tuple[str, str] = ("", "")
     "what the scene's CRS is called, and the unit of its coordinates"
     open_reader: Callable = field(default=None, compare=False)

@@ -141,7 +141,7 @@ def _fused(method: str, files: Degraded, sensor: Sensor, wishes: PansharpenOptio
 
 
 def _unless_sensor(notify: Notify) -> Notify:
-    return lambda sentence: None if sentence.startswith("sensor ") else notify(sentence)
+    return lambda message: None if getattr(message, "kind", "").startswith("sensor") else notify(message)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
