@@ -1,0 +1,1 @@
+"""The SSDiff panel: choosing layers, preview and comparison."""

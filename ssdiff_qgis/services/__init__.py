@@ -1,0 +1,1 @@
+"""Services shared by the algorithms and the panel."""
