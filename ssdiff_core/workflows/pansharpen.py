@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -191,7 +191,8 @@ def sampling_for(options: PansharpenOptions, card: Card, notify: Notify) -> Samp
     if options.uncertainty:
         work = samples * steps / (card.samples * card.steps)
         notify(notice("sampling_for_uncertainty", samples=samples, steps=steps, work=work))
-    return SamplingOptions(options.device, steps, samples, options.seed)
+    values = {item.name: getattr(options, item.name) for item in fields(SamplingOptions)}
+    return SamplingOptions(**values | {"steps": steps, "samples": samples})
 
 
 def survey_of(method: str, sensor: sensors.Sensor, ratio: float) -> dict:
