@@ -162,7 +162,8 @@ with Worker({sys.executable!r}) as worker:
     computer = WorkerBackend(worker, print)
     for method in ("ssdiff", "gsa"):
         out = Path({str(tmp_path)!r}, method + ".tif")
-        pansharpen({str(sample[0])!r}, {str(sample[1])!r}, out, PansharpenOptions(method=method), print, lambda n: print, computer)
+        options = PansharpenOptions(method=method)
+        pansharpen({str(sample[0])!r}, {str(sample[1])!r}, out, options, print, lambda n: print, computer)
     (study,) = studies.open_studies([out], None, None, None, AssessOptions(), print)
     print(computer.assess(study, AssessOptions(), None, print)["results"][0]["measures"]["HQNR"])
 """

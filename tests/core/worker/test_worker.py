@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from scenes import smooth_scene, surveyed, tiny_file, with_views
+from waiting import wait_until
 
 from ssdiff_core.common.errors import BlockError, Cancelled, DeviceError, WeightsError, WorkerError
 from ssdiff_core.common.isolated_python import environment
@@ -70,7 +71,7 @@ def own():
 
 
 def open_pipes():
-    """The pipes and shared memories that this process has open, each by its inode: other files do not belong to a worker."""
+    """The pipes and shared memories that this process has open, by their inodes; a worker opens nothing else."""
     found = set()
     for number in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
         with contextlib.suppress(OSError):  # closed meanwhile
@@ -103,6 +104,22 @@ def script(path, text):
 def python_that(path, first):
     """The real Python, but some statements come first."""
     return script(path, f"#!{sys.executable}\nimport sys\n{first}\nsys.argv = sys.argv[2:]\nexec(sys.argv.pop(1))\n")
+
+
+def before_fusing(expression):
+    """Statements for `python_that` that make the worker evaluate an expression whenever it begins to fuse a block."""
+    return f"""
+sys.path.insert(0, {str(ROOT)!r})
+from ssdiff_core.worker.server.service import Service
+fuse = Service.fuse
+Service.fuse = lambda *what, **more: ({expression}, fuse(*what, **more))[1]
+"""
+
+
+def at_work(action, seconds=0.2):
+    """A progress callback that starts a timer for the action once the worker has its block."""
+    timer = threading.Timer(seconds, action)
+    return lambda share: None if timer.ident else timer.start()
 
 
 # --- what it does ----------------------------------------------------------------------------------------------------
@@ -164,8 +181,8 @@ def test_one_process_serves_engines_in_turn_and_side_by_side(worker, tiny):
 
 def test_progress_arrives_and_rises_to_the_end(worker, tiny):
     heard = []
-    with RemoteEngine(worker, tiny, steps=40) as engine:
-        engine.fuse(smooth_scene(40, 40), heard.append)
+    with RemoteEngine(worker, tiny, steps=20) as engine:
+        engine.fuse(smooth_scene(130, 130), heard.append)
     assert heard == sorted(heard)
     assert len(set(heard)) > 3
     assert 0 <= heard[0] < 0.5 < heard[-1] <= 1
@@ -241,10 +258,9 @@ def test_out_of_memory_is_an_error_of_that_block_and_the_process_lives_on(own, t
 def test_killed_at_a_random_moment_it_is_one_sentence_and_the_next_request_starts_afresh(own, tiny, attempt):
     block = smooth_scene(30, 30)
     engine = RemoteEngine(own, tiny, **LONG)
-    killer = threading.Timer(np.random.default_rng().uniform(0, 0.5), os.kill, (own.pid, signal.SIGKILL))
-    killer.start()
+    pid, moment = own.pid, np.random.default_rng().uniform(0, 0.5)
     with pytest.raises(WorkerError, match="killed from outside, as systems do that run out of memory"):
-        engine.fuse(block)
+        engine.fuse(block, at_work(lambda: os.kill(pid, signal.SIGKILL), moment))
     assert own.pid is None
     with RemoteEngine(own, tiny) as again:
         assert again.fuse(block).shape == (4, 30, 30)
@@ -252,10 +268,9 @@ def test_killed_at_a_random_moment_it_is_one_sentence_and_the_next_request_start
 
 @posix
 def test_a_crash_is_one_sentence(own, tiny):
-    engine = RemoteEngine(own, tiny, **LONG)
-    threading.Timer(0.2, os.kill, (own.pid, signal.SIGSEGV)).start()
+    engine, pid = RemoteEngine(own, tiny, **LONG), own.pid
     with pytest.raises(WorkerError, match=r"the computing process has crashed \(SIGSEGV\)"):
-        engine.fuse(smooth_scene(30, 30))
+        engine.fuse(smooth_scene(30, 30), at_work(lambda: os.kill(pid, signal.SIGSEGV)))
 
 
 @posix
@@ -266,9 +281,9 @@ def test_an_end_by_itself_is_no_crash_and_no_kill_even_where_no_signals_are_know
     with Worker(python_that(tmp_path / "python", ready)) as worker, RemoteEngine(worker, tiny, **LONG) as engine:
         monkeypatch.setattr(child, "signal", SimpleNamespace(Signals=signal.Signals))
         monkeypatch.delattr(os, "killpg")
-        threading.Timer(0.2, os.kill, (worker.pid, signal.SIGUSR1)).start()
+        pid = worker.pid
         with pytest.raises(WorkerError, match=rf"the computing process has ended \(code {code}\)"):
-            engine.fuse(smooth_scene(30, 30))
+            engine.fuse(smooth_scene(30, 30), at_work(lambda: os.kill(pid, signal.SIGUSR1)))
 
 
 @pytest.mark.parametrize(
@@ -283,27 +298,16 @@ def test_it_is_told_how_a_process_ended(code, told):
 def test_hanging_it_is_ended_and_one_sentence(tiny):
     with Worker(sys.executable, patience=3) as worker:
         engine, pid = RemoteEngine(worker, tiny, **LONG), worker.pid
-        threading.Timer(0.3, os.kill, (pid, signal.SIGSTOP)).start()
         with pytest.raises(WorkerError, match="no sign of life for 3 seconds and was ended"):
-            engine.fuse(smooth_scene(30, 30))
+            engine.fuse(smooth_scene(30, 30), at_work(lambda: os.kill(pid, signal.SIGSTOP)))
         wait_until(lambda: gone(pid), "the worker process to end")
-
-
-SLOW = f"""
-sys.path.insert(0, {str(ROOT)!r})
-import time
-import ssdiff_core.worker.server.main as main
-from ssdiff_core.worker.server.service import Service
-main.BEAT = 0.1
-fuse = Service.fuse
-Service.fuse = lambda *what, **more: time.sleep(3) or fuse(*what, **more)
-"""
 
 
 @posix
 def test_computing_for_longer_than_patience_lasts_is_no_hanging(tiny, tmp_path):
     """No batch is done for 3 seconds, but signs of life come 20 times as often as patience needs them."""
-    with Worker(python_that(tmp_path / "python", SLOW), patience=2) as worker, RemoteEngine(worker, tiny) as engine:
+    slow = before_fusing("__import__('time').sleep(3)") + "import ssdiff_core.worker.server.main as m; m.BEAT = 0.1\n"
+    with Worker(python_that(tmp_path / "python", slow), patience=2) as worker, RemoteEngine(worker, tiny) as engine:
         assert engine.fuse(smooth_scene(12, 12)).shape == (4, 12, 12)
 
 
@@ -338,9 +342,8 @@ def test_cancelled_while_it_starts_it_is_gone_as_well(tiny, tmp_path):
 
 def test_closed_from_another_thread_it_is_gone_in_the_middle_of_a_block(own, tiny):
     engine, pid = RemoteEngine(own, tiny, **LONG), own.pid
-    threading.Timer(0.3, own.close).start()
     with pytest.raises(Cancelled, match="was closed"):
-        engine.fuse(smooth_scene(30, 30))
+        engine.fuse(smooth_scene(30, 30), at_work(own.close))
     wait_until(lambda: gone(pid), "the worker process to end")
 
 
@@ -356,10 +359,10 @@ def test_idle_it_ends_by_itself_and_the_engine_starts_another(tiny):
 @posix
 def test_a_request_that_crosses_its_idle_end_is_asked_again(tiny):
     block = smooth_scene(30, 30)
-    with Worker(sys.executable, idle=0.3) as worker, RemoteEngine(worker, tiny) as engine:
+    with Worker(sys.executable, idle=2) as worker, RemoteEngine(worker, tiny) as engine:
         first, pid = engine.fuse(block), worker.pid
         os.kill(pid, signal.SIGSTOP)  # not yet gone, as far as one can see, but it wakes up to find that time is up
-        time.sleep(0.5)
+        time.sleep(2.2)
         threading.Timer(0.3, os.kill, (pid, signal.SIGCONT)).start()
         assert np.array_equal(engine.fuse(block), first)
 
@@ -428,9 +431,8 @@ def test_a_program_that_prints_rubbish_is_one_sentence(tmp_path, rubbish):
 
 @posix
 def test_rubbish_amid_the_work_is_one_sentence(tmp_path, tiny):
-    loose = "import os\nos.dup2 = lambda a, b: print('hello', flush=True)"
-    noisy = "import threading, time\n" + loose
-    python = python_that(tmp_path / "python", f"{noisy}\nthreading.Timer(4, os.write, (1, b'oops\\n')).start()")
+    loose = "import os\nos.dup2 = lambda a, b: print('hello', flush=True)\n"
+    python = python_that(tmp_path / "python", loose + before_fusing("os.write(1, b'oops\\n')"))
     with Worker(python) as worker, RemoteEngine(worker, tiny, **LONG) as engine:
         with pytest.raises(WorkerError, match="answers what no worker of SSDiff says"):
             engine.fuse(smooth_scene(30, 30))
@@ -439,15 +441,12 @@ def test_rubbish_amid_the_work_is_one_sentence(tmp_path, tiny):
 
 @posix
 def test_what_libraries_print_spoils_nothing(tmp_path, tiny):
-    chatty = (
-        "import atexit, os, threading\nthreading.Timer(1.5, lambda: (print('chat'), os.system('echo chat'))).start()"
-    )
+    chatty = "import os\n" + before_fusing("(print('chat', flush=True), os.system('echo chat'))")
     greeting = "print('welcome to this computer', flush=True)"
     python = python_that(tmp_path / "python", f"{greeting}\n{chatty}")
     with Worker(python) as worker, RemoteEngine(worker, tiny) as engine:
-        time.sleep(1.5)
         assert engine.fuse(smooth_scene(30, 30)).shape == (4, 30, 30)
-        assert worker.log.count("chat") == 2
+        wait_until(lambda: worker.log.count("chat") == 2, "what was printed to be in the log")
 
 
 @posix
@@ -473,9 +472,8 @@ def test_a_python_behind_a_script_ends_with_the_script(tmp_path, tiny):
     with Worker(python) as worker:
         engine = RemoteEngine(worker, tiny, **LONG)
         pid = int(note.read_text())
-        threading.Timer(0.3, worker.close).start()
         with pytest.raises(Cancelled):
-            engine.fuse(smooth_scene(30, 30))
+            engine.fuse(smooth_scene(30, 30), at_work(worker.close))
     wait_until(lambda: gone(pid), "the worker process to end")
 
 
