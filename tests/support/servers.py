@@ -127,13 +127,13 @@ def stalled(count):
 
     def answer(handler, data):
         handler.send(200, data[:count], length=len(data))
-        handler.server.over.wait(60)
+        handler.server.over.wait(600)
 
     return answer
 
 
 def silent(handler, data):
-    handler.server.over.wait(60)
+    handler.server.over.wait(600)
 
 
 def packed(handler, data):

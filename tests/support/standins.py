@@ -133,7 +133,7 @@ class _Handler(SimpleHTTPRequestHandler):
         self.index.asked.append(self.path)
         if "safetensors" in self.path and self.path.endswith(".whl") and not self.index.let_go.is_set():
             self.index.held.set()
-            self.index.let_go.wait(60)
+            self.index.let_go.wait(600)
         super().do_GET()
 
     def log_message(self, *_):

@@ -14,6 +14,7 @@ from files import write
 from plugins import plugin_with, run, tiny
 from scenes import SAMPLE
 from servers import Files, cut, running, stalled
+from waiting import HANG_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ def test_an_interrupt_ends_it_and_the_next_run_goes_on(plugin, ssdiff, server, t
             assert get.poll() is None
             time.sleep(0.05)
         get.send_signal(signal.SIGINT)
-        assert get.wait(30) == 130
+        assert get.wait(HANG_SECONDS) == 130
         assert get.stderr.read().splitlines()[-1] == "ssdiff: interrupted"
     ssdiff("weights", "get", "eight")
     assert server.ranges[1].startswith("bytes=")

@@ -1,4 +1,4 @@
-"""Processes that make samples: the same samples, in the same order, and none of them outlives who asked for them."""
+"""Processes that simulate samples: the samples do not depend on their number, and they end with their parent."""
 
 import contextlib
 import itertools
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import HANG_SECONDS
 
 from recipes import RECIPE, place
 from ssdiff_core.cli.main import main
@@ -19,16 +20,16 @@ from ssdiff_core.common.errors import ConfigError, WorkerError
 from ssdiff_core.inprocess import imagery, sample_processes, train
 from ssdiff_core.model import checkpoint
 from ssdiff_core.training.recipe import read_recipe
-from ssdiff_core.training.simulated_source import MadeUp
+from ssdiff_core.training.simulated_source import SimulatedSource
 
 ROOT = Path(__file__).parents[3]
-ASKS = """
+PARENT = """
 import multiprocessing, sys
-from ssdiff_core.inprocess import sample_processes as makers
-made = makers.pools(2, [sys.argv[1]], sys.argv[2], 0, 16, 0)
-next(made)
+from ssdiff_core.inprocess import sample_processes
+pools = sample_processes.pools(2, [sys.argv[1]], sys.argv[2], 0, 16, 0)
+next(pools)
 print(*(child.pid for child in multiprocessing.active_children()), flush=True)
-for pool in made:
+for pool in pools:
     pass
 """
 
@@ -39,76 +40,76 @@ def pack(tmp_path) -> str:
     return str(tmp_path / "pack.npz")
 
 
-def made(pack: str, count: int, first: int, wanted: int) -> list[dict]:
-    with contextlib.closing(sample_processes.pools(count, [pack], RECIPE, 0, 16, first)) as pools:
-        return list(itertools.islice(pools, wanted))
+def pools_of(pack: str, processes: int, first: int, count: int) -> list[dict]:
+    with contextlib.closing(sample_processes.pools(processes, [pack], RECIPE, 0, 16, first)) as pools:
+        return list(itertools.islice(pools, count))
 
 
-def test_pools_are_the_same_and_in_order_however_many_make_them(pack):
-    three, one = made(pack, 3, 0, 5), made(pack, 1, 2, 3)
+def test_the_pools_and_their_order_do_not_depend_on_the_number_of_processes(pack):
+    three, one = pools_of(pack, 3, 0, 5), pools_of(pack, 1, 2, 3)
     for pool, other in zip(three[2:], one):
         assert pool.keys() == other.keys()
         assert all(np.array_equal(pool[key], other[key]) for key in pool)
-    source = MadeUp(imagery.load([pack]), read_recipe(RECIPE))
+    source = SimulatedSource(imagery.load([pack]), read_recipe(RECIPE))
     for number, pool in enumerate(three):
-        here = source.pool(0, 16, number)  # on as many threads as this process has: alike but for the last digits
-        assert {key: array.shape for key, array in pool.items()} == {key: value.shape for key, value in here.items()}
-        assert np.median(np.abs(here["residual"].numpy() - pool["residual"])) < 1e-5
+        local = source.pool(0, 16, number)  # computed with several threads, so the last digits differ
+        assert {key: array.shape for key, array in pool.items()} == {key: value.shape for key, value in local.items()}
+        assert np.median(np.abs(local["residual"].numpy() - pool["residual"])) < 1e-5
     assert not multiprocessing.active_children()
 
 
-def test_training_with_processes_that_make_samples_goes_on_to_the_same_weights(pack, tmp_path):
+def test_training_resumed_with_another_number_of_processes_gives_the_same_weights(pack, tmp_path):
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(RECIPE)
     out, whole = tmp_path / "stopped.safetensors", tmp_path / "whole.safetensors"
-    assert not train.train(recipe, [pack], out, print, "cpu", minutes=0, processes=1)
-    assert train.train(recipe, [pack], out, print, "cpu", processes=2)
+    assert not train.train(recipe, [pack], out, print, train.TrainOptions("cpu", minutes=0, processes=1))
+    assert train.train(recipe, [pack], out, print, train.TrainOptions("cpu", processes=2))
     words = ["train", str(recipe), pack, "-o", str(whole), "--device", "cpu", "--processes", "1"]
     assert main(words) == 0
     one, other = (checkpoint.load(path).net.state_dict() for path in (out, whole))
     assert all(tensor.equal(other[name]) for name, tensor in one.items())
 
 
-def test_what_hinders_a_process_is_the_sentence_that_it_would_be_here(pack):
-    with pytest.raises(ConfigError, match="holds no tile of 128"):
+def test_an_error_in_a_process_is_raised_in_the_parent(pack):
+    with pytest.raises(ConfigError, match="which is less than a tile of 128"):
         next(sample_processes.pools(1, [pack], RECIPE, 0, 128, 0))
 
 
-def test_a_process_that_is_killed_is_one_sentence(pack):
+def test_a_killed_process_is_an_error(pack):
     pools = sample_processes.pools(2, [pack], RECIPE, 0, 16, 0)
     next(pools)
     for child in multiprocessing.active_children():
         child.kill()
-    with pytest.raises(WorkerError, match="let --processes be fewer"):
+    with pytest.raises(WorkerError, match="use fewer --processes"):
         list(pools)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_processes_end_with_the_one_that_asked(pack, how):
-    command = [sys.executable, "-c", ASKS, pack, RECIPE]
-    asking = subprocess.Popen(
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_processes_end_with_their_parent(pack, number):
+    command = [sys.executable, "-c", PARENT, pack, RECIPE]
+    parent = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    children = list(map(int, asking.stdout.readline().split()))
+    children = list(map(int, parent.stdout.readline().split()))
     assert len(children) == 2
-    if how == signal.SIGINT:
-        os.killpg(asking.pid, how)  # as a Ctrl-C does
+    if number == signal.SIGINT:
+        os.killpg(parent.pid, number)  # like Ctrl-C
     else:
-        asking.send_signal(how)
+        parent.send_signal(number)
     try:
-        said = asking.communicate(timeout=30)[1]
+        printed = parent.communicate(timeout=HANG_SECONDS)[1]
     finally:
-        asking.kill()
-    assert said.count("Traceback") == (how == signal.SIGINT)
-    until = time.monotonic() + 30
-    while any(runs(child) for child in children):
-        assert time.monotonic() < until
+        parent.kill()
+    assert printed.count("Traceback") == (number == signal.SIGINT)
+    deadline = time.monotonic() + 30
+    while any(is_running(child) for child in children):
+        assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
-def runs(number: int) -> bool:
+def is_running(pid: int) -> bool:
     try:
-        os.kill(number, 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     return True

@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 import standins
+from waiting import HANG_SECONDS, wait_until
 
 from ssdiff_core.common import guarded_process, paths
 from ssdiff_core.common.errors import Cancelled, InstallError
@@ -79,13 +79,6 @@ def driver(tmp_path, row):
     program.parent.mkdir(exist_ok=True)
     program.write_text(f"#!/bin/sh\necho '{row}'\n")
     program.chmod(0o755)
-
-
-def eventually(true, within=5.0):
-    start = time.monotonic()
-    while not true():
-        assert time.monotonic() - start < within
-        time.sleep(0.02)
 
 
 def at_work(word):
@@ -278,11 +271,11 @@ def installing():
 def test_after_a_kill_nothing_runs_on_and_the_half_made_environment_is_started_over(index, heard, tmp_path):
     index.let_go.clear()
     process = installing()
-    assert index.held.wait(60)
+    assert index.held.wait(HANG_SECONDS)
     assert at_work(str(paths.runtime()))
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    eventually(lambda: not at_work(str(paths.runtime())), within=2)
+    wait_until(lambda: not at_work(str(paths.runtime())), "the processes to end")
     (half,) = environment.environments()
     assert half.state == environment.HALF_MADE
     assert environment.usable() is None
@@ -295,7 +288,7 @@ def test_after_a_kill_nothing_runs_on_and_the_half_made_environment_is_started_o
 
 
 @posix
-def test_a_cancellation_takes_less_than_two_seconds_and_leaves_nothing(index):
+def test_a_cancellation_waits_for_no_download_and_leaves_nothing(index):
     index.let_go.clear()
     stop = threading.Event()
     heard = Heard(stop.is_set)
@@ -304,16 +297,15 @@ def test_a_cancellation_takes_less_than_two_seconds_and_leaves_nothing(index):
     def install():
         with pytest.raises(Cancelled):
             environment.install(listener=heard)
-        cancelled.append(time.monotonic())
+        cancelled.append(True)
 
     thread = threading.Thread(target=install)
     thread.start()
-    assert index.held.wait(60)
-    start = time.monotonic()
+    assert index.held.wait(HANG_SECONDS)
     stop.set()
-    thread.join(10)
-    assert cancelled[0] - start < 2
-    eventually(lambda: not at_work(str(paths.runtime())), within=2)
+    thread.join(HANG_SECONDS)  # the server would wait twice as long
+    assert cancelled
+    wait_until(lambda: not at_work(str(paths.runtime())), "the processes to end")
     assert sorted(path.suffix for path in paths.runtime().iterdir()) == [".lock", ".log"]
 
 
@@ -321,16 +313,16 @@ def test_a_cancellation_takes_less_than_two_seconds_and_leaves_nothing(index):
 def test_two_at_once_are_one_after_the_other_and_the_second_has_nothing_to_do(index, heard):
     index.let_go.clear()
     first = installing()
-    assert index.held.wait(60)
+    assert index.held.wait(HANG_SECONDS)
     asked = len([path for path in index.asked if path.endswith(".whl")])
     done = []
     second = threading.Thread(target=lambda: done.append(environment.install(listener=heard)))
     second.start()
-    eventually(lambda: heard.said)
+    wait_until(lambda: heard.said, "a notice")
     assert "waiting" in heard.said[0]
     index.let_go.set()
-    assert first.communicate(timeout=60)
-    second.join(60)
+    assert first.communicate(timeout=HANG_SECONDS)
+    second.join(HANG_SECONDS)
     assert first.returncode == 0
     assert done[0].state == environment.READY
     assert len([path for path in index.asked if path.endswith(".whl")]) == asked
@@ -340,7 +332,7 @@ def test_two_at_once_are_one_after_the_other_and_the_second_has_nothing_to_do(in
 def test_who_waits_for_another_installation_can_be_cancelled(index):
     index.let_go.clear()
     process = installing()
-    assert index.held.wait(60)
+    assert index.held.wait(HANG_SECONDS)
     heard = Heard()
     with pytest.raises(Cancelled):
         environment.install(listener=Heard(lambda: True))
@@ -450,7 +442,7 @@ def test_passwords_reach_no_command_line_no_log_and_no_sentence(index, heard, mo
     seen = []
 
     def look():
-        index.held.wait(60)
+        index.held.wait(HANG_SECONDS)
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 seen.append(path.read_bytes())
@@ -496,7 +488,7 @@ def test_removed_is_removed(index, heard):
 
 @posix
 def test_whoever_raises_ends_the_program_with_all_that_it_started():
-    mark = f"sleep 61.{os.getpid()}"
+    mark = f"sleep 3600.{os.getpid()}"
 
     def tick():
         if at_work(mark.replace(" ", "\0")):
@@ -504,7 +496,7 @@ def test_whoever_raises_ends_the_program_with_all_that_it_started():
 
     with pytest.raises(Cancelled):
         guarded_process.run(["sh", "-c", f"{mark} & {mark}"], lambda line: None, tick=tick, guard=sys.executable)
-    eventually(lambda: not at_work(mark.replace(" ", "\0")), within=2)
+    wait_until(lambda: not at_work(mark.replace(" ", "\0")), "the processes to end")
 
 
 def test_lines_and_exit_codes_come_through_the_guard():

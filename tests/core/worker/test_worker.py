@@ -27,12 +27,12 @@ from ssdiff_core.fusion.engine import Engine
 from ssdiff_core.fusion.grouped_engine import Grouped
 from ssdiff_core.model import checkpoint
 from ssdiff_core.model.ssnet import state_of
-from ssdiff_core.worker.client import process as child
-from ssdiff_core.worker.client.engine import Asker, RemoteEngine, Worker
+from ssdiff_core.worker.client import process as worker_process
+from ssdiff_core.worker.client.engine import Callbacks, RemoteEngine, Worker
 from ssdiff_core.worker.shared_memory import Memory, read_block, write_block
 
 ROOT = Path(__file__).parents[3]
-LONG = {"steps": 1000, "samples": 1000}
+LONG = SamplingOptions(steps=1000, samples=1000)
 posix = pytest.mark.skipif(os.name == "nt", reason="scripts as interpreters, and signals")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="open files are listed in /proc")
 
@@ -127,7 +127,7 @@ def at_work(action, seconds=0.2):
 
 def test_its_pixels_are_those_of_the_engine_in_this_process_to_the_last_bit(worker, tiny):
     here = Engine(checkpoint.load(tiny), SamplingOptions(steps=2, samples=2, seed=7))
-    with RemoteEngine(worker, tiny, steps=2, samples=2, seed=7) as there:
+    with RemoteEngine(worker, tiny, SamplingOptions(steps=2, samples=2, seed=7)) as there:
         assert (there.reach, there.ms_halo, there.steps) == (here.reach, here.ms_halo, 2)
         assert (there.id, there.sha256) == ("tiny", checkpoint.sha256_of(tiny))
         for block in (smooth_scene(40, 50), smooth_scene(64, 90, origin=(12, 8))):  # the second needs more memory
@@ -169,20 +169,23 @@ def test_what_is_known_of_groups_arrives_too(worker, tiny, tmp_path):
 
 def test_one_process_serves_engines_in_turn_and_side_by_side(worker, tiny):
     block = smooth_scene(30, 30)
-    with RemoteEngine(worker, tiny, seed=1) as one, RemoteEngine(worker, tiny, seed=2) as two:
+    with (
+        RemoteEngine(worker, tiny, SamplingOptions(seed=1)) as one,
+        RemoteEngine(worker, tiny, SamplingOptions(seed=2)) as two,
+    ):
         first, second = one.fuse(block), two.fuse(block)
         pid = worker.pid
         assert np.array_equal(one.fuse(block), first)
         assert not np.array_equal(first, second)
-    with RemoteEngine(worker, tiny, seed=1) as one:
+    with RemoteEngine(worker, tiny, SamplingOptions(seed=1)) as one:
         assert np.array_equal(one.fuse(block), first)
     assert worker.pid == pid
 
 
 def test_progress_arrives_and_rises_to_the_end(worker, tiny):
     heard = []
-    with RemoteEngine(worker, tiny, steps=20) as engine:
-        engine.fuse(smooth_scene(130, 130), heard.append)
+    with RemoteEngine(worker, tiny, SamplingOptions(steps=15)) as engine:
+        engine.fuse(smooth_scene(90, 90), heard.append)
     assert heard == sorted(heard)
     assert len(set(heard)) > 3
     assert 0 <= heard[0] < 0.5 < heard[-1] <= 1
@@ -221,16 +224,18 @@ def test_a_request_that_fails_is_the_error_it_would_be_here_and_the_process_live
         with pytest.raises(WeightsError, match=r"cannot be read"):
             RemoteEngine(worker, tmp_path / "none.safetensors")
         with pytest.raises(DeviceError, match="'abacus' does not work here"):
-            RemoteEngine(worker, tiny, "abacus")
+            RemoteEngine(worker, tiny, SamplingOptions("abacus"))
         with pytest.raises(BlockError, match="MS has 5 bands"):
             engine.fuse(smooth_scene(30, 30, bands=5))
-        with pytest.raises(WorkerError, match=r"the worker knows no 'dance'; it knows hello, open, .*, bye"):
-            worker.ask(worker.child(Asker()), Asker(), "dance")
+        with pytest.raises(
+            WorkerError, match=r"unknown command 'dance': the worker's commands are hello, open, .*, bye"
+        ):
+            worker.send(worker.running_process(Callbacks()), Callbacks(), "dance")
         with pytest.raises(WorkerError, match="no engine 99 is open") as caught:
-            worker.ask(worker.child(Asker()), Asker(), "close", engine=99)
+            worker.send(worker.running_process(Callbacks()), Callbacks(), "close", engine=99)
         assert "Traceback" in caught.value.log
         with pytest.raises(WorkerError, match="the worker has failed: TypeError"):
-            worker.ask(worker.child(Asker()), Asker(), "open", colour="red")
+            worker.send(worker.running_process(Callbacks()), Callbacks(), "open", colour="red")
         assert engine.fuse(smooth_scene(30, 30)).shape == (4, 30, 30)
         assert worker.pid == pid
 
@@ -257,7 +262,7 @@ def test_out_of_memory_is_an_error_of_that_block_and_the_process_lives_on(own, t
 @pytest.mark.parametrize("attempt", range(3))
 def test_killed_at_a_random_moment_it_is_one_sentence_and_the_next_request_starts_afresh(own, tiny, attempt):
     block = smooth_scene(30, 30)
-    engine = RemoteEngine(own, tiny, **LONG)
+    engine = RemoteEngine(own, tiny, LONG)
     pid, moment = own.pid, np.random.default_rng().uniform(0, 0.5)
     with pytest.raises(WorkerError, match="killed from outside, as systems do that run out of memory"):
         engine.fuse(block, at_work(lambda: os.kill(pid, signal.SIGKILL), moment))
@@ -268,8 +273,8 @@ def test_killed_at_a_random_moment_it_is_one_sentence_and_the_next_request_start
 
 @posix
 def test_a_crash_is_one_sentence(own, tiny):
-    engine, pid = RemoteEngine(own, tiny, **LONG), own.pid
-    with pytest.raises(WorkerError, match=r"the computing process has crashed \(SIGSEGV\)"):
+    engine, pid = RemoteEngine(own, tiny, LONG), own.pid
+    with pytest.raises(WorkerError, match=r"the worker process has crashed \(SIGSEGV\)"):
         engine.fuse(smooth_scene(30, 30), at_work(lambda: os.kill(pid, signal.SIGSEGV)))
 
 
@@ -278,26 +283,31 @@ def test_a_crash_is_one_sentence(own, tiny):
 def test_an_end_by_itself_is_no_crash_and_no_kill_even_where_no_signals_are_known(tmp_path, tiny, monkeypatch, code):
     """Such as Windows, where nothing is told of who ends a process but a code."""
     ready = f"import os, signal\nsignal.signal(signal.SIGUSR1, lambda *_: os._exit({code}))"
-    with Worker(python_that(tmp_path / "python", ready)) as worker, RemoteEngine(worker, tiny, **LONG) as engine:
-        monkeypatch.setattr(child, "signal", SimpleNamespace(Signals=signal.Signals))
+    with Worker(python_that(tmp_path / "python", ready)) as worker, RemoteEngine(worker, tiny, LONG) as engine:
+        monkeypatch.setattr(worker_process, "signal", SimpleNamespace(Signals=signal.Signals))
         monkeypatch.delattr(os, "killpg")
         pid = worker.pid
-        with pytest.raises(WorkerError, match=rf"the computing process has ended \(code {code}\)"):
+        with pytest.raises(WorkerError, match=rf"the worker process has ended \(code {code}\)"):
             engine.fuse(smooth_scene(30, 30), at_work(lambda: os.kill(pid, signal.SIGUSR1)))
 
 
 @pytest.mark.parametrize(
     ("code", "told"),
-    [(None, "answers no more"), (-11, "has crashed (SIGSEGV)"), (-99, "(signal 99)"), (3221225477, "(0xC0000005)")],
+    [
+        (None, "does not answer any more"),
+        (-11, "has crashed (SIGSEGV)"),
+        (-99, "(signal 99)"),
+        (3221225477, "(0xC0000005)"),
+    ],
 )
 def test_it_is_told_how_a_process_ended(code, told):
-    assert told in child._ended(code)
+    assert told in worker_process._describe_exit(code)
 
 
 @posix
 def test_hanging_it_is_ended_and_one_sentence(tiny):
     with Worker(sys.executable, patience=3) as worker:
-        engine, pid = RemoteEngine(worker, tiny, **LONG), worker.pid
+        engine, pid = RemoteEngine(worker, tiny, LONG), worker.pid
         with pytest.raises(WorkerError, match="no sign of life for 3 seconds and was ended"):
             engine.fuse(smooth_scene(30, 30), at_work(lambda: os.kill(pid, signal.SIGSTOP)))
         wait_until(lambda: gone(pid), "the worker process to end")
@@ -322,7 +332,7 @@ def test_cancelled_it_is_gone_in_the_middle_of_a_block(own, tiny, how):
         if how == "raised" and enough.is_set():
             raise Enough
 
-    with RemoteEngine(own, tiny, **LONG, cancelled=lambda: how == "asked" and enough.is_set()) as engine:
+    with RemoteEngine(own, tiny, LONG, cancelled=lambda: how == "asked" and enough.is_set()) as engine:
         pid = own.pid
         threading.Timer(0.5, enough.set).start()
         with pytest.raises({"asked": Cancelled, "raised": Enough}[how]):
@@ -341,7 +351,7 @@ def test_cancelled_while_it_starts_it_is_gone_as_well(tiny, tmp_path):
 
 
 def test_closed_from_another_thread_it_is_gone_in_the_middle_of_a_block(own, tiny):
-    engine, pid = RemoteEngine(own, tiny, **LONG), own.pid
+    engine, pid = RemoteEngine(own, tiny, LONG), own.pid
     with pytest.raises(Cancelled, match="was closed"):
         engine.fuse(smooth_scene(30, 30), at_work(own.close))
     wait_until(lambda: gone(pid), "the worker process to end")
@@ -371,9 +381,10 @@ PARENT = """
 import sys
 sys.path[:0] = {path!r}
 from scenes import smooth_scene
+from ssdiff_core.domain.options import SamplingOptions
 from ssdiff_core.worker.client.engine import RemoteEngine, Worker
 worker = Worker(sys.executable)
-engine = RemoteEngine(worker, {weights!r}, steps=1000, samples=1000)
+engine = RemoteEngine(worker, {weights!r}, SamplingOptions(steps=1000, samples=1000))
 print(worker.pid, flush=True)
 engine.fuse(smooth_scene(30, 30))
 """
@@ -426,15 +437,15 @@ def test_a_program_that_ends_at_once_is_one_sentence_with_its_last_words(tmp_pat
 @posix
 @pytest.mark.parametrize("rubbish", ["yes", "cat /dev/zero", "while true; do echo '[1, {'; done"])
 def test_a_program_that_prints_rubbish_is_one_sentence(tmp_path, rubbish):
-    refused(script(tmp_path / "python", f"#!/bin/sh\n{rubbish}\n"), "answers what no worker of SSDiff says")
+    refused(script(tmp_path / "python", f"#!/bin/sh\n{rubbish}\n"), "printed a line that is no message of SSDiff")
 
 
 @posix
 def test_rubbish_amid_the_work_is_one_sentence(tmp_path, tiny):
     loose = "import os\nos.dup2 = lambda a, b: print('hello', flush=True)\n"
     python = python_that(tmp_path / "python", loose + before_fusing("os.write(1, b'oops\\n')"))
-    with Worker(python) as worker, RemoteEngine(worker, tiny, **LONG) as engine:
-        with pytest.raises(WorkerError, match="answers what no worker of SSDiff says"):
+    with Worker(python) as worker, RemoteEngine(worker, tiny, LONG) as engine:
+        with pytest.raises(WorkerError, match="printed a line that is no message of SSDiff"):
             engine.fuse(smooth_scene(30, 30))
         assert worker.pid is None
 
@@ -461,7 +472,7 @@ def test_another_version_is_one_sentence(tmp_path):
         tmp_path / "python",
         f"sys.path.insert(0, {str(ROOT)!r})\nimport ssdiff_core.worker.shared_memory as w\nw.PROTOCOL = 0",
     )
-    refused(old, "which speaks protocol 0 and not 3: restart the program after an update of SSDiff")
+    refused(old, "with protocol 0, but protocol 4 is needed: restart the program after an update of SSDiff")
 
 
 @posix
@@ -470,7 +481,7 @@ def test_a_python_behind_a_script_ends_with_the_script(tmp_path, tiny):
     child = f'"{sys.executable}" "$@" <&3 & echo $! > {note}; wait\n'
     python = script(tmp_path / "python", f"#!/bin/sh\nexec 3<&0\n{child}")
     with Worker(python) as worker:
-        engine = RemoteEngine(worker, tiny, **LONG)
+        engine = RemoteEngine(worker, tiny, LONG)
         pid = int(note.read_text())
         with pytest.raises(Cancelled):
             engine.fuse(smooth_scene(30, 30), at_work(worker.close))
@@ -539,5 +550,5 @@ Memory.make().reserve(2_000_000)
 def test_room_that_is_not_there_is_one_sentence_and_no_crash():
     done = subprocess.run([sys.executable, "-c", FULL.format(root=str(ROOT))], capture_output=True, text=True)
     last = done.stderr.splitlines()[-1]
-    assert "WorkerError: there are no 2 MB for a block on its way to the computing process" in last
+    assert "WorkerError: 2 MB of shared memory for a block cannot be reserved" in last
     assert last.endswith(": allow less memory")
