@@ -1,7 +1,7 @@
-"""Weights adapted to scenes: learnt from what the scenes themselves show, judged by a part that is never learnt from.
+"""Adaptation of weights to scenes: trains on degraded pairs of the scenes, and keeps the weights only if they improve.
 
-MS as it is is the truth for PAN and MS made coarser by the ratio (pieces.py); so it is with any bands and ratio. What
-comes of it is kept only if it is better on what is held out than what there was before.
+The original MS is the truth for PAN and MS degraded by the ratio (see wald_pair), so this works for any bands and
+ratio. The weights are judged on a held-out part of the scenes.
 """
 
 from __future__ import annotations
@@ -19,227 +19,242 @@ import torch
 
 from .. import __version__
 from ..common.errors import GeometryError
-from ..common.notices import Notify
+from ..common.notices import Notify, notice
 from ..domain.adaptation_job import Job
 from ..domain.methods import CLASSICAL, UNFITTED
+from ..domain.options import SamplingOptions
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
-from ..fusion.classical import Classical
 from ..fusion.engine import Engine
 from ..fusion.grouped_engine import Grouped
+from ..fusion.methods.engine import ClassicalEngine
 from ..fusion.scene_statistics import Survey
 from ..model import band_transfer, devices
 from ..model import checkpoint as weights
 from ..model.ssnet import state_of
 from ..training.recipe import Recipe, Stage
 from ..training.trainer import Trainer
-from .native_check import Native
-from .scene_source import OwnScene, scores
-from .split import pieces_of
+from .native_check import NativeCheck
+from .scene_source import SceneSource, scores
+from .split import split_scenes
 
-GAIN = 0.01
-"share of the error on what is held out that must go for weights to be worth having"
-TURNS = {"lbaf": ("spectral", "spatial", "spectral", "spatial"), "full": (None,), "scratch": (None,)}
-"which branch learns in each stage; None: all"
-RATES = {"lbaf": 7e-4, "full": 3e-4, "scratch": 8e-4}
-MINUTES = {"cpu": 20.0}
-"that are taken if nobody says otherwise; on a GPU"
-GPU_MINUTES = 3.0
-BATCH = {"cpu": 4}
-"tiles of a step; on a GPU"
-GPU_BATCH = 32
-LATE = 1.25
-"times the minutes after which it ends in any case"
-STEPS = (16, 20000)
-"the least and the most that are worth while"
-LOOKS = 16
-"at what is held out, all in all"
+MINIMUM_GAIN = 0.01
+"minimum share of the initial held-out error that adapting must remove for the weights to be written"
+STAGE_BRANCHES = {"lbaf": ("spectral", "spatial", "spectral", "spatial"), "full": (None,), "scratch": (None,)}
+"branch of the network that is trained in each stage of a mode; None: all layers"
+LEARNING_RATES = {"lbaf": 7e-4, "full": 3e-4, "scratch": 8e-4}
+DEFAULT_MINUTES = {"cpu": 20.0, "gpu": 3.0}
+"default training time"
+BATCH_SIZES = {"cpu": 4, "gpu": 32}
+OVERTIME_FACTOR = 1.25
+"training stops after this multiple of the minutes, even if steps are left"
+STEP_LIMITS = (16, 20000)
+"minimum and maximum number of steps that are planned"
+EVALUATIONS = 16
+"number of evaluations on the held-out pieces, over all stages"
 PATIENCE = 4
-"looks of a stage without anything better after which it ends"
-SHARES = (1.0, 0.75, 0.5, 0.25)
-"of what was learnt that may be taken, the rest being what there was before"
-OFTEN = 30.0
+"evaluations without improvement after which a stage ends"
+MIXTURE_SHARES = (1.0, 0.75, 0.5, 0.25)
+"shares of the adapted weights in the mixtures with the initial weights that are tried"
+CHECKPOINT_INTERVAL = 30.0
 "seconds between two checkpoints"
 
 
 def adapt(
     scenes: Sequence[Scene], readers: Sequence, job: Job, notify: Notify, progress: Callable[[float], None]
 ) -> dict:
-    """Writes job.working if that is worth having, and answers what was seen on the way.
+    """Adapts weights to scenes; writes job.working if they are better than the initial weights.
 
-    readers: what reads the blocks of each scene.
+    Returns the scores `before`, of the `best` state during training and of the `classical` methods, all held out, and
+    whether the weights were rejected because they `lost` at native resolution.
+
+    readers: one for each scene, to read its blocks.
     """
     device = devices.choose(job.device)
     base = weights.load(job.base)
-    train, held = pieces_of(scenes, readers, job, notify)
+    train, held_out = split_scenes(scenes, readers, job, notify)
     recipe = recipe_of(job, base)
-    source = OwnScene(train, held, job.sensor, recipe, str(device))
-    source.before = before(source, job, base, device)
+    source = SceneSource(train, held_out, job.sensor, recipe, str(device))
+    source.before = scores_before(source, job, base, device)
     if not all(map(math.isfinite, source.before.values())):
-        raise GeometryError(f"in what is held out of {scenes[0].pan.path} nothing varies: nothing can be learnt of it")
-    beside = classics(source, job.sensor)
-    start = (
-        band_transfer.fitted(base, recipe.bands, recipe.wavelengths_nm, recipe.ratio) if job.mode != "scratch" else None
-    )
-    natively = None
-    if job.fuses:
-        natively = Native.of([*held, *train], job.sensor, source.survey, *bettered(job, base, device))
-        if start and source.before["ERGAS"] < min(each["ERGAS"] for each in beside.values()):
-            source.hold_on_to(natively.images, natively.blocks)
-    told = ", ".join(f"{name} {value:.4f}" for name, value in source.before.items())
-    notify(f"{len(train)} piece(s) to learn from, {len(held)} held out, where there was {told}")
+        raise GeometryError(
+            f"the held-out part of {scenes[0].pan.path} is uniform, so weights cannot be judged on it: "
+            "use a scene with more detail"
+        )
+    classical = classical_scores(source, job.sensor)
+    start = None
+    if job.mode != "scratch":
+        start = band_transfer.fitted(base, recipe.bands, recipe.wavelengths_nm, recipe.ratio)
+    native = None
+    if job.base_fits:
+        native = NativeCheck.create([*held_out, *train], job.sensor, source.survey, *initial_fusion(job, base, device))
+        if start and source.before["ERGAS"] < min(each["ERGAS"] for each in classical.values()):
+            source.add_anchors(native.images, native.blocks)
+    notify(notice("adapting_pieces", train=len(train), held_out=len(held_out), scores=listed(source.before)))
     checkpoint = Path(job.checkpoint)
-    begun = found_in(checkpoint, job.key)
-    steps = begun.get("steps") or job.steps or planned(job, recipe, source, device, start)
-    keeper = Keeper(job, base, beside)
-    trainer = Trainer(staged(recipe, job, steps, device), source, str(device), notify, start, keeper)
-    if not begun:
+    resumed = checkpoint_entries(checkpoint, job.key)
+    steps = resumed.get("steps") or job.steps or planned_steps(job, recipe, source, device, start)
+    writer = BestWeightsWriter(job, base, classical)
+    trainer = Trainer(with_stages(recipe, job, steps, device), source, str(device), notify, start, writer)
+    if not resumed:
         Path(job.working).unlink(missing_ok=True)
     else:
         trainer.load(checkpoint)
-        notify(f"going on from an interrupted run: {trainer.done:.0%} is done")
-    most = math.inf if job.steps else LATE * minutes(job, device)
-    trainer.run(checkpoint, most, OFTEN, progress, key=job.key, steps=steps)
+        notify(notice("adapting_resumed", share=trainer.done))
+    max_minutes = math.inf if job.steps else OVERTIME_FACTOR * minutes_of(job, device)
+    trainer.run(checkpoint, max_minutes, CHECKPOINT_INTERVAL, progress, key=job.key, steps=steps)
     best = min(trainer.log, key=lambda row: row["error"], default={"error": 1.0})
-    lost = natively is not None and settle(trainer, keeper, start, natively, notify)
-    return {"before": source.before, "best": best, "classical": beside, "lost": lost}
+    lost = native is not None and not keep_best_mixture(trainer, writer, start, native, notify)
+    return {"before": source.before, "best": best, "classical": classical, "lost": lost}
 
 
-# --- how it is learnt ------------------------------------------------------------------------------------------------
+# --- training --------------------------------------------------------------------------------------------------------
 
 
 def recipe_of(job: Job, base: weights.Weights) -> Recipe:
-    """For weights like the base, for the bands of the scenes."""
+    """Returns a recipe for weights with the architecture of the base and the bands of the scenes."""
     sensor = job.sensor
-    own = {"sensors": (sensor.id,), "bands": sensor.bands, "wavelengths_nm": sensor.wavelengths, "seed": job.seed}
-    shape = asdict(base.card.arch)
-    looks = {name: shape.pop(name) for name in ("guides", "views")}
-    net = {name: value for name, value in shape.items() if name not in ("bands", "ratio", "tile")}
-    how = {name: getattr(base.card, name) for name in ("base", "scale", "interpolation", "samples")}
-    how |= {"ratio": job.ratio, "ms_phase": band_transfer.phase(base.card, job.ratio)}
-    return Recipe(job.id, **own, **how, **looks, stages=(Stage(base.card.tile),), net=net)
+    bands = {"sensors": (sensor.id,), "bands": sensor.bands, "wavelengths_nm": sensor.wavelengths, "seed": job.seed}
+    architecture = asdict(base.card.arch)
+    inputs = {name: architecture.pop(name) for name in ("guides", "views")}
+    net = {name: value for name, value in architecture.items() if name not in ("bands", "ratio", "tile")}
+    processing = {name: getattr(base.card, name) for name in ("base", "scale", "interpolation", "samples")}
+    processing |= {"ratio": job.ratio, "ms_phase": band_transfer.phase(base.card, job.ratio)}
+    return Recipe(job.id, **bands, **processing, **inputs, stages=(Stage(base.card.tile),), net=net)
 
 
-def staged(recipe: Recipe, job: Job, steps: int, device: torch.device) -> Recipe:
-    """The recipe with so many steps, shared out to the stages of the mode."""
-    turns = TURNS[job.mode]
-    each, looks = max(steps // len(turns), 1), LOOKS // len(turns)
-    like = Stage(
+def with_stages(recipe: Recipe, job: Job, steps: int, device: torch.device) -> Recipe:
+    """Returns the recipe with the stages of the mode, which share the steps equally."""
+    branches = STAGE_BRANCHES[job.mode]
+    stage_steps, evaluations = max(steps // len(branches), 1), EVALUATIONS // len(branches)
+    stage = Stage(
         tile=recipe.stages[0].tile,
-        steps=each,
-        batch=BATCH.get(device.type, GPU_BATCH),
-        rate=RATES[job.mode],
-        warmup=max(each // 20, 1),
+        steps=stage_steps,
+        batch=BATCH_SIZES[kind_of(device)],
+        rate=LEARNING_RATES[job.mode],
+        warmup=max(stage_steps // 20, 1),
     )
-    stages = tuple(replace(like, branch=branch) for branch in turns)
-    return replace(recipe, stages=stages, noisiest=0.85, validate=max(each // looks, 1), patience=PATIENCE)
+    stages = tuple(replace(stage, branch=branch) for branch in branches)
+    validate = max(stage_steps // evaluations, 1)
+    return replace(recipe, stages=stages, noisiest=0.85, validate=validate, patience=PATIENCE)
 
 
-def minutes(job: Job, device: torch.device) -> float:
-    return job.minutes or MINUTES.get(device.type, GPU_MINUTES)
+def minutes_of(job: Job, device: torch.device) -> float:
+    """Returns the training time in minutes."""
+    return job.minutes or DEFAULT_MINUTES[kind_of(device)]
 
 
-def planned(job: Job, recipe: Recipe, source: OwnScene, device: torch.device, start) -> int:
-    """How many steps the time allows, told by how long a few of them take."""
-    trial = replace(staged(recipe, replace(job, mode="full"), 6, device), validate=10**9)
+def kind_of(device: torch.device) -> str:
+    return "cpu" if device.type == "cpu" else "gpu"
+
+
+def planned_steps(job: Job, recipe: Recipe, source: SceneSource, device: torch.device, start) -> int:
+    """Returns how many steps fit into the minutes, from the speed of a few trial steps."""
+    trial = replace(with_stages(recipe, replace(job, mode="full"), 6, device), validate=10**9)
     times = []
-    trainer = Trainer(trial, source, str(device), lambda sentence: None, start)
-    trainer.run(heard=lambda share: times.append(time.monotonic()))
-    pace = statistics.median(b - a for a, b in zip(times, times[1:]))
-    return int(min(max(60 * minutes(job, device) / max(pace, 1e-6), STEPS[0]), STEPS[1]))
+    trainer = Trainer(trial, source, str(device), lambda notice: None, start)
+    trainer.run(on_progress=lambda share: times.append(time.monotonic()))
+    seconds_per_step = statistics.median(b - a for a, b in zip(times, times[1:]))
+    steps = int(60 * minutes_of(job, device) / max(seconds_per_step, 1e-6))
+    return min(max(steps, STEP_LIMITS[0]), STEP_LIMITS[1])
 
 
-# --- how good it is --------------------------------------------------------------------------------------------------
+# --- scores ----------------------------------------------------------------------------------------------------------
 
 
-def before(source: OwnScene, job: Job, base: weights.Weights, device: torch.device) -> dict[str, float]:
-    """What is to be bettered, on what is held out."""
-    survey, fuse = bettered(job, base, device)
-    return scores(source.judged(survey), fuse)
+def scores_before(source: SceneSource, job: Job, base: weights.Weights, device: torch.device) -> dict[str, float]:
+    """Returns the held-out scores of the initial weights, or of the method that replaces them."""
+    survey, fuse = initial_fusion(job, base, device)
+    return scores(source.held_out_pairs(survey), fuse)
 
 
-def bettered(job: Job, base: weights.Weights, device: torch.device) -> tuple[Survey, Callable]:
-    """The base, or a classical method where that cannot fuse the scenes: the pass that it wants, and how it fuses."""
+def initial_fusion(job: Job, base: weights.Weights, device: torch.device) -> tuple[Survey, Callable]:
+    """Returns the survey and the fuse function of the base, or of MTF-GLP-FS if the base is for another ratio."""
     sensor = job.sensor
-    if not job.fuses:
-        method = Classical("mtf-glp-fs", job.ratio)
+    if not job.base_fits:
+        method = ClassicalEngine("mtf-glp-fs", job.ratio)
         return method.survey(sensor.mtf, sensor.pan_mtf), method.fuse
     card, groups = base.card, [tuple(group) for group in job.groups]
     survey = Survey(
         card.base, sensor.mtf, job.ratio, card.interpolation, sensor.pan_mtf, card.arch.views, tuple(groups)
     )
-    engine = Engine(base, str(device), notify=lambda sentence: None)
+    engine = Engine(base, SamplingOptions(str(device)), notify=lambda notice: None)
     return survey, (Grouped(engine, groups) if groups else engine).fuse
 
 
-def settle(trainer: Trainer, keeper: Keeper, start: weights.Weights | None, natively: Native, notify: Notify) -> bool:
-    """Of what was learnt so much is kept as is best on what is held out and loses nothing at native resolution.
+def keep_best_mixture(
+    trainer: Trainer, writer: BestWeightsWriter, start: weights.Weights | None, native: NativeCheck, notify: Notify
+) -> bool:
+    """Writes the mixture of initial and adapted weights with the lowest held-out error that passes the native check.
 
-    True: nothing is kept, as all of it would lose something there.
+    Returns False if the working file was removed because no mixture passes it.
     """
-    working, best, source = Path(keeper.job.working), trainer.best, trainer.source
+    working, best, source = Path(writer.job.working), trainer.best, trainer.source
     if not working.exists():
-        return False
-    tried = []
-    for share in SHARES if start else SHARES[:1]:
-        trainer.ema = mixed(start, best, share)
-        tried.append((source.look(trainer.learnt()), share))
-    for found, share in sorted(tried, key=lambda one: one[0]["error"]):
-        if found["error"] > 1 - GAIN:
+        return True
+    mixtures = []
+    for share in MIXTURE_SHARES if start else MIXTURE_SHARES[:1]:
+        trainer.ema = mixture(start, best, share)
+        mixtures.append((source.evaluate(trainer.current_weights()), share))
+    for found, share in sorted(mixtures, key=lambda one: one[0]["error"]):
+        if found["error"] > 1 - MINIMUM_GAIN:
             break
-        trainer.ema = mixed(start, best, share)
-        after = natively.after(Engine(trainer.learnt(), source.device, notify=lambda sentence: None).fuse)
-        told = ", ".join(
-            f"{name} {value:.4f} before, {after[name]:.4f} after" for name, value in natively.before.items()
-        )
-        notify(f"{share:.0%} of what was learnt: held-out error {found['error']:.4f}; at native resolution {told}")
-        if natively.is_kept(after):
-            keeper(trainer, found, native={"before": natively.before, "after": after}, share=share)
-            return False
+        trainer.ema = mixture(start, best, share)
+        engine = Engine(trainer.current_weights(), SamplingOptions(source.device), notify=lambda notice: None)
+        after = native.scores(engine.fuse)
+        change = ", ".join(f"{name} {value:.4f} -> {after[name]:.4f}" for name, value in native.before.items())
+        notify(notice("mixture_scored", share=share, error=found["error"], scores=change))
+        if native.accepts(after):
+            writer(trainer, found, native={"before": native.before, "after": after}, share=share)
+            return True
     working.unlink()
-    return True
+    return False
 
 
-def mixed(start: weights.Weights | None, learnt: dict[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:
-    """So much of what was learnt, and the rest of what there was before."""
+def mixture(start: weights.Weights | None, adapted: dict[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:
+    """Interpolates between the initial weights (share 0) and the adapted ones (share 1)."""
     if start is None:
-        return learnt
-    old = state_of(start.net)
-    return {name: old[name].to(tensor).lerp(tensor, share) for name, tensor in learnt.items()}
+        return adapted
+    initial = state_of(start.net)
+    return {name: initial[name].to(tensor).lerp(tensor, share) for name, tensor in adapted.items()}
 
 
-def classics(source: OwnScene, sensor: Sensor) -> dict[str, dict[str, float]]:
-    """What each classical method makes of what is held out, to stand beside it."""
+def classical_scores(source: SceneSource, sensor: Sensor) -> dict[str, dict[str, float]]:
+    """Returns the held-out scores of each classical method, for comparison."""
     found = {}
     for name in (name for name in CLASSICAL if name not in UNFITTED):
-        method = Classical(name, source.ratio)
-        found[name] = scores(source.judged(method.survey(sensor.mtf, sensor.pan_mtf)), method.fuse)
+        method = ClassicalEngine(name, source.ratio)
+        found[name] = scores(source.held_out_pairs(method.survey(sensor.mtf, sensor.pan_mtf)), method.fuse)
     return found
 
 
 @dataclass(frozen=True)
-class Keeper:
-    """Writes the best so far, once it is worth having: so whatever happens next, it is there."""
+class BestWeightsWriter:
+    """Writes the best weights so far to the working file, once they are better than the initial result.
+
+    So an interrupted run leaves them behind.
+    """
 
     job: Job
     base: weights.Weights
     classical: dict[str, dict[str, float]]
 
     def __call__(self, trainer: Trainer, found: dict[str, float], share: float = 1.0, **more) -> None:
-        """more: scores besides those on what is held out."""
-        if found["error"] > 1 - GAIN:
+        """found: the held-out scores. more: further entries for `scores` in the card."""
+        if found["error"] > 1 - MINIMUM_GAIN:
             return
-        card = trainer.card(self._told(trainer, share), self.base.card.licence)
+        card = trainer.card(self._provenance(trainer, share), self.base.card.licence)
         before = trainer.source.before
         after = {name: found[name] for name in before}
         scores = {"held out": {"before": before, "after": after, "classical": self.classical}, **more}
         card = replace(card, scores=scores, steps=self.base.card.steps)
         weights.save(self.job.working, trainer.ema, card)
 
-    def _told(self, trainer: Trainer, share: float) -> dict:
+    def _provenance(self, trainer: Trainer, share: float) -> dict:
+        """Returns the entry `training` of the card."""
         cuda = trainer.device.type == "cuda"
         return {
-            **self.job.told,
+            **self.job.provenance,
             "mode": self.job.mode,
             "share": share,
             "base": self.base.card.id,
@@ -252,12 +267,16 @@ class Keeper:
         }
 
 
-def found_in(checkpoint: Path, key: str) -> dict:
-    """What a checkpoint of this very work says besides; nothing if there is none."""
+def checkpoint_entries(checkpoint: Path, key: str) -> dict:
+    """Returns the further entries of a checkpoint with this key; an empty dictionary if there is none."""
     if not checkpoint.is_file():
         return {}
     try:
         more = torch.load(checkpoint, map_location="cpu", weights_only=True)["more"]
-    except Exception:  # torch raises many kinds, none documented
+    except Exception:  # torch raises many undocumented kinds
         return {}
     return more if more.get("key") == key else {}
+
+
+def listed(scores: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in scores.items())

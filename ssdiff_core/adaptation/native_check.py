@@ -1,6 +1,6 @@
-"""How a fusion looks where no truth is known: pieces of scenes as they are, fused, and what the field measures then.
+"""Checks at native resolution, where no truth is known: HQNR and D_rho before and after adapting.
 
-What helps when all is made coarser need not help as it is. So weights are also held to this, which asks for no truth.
+What helps at reduced resolution need not help at native resolution, so adapted weights must not be worse there.
 """
 
 from __future__ import annotations
@@ -19,75 +19,84 @@ from ..fusion.scene_statistics import Survey
 from ..metrics.arrays import without_reference
 from .wald_pair import Piece
 
-SIDE = 128
-"MS samples along the middle of a piece that are looked at"
-PIECES = 3
-"that are looked at, at most"
-GOOD = {"HQNR": 1, "D_rho": -1}
-"what is measured: the more the better, or the less"
-SLACK = {"HQNR": 0.01, "D_rho": 0.005}
-"so much worse a measure may be: on a made-up scene HQNR fell by 0.02 where the true error fell by a sixth"
+BLOCK_SIDE = 128
+"maximum side of a block in MS samples; blocks are taken from the centre of pieces"
+MAX_BLOCKS = 3
+"maximum number of blocks"
+DIRECTION = {"HQNR": 1, "D_rho": -1}
+"the measures; 1: higher is better, -1: lower is better"
+TOLERANCE = {"HQNR": 0.01, "D_rho": 0.005}
+"how much worse a measure may be; on a simulated scene HQNR fell by 0.02 although the true error fell by a sixth"
 
 Fuse = Callable[[Block], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Native:
-    """Pieces as they are, and how they were fused before: nothing may be lost there."""
+class NativeCheck:
+    """Blocks at native resolution, with their initial fusion and its scores."""
 
     blocks: list[Block]
     images: list[np.ndarray]
+    "the initial fusion of each block"
     before: dict[str, float]
+    "scores of the initial fusion"
     sensor: Sensor
 
     @staticmethod
-    def of(pieces: Sequence[Piece], sensor: Sensor, wanted: Survey, survey: Survey, fuse: Fuse) -> Native:
-        """wanted: what weights will want to know of the scenes; survey, fuse: what there is before, and wants."""
-        images = [fuse(block) for block in blocks_of(pieces, survey)]
-        blocks = blocks_of(pieces, wanted)
-        return Native(blocks, images, measured(blocks, images, sensor), sensor)
+    def create(
+        pieces: Sequence[Piece], sensor: Sensor, survey: Survey, initial_survey: Survey, fuse: Fuse
+    ) -> NativeCheck:
+        """Fuses blocks of the pieces with the initial weights or method, and scores them.
 
-    def after(self, fuse: Fuse) -> dict[str, float]:
-        return measured(self.blocks, [fuse(block) for block in self.blocks], self.sensor)
+        survey: the scene statistics that the adapted weights need. initial_survey: those that `fuse` needs.
+        """
+        images = [fuse(block) for block in blocks_of(pieces, initial_survey)]
+        blocks = blocks_of(pieces, survey)
+        return NativeCheck(blocks, images, native_scores(blocks, images, sensor), sensor)
 
-    def is_kept(self, after: dict[str, float]) -> bool:
-        """No measure is worse by more than its slack."""
-        better = {
-            name: GOOD[name] * (value - self.before[name]) for name, value in after.items() if name in self.before
+    def scores(self, fuse: Fuse) -> dict[str, float]:
+        """Returns the scores of the blocks, fused by other weights."""
+        return native_scores(self.blocks, [fuse(block) for block in self.blocks], self.sensor)
+
+    def accepts(self, after: dict[str, float]) -> bool:
+        """Returns whether no measure is worse than before by more than its tolerance."""
+        gains = {
+            name: DIRECTION[name] * (value - self.before[name]) for name, value in after.items() if name in self.before
         }
-        return all(gain >= -SLACK[name] for name, gain in better.items())
+        return all(gain >= -TOLERANCE[name] for name, gain in gains.items())
 
 
 def blocks_of(pieces: Sequence[Piece], survey: Survey) -> list[Block]:
-    """The middle of some of the pieces, with what an engine wants to know of their scenes."""
-    some = pieces[:: -(-len(pieces) // PIECES)]
+    """Returns the centre of up to MAX_BLOCKS pieces, with the statistics of their scenes."""
+    selected = pieces[:: -(-len(pieces) // MAX_BLOCKS)]
     stats = {}
-    for scene in {piece.scene for piece in some}:
-        own = [survey.gather(whole(piece)) for piece in pieces if piece.scene == scene]
-        stats[scene] = survey.stats(reduce(operator.add, own))
-    return [replace(whole(middle(piece)), stats=stats[piece.scene]) for piece in some]
+    for scene in {piece.scene for piece in selected}:
+        gathered = [survey.gather(whole_block(piece)) for piece in pieces if piece.scene == scene]
+        stats[scene] = survey.stats(reduce(operator.add, gathered))
+    return [replace(whole_block(centre_crop(piece)), stats=stats[piece.scene]) for piece in selected]
 
 
-def whole(piece: Piece) -> Block:
+def whole_block(piece: Piece) -> Block:
+    """Returns a piece as a block without margins."""
     window = Window(0, 0, *piece.pan.shape)
     return Block(piece.pan, piece.ms, piece.at, piece.ratio, window, window)
 
 
-def middle(piece: Piece) -> Piece:
-    """At most SIDE samples of it, and the PAN that belongs to them."""
-    spans = [(max(n - SIDE, 0) // 2, min(n, SIDE)) for n in piece.ms.shape[1:]]
+def centre_crop(piece: Piece) -> Piece:
+    """Returns the centre of a piece, with at most BLOCK_SIDE MS samples along a side."""
+    spans = [(max(n - BLOCK_SIDE, 0) // 2, min(n, BLOCK_SIDE)) for n in piece.ms.shape[1:]]
     fine = [(round(first * piece.ratio), round(n * piece.ratio)) for first, n in spans]
     ms, pan = ([slice(first, first + n) for first, n in each] for each in (spans, fine))
     at = tuple(at + first * piece.ratio - start for at, (first, _), (start, _) in zip(piece.at, spans, fine))
-    return replace(piece, pan=piece.pan[tuple(pan)], ms=piece.ms[(slice(None), *ms)], at=at, trust=None)
+    return replace(piece, pan=piece.pan[tuple(pan)], ms=piece.ms[(slice(None), *ms)], at=at, usable=None)
 
 
-def measured(blocks: Sequence[Block], images: Sequence[np.ndarray], sensor: Sensor) -> dict[str, float]:
-    """HQNR and D_rho over all blocks, each counted by its pixels; what cannot be told is left out."""
+def native_scores(blocks: Sequence[Block], images: Sequence[np.ndarray], sensor: Sensor) -> dict[str, float]:
+    """Returns the means of HQNR and D_rho over all blocks, weighted by pixels; undefined ones are left out."""
     found = [
         without_reference(image, block.pan, block.ms, block.ms_at, block.ratio, sensor.mtf, "geometric")
         for block, image in zip(blocks, images)
     ]
     sizes = [block.pan.size for block in blocks]
-    means = {name: float(np.average([each[name] for each in found], weights=sizes)) for name in GOOD}
+    means = {name: float(np.average([each[name] for each in found], weights=sizes)) for name in DIRECTION}
     return {name: value for name, value in means.items() if np.isfinite(value)}

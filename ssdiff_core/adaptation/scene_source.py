@@ -1,4 +1,4 @@
-"""What weights are adapted to and judged by: pairs made of the user's own scenes, some of them never learnt from."""
+"""Training samples and held-out scores from the user's own scenes."""
 
 from __future__ import annotations
 
@@ -13,115 +13,127 @@ import torch
 
 from ..domain.block import Block
 from ..domain.kernels import reflect
+from ..domain.options import SamplingOptions
 from ..domain.sensors import Sensor
 from ..fusion.engine import Engine
 from ..fusion.scene_statistics import Survey
-from ..fusion.tiles import turned as lying
+from ..fusion.tiles import turned as rotated
 from ..metrics.reference import Likeness
 from ..model.checkpoint import Weights
 from ..training import samples
 from ..training.recipe import Recipe
 from ..training.samples import Samples
-from .wald_pair import Look, Pair, Piece, pair, with_stats
+from .wald_pair import Optics, Pair, Piece, make_pair, with_stats
 
-PIECES = 6
-"of which a pool is made, or fewer"
-POOL = 128
-"tiles of it, at least"
-OVERLAP = 2
-"tiles that are cut of a piece, as often as it holds them side by side"
-LEARNT = 0.25
-"share of a tile, at least, that may be learnt from"
-ANCHORED = 0.5
-"samples at native resolution, to be answered as before, for each at the coarser one"
-JITTER = 0.15
-"standard deviation by which the sensors' responses are varied, as a share of them"
-WANDER = 0.1
-"standard deviation of where PAN lies, in its pixels"
-NONE = 1e-6
-"of a score, so little that there is nothing to better: one band has no spectral angle"
+PIECES_PER_POOL = 6
+"maximum number of pieces that a pool of samples is taken from at a time"
+MINIMUM_POOL = 128
+"minimum number of tiles in a pool"
+TILE_OVERLAP = 2
+"number of tiles cut from a piece, as a multiple of those that fit into it side by side"
+MINIMUM_TRAINABLE_SHARE = 0.25
+"minimum share of a tile that may be trained on"
+ANCHOR_SHARE = 0.5
+"number of samples at native resolution for each one at reduced resolution; their target is the initial fusion"
+MTF_JITTER = 0.15
+"standard deviation of the random factor on the sensors' MTFs"
+PAN_JITTER = 0.1
+"standard deviation of the random offset of PAN, in pixels of the pair"
+NEGLIGIBLE_SCORE = 1e-6
+"a score below this cannot be improved; for example, a single band has no spectral angle"
 
 
-class OwnScene:
-    """A Trainer's source. Statistics are fitted to the pieces that are learnt from, and for judging to all."""
+class SceneSource:
+    """A source of training samples (see training.trainer.Source) from pieces of scenes.
 
-    def __init__(self, train: list[Piece], held: list[Piece], sensor: Sensor, recipe: Recipe, device: str = "cpu"):
+    The scene statistics for training are fitted to the training pieces, those for the held-out scores to all pieces.
+    """
+
+    def __init__(self, train: list[Piece], held_out: list[Piece], sensor: Sensor, recipe: Recipe, device: str = "cpu"):
         self.recipe, self.device = recipe, device
-        self._look = Look(sensor.mtf, sensor.pan_mtf)
+        self._optics = Optics(sensor.mtf, sensor.pan_mtf)
         self.ratio = train[0].ratio
         self.before: dict[str, float] = {}
-        "scores of what is to be bettered, on what is held out"
-        self._pieces, self._held, self._anchors = train, held, []
+        "held-out scores of the initial weights or method"
+        self._pieces, self._held_out, self._anchors = train, held_out, []
         self.survey = Survey(recipe.base, sensor.mtf, self.ratio, recipe.interpolation, sensor.pan_mtf, recipe.views)
-        self._pairs = surveyed(self._made(train), self.survey)
-        self._judged = self.judged(self.survey)
+        self._pairs = with_scene_stats(self._pairs_of(train), self.survey)
+        self._held_out_pairs = self.held_out_pairs(self.survey)
 
-    def _made(self, pieces: list[Piece]) -> list[Pair]:
-        return [pair(piece, self._look) for piece in pieces]
+    def _pairs_of(self, pieces: list[Piece]) -> list[Pair]:
+        return [make_pair(piece, self._optics) for piece in pieces]
 
-    # --- to learn from -----------------------------------------------------------------------------------------------
+    # --- training ----------------------------------------------------------------------------------------------------
 
     def sigma(self) -> float:
-        seen = (samples.known(made.truth, made.block, self.recipe) for made in self._pairs)
-        whole = torch.cat([each["residual"].flatten() for each in seen])
-        return float(whole[whole.isfinite()].std())
+        """Returns the standard deviation of the residual over all training pairs."""
+        images = (samples.training_images(pair.truth, pair.block, self.recipe) for pair in self._pairs)
+        residual = torch.cat([each["residual"].flatten() for each in images])
+        return float(residual[residual.isfinite()].std())
 
     def pools(self, stage: int, tile: int, first: int = 0) -> Iterator[Samples]:
+        """Yields pools of shuffled samples without end; see training.trainer.Source."""
         for k in itertools.count(first):
             rng = np.random.default_rng([self.recipe.seed, stage, k])
             parts, count = [], 0
-            while count < POOL:
-                for number in rng.permutation(len(self._pieces))[:PIECES]:
-                    parts.append(self._tiles(self._pairs[number], tile, rng))
+            while count < MINIMUM_POOL:
+                for number in rng.permutation(len(self._pieces))[:PIECES_PER_POOL]:
+                    parts.append(self._pair_tiles(self._pairs[number], tile, rng))
                     count += len(parts[-1]["pan"])
-            parts += [self._anchored(tile, ANCHORED * count, rng)] if self._anchors else []
-            pool = samples.together(parts)
+            parts += [self._anchor_tiles(tile, ANCHOR_SHARE * count, rng)] if self._anchors else []
+            pool = samples.concatenated(parts)
             count = len(pool["pan"])
             order = torch.from_numpy(rng.permutation(count))
             yield {key: value[order] for key, value in pool.items()}
 
-    def hold_on_to(self, images: Sequence[np.ndarray], blocks: Sequence[Block]) -> None:
-        """Some of the samples shall be these blocks, answered as they were before."""
-        self._anchors = [samples.known(image, block, self.recipe) for image, block in zip(images, blocks)]
+    def add_anchors(self, images: Sequence[np.ndarray], blocks: Sequence[Block]) -> None:
+        """Adds blocks at native resolution to the samples, with their initial fusions as targets."""
+        self._anchors = [samples.training_images(image, block, self.recipe) for image, block in zip(images, blocks)]
 
-    def _anchored(self, tile: int, wanted: float, rng: np.random.Generator) -> Samples:
-        each = math.ceil(wanted / len(self._anchors))
-        return samples.together([self._cut(seen, tile, each, rng) for seen in self._anchors])
+    def _anchor_tiles(self, tile: int, count: float, rng: np.random.Generator) -> Samples:
+        each = math.ceil(count / len(self._anchors))
+        return samples.concatenated([self._random_tiles(images, tile, each, rng) for images in self._anchors])
 
-    def _tiles(self, like: Pair, tile: int, rng: np.random.Generator) -> Samples:
-        """Tiles of a pair as sensors a little different would have seen it."""
-        made = with_stats(pair(like.piece, jittered(like.look, rng)), like.block.stats)
-        seen = samples.known(made.truth, made.block, self.recipe)
-        return self._cut(seen, tile, max(round(OVERLAP * seen["residual"][0].numel() / tile**2), 1), rng)
+    def _pair_tiles(self, pair: Pair, tile: int, rng: np.random.Generator) -> Samples:
+        """Returns tiles of a pair, degraded with slightly different MTFs and another offset of PAN."""
+        varied = with_stats(make_pair(pair.piece, with_jitter(pair.optics, rng)), pair.block.stats)
+        images = samples.training_images(varied.truth, varied.block, self.recipe)
+        count = max(round(TILE_OVERLAP * images["residual"][0].numel() / tile**2), 1)
+        return self._random_tiles(images, tile, count, rng)
 
-    def _cut(self, seen: Samples, tile: int, wanted: int, rng: np.random.Generator) -> Samples:
-        """So many tiles, anywhere."""
-        seen = mirrored(seen, tile, self.recipe.ratio)
-        ratio, learnt = self.recipe.ratio, seen["residual"].isfinite().all(0)
-        spans = [(n - tile) // ratio + 1 for n in learnt.shape]
-        corners = [tuple(int(rng.integers(n)) * ratio for n in spans) for _ in range(4 * wanted)]
-        share = [float(learnt[r : r + tile, c : c + tile].float().mean()) for r, c in corners]
-        good = [corner for corner, there in zip(corners, share) if there >= LEARNT][:wanted]
-        good = good or [corners[int(np.argmax(share))]]
-        cut = samples.cut(seen, good, tile, ratio)
-        return turned(cut, rng) if self.recipe.ms_phase in (None, (ratio - 1) / 2) else cut
+    def _random_tiles(self, images: Samples, tile: int, count: int, rng: np.random.Generator) -> Samples:
+        """Returns up to `count` tiles at random positions, with enough pixels to train on."""
+        images = padded_to_tile(images, tile, self.recipe.ratio)
+        ratio, trainable = self.recipe.ratio, images["residual"].isfinite().all(0)
+        spans = [(n - tile) // ratio + 1 for n in trainable.shape]
+        corners = [tuple(int(rng.integers(n)) * ratio for n in spans) for _ in range(4 * count)]
+        shares = [float(trainable[r : r + tile, c : c + tile].float().mean()) for r, c in corners]
+        selected = [corner for corner, share in zip(corners, shares) if share >= MINIMUM_TRAINABLE_SHARE][:count]
+        selected = selected or [corners[int(np.argmax(shares))]]
+        tiles = samples.cut(images, selected, tile, ratio)
+        return randomly_rotated(tiles, rng) if self.recipe.ms_phase in (None, (ratio - 1) / 2) else tiles
 
-    # --- to judge by -------------------------------------------------------------------------------------------------
+    # --- held-out scores ---------------------------------------------------------------------------------------------
 
-    def judged(self, survey: Survey) -> list[Pair]:
-        """What is held out, with what an engine wants to know of the scenes."""
-        return surveyed(self._made([*self._held, *self._pieces]), survey)[: len(self._held)]
+    def held_out_pairs(self, survey: Survey) -> list[Pair]:
+        """Returns the held-out pairs with the scene statistics of the survey."""
+        return with_scene_stats(self._pairs_of([*self._held_out, *self._pieces]), survey)[: len(self._held_out)]
 
-    def look(self, learnt: Weights) -> dict[str, float]:
-        """`error`: how much of the error before is left, in ERGAS and SAM; above 1 if either has grown."""
-        found = scores(self._judged, Engine(learnt, self.device, notify=lambda sentence: None).fuse)
+    def evaluate(self, weights: Weights) -> dict[str, float]:
+        """Returns the held-out scores, and `error`: their mean ratio to the initial scores.
+
+        The error is the geometric mean of the ratios of ERGAS and SAM, or the larger one if it is above 1.
+        """
+        found = scores(
+            self._held_out_pairs, Engine(weights, SamplingOptions(self.device), notify=lambda notice: None).fuse
+        )
         before = {name: self.before.get(name, value) for name, value in found.items()}
-        shares = [value / before[name] for name, value in found.items() if before[name] > NONE] or [1.0]
-        return {"error": max(shares) if max(shares) > 1 else math.prod(shares) ** (1 / len(shares)), **found}
+        ratios = [value / before[name] for name, value in found.items() if before[name] > NEGLIGIBLE_SCORE] or [1.0]
+        return {"error": max(ratios) if max(ratios) > 1 else math.prod(ratios) ** (1 / len(ratios)), **found}
 
 
 def scores(pairs: Sequence[Pair], fuse: Callable[[Block], np.ndarray]) -> dict[str, float]:
-    """ERGAS and SAM of what an engine makes of pairs."""
+    """Returns ERGAS and SAM of the fused pairs against their truth."""
     sums = reduce(operator.add, (_likeness(made, fuse(made.block)) for made in pairs))
     return {"ERGAS": sums.ergas(pairs[0].piece.ratio), "SAM": float(sums.angle.value)}
 
@@ -132,40 +144,42 @@ def _likeness(made: Pair, fused: np.ndarray) -> Likeness:
     return Likeness.of(torch.where(ok, image, 0), torch.where(ok, truth, 0), ok, rounded=False)
 
 
-def surveyed(pairs: list[Pair], survey: Survey) -> list[Pair]:
-    """The pairs with what belongs to the whole of their scenes."""
+def with_scene_stats(pairs: list[Pair], survey: Survey) -> list[Pair]:
+    """Returns the pairs with the statistics of their scenes."""
     stats = {}
-    for scene in {made.piece.scene for made in pairs}:
-        own = [survey.gather(made.block) for made in pairs if made.piece.scene == scene]
-        stats[scene] = survey.stats(reduce(operator.add, own))
-    return [with_stats(made, stats[made.piece.scene]) for made in pairs]
+    for scene in {pair.piece.scene for pair in pairs}:
+        gathered = [survey.gather(pair.block) for pair in pairs if pair.piece.scene == scene]
+        stats[scene] = survey.stats(reduce(operator.add, gathered))
+    return [with_stats(pair, stats[pair.piece.scene]) for pair in pairs]
 
 
-def jittered(look: Look, rng: np.random.Generator) -> Look:
-    def varied(gain: float, by: float) -> float:
-        return float(np.clip(gain * np.exp(by + rng.normal(0, JITTER / 3)), 0.01, 0.7))
+def with_jitter(optics: Optics, rng: np.random.Generator) -> Optics:
+    """Returns slightly different MTFs and a random offset of PAN; the MTFs of all bands mostly vary together."""
 
-    together = rng.normal(0, JITTER, 2)
-    mtf = tuple(varied(gain, together[0]) for gain in look.mtf)
-    return Look(mtf, varied(look.pan_mtf, together[1]), tuple(rng.normal(0, WANDER, 2)))
+    def varied(gain: float, log_factor: float) -> float:
+        return float(np.clip(gain * np.exp(log_factor + rng.normal(0, MTF_JITTER / 3)), 0.01, 0.7))
+
+    ms_factor, pan_factor = rng.normal(0, MTF_JITTER, 2)
+    mtf = tuple(varied(gain, ms_factor) for gain in optics.mtf)
+    return Optics(mtf, varied(optics.pan_mtf, pan_factor), tuple(rng.normal(0, PAN_JITTER, 2)))
 
 
-def mirrored(seen: Samples, tile: int, ratio: int) -> Samples:
-    """Images of whole MS samples, at least a tile large.
+def padded_to_tile(images: Samples, tile: int, ratio: int) -> Samples:
+    """Crops images to whole MS samples and pads them to at least one tile.
 
-    What is missing is mirrored on both sides, as in the engine, but nothing is to be learnt there.
+    The padding mirrors the image on both sides, as in the engine, and is excluded from training.
     """
-    sizes = [n // ratio * ratio for n in seen["residual"].shape[1:]]
+    sizes = [n // ratio * ratio for n in images["residual"].shape[1:]]
     missing = [-(-max(tile - n, 0) // (2 * ratio)) * ratio for n in sizes]  # on each side
 
-    def laid_out(image: torch.Tensor, step: int) -> torch.Tensor:
+    def padded(image: torch.Tensor, step: int) -> torch.Tensor:
         rows, cols = (
             torch.from_numpy(reflect(np.arange(-more // step, (n + more) // step), 0, n // step).astype(np.int64))
             for n, more in zip(sizes, missing)
         )
         return image[:, rows[:, None], cols]
 
-    out = {key: laid_out(image, ratio if key == "ms" else 1) for key, image in seen.items()}
+    out = {key: padded(image, ratio if key == "ms" else 1) for key, image in images.items()}
     for axis, (n, more) in enumerate(zip(sizes, missing), 1):
         if more:
             for start, length in ((0, more), (n + more, more)):
@@ -173,7 +187,9 @@ def mirrored(seen: Samples, tile: int, ratio: int) -> Samples:
     return out
 
 
-def turned(tiles: Samples, rng: np.random.Generator) -> Samples:
-    """Each tile turned and flipped at random."""
-    how = [(int(rng.integers(4)), bool(rng.integers(2))) for _ in tiles["pan"]]
-    return {key: torch.stack([lying(image, way) for image, way in zip(value, how)]) for key, value in tiles.items()}
+def randomly_rotated(tiles: Samples, rng: np.random.Generator) -> Samples:
+    """Rotates and flips each tile at random."""
+    rotations = [(int(rng.integers(4)), bool(rng.integers(2))) for _ in tiles["pan"]]
+    return {
+        key: torch.stack([rotated(image, way) for image, way in zip(value, rotations)]) for key, value in tiles.items()
+    }

@@ -1,8 +1,7 @@
-"""Pieces of a scene, and pairs made of them whose truth is known: PAN at the MS samples, MS a ratio coarser, and MS
-as it is, which is what fusing those two shall give (Wald et al., 1997).
+"""Pieces of a scene, and degraded pairs with known truth that are made from them (Wald et al., 1997).
 
-A piece holds its own pixels and nothing around them. So two pieces that do not overlap have nothing in common, and what
-is learnt on one knows nothing of the other.
+A pair is PAN degraded to the MS samples, MS degraded by the ratio, and the original MS as the truth of their fusion.
+A piece contains its own pixels and nothing around them, so pieces that do not overlap share no information.
 """
 
 from __future__ import annotations
@@ -20,44 +19,52 @@ from ..metrics.degradation import Layout, blurred, samples
 
 @dataclass(frozen=True)
 class Piece:
-    """Counts as delivered, NaN where there are none."""
+    """PAN and MS of a window, in the counts of the files; NaN where there is no data."""
 
     pan: np.ndarray
     "(h, w)"
     ms: np.ndarray
     "(C, n, m)"
     at: tuple[float, float]
-    "row and column of pan where the first sample has its centre"
+    "row and column in pan of the centre of the first MS sample"
     ratio: float
     phase: tuple[float, float]
-    "row and column of the first sample that lies on PAN's first pixels: so it is in a pair too"
+    "row and column of the centre of the scene's first MS sample within PAN's first pixels; pairs have the same phase"
     window: Window
-    "the MS samples"
+    "window in MS samples"
     scene: int = 0
-    trust: np.ndarray | None = None
-    "(n, m) bool: the samples that may be learnt from; None: all that have a value"
+    "number of the scene"
+    usable: np.ndarray | None = None
+    "(n, m) bool: samples that may be trained on; None: all valid samples"
 
 
 @dataclass(frozen=True)
-class Look:
-    """What the sensors are taken to be, and how far PAN lies beside MS, in pixels of the pair."""
+class Optics:
+    """The MTFs that are assumed for the sensors, and the offset of PAN against MS."""
 
     mtf: tuple[float, ...]
     pan_mtf: float
-    off: tuple[float, float] = (0.0, 0.0)
+    offset: tuple[float, float] = (0.0, 0.0)
+    "rows and columns, in pixels of the pair"
 
 
 @dataclass(frozen=True)
 class Pair:
+    """A degraded pair and its truth."""
+
     truth: np.ndarray
-    "(C, n, m), NaN where nothing is to be learnt"
+    "(C, n, m), NaN where it is excluded from training and scores"
     block: Block
+    "the degraded PAN and MS"
     piece: Piece
-    look: Look
+    optics: Optics
 
 
 def read_piece(reader, scene: Scene, layout: Layout, window: Window, number: int = 0) -> Piece:
-    """The piece of these MS samples (counted from the layout's first); number: of the scene."""
+    """Reads the piece of a window of MS samples, which is counted from the first sample of the layout.
+
+    number: the number of the scene.
+    """
     ratio = layout.ratio
     spans = []
     for axis, (start, n) in enumerate(((window.row, window.height), (window.col, window.width))):
@@ -77,29 +84,33 @@ def read_piece(reader, scene: Scene, layout: Layout, window: Window, number: int
     )
 
 
-def pair(piece: Piece, look: Look) -> Pair:
-    """The piece from further away."""
+def make_pair(piece: Piece, optics: Optics) -> Pair:
+    """Degrades PAN and MS of a piece by the ratio."""
     ratio, size = piece.ratio, piece.ms.shape[1:]
-    fine = [at + ratio * (np.arange(n) + off) for at, n, off in zip(piece.at, size, look.off)]
+    fine = [at + ratio * (np.arange(n) + offset) for at, n, offset in zip(piece.at, size, optics.offset)]
     ok = np.isfinite(piece.ms).all(0)
-    pan = blurred(piece.pan[None], np.isfinite(piece.pan), fine, (look.pan_mtf,), ratio)[0]
+    pan = blurred(piece.pan[None], np.isfinite(piece.pan), fine, (optics.pan_mtf,), ratio)[0]
     coarse = [first + ratio * np.arange(int((n - 0.5 - first) / ratio) + 1) for first, n in zip(piece.phase, size)]
-    ms = blurred(piece.ms, ok, coarse, look.mtf, ratio)
+    ms = blurred(piece.ms, ok, coarse, optics.mtf, ratio)
     window = Window(0, 0, *size)
     block = Block(pan, ms, piece.phase, ratio, window, window)
-    return Pair(_trusted(piece, block), block, piece, look)
+    return Pair(_target(piece, block), block, piece, optics)
 
 
-def _trusted(piece: Piece, block: Block) -> np.ndarray:
-    """MS where it may be learnt from: not near the rim, where coarse samples would have seen more than the piece."""
+def _target(piece: Piece, block: Block) -> np.ndarray:
+    """Returns MS with everything masked that must not be trained on.
+
+    The border is masked too: a sensor's samples there would include light from outside the piece.
+    """
     pan_ok, ms_ok = block.masks()
     known = pan_ok & block.nearest_on_ms(ms_ok)
-    rim = math.ceil(piece.ratio)
+    border = math.ceil(piece.ratio)
     inner = np.zeros_like(known)
-    inner[rim:-rim, rim:-rim] = True
-    known &= inner if piece.trust is None else inner & piece.trust
+    inner[border:-border, border:-border] = True
+    known &= inner if piece.usable is None else inner & piece.usable
     return np.where(known, piece.ms, np.float32(np.nan))
 
 
-def with_stats(made: Pair, stats: SceneStats) -> Pair:
-    return replace(made, block=replace(made.block, stats=stats))
+def with_stats(pair: Pair, stats: SceneStats) -> Pair:
+    """Returns the pair with the statistics of its scene."""
+    return replace(pair, block=replace(pair.block, stats=stats))

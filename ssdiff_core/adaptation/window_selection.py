@@ -1,5 +1,6 @@
-"""Which parts of a scene to learn from, and which to hold out: cells of it are looked at, and windows are chosen that
-show all there is.
+"""Selects the windows of a scene to train on and to hold out, so that both represent all kinds of content.
+
+The scene is surveyed in cells; windows are compared by the mean of each band and the detail of PAN in their cells.
 """
 
 from __future__ import annotations
@@ -13,81 +14,83 @@ import numpy as np
 from ..domain.scene import Scene
 from ..domain.window import Window
 from ..metrics.degradation import Layout
-from .quality_mask import CELL, cells, clouds, limits_of
+from .quality_mask import CELL_SIDE, cell_means, cloud_limits, cloud_mask
 from .wald_pair import read_piece
 
-GLANCES = 20
-"places that are looked at along a side of a scene, at most, four by four cells each"
-SIDE = 256
-"MS samples along a window, about"
-SHARE = 0.2
-"of the scene's longer side that is held out, as a strip across it"
-LEAST = 20
-"samples that the strip is wide at least"
+MAX_SURVEY_WINDOWS = 20
+"maximum number of survey windows along a side of a scene; each has four by four cells"
+WINDOW_SIDE = 256
+"approximate side of a window in MS samples"
+STRIP_SHARE = 0.2
+"width of the held-out strip as a share of the scene's longer side, which it crosses"
+MINIMUM_STRIP_WIDTH = 20
+"minimum width of the strip and of the parts beside it, in MS samples"
 GAP = 4
-"samples between what is learnt from and what is held out: as far as putting a band right may reach"
-LONG = 512
-"samples from which on the strip may lie inside the scene; a shorter scene would be cut into too short ends"
-WORTH = 0.5
-"share of its cells that must be worth learning from in a window"
+"MS samples between training and held-out windows: the reach of the correction of a band's shift"
+LONG_SCENE = 512
+"minimum length in MS samples of a scene whose strip may be inside it; a shorter one would be cut into short ends"
+MINIMUM_USABLE_SHARE = 0.5
+"minimum share of usable cells in a window"
 
 
 @dataclass(frozen=True)
 class Cells:
-    """What was looked at."""
+    """The surveyed cells of a scene."""
 
-    places: np.ndarray
-    "(k, 2) row and column of their first samples"
+    positions: np.ndarray
+    "(k, 2) row and column of their first MS samples"
     means: np.ndarray
-    "(k, C) of each band; NaN where a sample has no value"
+    "(k, C) mean of each band; NaN where a sample is invalid"
     detail: np.ndarray
     "(k,) standard deviation of PAN"
     limits: np.ndarray
-    "(C,) how bright a cloud is"
+    "(C,) cloud limits"
 
     def within(self, window: Window) -> np.ndarray:
-        """Which cells begin in a window of samples."""
+        """Returns which cells begin in a window of MS samples."""
         first, stop = np.array([window.row, window.col]), np.array(window.stop)
-        return ((self.places >= first) & (self.places < stop)).all(1)
+        return ((self.positions >= first) & (self.positions < stop)).all(1)
 
     @property
     def cloud(self) -> np.ndarray:
-        return clouds(self.means.T, self.limits)
+        return cloud_mask(self.means.T, self.limits)
 
     @property
-    def good(self) -> np.ndarray:
+    def usable(self) -> np.ndarray:
         return np.isfinite(self.means).all(1) & np.isfinite(self.detail) & ~self.cloud
 
     @property
-    def traits(self) -> np.ndarray:
-        """(k, C + 1) what each is like, about what the good ones are like."""
-        all_of = np.column_stack([self.means, np.log1p(self.detail)])
-        usual = all_of[self.good]
-        return (all_of - usual.mean(0)) / (usual.std(0) + 1e-9)
+    def features(self) -> np.ndarray:
+        """(k, C + 1) means and detail of each cell, standardised over the usable cells."""
+        raw = np.column_stack([self.means, np.log1p(self.detail)])
+        usable = raw[self.usable]
+        return (raw - usable.mean(0)) / (usable.std(0) + 1e-9)
 
 
-def looked_at(reader, scene: Scene, layout: Layout, wavelengths: Sequence[float] = ()) -> Cells:
-    """Cells all over a scene, or those of places that lie evenly in it."""
-    places, means, detail = [], [], []
-    for window in _glances(layout.part):
+def survey_cells(reader, scene: Scene, layout: Layout, wavelengths: Sequence[float] = ()) -> Cells:
+    """Returns the cells of a scene; of a large scene, those of evenly distributed windows."""
+    positions, means, detail = [], [], []
+    for window in _survey_windows(layout.part):
         piece = read_piece(reader, scene, layout, window)
-        ms = cells(piece.ms)
+        ms = cell_means(piece.ms)
         rows, cols = ms.shape[1:]
         fine = [n // k for n, k in zip(piece.pan.shape, (rows, cols))]
         pan = piece.pan[: rows * fine[0], : cols * fine[1]].reshape(rows, fine[0], cols, fine[1])
-        places += [(window.row + r * CELL, window.col + c * CELL) for r in range(rows) for c in range(cols)]
+        positions += [
+            (window.row + r * CELL_SIDE, window.col + c * CELL_SIDE) for r in range(rows) for c in range(cols)
+        ]
         means.append(ms.reshape(len(ms), -1).T)
         detail.append(pan.std((1, 3)).ravel())
     means = np.concatenate(means)
-    return Cells(np.array(places), means, np.concatenate(detail), limits_of(means, wavelengths))
+    return Cells(np.array(positions), means, np.concatenate(detail), cloud_limits(means, wavelengths))
 
 
-def _glances(part: Window) -> list[Window]:
-    """Windows of whole cells, four by four or as many as there are, counted from the part's first sample."""
+def _survey_windows(part: Window) -> list[Window]:
+    """Returns windows of up to four by four complete cells, counted from the part's first sample."""
     spans = []
     for n in part.shape:
-        side = min(4 * CELL, n // CELL * CELL)
-        count = min(math.ceil(n / side), GLANCES)
+        side = min(4 * CELL_SIDE, n // CELL_SIDE * CELL_SIDE)
+        count = min(math.ceil(n / side), MAX_SURVEY_WINDOWS)
         firsts = [round((n - side) * i / max(count - 1, 1)) for i in range(count)]
         spans.append([(first, side) for first in firsts])
     return [Window(r, c, h, w) for r, h in spans[0] for c, w in spans[1]]
@@ -96,90 +99,96 @@ def _glances(part: Window) -> list[Window]:
 # --- windows ---------------------------------------------------------------------------------------------------------
 
 
-def strips(part: Window) -> list[Window]:
-    """Strips across the longer side, any of which may be held out, counted from the part's first sample."""
+def candidate_strips(part: Window) -> list[Window]:
+    """Returns the strips across the longer side that may be held out, counted from the part's first sample."""
     height, width = part.shape
     length = max(height, width)
-    wide = max(round(SHARE * length), LEAST)
-    count = round(1 / SHARE) if length >= LONG else 2
-    firsts = [round((length - wide) * i / (count - 1)) for i in range(count)]
+    strip_width = max(round(STRIP_SHARE * length), MINIMUM_STRIP_WIDTH)
+    count = round(1 / STRIP_SHARE) if length >= LONG_SCENE else 2
+    firsts = [round((length - strip_width) * i / (count - 1)) for i in range(count)]
     if height >= width:
-        return [Window(first, 0, wide, width) for first in firsts]
-    return [Window(0, first, height, wide) for first in firsts]
+        return [Window(first, 0, strip_width, width) for first in firsts]
+    return [Window(0, first, height, strip_width) for first in firsts]
 
 
-def held_out(part: Window, seen: Cells) -> Window:
-    """The strip that is most like the whole scene, of those that hold about as much as the best."""
-    found = strips(part)
-    worth = [seen.good[seen.within(strip)].mean() for strip in found]
-    traits = seen.traits
-    likeness = [_unlike(traits[seen.within(strip) & seen.good]) for strip in found]
+def choose_strip(part: Window, cells: Cells) -> Window:
+    """Returns the strip that is most similar to the whole scene, of those with almost the most usable cells."""
+    strips = candidate_strips(part)
+    usable_shares = [cells.usable[cells.within(strip)].mean() for strip in strips]
+    features = cells.features
+    distances = [_feature_distance(features[cells.within(strip) & cells.usable]) for strip in strips]
     return min(
-        (strip for strip, share in zip(found, worth) if share >= 0.8 * max(worth)),
-        key=lambda strip: likeness[found.index(strip)],
+        (strip for strip, share in zip(strips, usable_shares) if share >= 0.8 * max(usable_shares)),
+        key=lambda strip: distances[strips.index(strip)],
     )
 
 
-def _unlike(traits: np.ndarray) -> float:
-    """How far the mean and spread of some cells are from those of all."""
-    if not len(traits):
+def _feature_distance(features: np.ndarray) -> float:
+    """Returns the distance of the mean and standard deviation of some cells from those of all cells."""
+    if not len(features):
         return math.inf
-    return float(np.abs(traits.mean(0)).mean() + np.abs(traits.std(0) - 1).mean())
+    return float(np.abs(features.mean(0)).mean() + np.abs(features.std(0) - 1).mean())
 
 
-def around(part: Window, strip: Window) -> list[Window]:
-    """What is left of the part beside the strip, as far from it as needed."""
+def remaining_parts(part: Window, strip: Window) -> list[Window]:
+    """Returns the parts on both sides of the strip, at a distance of GAP from it."""
     height, width = part.shape
     if strip.width == width:
         ends = (0, strip.row - GAP), (strip.stop[0] + GAP, height)
-        return [Window(a, 0, b - a, width) for a, b in ends if b - a >= LEAST]
+        return [Window(a, 0, b - a, width) for a, b in ends if b - a >= MINIMUM_STRIP_WIDTH]
     ends = (0, strip.col - GAP), (strip.stop[1] + GAP, width)
-    return [Window(0, a, height, b - a) for a, b in ends if b - a >= LEAST]
+    return [Window(0, a, height, b - a) for a, b in ends if b - a >= MINIMUM_STRIP_WIDTH]
 
 
 def windows(part: Window) -> list[Window]:
-    """A part in equal windows of about SIDE."""
-    rows, cols = (np.linspace(0, n, max(round(n / SIDE), 1) + 1).round().astype(int).tolist() for n in part.shape)
+    """Divides a part into equal windows of about WINDOW_SIDE."""
+    rows, cols = (
+        np.linspace(0, n, max(round(n / WINDOW_SIDE), 1) + 1).round().astype(int).tolist() for n in part.shape
+    )
     return [
-        Window(part.row + r, part.col + c, below - r, beside - c)
-        for r, below in zip(rows, rows[1:])
-        for c, beside in zip(cols, cols[1:])
+        Window(part.row + row, part.col + col, next_row - row, next_col - col)
+        for row, next_row in zip(rows, rows[1:])
+        for col, next_col in zip(cols, cols[1:])
     ]
 
 
-def chosen(found: Sequence[Window], seen: Cells, most: int) -> list[Window]:
-    """At most so many windows that show all there is, each worth learning from; if none is, those that come nearest."""
-    worth = np.array([_worth(seen, window) for window in found])
-    good = [window for window, share in zip(found, worth) if share >= min(WORTH, worth.max())]
-    if len(good) <= most:
-        return good
-    traits = seen.traits
-    like = np.stack([traits[seen.within(window) & seen.good].mean(0) for window in good])
-    return [good[i] for i in sorted(spread(like, most))]
+def choose_windows(candidates: Sequence[Window], cells: Cells, count: int) -> list[Window]:
+    """Returns at most `count` windows with enough usable cells that represent all kinds of content.
+
+    If no window has enough usable cells, those with the most are taken.
+    """
+    shares = np.array([_usable_share(cells, window) for window in candidates])
+    minimum = min(MINIMUM_USABLE_SHARE, shares.max())
+    usable = [window for window, share in zip(candidates, shares) if share >= minimum]
+    if len(usable) <= count:
+        return usable
+    features = cells.features
+    window_features = np.stack([features[cells.within(window) & cells.usable].mean(0) for window in usable])
+    return [usable[i] for i in sorted(representatives(window_features, count))]
 
 
-def _worth(seen: Cells, window: Window) -> float:
-    inside = seen.good[seen.within(window)]
+def _usable_share(cells: Cells, window: Window) -> float:
+    inside = cells.usable[cells.within(window)]
     return float(inside.mean()) if len(inside) else 0.0
 
 
-def spread(points: np.ndarray, count: int, rounds: int = 20) -> set[int]:
-    """Which of the points (n, d) stand for all of them: those next to the centres of so many clusters (k-means).
+def representatives(points: np.ndarray, count: int, rounds: int = 20) -> set[int]:
+    """Returns the indices of the points (n, d) nearest to the centres of `count` clusters (k-means).
 
-    Each cluster begins as the point that lies furthest from those before it.
+    Initially, each centre is the point furthest from the centres before it.
     """
     centres = points.mean(0)[None]
     for _ in range(count):
-        centres = np.concatenate([centres, points[squares(points, centres).min(1).argmax()][None]])
+        centres = np.concatenate([centres, points[squared_distances(points, centres).min(1).argmax()][None]])
     centres = centres[1:]
     for _ in range(rounds):
-        nearest = squares(points, centres).argmin(1)
+        nearest = squared_distances(points, centres).argmin(1)
         centres = np.stack(
             [points[nearest == k].mean(0) if (nearest == k).any() else centre for k, centre in enumerate(centres)]
         )
-    return set(squares(points, centres).argmin(0).tolist())
+    return set(squared_distances(points, centres).argmin(0).tolist())
 
 
-def squares(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Of the distances (points, centres)."""
+def squared_distances(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Returns the squared distances (points, centres)."""
     return ((points[:, None] - centres[None]) ** 2).sum(2)

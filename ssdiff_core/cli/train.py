@@ -44,6 +44,6 @@ def run(args) -> None:
     check_files(args.out)
     if not args.out.endswith(SUFFIX):
         args.wrong(f"the name of a weights file ends with {SUFFIX}, not {args.out}")
-    how = args.device, args.minutes, args.licence, args.start, args.processes
-    finished = train.train(args.recipe, args.imagery, args.out, tell, *how)
+    options = train.TrainOptions(args.device, args.minutes, args.licence, args.start, args.processes)
+    finished = train.train(args.recipe, args.imagery, args.out, tell, options)
     tell(f"{args.out}: {'training finished' if finished else 'not finished; the same command continues the training'}")

@@ -14,6 +14,8 @@ _BANDS = ", and bands {bands} differ from that by up to {furthest:.2f} PAN pixel
 _BLEED = ": colours will bleed at edges; --align auto corrects it"
 
 TEMPLATES: dict[str, str] = {
+    # any package
+    "text": "{text}",
     # fusion
     "fewer_tiles": "{device} is short of memory: fewer tiles are computed at a time",
     "cpu_instead": "{device} has too little memory for a single tile: computing on the CPU",
@@ -71,6 +73,19 @@ TEMPLATES: dict[str, str] = {
     "no_tensorboard": (
         "TensorBoard is not installed: no curves and images are written (install it with: pip install tensorboard)"
     ),
+    # runtime
+    "install_waiting": "Another program is installing into {folder}: waiting until it has finished",
+    "install_started": (
+        "Installing {packages} ({reason}) from {source} into {folder} with {tool} and Python {python}: "
+        "{download_gb:.1f} GB to download, {disk_gb:.1f} GB on disk. The output of the installer is kept in {log}"
+    ),
+    "install_started_offline": (
+        "Installing {packages} ({reason}) from {source} into {folder} with {tool} and Python {python}: "
+        "{disk_gb:.1f} GB on disk. The output of the installer is kept in {log}"
+    ),
+    "installer_failed": "{tool} has failed: {reason}",
+    "cuda_failed": "{reason}. The CPU build is used instead",
+    "install_finished": "{folder} is complete: {summary}",
     # inprocess
     "training_resumed": "Resuming from {path}: stage {stage}, step {step}",
     "scene_simulated": "{name}: PAN of {width} x {height} pixels, from {place}",

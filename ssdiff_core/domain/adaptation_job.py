@@ -1,4 +1,4 @@
-"""What adapting weights to scenes is told: plain values, that another process may be told too. Imports no torch."""
+"""The parameters of an adaptation run, as plain values that can be sent to the worker process. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,34 +8,36 @@ from .block_passes import MEMORY
 from .sensors import Sensor
 
 MODES = ("lbaf", "full", "scratch")
-"one branch after the other, all at once, or a network that has learnt nothing yet"
+"one branch of the network after the other (L-BAF), all layers at once, or a new network"
 
 
 @dataclass(frozen=True)
 class Job:
+    """The parameters of an adaptation run."""
+
     id: str
-    "of the weights to be"
+    "id of the weights to write"
     sensor: Sensor
     ratio: int = 4
-    "of the network"
+    "ratio of the network"
     base: str = ""
-    "the file of the weights to begin with"
-    fuses: bool = True
-    "whether the base is for this ratio: then it is what is to be bettered, else a classical method"
+    "file of the initial weights"
+    base_fits: bool = True
+    "whether the base is for this ratio: then it is the result to improve on, otherwise a classical method is"
     groups: tuple[tuple[int, ...], ...] = ()
-    "in which the base takes the bands, if it takes fewer"
+    "band groups, if the base takes fewer bands than the scenes have"
     mode: str = "lbaf"
     minutes: float = 0.0
-    "0: as many as the device needs"
+    "training time; 0: the default of the device"
     steps: int = 0
-    "to take instead, however long that is; 0: what the minutes allow"
+    "training steps, whatever time they take; 0: as many as fit into the minutes"
     device: str = "auto"
     seed: int = 1
     memory: int = MEMORY
     working: str = ""
-    "the file that holds the best so far, once there is any that is better than what there was"
+    "file with the best weights so far, once they are better than the initial result"
     checkpoint: str = ""
     key: str = ""
-    "of the work: a checkpoint of any other is not gone on from"
-    told: dict = field(default_factory=dict)
-    "what the weights shall say of how they were made, besides"
+    "digest of the run: a checkpoint with another key is not resumed"
+    provenance: dict = field(default_factory=dict)
+    "further entries for `training` in the card of the weights"

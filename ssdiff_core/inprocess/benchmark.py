@@ -206,6 +206,7 @@ def engine_and_inputs(device: str, bands: int):
 
 def seconds_per_tile(net: SSNet, inputs: list[Tensor], device: torch.device, repeats: int = 5) -> float:
     """Returns the median time of a forward pass, divided by the batch size."""
+
     def once() -> float:
         start = time.perf_counter()
         net(*inputs)

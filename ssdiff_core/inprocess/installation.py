@@ -1,4 +1,4 @@
-"""What this Python has installed, and which of its devices compute: proved by running a kernel on each."""
+"""Reports the packages and devices of this Python. Devices are tested by running a kernel on each."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from pathlib import Path
 from .. import __version__
 from ..runtime.doctor import NEEDED
 
-OPTIONAL = ("osgeo.gdal", "qgis.core", "requests")
+OPTIONAL_PACKAGES = ("osgeo.gdal", "qgis.core", "requests")
 
 
 def report() -> dict:
+    """Returns the report of `ssdiff doctor`, for JSON."""
     return {
         "ssdiff": __version__,
         "folder": str(Path(__file__).parents[1]),
         "python": platform.python_version(),
         "executable": sys.executable,
         "system": platform.platform(),
-        "packages": {name: version_of(name) for name in (*NEEDED, *OPTIONAL)},
+        "packages": {name: installed_version(name) for name in (*NEEDED, *OPTIONAL_PACKAGES)},
         "devices": devices(),
     }
 
 
 def main() -> None:
-    """The answer to `ask`, whatever else is printed meanwhile."""
+    """Prints the report as the last line of output, for runtime.doctor."""
     print("\n" + json.dumps(report()))
 
 
 def devices() -> dict[str, dict]:
-    """What every device answers, or that torch is not there to ask."""
+    """Returns whether each device works; if torch cannot be loaded, the reason."""
     try:
         from ..model.devices import survey
     except (ImportError, OSError) as error:
@@ -40,10 +41,10 @@ def devices() -> dict[str, dict]:
     return survey()
 
 
-def version_of(name: str) -> str | None:
-    """The version of a package that can be imported, or None."""
+def installed_version(name: str) -> str | None:
+    """Returns the version of a package, or None if it cannot be imported."""
     try:
         module = importlib.import_module(name)
-    except (ImportError, OSError):  # OSError: a library that the package brings cannot be loaded
+    except (ImportError, OSError):  # OSError: a shared library of the package cannot be loaded
         return None
     return getattr(module, "__version__", None) or getattr(getattr(module, "Qgis", None), "QGIS_VERSION", "present")

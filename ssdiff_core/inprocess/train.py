@@ -1,4 +1,4 @@
-"""The train command: a recipe and imagery in; a weights file, a log and a checkpoint out."""
+"""The command `ssdiff train`: trains weights from a recipe and imagery; writes the weights, logs and a checkpoint."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import csv
 import math
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,71 +15,83 @@ import torch
 
 from .. import __version__
 from ..common.errors import ConfigError, one_line
+from ..common.notices import Notify, notice
 from ..model import band_transfer, devices
 from ..model import checkpoint as weights
 from ..training import tensorboard
 from ..training.recipe import Recipe, read_recipe
-from ..training.simulated_source import MadeUp
+from ..training.simulated_source import SimulatedSource
 from ..training.trainer import Trainer
 from . import imagery, sample_processes
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Options of a training run. None of them changes what a finished training has learned, except `start`."""
+
+    device: str = "auto"
+    minutes: float = math.inf
+    "maximum training time"
+    licence: str = ""
+    "licence of the weights, for their card"
+    start: str | Path | None = None
+    "weights to start from, for any bands and ratio; None: a new network"
+    processes: int | None = None
+    "number of processes that simulate samples; None: the default of the device"
 
 
 def train(
     recipe: str | Path,
     paths: Sequence[str | Path],
     out: str | Path,
-    notify: Callable[[str], None],
-    device: str = "auto",
-    minutes: float = math.inf,
-    licence: str = "",
-    start: str | Path | None = None,
-    processes: int | None = None,
+    notify: Notify,
+    options: TrainOptions = TrainOptions(),
 ) -> bool:
-    """Trains until the recipe ends (True), or the minutes do. Called again, it goes on.
+    """Trains until the recipe is finished (returns True) or the minutes are over (returns False).
 
-    start: weights to begin with, for any bands and ratio. processes: that make samples; by default as the device wants.
+    The same call resumes an unfinished training. The weights file `out` contains the current state. Next to it are logs
+    (.csv and, for TensorBoard, .events) and, until the training is finished, a checkpoint (.ckpt).
 
-    What was learnt so far is in out; beside it lie logs (.csv and, for TensorBoard, .events) and, until the end, a
-    checkpoint (.ckpt).
+    recipe: a TOML file. paths: imagery (see imagery.load).
     """
-    recipe, out = Path(recipe), Path(out)
+    recipe_path, out = Path(recipe), Path(out)
     checkpoint = out.with_suffix(".ckpt")
-    text = _read(recipe)
-    read = read_recipe(text)
-    learnt = _begun(start, read) if start else None
-    chosen = devices.choose(device)
-    count = sample_processes.usual(chosen.type) if processes is None else processes
-    elsewhere = partial(sample_processes.pools, count, list(map(str, paths)), text) if count else None
-    source = MadeUp(imagery.load(paths), read, elsewhere)
-    trainer = Trainer(read, source, chosen, notify, learnt)
+    text = _read(recipe_path)
+    recipe = read_recipe(text)
+    start = _initial_weights(options.start, recipe) if options.start else None
+    device = devices.choose(options.device)
+    count = sample_processes.default_count(device.type) if options.processes is None else options.processes
+    pool_maker = partial(sample_processes.pools, count, list(map(str, paths)), text) if count else None
+    source = SimulatedSource(imagery.load(paths), recipe, pool_maker)
+    trainer = Trainer(recipe, source, device, notify, start)
     if checkpoint.exists():
-        _go_on(trainer, checkpoint)
-        notify(f"going on from {checkpoint}: stage {trainer.state.stage}, step {trainer.state.step}")
-    with tensorboard.written(out.with_suffix(".events"), trainer, notify) as ears:
-        ended = trainer.run(checkpoint, minutes, **ears)
+        _resume(trainer, checkpoint)
+        notify(notice("training_resumed", path=str(checkpoint), stage=trainer.state.stage, step=trainer.state.step))
+    with tensorboard.callbacks(out.with_suffix(".events"), trainer, notify) as callbacks:
+        finished = trainer.run(checkpoint, options.minutes, **callbacks)
     half = {name: tensor.half() for name, tensor in trainer.ema.items()}
-    weights.save(out, half, trainer.card(_told(trainer, text), licence))
+    weights.save(out, half, trainer.card(_provenance(trainer, text), options.licence))
     _write_log(out.with_suffix(".csv"), trainer.log)
-    if ended:
+    if finished:
         checkpoint.unlink()
-    return ended
+    return finished
 
 
-def _begun(start: str | Path, recipe: Recipe) -> weights.Weights:
-    """Weights to begin with, for the bands and the ratio of the recipe."""
-    learnt = weights.load(start)
-    if (len(learnt.card.bands), learnt.card.ratio) == (len(recipe.bands), recipe.ratio):
-        return learnt
-    return band_transfer.fitted(learnt, recipe.bands, recipe.wavelengths_nm, recipe.ratio)
+def _initial_weights(path: str | Path, recipe: Recipe) -> weights.Weights:
+    """Loads weights to start from, converted to the bands and the ratio of the recipe."""
+    start = weights.load(path)
+    if (len(start.card.bands), start.card.ratio) == (len(recipe.bands), recipe.ratio):
+        return start
+    return band_transfer.fitted(start, recipe.bands, recipe.wavelengths_nm, recipe.ratio)
 
 
-def _go_on(trainer: Trainer, checkpoint: Path) -> None:
+def _resume(trainer: Trainer, checkpoint: Path) -> None:
     try:
         trainer.load(checkpoint)
-    except Exception as error:  # torch raises many kinds, none documented
+    except Exception as error:  # torch raises many undocumented kinds
         raise ConfigError(
-            f"{checkpoint} is damaged or of another recipe ({one_line(error)}): "
-            "remove it to begin anew, or name another file to write"
+            f"{checkpoint} is damaged or belongs to another recipe ({one_line(error)}): "
+            "delete it to start again, or write to another file"
         ) from None
 
 
@@ -89,8 +102,8 @@ def _read(recipe: Path) -> str:
         raise ConfigError(f"the recipe {recipe} cannot be read: {error.strerror or error}") from None
 
 
-def _told(trainer: Trainer, recipe: str) -> dict:
-    """What the weights' card says of how they were made."""
+def _provenance(trainer: Trainer, recipe: str) -> dict:
+    """Returns the entry `training` of the card."""
     state = trainer.state
     cuda = trainer.device.type == "cuda"
     return {

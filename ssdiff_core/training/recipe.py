@@ -1,4 +1,4 @@
-"""What a person writes to have weights made: a TOML text, read whole or refused in one sentence."""
+"""Training recipes: TOML files that define the weights to train, the simulated sensors and the training schedule."""
 
 from __future__ import annotations
 
@@ -8,34 +8,36 @@ from ..common.errors import ConfigError
 from ..model.ssnet import BRANCHES
 from ..weights.model_config import Config
 
-KINDS = {"int": int, "float": (int, float), "str": str, "tuple": (list, tuple), "dict": dict, "None": type(None)}
-"what may stand for each kind that a field names"
-WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "tuple": "a list", "dict": "a table"}
-MAY_BE_NOTHING = ("seed", "steps", "warmup", "patience", "ms_phase", "noisiest")
-"entries that may be 0; all other numbers are more"
-NET = [item.name for item in fields(Config) if item.name not in ("bands", "ratio", "tile", "guides", "views")]
-"what of a network its table may say; the rest follows from other entries"
+TYPES = {"int": int, "float": (int, float), "str": str, "tuple": (list, tuple), "dict": dict, "None": type(None)}
+"Python types that are valid for each type in the annotation of a field"
+TYPE_NAMES = {"int": "a whole number", "float": "a number", "str": "a text", "tuple": "a list", "dict": "a table"}
+ZERO_ALLOWED = ("seed", "steps", "warmup", "patience", "ms_phase", "noisiest")
+"entries that may be 0; all other numbers must be positive"
+NET_KEYS = [item.name for item in fields(Config) if item.name not in ("bands", "ratio", "tile", "guides", "views")]
+"entries of `net`; the rest of the network's Config follows from other entries of the recipe"
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of training at one tile side."""
+    """A stage of training, with its own tile size and learning rate."""
 
     tile: int = 32
     steps: int = 10000
     batch: int = 32
     rate: float = 1e-3
-    "learning rate at its highest"
+    "maximum learning rate"
     warmup: int = 300
     branch: str | None = None
-    "spatial or spectral: that branch alone learns (L-BAF)"
+    "spatial or spectral: only this branch is trained (L-BAF); None: all layers"
 
 
 @dataclass(frozen=True)
 class Recipe:
+    """A training recipe. The entries of the TOML file have the names of these fields."""
+
     id: str
     sensors: tuple[str, ...]
-    "scenes are drawn of these in turn"
+    "sensors to simulate; each scene is of one of them, chosen at random"
     bands: tuple[str, ...]
     wavelengths_nm: tuple[float, ...] = ()
     ratio: int = 4
@@ -45,36 +47,40 @@ class Recipe:
     scale: float | str = "moments"
     interpolation: str = "cubic"
     ms_phase: float | None = None
-    "where the network expects its first MS sample, as in a card"
+    "position of the first MS sample that the network expects, as in a card; None: corner-aligned"
     guides: int = 2
     views: tuple[str, ...] = ()
     samples: int = 1
-    "that an image shall be the mean of, unless somebody says otherwise"
+    "default number of samples that an image is the mean of"
     residual_sigma: float | None = None
     "None: measured on the first scenes"
     noisiest: float = 0.7
-    "share of the samples that are taken at the noisiest step, where few-step sampling starts"
+    "share of training samples at the noisiest step, where few-step sampling starts"
     held_out: tuple[str, ...] = ("santa_monica", "eureka", "liverpool", "landsat7_37", "landsat7_39")
-    "places that are never trained on"
+    "parts of the names of places that are held out"
     pool: int = 24
-    "scenes whose tiles are shuffled together"
+    "number of scenes whose tiles are shuffled together"
     most: int = 24
-    "tiles taken of one scene"
+    "maximum number of tiles from one scene"
     validate: int = 500
-    "steps between two looks at what is held out"
+    "steps between two evaluations on held-out places"
     patience: int = 0
-    "looks that saw nothing better after which a stage ends, and what did best is kept; 0: all is learnt to the end"
+    "evaluations without improvement after which a stage ends with its best weights; 0: no early stopping"
     net: dict = field(default_factory=dict)
-    "what else the network's Config shall say"
+    "further entries of the network's Config"
 
     def config(self, tile: int) -> Config:
+        """Returns the architecture of the network."""
         return Config(
             bands=len(self.bands), ratio=self.ratio, tile=tile, guides=self.guides, views=self.views, **self.net
         )
 
 
 def read_recipe(text: str) -> Recipe:
-    """A recipe from TOML."""
+    """Reads a recipe from TOML.
+
+    Raises ConfigError if an entry is unknown, missing or invalid.
+    """
     try:
         import tomllib
     except ImportError:  # Python before 3.11
@@ -82,44 +88,45 @@ def read_recipe(text: str) -> Recipe:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"the recipe cannot be understood: {error}") from None
+        raise ConfigError(f"invalid recipe: {error}") from None
     stages = values.pop("stages", [{}])
     if not (isinstance(stages, list) and all(isinstance(stage, dict) for stage in stages)):
-        raise _fault("stages is no list of tables")
-    recipe = _filled(Recipe, {**values, "stages": tuple(_filled(Stage, stage) for stage in stages)})
-    strange = [name for name in recipe.net if name not in NET]
-    if strange:
-        raise _fault(f"net has an entry {strange[0]!r}; it may have {', '.join(NET)}")
+        raise _error("stages must be a list of tables, each written as [[stages]]")
+    recipe = _build(Recipe, {**values, "stages": tuple(_build(Stage, stage) for stage in stages)})
+    unknown = [name for name in recipe.net if name not in NET_KEYS]
+    if unknown:
+        raise _error(f"net has no entry {unknown[0]!r}; its entries are {', '.join(NET_KEYS)}")
     return recipe
 
 
-def _fault(told: str) -> ConfigError:
-    return ConfigError(f"the recipe cannot be understood: {told}")
+def _error(reason: str) -> ConfigError:
+    return ConfigError(f"invalid recipe: {reason}")
 
 
-def _filled(kind: type, values: dict):
-    """A dataclass with these values, lists as tuples, if they are such as it wants."""
-    wanted = {item.name: item for item in fields(kind)}
+def _build(kind: type, values: dict):
+    """Returns a dataclass with these values, with lists as tuples, after checking them against its annotations."""
+    entries = {item.name: item for item in fields(kind)}
     for name, value in values.items():
-        if name not in wanted:
-            raise _fault(f"there is no entry {name!r}; there are {', '.join(wanted)}")
-        _check(name, value, wanted[name].type)
-    for name, item in wanted.items():
+        if name not in entries:
+            raise _error(f"there is no entry {name!r}; the entries are {', '.join(entries)}")
+        _check(name, value, entries[name].type)
+    for name, item in entries.items():
         if item.default is MISSING and item.default_factory is MISSING and name not in values:
-            raise _fault(f"it does not say {name}")
+            raise _error(f"the entry {name} is missing")
     return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
-def _check(name: str, value, kinds: str) -> None:
-    """That a value is of the kinds that a field names, and a number none that is too small."""
-    whole, _, of = kinds.partition("[")
-    allowed = tuple(KINDS[kind] for kind in whole.split(" | "))
+def _check(name: str, value, annotation: str) -> None:
+    """Raises ConfigError if a value does not have the annotated type, or a number is not positive."""
+    outer, _, inner = annotation.partition("[")
+    allowed = tuple(TYPES[kind] for kind in outer.split(" | "))
     if isinstance(value, bool) or not isinstance(value, allowed):
-        raise _fault(f"{name} is {value!r}; {WORDS[whole.split(' | ')[0]]} is needed")
+        raise _error(f"{name} must be {TYPE_NAMES[outer.split(' | ')[0]]}, not {value!r}")
     if isinstance(value, list):
         for item in value:
-            _check(f"what {name} lists", item, of.split(",")[0])
-    if isinstance(value, (int, float)) and not (value > 0 or (value == 0 and name in MAY_BE_NOTHING)):
-        raise _fault(f"{name} is {value}; it must be more")
+            _check(f"each item of {name}", item, inner.split(",")[0])
+    if isinstance(value, (int, float)) and not (value > 0 or (value == 0 and name in ZERO_ALLOWED)):
+        minimum = "0 or more" if name in ZERO_ALLOWED else "more than 0"
+        raise _error(f"{name} must be {minimum}, not {value}")
     if name == "branch" and value not in BRANCHES:
-        raise _fault(f"branch is {value!r}; these are: {', '.join(BRANCHES)}")
+        raise _error(f"branch must be one of {', '.join(BRANCHES)}, not {value!r}")

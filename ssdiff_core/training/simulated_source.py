@@ -1,4 +1,4 @@
-"""Samples to train on without end, of scenes that are made up from imagery (simulate.py)."""
+"""Endless training samples from scenes that are simulated from imagery (see simulate)."""
 
 from __future__ import annotations
 
@@ -19,101 +19,109 @@ from ..model.checkpoint import Weights
 from ..weights.model_config import T
 from . import simulate
 from .recipe import Recipe
-from .samples import Samples, cut, interpolated, known, together
+from .samples import Samples, concatenated, cut, interpolated, training_images
 
 
 @dataclass(frozen=True)
 class Place:
-    """Pictures that may be one scene together, and whether they are fine enough to be made coarser."""
+    """A place: pictures that can form one scene."""
 
     name: str
     pictures: tuple[simulate.Picture, ...]
 
     @property
     def soft(self) -> bool:
+        """Returns whether its pictures are as coarse as those of satellites."""
         return self.pictures[0].soft
 
 
-class MadeUp:
-    """What a Trainer learns from: places, of which some are held out whole, never tiles of one."""
+class SimulatedSource:
+    """A source of training samples (see trainer.Source). Some places are held out completely."""
 
     def __init__(
-        self, places: list[Place], recipe: Recipe, elsewhere: Callable[[int, int, int], Iterator] | None = None
+        self, places: list[Place], recipe: Recipe, pool_maker: Callable[[int, int, int], Iterator] | None = None
     ):
-        """elsewhere: makes the same pools as arrays, of a stage and a tile side from a number on (see makers.py)."""
-        self.recipe, self._elsewhere = recipe, elsewhere
-        self.train = [place for place in places if not _held(place.name, recipe)]
-        self.held = [place for place in places if _held(place.name, recipe)]
+        """pool_maker: makes the same pools in other processes, as arrays (see inprocess.sample_processes).
+
+        Its arguments are the stage, the tile side and the number of the first pool.
+        """
+        self.recipe, self._pool_maker = recipe, pool_maker
+        self.train = [place for place in places if not _is_held_out(place.name, recipe)]
+        self.held = [place for place in places if _is_held_out(place.name, recipe)]
         if not self.train:
-            raise ConfigError("there is no imagery to train on")
+            raise ConfigError("there is no imagery to train on: every place is held out by `held_out` of the recipe")
 
     def sigma(self) -> float:
-        """How far the truth lies from the base, in the network's units."""
+        """Returns the standard deviation of the residual over some scenes, in the network's units."""
         rng = np.random.default_rng([self.recipe.seed, 10**6])
         tile = self.recipe.stages[0].tile
-        seen = [made_up(self.train, self.recipe, tile, rng)["residual"].flatten() for _ in range(32)]
-        return float(torch.cat(seen).std())
+        residuals = [simulated_samples(self.train, self.recipe, tile, rng)["residual"].flatten() for _ in range(32)]
+        return float(torch.cat(residuals).std())
 
     def pools(self, stage: int, tile: int, first: int = 0) -> Iterator[Samples]:
-        """Shuffled samples of many scenes. Pool k is the same whenever it is made."""
-        if not self._elsewhere:
+        """Yields pools of shuffled samples of many scenes; see trainer.Source."""
+        if not self._pool_maker:
             return (self.pool(stage, tile, k) for k in itertools.count(first))
-        made = self._elsewhere(stage, tile, first)
-        return ({key: torch.from_numpy(array) for key, array in pool.items()} for pool in made)
+        pools = self._pool_maker(stage, tile, first)
+        return ({key: torch.from_numpy(array) for key, array in pool.items()} for pool in pools)
 
     def pool(self, stage: int, tile: int, k: int) -> Samples:
+        """Returns pool k, which is the same whenever it is made."""
         recipe, rng = self.recipe, np.random.default_rng([self.recipe.seed, stage, k])
-        pool = together(made_up(self.train, recipe, tile, rng) for _ in range(recipe.pool))
+        pool = concatenated(simulated_samples(self.train, recipe, tile, rng) for _ in range(recipe.pool))
         order = torch.from_numpy(rng.permutation(len(pool["pan"])))
         return {key: value[order] for key, value in pool.items()}
 
-    def look(self, learnt: Weights, scenes: int = 12) -> dict[str, float] | None:
-        """Root mean square error on made-up scenes of held-out places, one step, over that of the base; their mean."""
+    def evaluate(self, weights: Weights, scenes: int = 12) -> dict[str, float] | None:
+        """Returns the error on simulated scenes of held-out places: RMSE of one step relative to that of the base."""
         if not self.held:
             return None
-        shares = []
-        for seen, answer in self._answered(learnt, scenes):
-            error = (answer - seen["residual"]).square().mean() / seen["residual"].square().mean()
-            shares.append(float(error.sqrt()))
-        return {"error": float(np.mean(shares))}
+        ratios = []
+        for images, predicted in self._predictions(weights, scenes):
+            error = (predicted - images["residual"]).square().mean() / images["residual"].square().mean()
+            ratios.append(float(error.sqrt()))
+        return {"error": float(np.mean(ratios))}
 
-    def examples(self, learnt: Weights, scenes: int = 4) -> list[dict[str, np.ndarray]]:
-        """Of some held-out scenes the liveliest tile, in the network's units: MS interpolated, base, answer, truth."""
-        return [_example(seen, answer, self.recipe) for seen, answer in self._answered(learnt, scenes)]
+    def examples(self, weights: Weights, scenes: int = 4) -> list[dict[str, np.ndarray]]:
+        """Returns the tile with the most detail in PAN of some held-out scenes, in the network's units.
 
-    def _answered(self, learnt: Weights, scenes: int) -> Iterator[tuple[Samples, torch.Tensor]]:
-        """Scenes of held-out places, the same ones every time, and the residual that the network answers for each."""
-        net, sigma = learnt.net, learnt.card.residual_sigma[0]
+        Each example has the interpolated MS, the base, the network's answer and the truth.
+        """
+        return [_example(images, predicted, self.recipe) for images, predicted in self._predictions(weights, scenes)]
+
+    def _predictions(self, weights: Weights, scenes: int) -> Iterator[tuple[Samples, torch.Tensor]]:
+        """Yields simulated scenes of held-out places, always the same ones, and the predicted residual of each."""
+        net, sigma = weights.net, weights.card.residual_sigma[0]
         device = next(net.parameters()).device
         for k in range(scenes):
             rng = np.random.default_rng([self.recipe.seed, 2 * 10**6, k])
-            seen = made_up(self.held, self.recipe, net.config.tile, rng)
-            seen = {key: value[:8].to(device) for key, value in seen.items()}
-            noise = torch.randn(seen["residual"].shape, generator=torch.Generator().manual_seed(k)).to(device)
+            images = simulated_samples(self.held, self.recipe, net.config.tile, rng)
+            images = {key: value[:8].to(device) for key, value in images.items()}
+            noise = torch.randn(images["residual"].shape, generator=torch.Generator().manual_seed(k)).to(device)
             with torch.inference_mode():
                 t = torch.full((1,), T - 1, device=device)
-                x0 = net(noise, t, *(seen[key] for key in ("lms", "pan", "ms")))
-            yield seen, x0 * sigma
+                x0 = net(noise, t, *(images[key] for key in ("lms", "pan", "ms")))
+            yield images, x0 * sigma
 
 
-def _example(seen: Samples, answer: torch.Tensor, recipe: Recipe) -> dict[str, np.ndarray]:
-    tile = int(seen["pan"][:, 0].flatten(1).std(1).argmax())
-    ms, base, residual = (seen[key][tile].cpu() for key in ("ms", "lms", "residual"))
-    shown = {
+def _example(images: Samples, predicted: torch.Tensor, recipe: Recipe) -> dict[str, np.ndarray]:
+    tile = int(images["pan"][:, 0].flatten(1).std(1).argmax())
+    ms, base, residual = (images[key][tile].cpu() for key in ("ms", "lms", "residual"))
+    example = {
         "MS": interpolated(ms, recipe),
         "base": base,
-        "answer": base + answer[tile].cpu(),
+        "answer": base + predicted[tile].cpu(),
         "truth": base + residual,
     }
-    return {name: image.numpy() for name, image in shown.items()}
+    return {name: image.numpy() for name, image in example.items()}
 
 
-def _held(name: str, recipe: Recipe) -> bool:
+def _is_held_out(name: str, recipe: Recipe) -> bool:
     return any(part in name for part in recipe.held_out)
 
 
-def made_up(places: list[Place], recipe: Recipe, tile: int, rng: np.random.Generator) -> Samples:
-    """Samples of one scene, all of it drawn."""
+def simulated_samples(places: list[Place], recipe: Recipe, tile: int, rng: np.random.Generator) -> Samples:
+    """Returns samples of one simulated scene with a random place, sensor and random parameters."""
     share = np.sqrt([sum(p.image[0].size for p in place.pictures) for place in places])
     place = places[rng.choice(len(places), p=share / share.sum())]
     names = recipe.sensors
@@ -121,8 +129,8 @@ def made_up(places: list[Place], recipe: Recipe, tile: int, rng: np.random.Gener
     smallest = min(min(picture.image.shape[1:]) for picture in place.pictures)
     if smallest < tile:
         raise ConfigError(
-            f"{place.name} has a picture of {smallest} pixels that holds no tile of {tile}: "
-            "leave it out, or let the recipe say smaller tiles"
+            f"a picture of {place.name} has {smallest} pixels along a side, which is less than a tile of {tile}: "
+            "leave the picture out, or set smaller tiles in the recipe"
         )
     drawn = simulate.draw(sensor, place.pictures[0].wavelengths, place.soft, smallest / tile, rng)
     n = min(int(rng.choice([1, 2, 4, 8])), len(place.pictures))
@@ -133,11 +141,11 @@ def made_up(places: list[Place], recipe: Recipe, tile: int, rng: np.random.Gener
 
 
 def samples(scenes: list[simulate.Scene], believed_mtf, recipe: Recipe, tile: int, most: int, rng) -> Samples:
-    """Tiles of one scene's pictures as a network is shown them, and the residual that it shall answer."""
+    """Returns tiles of the pictures of one scene: the inputs of the network and the residual."""
     mtf = tuple(map(float, believed_mtf))
     survey = Survey(recipe.base, mtf, recipe.ratio, recipe.interpolation, views=recipe.views)
     stats = survey.stats(reduce(operator.add, (survey.gather(scene.block) for scene in scenes)))
-    return together(_tiles(scene, stats, recipe, tile, most, rng) for scene in scenes)
+    return concatenated(_tiles(scene, stats, recipe, tile, most, rng) for scene in scenes)
 
 
 def _tiles(scene: simulate.Scene, stats, recipe: Recipe, tile: int, most: int, rng) -> Samples:
@@ -145,4 +153,4 @@ def _tiles(scene: simulate.Scene, stats, recipe: Recipe, tile: int, most: int, r
     rows, cols = (range(0, n - tile + 1, tile) for n in block.pan.shape)
     corners = [(r, c) for r in rows for c in cols]
     chosen = [corners[i] for i in rng.permutation(len(corners))[:most]]
-    return cut(known(scene.truth, block, recipe), chosen, tile, recipe.ratio)
+    return cut(training_images(scene.truth, block, recipe), chosen, tile, recipe.ratio)

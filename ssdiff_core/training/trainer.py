@@ -1,7 +1,7 @@
-"""Training a network: from a recipe and a source of samples to weights, to be stopped and gone on with at any time.
+"""Trains a network from a recipe and a source of samples. A run can be stopped and resumed at any time.
 
-All that is random follows from the recipe's seed and from how far training is, so a run that was stopped and resumed
-ends with the same weights as one that was not.
+Everything random follows from the recipe's seed and the number of the step, so a resumed run ends with the same weights
+as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from torch import Tensor
 
 from ..common.errors import ConfigError
 from ..common.locks import move
-from ..common.pipeline import Line, Stopped
+from ..common.notices import Notify, notice
+from ..common.pipeline import StoppableQueue, Stopped
 from ..model import checkpoint as weights
 from ..model import diffusion
 from ..model.ssnet import SSNet, load_state, state_of, train_branch, widened, zeroed
@@ -31,17 +32,17 @@ from ..weights.model_config import T
 from .recipe import Recipe, Stage
 from .samples import Samples
 
-MEAGRE = 10
-"pools in a row that hold less than a batch, after which nothing else is to be hoped for"
+MAX_SMALL_POOLS = 10
+"number of consecutive pools smaller than a batch after which training gives up"
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
 
 
-def ahead(items: Iterator, size: int = 2) -> Iterator:
-    """The same items, made in a thread of their own, which ends when nobody wants more."""
+def prefetched(items: Iterator, size: int = 2) -> Iterator:
+    """Yields the same items, which are computed ahead in another thread. The thread ends with this generator."""
     stop = threading.Event()
-    line = Line(stop, size)
+    line = StoppableQueue(stop, size)
 
     def work() -> None:
         with contextlib.suppress(Stopped):
@@ -64,96 +65,106 @@ def ahead(items: Iterator, size: int = 2) -> Iterator:
 
 @dataclass
 class State:
-    """Where training is."""
+    """The progress of training."""
 
     stage: int = 0
     step: int = 0
+    "number of steps done in the stage"
     pool: int = 0
-    "the pool in use"
+    "number of the current pool"
     used: int = 0
-    "samples of it that are used up"
+    "number of samples of the pool that are used up"
     seconds: float = 0.0
     samples: int = 0
+    "number of samples trained on, in all stages"
     taken: int = 0
-    "steps of all stages"
+    "number of steps done, in all stages"
 
 
 def draw_t(n: int, noisiest: float, generator: torch.Generator) -> Tensor:
+    """Draws n diffusion steps: a share `noisiest` at the last one, the others uniformly."""
     anywhere = torch.randint(0, T, (n,), generator=generator)
     return torch.where(torch.rand(n, generator=generator) < noisiest, torch.tensor(T - 1), anywhere)
 
 
 def rate_at(step: int, stage: Stage) -> float:
-    """Warm-up, then a cosine down to a hundredth."""
+    """Returns the learning rate of a step: linear warm-up, then a cosine down to one hundredth of the maximum."""
     done, warm = step / max(stage.steps, 1), min(1.0, (step + 1) / max(stage.warmup, 1))
     return stage.rate * warm * (0.01 + 0.99 * (0.5 + 0.5 * float(np.cos(np.pi * done))))
 
 
 class Source(Protocol):
-    """What a Trainer learns from."""
+    """A source of training samples."""
 
     def sigma(self) -> float:
-        """How far the truth lies from the base, in the network's units: asked where no weights are begun with."""
+        """Returns the standard deviation of the residual in the network's units; needed without initial weights."""
 
     def pools(self, stage: int, tile: int, first: int = 0) -> Iterator[Samples]:
-        """Shuffled samples without end, for a stage. Pool k is the same whenever it is made."""
+        """Yields pools of shuffled samples without end, from number `first` on. Pool k is the same whenever made."""
 
-    def look(self, learnt: weights.Weights) -> dict[str, float] | None:
-        """How good these are on what is held out: `error`, the less the better, and more; None: nothing is held out."""
+    def evaluate(self, weights: weights.Weights) -> dict[str, float] | None:
+        """Returns the held-out scores of weights: `error` (lower is better) and others; None if nothing is held out."""
 
 
 class Trainer:
+    """Trains a network; see `run`."""
+
     def __init__(
         self,
         recipe: Recipe,
         source: Source,
         device: str = "cpu",
-        notify: Callable[[str], None] = print,
+        notify: Notify = print,
         start: weights.Weights | None = None,
-        kept: Callable[[Trainer, dict], None] = lambda trainer, found: None,
+        on_best: Callable[[Trainer, dict], None] = lambda trainer, found: None,
     ):
-        """start: what is learnt already; None: nothing. kept: hears of each new best, and what was seen of it."""
+        """Starts from a new network, or from the weights `start`.
+
+        on_best: called with the held-out scores whenever they improve, if the recipe has patience.
+        """
         self.recipe, self.source, self.notify, self.device = recipe, source, notify, torch.device(device)
         self.bf16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
-        "whether the network computes in half precision; what it learns is kept, and loss is taken, in full"
-        self._kept = kept
+        "whether the network computes in bfloat16; parameters and loss are float32"
+        self._on_best = on_best
         config = recipe.config(recipe.stages[0].tile)
         self.state, self.net, self.ema, self.optimiser = State(), None, {}, None
         self.log: list[dict] = []
         self.best: dict[str, Tensor] = {}
-        "what did best on what is held out, if the recipe has patience"
+        "the parameters with the lowest held-out error, if the recipe has patience"
         self.sigma = 1.0
-        check(self.card({}))  # better said now than when all is learnt
+        check(self.card({}))  # fail now rather than after the training
         self.sigma = _sigma_of(start) if start else recipe.residual_sigma or source.sigma()
         self._begin_stage(widened(state_of(start.net), start.card.arch, config) if start else None)
 
     def _begin_stage(self, state: dict | None) -> None:
-        """A network for the stage's tile, with what was learnt so far."""
+        """Creates the network and the optimiser of the current stage, with the parameters in `state` if given."""
         stage = self.recipe.stages[self.state.stage]
         torch.manual_seed(self.recipe.seed + self.state.stage)
         self.net = SSNet(self.recipe.config(stage.tile)).to(self.device, memory_format=torch.channels_last).train()
         if state:
             self.net.load_state_dict(state, strict=False)
-        else:  # it begins by answering the base
+        else:  # initially, the network predicts a residual of zero
             zeroed(self.net.head[2]), zeroed(self.net.skip[0])
         self.ema = {name: tensor.clone() for name, tensor in state_of(self.net).items()}
-        learns = train_branch(self.net, stage.branch)
-        self.optimiser = torch.optim.AdamW(learns, lr=stage.rate, weight_decay=1e-4)
+        trained = train_branch(self.net, stage.branch)
+        self.optimiser = torch.optim.AdamW(trained, lr=stage.rate, weight_decay=1e-4)
 
     def run(
         self,
         checkpoint: Path | None = None,
         minutes: float = float("inf"),
         every: float = 120.0,
-        heard: Callable[[float], None] = lambda share: None,
-        told: Callable[[int, dict[str, float]], None] = lambda steps, numbers: None,
-        looked: Callable[[int, weights.Weights], None] = lambda steps, learnt: None,
+        on_progress: Callable[[float], None] = lambda share: None,
+        on_step: Callable[[int, dict[str, float]], None] = lambda steps, numbers: None,
+        on_evaluation: Callable[[int, weights.Weights], None] = lambda steps, weights: None,
         **more,
     ) -> bool:
-        """Trains until the recipe ends (True) or the minutes are over; saves to checkpoint now and then.
+        """Trains until the recipe is finished (returns True) or the minutes are over (returns False).
 
-        heard: hears the share of the steps that are taken. told: hears of numbers after so many steps; looked: what was
-        learnt, whenever it was looked at what is held out. more: what a checkpoint shall hold besides.
+        checkpoint: file to save to every `every` seconds and at the end. on_progress: called with the share of the
+        steps that are done. on_step: called with the number of steps done and the numbers of the last one.
+        on_evaluation: called with the number of steps done and the evaluated weights. more: further entries of the
+        checkpoint.
         """
         start, saved = time.monotonic(), time.monotonic()
         before = self.state.seconds
@@ -162,12 +173,12 @@ class Trainer:
                 loss = self._step(batch)
                 now = time.monotonic()
                 self.state.seconds = before + now - start
-                heard(self.done)
-                told(self.state.taken, self._numbers(loss))
+                on_progress(self.done)
+                on_step(self.state.taken, self._step_numbers(loss))
                 if self.state.step % 100 == 0:
-                    self._tell(loss, batch)
+                    self._report_step(loss, batch)
                 if self.state.step % self.recipe.validate == 0:
-                    self._look(told, looked)
+                    self._evaluate(on_step, on_evaluation)
                 over = now - start > 60 * minutes
                 if checkpoint and (over or now - saved > every):
                     self.save(checkpoint, **more)
@@ -181,32 +192,32 @@ class Trainer:
 
     @property
     def done(self) -> float:
-        """The share of the steps that are taken, or need not be taken any more."""
+        """The share of the steps that are done or skipped."""
         steps, state = [stage.steps for stage in self.recipe.stages], self.state
         return (sum(steps[: state.stage]) + state.step) / max(sum(steps), 1)
 
-    def learnt(self) -> weights.Weights:
-        """What was learnt so far."""
+    def current_weights(self) -> weights.Weights:
+        """Returns the current weights (the moving average of the parameters)."""
         net = SSNet(self.net.config).to(self.device).eval()
         load_state(net, self.ema)
         return weights.Weights(self.card({}), net.requires_grad_(False))
 
     def _batches(self) -> Iterator[Samples]:
-        recipe, stage, meagre = self.recipe, self.recipe.stages[self.state.stage], 0
-        for pool in ahead(self.source.pools(self.state.stage, stage.tile, self.state.pool)):
-            meagre = meagre + 1 if len(pool["pan"]) < stage.batch else 0
-            if meagre == MEAGRE:
+        recipe, stage, small_pools = self.recipe, self.recipe.stages[self.state.stage], 0
+        for pool in prefetched(self.source.pools(self.state.stage, stage.tile, self.state.pool)):
+            small_pools = small_pools + 1 if len(pool["pan"]) < stage.batch else 0
+            if small_pools == MAX_SMALL_POOLS:
                 raise ConfigError(
-                    f"{recipe.pool} scenes give fewer than {stage.batch} tiles of {stage.tile}, time and again: "
-                    "let the recipe say a larger pool, or a smaller batch"
+                    f"{recipe.pool} scenes give fewer than {stage.batch} tiles of {stage.tile}: "
+                    "set a larger pool or a smaller batch in the recipe"
                 )
             while self.state.used + stage.batch <= len(pool["pan"]):
-                if self.state.step >= stage.steps or self._tired():
+                if self.state.step >= stage.steps or self._out_of_patience():
                     return
-                here = slice(self.state.used, self.state.used + stage.batch)
+                part = slice(self.state.used, self.state.used + stage.batch)
                 self.state.used += stage.batch
                 yield {
-                    key: value[here].to(self.device, memory_format=torch.channels_last) for key, value in pool.items()
+                    key: value[part].to(self.device, memory_format=torch.channels_last) for key, value in pool.items()
                 }
             self.state.pool += 1
             self.state.used = 0
@@ -220,7 +231,7 @@ class Trainer:
         cond = [batch[key] for key in ("lms", "pan", "ms")]
         for group in self.optimiser.param_groups:
             group["lr"] = rate_at(state.step, stage)
-        loss = diffusion.loss(lambda x_t, t: self._answer(x_t, t, cond), x0, t, noise)
+        loss = diffusion.loss(lambda x_t, t: self._predict(x_t, t, cond), x0, t, noise)
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -234,44 +245,52 @@ class Trainer:
                 self.ema[name].lerp_(tensor, 1 - keep)
         return loss.item()
 
-    def _answer(self, x_t: Tensor, t: Tensor, cond: list[Tensor]) -> Tensor:
+    def _predict(self, x_t: Tensor, t: Tensor, cond: list[Tensor]) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             return self.net(x_t, t.to(self.device), *cond).float()
 
     @property
     def pace(self) -> float:
-        """Samples per second, since training began."""
+        """Samples per second since the start of training."""
         return self.state.samples / max(self.state.seconds, 1e-9)
 
-    def _numbers(self, loss: float) -> dict[str, float]:
-        """What there is to say of the last step."""
+    def _step_numbers(self, loss: float) -> dict[str, float]:
+        """Returns the loss, the learning rate and the speed of the last step."""
         return {"loss": loss, "learning rate": self.optimiser.param_groups[0]["lr"], "samples per second": self.pace}
 
-    def _tell(self, loss: float, batch: Samples) -> None:
+    def _report_step(self, loss: float, batch: Samples) -> None:
         zero = (batch["residual"] / self.sigma).abs().nanmean().item()
         stage = self.recipe.stages[self.state.stage]
         self.notify(
-            f"stage {self.state.stage} tile {stage.tile} step {self.state.step}/{stage.steps} loss {loss:.4f} "
-            f"of {zero:.4f}, {self.pace:.1f} samples/s"
+            notice(
+                "training_step",
+                stage=self.state.stage,
+                tile=stage.tile,
+                step=self.state.step,
+                steps=stage.steps,
+                loss=loss,
+                zero=zero,
+                samples_per_second=self.pace,
+            )
         )
 
-    def _look(self, told: Callable, looked: Callable) -> None:
-        """Looks at what is held out."""
-        learnt, state = self.learnt(), self.state
-        found = self.source.look(learnt)
+    def _evaluate(self, on_step: Callable, on_evaluation: Callable) -> None:
+        """Evaluates the current weights on what is held out, and reports the scores."""
+        current_weights, state = self.current_weights(), self.state
+        found = self.source.evaluate(current_weights)
         if found is None:
             return
         if self.recipe.patience and found["error"] < min((row["error"] for row in self.log), default=math.inf):
             self.best = {name: tensor.clone() for name, tensor in self.ema.items()}
-            self._kept(self, found)
+            self._on_best(self, found)
         self.log.append({"stage": state.stage, "step": state.step, "samples": state.samples, **found})
-        words = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
-        self.notify(f"stage {state.stage} step {state.step}: held-out {words}")
-        told(state.taken, {f"held-out {name}": value for name, value in found.items()})
-        looked(state.taken, learnt)
+        scores = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
+        self.notify(notice("held_out_scores", stage=state.stage, step=state.step, scores=scores))
+        on_step(state.taken, {f"held-out {name}": value for name, value in found.items()})
+        on_evaluation(state.taken, current_weights)
 
-    def _tired(self) -> bool:
-        """Whether none of the last looks, as many as the recipe has patience, saw anything better than before."""
+    def _out_of_patience(self) -> bool:
+        """Returns whether the last `patience` evaluations of the stage brought no improvement."""
         errors = [row["error"] for row in self.log if row["stage"] == self.state.stage]
         patience = self.recipe.patience
         return bool(patience) and len(errors) > patience and min(errors[-patience:]) >= min(errors[:-patience])
@@ -285,7 +304,7 @@ class Trainer:
     # --- files ---------------------------------------------------------------------------------------------------
 
     def save(self, path: Path, **more) -> None:
-        """more: plain values that `load` gives back."""
+        """Saves a checkpoint. more: further entries, as plain values."""
         partial = path.with_name(path.name + ".part")
         torch.save(
             {
@@ -303,6 +322,7 @@ class Trainer:
         move(partial, path)
 
     def load(self, path: Path) -> None:
+        """Resumes from a checkpoint."""
         saved = torch.load(path, map_location=self.device, weights_only=True)
         self.state, self.sigma, self.log = State(**saved["state"]), saved["sigma"], saved.get("log", [])
         if self.state.stage < len(self.recipe.stages):
@@ -311,6 +331,7 @@ class Trainer:
         self.ema, self.best = saved["ema"], saved.get("best", {})
 
     def card(self, training: dict, licence: str = "") -> weights.Card:
+        """Returns the card of the weights. training: its entry `training`."""
         recipe = self.recipe
         return weights.Card(
             id=recipe.id,
@@ -334,5 +355,7 @@ class Trainer:
 def _sigma_of(start: weights.Weights) -> float:
     sigma = set(start.card.residual_sigma)
     if len(sigma) > 1:
-        raise ConfigError(f"weights {start.card.id!r} have another residual_sigma for each band: no start for training")
+        raise ConfigError(
+            f"weights {start.card.id!r} cannot be trained further: residual_sigma must be the same for all bands"
+        )
     return sigma.pop()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..common import paths as places
 from ..common.errors import Cancelled, ConfigError
-from ..common.fingerprints import age, sha256_of
+from ..common.fingerprints import size_and_time, sha256_of
 from ..common.locks import move
 from ..common.notices import Notify, notice
 from ..domain import sensors
@@ -107,7 +107,7 @@ def finish(outcome: dict, job: Job, out: Path, notify: Notify) -> AdaptResult:
         after = read_card(out).scores["held out"]["after"]
         notify(notice("adapted", scores=compared(before, after), classical=least(classical), path=str(out)))
         return AdaptResult(job.id, catalogue.called(out), out, before, after, classical)
-    kept = read_card(job.base).id if job.fuses else ""
+    kept = read_card(job.base).id if job.base_fits else ""
     kind = "adapting_lost_native" if outcome["lost"] else "adapting_no_gain"
     best = f"weights {kept}" if kept else "method mtf-glp-fs"
     notify(notice(kind, scores=compared(before, outcome["best"]), best=best))
@@ -183,13 +183,13 @@ def job_for(
 ) -> Job:
     card, ratio = read_card(base), scenes[0].placement.ratio
     suited = card.suits(ratio)
-    told = {"scenes": [Path(scene.pan.path).name for scene in scenes], "align": options.align}
+    provenance = {"scenes": [Path(scene.pan.path).name for scene in scenes], "align": options.align}
     job = Job(
         id=name,
         sensor=sensor,
         ratio=card.ratio if suited else round(ratio),
         base=str(base.resolve()),
-        fuses=suited,
+        base_fits=suited,
         groups=groups_of(card, sensor),
         mode="full"
         if options.mode == "lbaf" and not suited
@@ -201,7 +201,7 @@ def job_for(
         memory=options.memory,
         working=str(out.resolve().with_name(f"{out.name}.best")),
         checkpoint=str(out.resolve().with_suffix(".ckpt")),
-        told=told,
+        provenance=provenance,
     )
     return replace(job, key=key_of(job, scenes))
 
@@ -215,5 +215,5 @@ def groups_of(card: Card, sensor: sensors.Sensor) -> tuple[tuple[int, ...], ...]
 def key_of(job: Job, scenes: Sequence[Scene]) -> str:
     """Returns the digest of everything that a run must share with the checkpoint it continues."""
     paths = sorted({path for scene in scenes for path in scene.files})
-    parts = (job, scenes, [(path, age(path)) for path in paths], sha256_of(job.base))
+    parts = (job, scenes, [(path, size_and_time(path)) for path in paths], sha256_of(job.base))
     return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Scenes and weights to adapt: small ones, on which learning shows in seconds."""
+"""Small scenes and weights on which adapting has an effect within seconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TINY = {"keys": 4, "widths": (32, 32, 32), "head": 32}
 
 
 def textured(height: int, width: int, count: int = 4, seed: int = 0) -> np.ndarray:
-    """Fields of a few materials, each with a texture that all bands share (bands, h, w)."""
+    """Returns an image (bands, h, w) of fields of a few materials, with a texture that all bands share."""
     rng = np.random.default_rng(seed)
     fields = rng.integers(0, 6, (-(-height // 12), -(-width // 12)))
     colours = rng.uniform(200, 900, (6, count))[fields].transpose(2, 0, 1)
@@ -26,7 +26,7 @@ def textured(height: int, width: int, count: int = 4, seed: int = 0) -> np.ndarr
 
 
 def pair_of_files(folder, height=200, width=240, ratio=4, count=4, seed=0, at=0.0, change=None):
-    """PAN and MS of a made-up scene as files; change(pan, ms) may alter them."""
+    """Writes PAN and MS of a synthetic scene to files; change(pan, ms) may modify the arrays first."""
     truth = textured(height, width, count, seed)
     pan = truth.mean(0)
     ms = truth.reshape(count, height // ratio, ratio, width // ratio, ratio).mean((2, 4))
@@ -42,7 +42,7 @@ def pair_of_files(folder, height=200, width=240, ratio=4, count=4, seed=0, at=0.
 
 
 def base_weights(folder, tile=32, count=4, ratio=4, wavelengths=(480.0, 550.0, 660.0, 830.0), off=1.0):
-    """Weights whose network has learnt nothing and answers too much of every other band, too little of the rest."""
+    """Writes untrained weights that predict too high values in every other band, and too low ones in the rest."""
     torch.manual_seed(0)
     recipe = Recipe(
         "base", ("gf2",), tuple(f"b{i}" for i in range(count)), wavelengths, ratio, stages=(Stage(tile),), net=TINY

@@ -1,4 +1,4 @@
-"""Real Landsat 7 and 8 scenes, as arrays and as the files that Landsat delivers."""
+"""Real Landsat 7 and 8 scenes, as arrays and as files with the names of the original products."""
 
 from functools import cache
 from pathlib import Path
@@ -12,7 +12,7 @@ SCENES = {
     "landsat8": ("LC08_L1TP_017051_20160101_20170101_02_T1", ("B2", "B3", "B4", "B5"), 0.0),
     "landsat7": ("LE07_L1TP_017051_20000101_20170101_02_T1", ("B1", "B2", "B3", "B4"), 0.5),
 }
-"how its files would be named, and where the centre of the first MS sample lies on PAN, in rows and columns"
+"stem and suffixes of the file names, and row and column in PAN of the centre of the first MS sample"
 
 
 @cache
@@ -22,7 +22,7 @@ def scene(name):
 
 
 def files(folder, name, pan, ms, pixel=15.0, off=0.0):
-    """The pair as Landsat delivers it, one file a band; off: how many PAN pixels MS is placed wrong by."""
+    """Writes a pair with one file per band, like the original product. off: position error of MS, in PAN pixels."""
     stem, codes, at = SCENES[name]
     corner = (at + off - 0.5) * pixel  # of MS, from PAN's, right and down
     pan_at = (400_000.0, pixel, 0.0, 1_400_000.0, 0.0, -pixel)

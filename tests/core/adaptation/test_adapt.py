@@ -1,4 +1,4 @@
-"""Adapting: it pays or changes nothing, what is held out is never learnt from, and a run that was stopped goes on."""
+"""The parts of adaptation: the split, degraded pairs, masks, samples, the native check and the transfer of bands."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from scenes import stiff_weights, with_views
 from torch.nn.functional import avg_pool2d
 
 from ssdiff_core.adaptation import native_check, quality_mask, window_selection
-from ssdiff_core.adaptation.scene_source import OwnScene, mirrored, turned
-from ssdiff_core.adaptation.split import pieces_of
-from ssdiff_core.adaptation.wald_pair import Look, pair, read_piece
+from ssdiff_core.adaptation.scene_source import SceneSource, padded_to_tile, randomly_rotated
+from ssdiff_core.adaptation.split import split_scenes
+from ssdiff_core.adaptation.wald_pair import Optics, make_pair, read_piece
 from ssdiff_core.domain import registration, sensors
 from ssdiff_core.domain.adaptation_job import Job
 from ssdiff_core.domain.window import Window
-from ssdiff_core.fusion import classical
+from ssdiff_core.fusion import network_inputs
 from ssdiff_core.metrics.degradation import layout_of
 from ssdiff_core.model import band_transfer
+from ssdiff_core.raster.open_pair import align_pair
 from ssdiff_core.raster.reader import Reader, open_scene
 from ssdiff_core.training.recipe import Recipe, Stage
-from ssdiff_core.workflows.pansharpen import aligned
 
 SENSOR = sensors.get("gf2")
 
@@ -36,13 +36,13 @@ def job_for(**more) -> Job:
 RECIPE = Recipe("own", ("gf2",), SENSOR.bands, SENSOR.wavelengths, stages=(Stage(16, 16, 4),), net=TINY)
 
 
-def source_of(folder, recipe=None, **scene) -> OwnScene:
+def source_of(folder, recipe=None, **scene) -> SceneSource:
     opened = open_scene(*pair_of_files(folder, **scene))
-    train, held = pieces_of([opened], [Reader(opened)], job_for(), lambda text: None)
-    return OwnScene(train, held, SENSOR, recipe or RECIPE)
+    train, held = split_scenes([opened], [Reader(opened)], job_for(), lambda text: None)
+    return SceneSource(train, held, SENSOR, recipe or RECIPE)
 
 
-def pool_of(source: OwnScene) -> dict:
+def pool_of(source: SceneSource) -> dict:
     return next(source.pools(0, 16))
 
 
@@ -54,31 +54,35 @@ def same(one: dict, other: dict) -> bool:
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (80, 100), (300, 90), (1000, 700), (5000, 3000)])
-def test_what_is_held_out_lies_apart_from_what_is_learnt_from(shape):
+def test_the_held_out_strip_is_separated_from_the_training_windows(shape):
     part = Window(3, 5, *shape)
-    for strip in window_selection.strips(part):
+    for strip in window_selection.candidate_strips(part):
         assert strip in Window(0, 0, *shape)
         assert max(strip.shape) == min(shape) or strip.height * strip.width >= 0.19 * shape[0] * shape[1]
-        beside = [window for left in window_selection.around(part, strip) for window in window_selection.windows(left)]
+        beside = [
+            window
+            for left in window_selection.remaining_parts(part, strip)
+            for window in window_selection.windows(left)
+        ]
         assert sum(window.height * window.width for window in beside) > 0.5 * shape[0] * shape[1]
         for window in beside:
             assert window in Window(0, 0, *shape)
             assert not window.grow(window_selection.GAP) & strip
 
 
-def test_a_pair_knows_nothing_of_what_lies_beside_its_piece(tmp_path):
+def test_a_pair_does_not_depend_on_pixels_outside_its_piece(tmp_path):
     window, rest = Window(20, 24, 40, 48), slice(None)
 
-    def strange_beside(pan, ms):
+    def other_surroundings(pan, ms):
         kept = pan[80:240, 96:288].copy(), ms[:, 20:60, 24:72].copy()
         pan[:], ms[:] = 777, 333
         pan[80:240, 96:288], ms[:, 20:60, 24:72] = kept
 
     made = []
-    for name, change in (("a", None), ("b", strange_beside)):
+    for name, change in (("a", None), ("b", other_surroundings)):
         scene = open_scene(*pair_of_files(tmp_path / name, 320, 400, change=change))
         piece = read_piece(Reader(scene), scene, layout_of(scene), window)
-        made.append(pair(piece, Look(SENSOR.mtf, SENSOR.pan_mtf)))
+        made.append(make_pair(piece, Optics(SENSOR.mtf, SENSOR.pan_mtf)))
     np.testing.assert_array_equal(made[0].block.pan, made[1].block.pan)
     np.testing.assert_array_equal(made[0].block.ms, made[1].block.ms)
     np.testing.assert_array_equal(made[0].truth, made[1].truth)
@@ -86,43 +90,45 @@ def test_a_pair_knows_nothing_of_what_lies_beside_its_piece(tmp_path):
     assert np.isnan(made[0].truth[rest, :4]).all()
 
 
-def test_nothing_that_is_learnt_from_depends_on_what_is_held_out(tmp_path):
+def test_training_samples_do_not_depend_on_the_held_out_pieces(tmp_path):
     source = source_of(tmp_path / "a")
-    strange = [replace(piece, ms=piece.ms[:, ::-1] + 50, pan=piece.pan[::-1] * 2) for piece in source._held]
-    other = OwnScene(source._pieces, strange, SENSOR, RECIPE)
+    strange = [replace(piece, ms=piece.ms[:, ::-1] + 50, pan=piece.pan[::-1] * 2) for piece in source._held_out]
+    other = SceneSource(source._pieces, strange, SENSOR, RECIPE)
     assert same(pool_of(source), pool_of(other))
-    assert not np.array_equal(source._judged[0].truth, other._judged[0].truth)
+    assert not np.array_equal(source._held_out_pairs[0].truth, other._held_out_pairs[0].truth)
 
 
 # --- pairs -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("at", [(1.5, 1.5), (2.0, 2.0), (0.25, 3.0)])
-def test_in_a_pair_coarse_ms_lies_on_ms_as_ms_lies_on_pan(tmp_path, at):
-    """On a ramp any error of phase shows in counts."""
+def test_a_pair_has_the_phase_of_its_scene(tmp_path, at):
+    """On a ramp, an error of the phase changes the counts."""
     pan, ms, pan_at, ms_at = ramps(320, 400, at=at)
     tmp_path.joinpath("ramps").mkdir()
     scene = open_scene(write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at))
-    made = pair(read_piece(Reader(scene), scene, layout_of(scene), Window(4, 8, 60, 64)), Look((0.3,) * 3, 0.15))
+    made = make_pair(read_piece(Reader(scene), scene, layout_of(scene), Window(4, 8, 60, 64)), Optics((0.3,) * 3, 0.15))
     assert made.block.ms_at == pytest.approx(at)
     inner = (slice(None), slice(16, -16), slice(16, -16))
-    lms = classical.upsample(made.block, torch.from_numpy(made.block.ms), "cubic").numpy()
+    lms = network_inputs.upsample(made.block, torch.from_numpy(made.block.ms), "cubic").numpy()
     np.testing.assert_allclose(lms[inner], made.truth[inner], atol=0.02)
     np.testing.assert_allclose(made.block.pan[inner[1:]], made.truth[0][inner[1:]], atol=0.02)
 
 
-def test_a_shift_between_pan_and_ms_that_is_put_right_is_none_at_either_scale(tmp_path):
+def test_after_alignment_a_pair_has_no_shift(tmp_path):
     files = pair_of_files(tmp_path / "scene", 640, 640, at=1.0)  # two PAN pixels
     as_is = open_scene(*files)
     found = []
-    for scene in (as_is, aligned(as_is, "auto", lambda text: None)):
-        made = pair(read_piece(Reader(scene), scene, layout_of(scene), Window(0, 0, 150, 150)), Look(SENSOR.mtf, 0.15))
+    for scene in (as_is, align_pair(as_is, "auto", lambda text: None)):
+        made = make_pair(
+            read_piece(Reader(scene), scene, layout_of(scene), Window(0, 0, 150, 150)), Optics(SENSOR.mtf, 0.15)
+        )
         found.append(registration.shift(made.block.pan, made.block.ms, made.block.ms_at, 4))
     assert found[0].cols == pytest.approx(2 / 4, abs=0.1)
     assert (found[1].rows, found[1].cols) == pytest.approx((0, 0), abs=0.1)
 
 
-def test_what_is_saturated_clouded_or_missing_is_not_learnt_from(tmp_path):
+def test_saturated_cloudy_and_missing_pixels_are_excluded_from_training(tmp_path):
     def change(pan, ms):
         ms[:, 8:40, 60:92] = 9000 + np.arange(32)  # a cloud
         pan[40:60, 40:60] = 0
@@ -131,11 +137,11 @@ def test_what_is_saturated_clouded_or_missing_is_not_learnt_from(tmp_path):
         pan[300:310, 200:210] = 65535
 
     opened = open_scene(*pair_of_files(tmp_path / "scene", 400, 400, change=change))
-    seen = window_selection.looked_at(Reader(opened), opened, layout_of(opened), SENSOR.wavelengths)
-    assert 0 < seen.cloud.mean() < 0.3
+    cells = window_selection.survey_cells(Reader(opened), opened, layout_of(opened), SENSOR.wavelengths)
+    assert 0 < cells.cloud.mean() < 0.3
     whole = read_piece(Reader(opened), opened, layout_of(opened), Window(0, 0, 100, 100))
-    (piece,) = quality_mask.trusted([whole], SENSOR, seen.limits)
-    truth = pair(piece, Look(SENSOR.mtf, SENSOR.pan_mtf)).truth[0]
+    (piece,) = quality_mask.with_quality_masks([whole], SENSOR, cells.limits)
+    truth = make_pair(piece, Optics(SENSOR.mtf, SENSOR.pan_mtf)).truth[0]
     learnt = np.isfinite(truth)
     assert not learnt[16:32, 64:80].any()
     assert not learnt[10:15, 10:15].any()
@@ -144,37 +150,37 @@ def test_what_is_saturated_clouded_or_missing_is_not_learnt_from(tmp_path):
     assert 0.5 < learnt.mean() < 0.84
 
 
-def test_a_scene_that_is_bright_all_over_is_no_cloud():
+def test_a_scene_that_is_bright_everywhere_is_not_cloud():
     means = np.random.default_rng(0).uniform(200, 300, (40, 4))
     means[5:] += 5000
-    assert not quality_mask.clouds(means.T, quality_mask.limits_of(means)).any()
+    assert not quality_mask.cloud_mask(means.T, quality_mask.cloud_limits(means)).any()
     means[5:] -= 5000
     means[:3] += 5000
-    assert quality_mask.clouds(means.T, quality_mask.limits_of(means)).tolist() == [True] * 3 + [False] * 37
+    assert quality_mask.cloud_mask(means.T, quality_mask.cloud_limits(means)).tolist() == [True] * 3 + [False] * 37
 
 
-def test_windows_are_chosen_that_show_all_there_is():
+def test_the_chosen_windows_represent_all_kinds_of_content():
     kinds = np.repeat([[0.0, 0.0], [5.0, 5.0], [9.0, 0.0]], [30, 5, 2], axis=0)
     points = kinds + np.random.default_rng(1).normal(0, 0.1, kinds.shape)
-    found = window_selection.spread(points, 6)
+    found = window_selection.representatives(points, 6)
     assert {0 if i < 30 else 1 if i < 35 else 2 for i in found} == {0, 1, 2}
 
 
-def test_tiles_are_turned_with_all_that_is_seen_of_them():
+def test_all_images_of_a_tile_are_rotated_together():
     rows, cols = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")
     fine = torch.stack([rows, cols]).expand(20, -1, -1, -1).clone()
     tiles = {"pan": fine, "lms": fine + 1, "residual": fine + 2, "ms": torch.nn.functional.avg_pool2d(fine, 4)}
-    out = turned(tiles, np.random.default_rng(0))
+    out = randomly_rotated(tiles, np.random.default_rng(0))
     assert torch.equal(out["lms"], out["pan"] + 1)
     assert torch.equal(out["residual"], out["pan"] + 2)
     assert torch.equal(out["ms"], torch.nn.functional.avg_pool2d(out["pan"], 4))
     assert len({tuple(tile.flatten().tolist()) for tile in out["pan"]}) == 8
 
 
-def test_a_piece_smaller_than_a_tile_is_mirrored_and_nothing_is_learnt_beyond_it():
+def test_a_piece_smaller_than_a_tile_is_padded_with_pixels_that_are_not_trained_on():
     image = torch.arange(60.0).view(1, 6, 10).repeat_interleave(2, 1)[:, :12]
     seen = {key: image.clone() for key in ("pan", "lms", "residual")} | {"ms": image[:, ::4, :8:4]}
-    out = mirrored(seen, 16, 4)
+    out = padded_to_tile(seen, 16, 4)
     assert out["pan"].shape == (1, 20, 16)
     assert torch.equal(out["pan"][0, 4:16, 4:12], image[0, :, :8])
     assert torch.equal(out["pan"][0, :4], out["pan"][0, 4:8].flip(0))
@@ -185,32 +191,32 @@ def test_a_piece_smaller_than_a_tile_is_mirrored_and_nothing_is_learnt_beyond_it
 # --- at native resolution --------------------------------------------------------------------------------------------
 
 
-def test_some_samples_are_the_scene_as_it_is_to_be_answered_as_before(tmp_path):
+def test_some_samples_are_at_native_resolution_with_the_initial_fusion_as_target(tmp_path):
     source = source_of(tmp_path / "scene")
     count = len(pool_of(source)["pan"])
     (block,) = native_check.blocks_of(source._pieces, source.survey)
-    source.hold_on_to([np.full((4, *block.pan.shape), 1e6, np.float32)], [block])
+    source.add_anchors([np.full((4, *block.pan.shape), 1e6, np.float32)], [block])
     pool = pool_of(source)
     strange = (pool["residual"].nan_to_num(0).abs() > 1000).flatten(1).any(1)
     assert strange.sum() == np.ceil(0.5 * count)
     assert len(strange) == count + strange.sum()
 
 
-def test_the_middle_of_a_piece_lies_where_it_lay(tmp_path, monkeypatch):
-    """On a ramp any error of phase shows in counts."""
-    monkeypatch.setattr(native_check, "SIDE", 30)
+def test_the_centre_of_a_piece_keeps_its_position(tmp_path, monkeypatch):
+    """On a ramp, an error of the phase changes the counts."""
+    monkeypatch.setattr(native_check, "BLOCK_SIDE", 30)
     pan, ms, pan_at, ms_at = ramps(320, 400, at=(0.25, 3.0))
     scene = open_scene(write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at))
     piece = read_piece(Reader(scene), scene, layout_of(scene), Window(4, 8, 60, 64))
-    block = native_check.whole(native_check.middle(piece))
+    block = native_check.whole_block(native_check.centre_crop(piece))
     assert block.ms.shape == (3, 30, 30)
     assert block.pan.shape == (120, 120)
-    lms = classical.upsample(block, torch.from_numpy(block.ms), "cubic").numpy()
+    lms = network_inputs.upsample(block, torch.from_numpy(block.ms), "cubic").numpy()
     np.testing.assert_allclose(lms[0, 16:-16, 16:-16], block.pan[16:-16, 16:-16], atol=0.02)
 
 
 @pytest.mark.parametrize(
-    ("after", "kept"),
+    ("after", "accepted"),
     [
         ({"HQNR": 0.9, "D_rho": 0.1}, True),
         ({"HQNR": 0.95, "D_rho": 0.05}, True),
@@ -219,21 +225,21 @@ def test_the_middle_of_a_piece_lies_where_it_lay(tmp_path, monkeypatch):
         ({}, True),
     ],
 )
-def test_nothing_may_be_lost_at_native_resolution(after, kept):
-    assert native_check.Native([], [], {"HQNR": 0.9, "D_rho": 0.1}, SENSOR).is_kept(after) is kept
+def test_worse_scores_at_native_resolution_are_not_accepted(after, accepted):
+    assert native_check.NativeCheck([], [], {"HQNR": 0.9, "D_rho": 0.1}, SENSOR).accepts(after) is accepted
 
 
 # --- bands -----------------------------------------------------------------------------------------------------------
 
 
-def test_bands_begin_as_the_nearest_by_wavelength():
+def test_bands_start_from_the_nearest_by_wavelength():
     four, eight = sensors.get("gf2"), sensors.get("wv3")
     assert band_transfer.sources(8, eight.wavelengths, 4, four.wavelengths) == [0, 0, 1, 1, 2, 2, 3, 3]
     assert band_transfer.sources(3, (), 4, four.wavelengths) == [0, 1, 2]
     assert band_transfer.sources(6, (), 4, ()) == [0, 0, 1, 2, 2, 3]
 
 
-def test_weights_for_another_ratio_make_of_an_ms_sample_the_mean_of_what_they_made_of_it():
+def test_weights_transferred_to_another_ratio_give_the_mean_over_each_ms_sample():
     weights_of = stiff_weights(bands=4, tile=32)
     names, ms = ("a", "b", "c", "d"), torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     half = band_transfer.fitted(weights_of, names, (), 2)
@@ -247,7 +253,7 @@ def test_weights_for_another_ratio_make_of_an_ms_sample_the_mean_of_what_they_ma
 
 
 @pytest.mark.parametrize("views", [(), ("bt-h",)])
-def test_weights_for_more_bands_answer_on_bands_that_are_alike_what_they_answered_before(views):
+def test_weights_transferred_to_more_bands_give_the_same_result_on_identical_bands(views):
     weights_of = stiff_weights(bands=4, tile=32)
     weights_of = replace(weights_of, card=replace(weights_of.card, wavelengths_nm=(480, 550, 660, 830)))
     weights_of = with_views(weights_of) if views else weights_of

@@ -7,14 +7,14 @@ from ssdiff_core.inprocess import benchmark
 from ssdiff_core.model import ssnet
 
 
-def test_every_figure_is_measured_and_agrees_with_itself(monkeypatch):
-    monkeypatch.setattr(benchmark, "SIDE", {"cpu": 48})
-    monkeypatch.setattr(benchmark, "WARM", {"cpu": 48})
+def test_all_measurements_are_present_and_consistent(monkeypatch):
+    monkeypatch.setattr(benchmark, "SCENE_SIDE", {"cpu": 48})
+    monkeypatch.setattr(benchmark, "WARM_UP_SIDE", {"cpu": 48})
     monkeypatch.setattr(benchmark, "BANDS", (4,))
     monkeypatch.setattr(benchmark, "STEPS", (1, 2))
-    monkeypatch.setattr(benchmark, "PLAIN_BATCH", 1)
+    monkeypatch.setattr(benchmark, "REFERENCE_BATCH", 1)
     monkeypatch.setattr(benchmark, "PUBLISHED_SIDE", 64)
-    monkeypatch.setattr(benchmark, "seconds_a_tile", partial(benchmark.seconds_a_tile, repeats=1))
+    monkeypatch.setattr(benchmark, "seconds_per_tile", partial(benchmark.seconds_per_tile, repeats=1))
     result = benchmark.run("cpu", notify=lambda line: None)
     assert [(rate["bands"], rate["steps"]) for rate in result["rates"]] == [(4, 1), (4, 2)]
     for rate in result["rates"]:
@@ -29,17 +29,17 @@ def test_every_figure_is_measured_and_agrees_with_itself(monkeypatch):
     assert result["attention_share"] < 1
 
 
-def test_profile_names_the_operators():
+def test_the_profile_lists_the_operators():
     assert "scaled_dot_product" in benchmark.profile("cpu")
 
 
-def test_the_network_is_itself_again_after_the_plain_path():
-    own = ssnet.spatial_projection
-    with benchmark.replaced(spatial_projection=benchmark.plain_attention):
-        assert ssnet.spatial_projection is benchmark.plain_attention
-    assert ssnet.spatial_projection is own
+def test_the_functions_of_the_network_are_restored_after_the_reference_implementation():
+    original = ssnet.spatial_projection
+    with benchmark.replaced(spatial_projection=benchmark.reference_attention):
+        assert ssnet.spatial_projection is benchmark.reference_attention
+    assert ssnet.spatial_projection is original
 
 
-def test_plain_attention_is_attention():
+def test_reference_attention_equals_the_attention_of_the_network():
     q, k, v = torch.rand(3, 2, 50, 32).unbind(0)
-    assert torch.allclose(benchmark.plain_attention(q, k, v, 16), ssnet.spatial_projection(q, k, v, 16), atol=1e-6)
+    assert torch.allclose(benchmark.reference_attention(q, k, v, 16), ssnet.spatial_projection(q, k, v, 16), atol=1e-6)

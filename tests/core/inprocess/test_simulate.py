@@ -1,4 +1,4 @@
-"""ssdiff simulate: files of scenes that any method can be measured on, since their truth is known."""
+"""`ssdiff simulate`: writes scenes with known truth as files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ssdiff_core.training import simulate
 
 @pytest.fixture(scope="module")
 def imagery(tmp_path_factory):
-    """A raster whose bands say what they are."""
+    """A raster with described bands."""
     rng, path = np.random.default_rng(0), tmp_path_factory.mktemp("imagery") / "town.tif"
     image = np.kron(rng.uniform(20, 200, (4, 64, 64)), np.ones((4, 4))) + rng.normal(0, 4, (4, 256, 256))
     return write(path, image, (0, 1, 0, 0, 0, -1), names=("blue", "green", "red", "nir"))
@@ -28,7 +28,7 @@ def simulated(imagery, folder, capsys, *more) -> list[dict]:
     return json.loads(capsys.readouterr().out)["scenes"]
 
 
-def test_ms_is_the_truth_through_the_sensor_and_pan_lies_over_the_same_ground(imagery, tmp_path, capsys):
+def test_ms_is_the_truth_degraded_by_the_sensor_and_pan_has_the_same_extent(imagery, tmp_path, capsys):
     for scene in simulated(imagery, tmp_path, capsys, "--sensor", "wv3", "--scenes", "3"):
         pan, ms, truth = (read(scene[kind]) for kind in ("pan", "ms", "truth"))
         assert truth.shape == (8, *pan.shape[-2:])
@@ -43,7 +43,7 @@ def test_ms_is_the_truth_through_the_sensor_and_pan_lies_over_the_same_ground(im
         assert file.GetGeoTransform()[1] == 4 * gdal.Open(scene["pan"]).GetGeoTransform()[1]
 
 
-def test_the_seed_decides_and_scenes_differ(imagery, tmp_path, capsys):
+def test_a_seed_gives_the_same_scenes_which_differ_from_each_other(imagery, tmp_path, capsys):
     first, other = simulated(imagery, tmp_path / "a", capsys, "--sensor", "qb", "--scenes", "2", "--seed", "5")
     again = simulated(imagery, tmp_path / "b", capsys, "--sensor", "qb", "--scenes", "1", "--seed", "5")[0]
     assert np.array_equal(read(first["ms"]), read(again["ms"]))
@@ -66,7 +66,7 @@ def test_a_simulated_scene_can_be_fused_and_measured(imagery, tmp_path, capsys):
     assert scores["mtf-glp-fs"] < scores["exp"]
 
 
-def test_imagery_that_breaks_off_is_one_sentence(imagery, tmp_path, capsys):
+def test_truncated_imagery_is_an_error(imagery, tmp_path, capsys):
     torn = tmp_path / "torn.tif"
     torn.write_bytes(imagery.read_bytes()[: imagery.stat().st_size // 2])
     assert main(["simulate", str(torn), "-o", str(tmp_path / "out"), "--sensor", "gf2"]) == 1
@@ -76,13 +76,13 @@ def test_imagery_that_breaks_off_is_one_sentence(imagery, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (("--sensor", "gf2", "--scenes", "0"), "0 scenes were asked for"),
-        (("--sensor", "general"), "no bands of its own"),
+        (("--sensor", "gf2", "--scenes", "0"), "--scenes must be at least 1, not 0"),
+        (("--sensor", "general"), "defines no bands"),
         (("--sensor", "nobody"), "nobody"),
     ],
 )
-def test_what_makes_no_sense_is_one_sentence(imagery, tmp_path, capsys, more, words):
+def test_an_invalid_option_is_an_error_of_one_line(imagery, tmp_path, capsys, more, words):
     assert main(["simulate", str(imagery), "-o", str(tmp_path), *more]) == 1
-    said = capsys.readouterr().err
-    assert words in said
-    assert said.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert words in printed
+    assert printed.count("\n") == 1

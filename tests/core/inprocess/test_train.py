@@ -1,4 +1,4 @@
-"""The train command: imagery in, weights out that the engine runs, and a run that goes on where it stopped."""
+"""`ssdiff train`: reads imagery, writes weights that the engine runs, and resumes interrupted runs."""
 
 import csv
 
@@ -36,7 +36,7 @@ def raster(path, names=("Red", "green", "BLUE", "NIR"), side=300, hole=True):
     return image
 
 
-def test_a_pack_keeps_everything(tmp_path):
+def test_a_pack_preserves_places_and_pictures(tmp_path):
     places = [place("here", 1), place("elsewhere", 2, 3)]
     imagery.write_pack(tmp_path / "pack.npz", places)
     read = imagery.load([tmp_path / "pack.npz"])
@@ -60,7 +60,7 @@ def test_a_raster_is_cut_into_pictures_without_holes_by_the_names_of_its_bands(t
     with pytest.raises(ConfigError, match="there is no imagery"):
         imagery.load([tmp_path / "empty"])
     np.savez(tmp_path / "no.npz", a=np.zeros(3))
-    with pytest.raises(ConfigError, match="no pack"):
+    with pytest.raises(ConfigError, match="not a pack"):
         imagery.load([tmp_path / "no.npz"])
 
 
@@ -69,48 +69,48 @@ def test_training_from_the_command_line_gives_weights_that_fuse(tmp_path, recipe
     out = tmp_path / "tiny.safetensors"
     command = ["train", str(recipe), str(tmp_path / "pack.npz"), "-o", str(out), "--device", "cpu", "--licence", "CC0"]
     assert main([*command, "--minutes", "0"]) == 0
-    assert "not yet done" in capsys.readouterr().err
+    assert "not finished" in capsys.readouterr().err
     assert out.with_suffix(".ckpt").exists()
     assert main(command) == 0
-    assert "going on" in capsys.readouterr().err
+    assert "Resuming from" in capsys.readouterr().err
     assert not out.with_suffix(".ckpt").exists()
-    made = checkpoint.load(out)
-    assert made.card.training["places"] == ["here"]
-    assert made.card.training["samples"] == 8
-    assert made.card.licence == "CC0"
-    assert made.card.training["recipe"] == RECIPE
+    trained = checkpoint.load(out)
+    assert trained.card.training["places"] == ["here"]
+    assert trained.card.training["samples"] == 8
+    assert trained.card.licence == "CC0"
+    assert trained.card.training["recipe"] == RECIPE
     with open(out.with_suffix(".csv")) as file:
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["4"]
     assert 0.5 < float(rows[0]["error"]) < 2
     scene = smooth_scene(48, 48)
-    assert np.isfinite(Engine(made, SamplingOptions("cpu")).fuse(scene)).all()
+    assert np.isfinite(Engine(trained, SamplingOptions("cpu")).fuse(scene)).all()
 
 
-def test_a_checkpoint_of_another_recipe_is_one_sentence(recipe, tmp_path, capsys):
+def test_a_checkpoint_of_another_recipe_is_an_error(recipe, tmp_path, capsys):
     imagery.write_pack(tmp_path / "pack.npz", [place("here", 1)])
     command = ["train", str(recipe), str(tmp_path / "pack.npz"), "-o", str(tmp_path / "w.safetensors")]
     assert main([*command, "--minutes", "0"]) == 0
     recipe.write_text(RECIPE.replace("[32, 32, 32]", "[32, 64, 96]"))
     capsys.readouterr()
     assert main(command) == 1
-    said = capsys.readouterr().err.splitlines()
-    assert "w.ckpt is damaged or of another recipe" in said[-1]
+    printed = capsys.readouterr().err.splitlines()
+    assert "w.ckpt is damaged or belongs to another recipe" in printed[-1]
 
 
-@pytest.mark.parametrize("held", [b"", b"PK\x03\x04 broken", b"no pack"])
-def test_a_damaged_pack_is_one_sentence(tmp_path, held):
-    (tmp_path / "pack.npz").write_bytes(held)
-    with pytest.raises(ConfigError, match=r"pack\.npz is no pack of imagery"):
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"no pack"])
+def test_a_damaged_pack_is_an_error(tmp_path, content):
+    (tmp_path / "pack.npz").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"pack\.npz is not a pack of imagery"):
         imagery.load([tmp_path / "pack.npz"])
 
 
-def test_a_recipe_that_is_not_there_is_one_sentence(tmp_path, capsys):
+def test_a_missing_recipe_is_an_error(tmp_path, capsys):
     assert main(["train", str(tmp_path / "no.toml"), str(tmp_path), "-o", str(tmp_path / "o.safetensors")]) == 1
     assert "the recipe" in capsys.readouterr().err
 
 
-def test_training_begins_with_what_other_weights_have_learnt(recipe, tmp_path):
+def test_training_starts_from_other_weights(recipe, tmp_path):
     imagery.write_pack(tmp_path / "pack.npz", [place("here", 1), place("elsewhere", 2)])
     first, then = tmp_path / "first.safetensors", tmp_path / "then.safetensors"
     assert main(["train", str(recipe), str(tmp_path / "pack.npz"), "-o", str(first), "--device", "cpu"]) == 0

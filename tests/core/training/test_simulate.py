@@ -1,4 +1,4 @@
-"""Made-up scenes: they must be what their sensor would deliver, or everything trained on them learns a lie."""
+"""Simulated scenes: they correspond to what the sensor would deliver."""
 
 from dataclasses import replace
 
@@ -12,28 +12,28 @@ from ssdiff_core.training import simulate
 from ssdiff_core.training.simulate import Picture, degraded
 
 NAIP = (650.0, 560.0, 470.0, 830.0)
-PLAIN = {
-    "bent": np.zeros(5),
+OPTICS_ONLY = {
+    "nonlinearity_strength": np.zeros(5),
     "gamma": 1.0,
     "origin": (0.0, 0.0),
-    "turn": (0, False),
-    "crisp": 0.0,
+    "rotation": (0, False),
+    "sharpening": 0.0,
     "shift": (0.0, 0.0),
     "off": (0.0, 0.0),
     "shifts": np.zeros((4, 2)),
     "noise": (0.0, 0.0),
     "levels": 1e6,
     "haze": np.zeros(5),
-    "saturates": np.inf,
+    "saturation": np.inf,
 }
-"nothing but the sensor's optics"
+"parameters with which only the sensor's MTF has an effect"
 
 
 def drawn(seed=0, coarsest=4.0, **changes) -> simulate.Draw:
     return replace(simulate.draw(sensors.get("qb"), NAIP, False, coarsest, np.random.default_rng(seed)), **changes)
 
 
-def made(image: np.ndarray, draw: simulate.Draw, seed=0, side=16) -> simulate.Scene:
+def scene_from(image: np.ndarray, draw: simulate.Draw, seed=0, side=16) -> simulate.Scene:
     return simulate.make([Picture(image, NAIP, 1.0)], draw, 4, np.random.default_rng(seed), side)[0]
 
 
@@ -43,7 +43,7 @@ def textured(side=128, seed=0) -> np.ndarray:
 
 @pytest.mark.parametrize("ratio", [2, 4])
 @given(gain=st.floats(0.12, 0.42))
-def test_ms_answers_its_nyquist_frequency_with_the_gain_of_its_mtf(ratio, gain):
+def test_the_amplitude_of_ms_at_nyquist_is_its_mtf(ratio, gain):
     """A wave whose crests and troughs are where the MS samples are."""
     wave = np.cos(np.pi * (np.arange(64 * ratio) - (ratio - 1) / 2) / ratio)
     ms = degraded(np.broadcast_to(wave, (64 * ratio, 64 * ratio)), gain, ratio)
@@ -63,20 +63,20 @@ def test_a_ramp_stays_a_ramp(ratio):
 
 @pytest.fixture
 def ramp():
-    """A scene of nothing but a slope of 1/100 a pixel down and 1/200 to the right, under what draws it."""
+    """Makes scenes whose brightness rises by 1/100 per pixel downwards and 1/200 to the right."""
     image = np.broadcast_to(np.add.outer(2 * np.arange(128.0), np.arange(128.0)) / 400, (4, 128, 128))
-    plain = {**PLAIN, "factor": 2.0, "mix": np.eye(4), "share": np.full(4, 0.25), "truth_mtf": (0.3,) * 4}
-    return lambda **changes: made(image, drawn(**{**plain, **changes}))
+    plain = {**OPTICS_ONLY, "factor": 2.0, "mix": np.eye(4), "share": np.full(4, 0.25), "truth_mtf": (0.3,) * 4}
+    return lambda **changes: scene_from(image, drawn(**{**plain, **changes}))
 
 
-def test_pan_lies_off_by_the_shift_that_was_drawn(ramp):
+def test_pan_is_offset_by_the_drawn_shift(ramp):
     still, moved = ramp(), ramp(shift=(0.5, -1.0))
     rise = (moved.block.pan - still.block.pan)[8:-8, 8:-8] / 1e6
     assert np.allclose(rise, 0.5 / 100 - 1.0 / 200, atol=1e-4)
     assert np.allclose(still.block.pan[8:-8, 8:-8], still.truth[0, 8:-8, 8:-8], atol=1e6 * 1e-4)
 
 
-def test_ms_lies_off_by_what_was_drawn_and_the_truth_is_where_pan_is(ramp):
+def test_ms_is_offset_by_the_drawn_shift_and_the_truth_is_aligned_with_pan(ramp):
     still, moved = ramp(), ramp(off=(0.8, -0.4))
     rise = (moved.block.ms - still.block.ms)[:, 4:-4, 4:-4] / 1e6
     assert np.allclose(rise, 0.8 / 100 - 0.4 / 200, atol=1e-4)
@@ -84,14 +84,14 @@ def test_ms_lies_off_by_what_was_drawn_and_the_truth_is_where_pan_is(ramp):
     assert np.array_equal(still.truth, moved.truth)
 
 
-def test_a_truth_that_lies_far_off_ms_lies_where_pan_does():
+def test_pan_has_small_shifts_and_some_scenes_have_a_large_shift_of_ms():
     draws = [drawn(seed) for seed in range(400)]
     assert all(max(map(abs, draw.shift)) <= 0.5 for draw in draws)
     assert 0.15 < np.mean([any(draw.off) for draw in draws]) < 0.35
     assert max(max(map(abs, draw.off)) for draw in draws) > 0.9
 
 
-def test_a_missing_band_is_made_of_its_neighbours():
+def test_a_missing_band_is_a_mixture_of_its_neighbours():
     rng = np.random.default_rng(0)
     for _ in range(20):
         yellow, nir = simulate._mixture((605.0, 835.0), NAIP, rng)
@@ -101,19 +101,19 @@ def test_a_missing_band_is_made_of_its_neighbours():
     assert simulate._mixture((), NAIP, rng).shape == (4, 4)
 
 
-def test_what_is_drawn_follows_from_the_seed_alone():
+def test_a_scene_is_determined_by_its_seed():
     image = textured()
-    first, again, other = (made(image, drawn(seed), seed) for seed in (3, 3, 4))
+    first, again, other = (scene_from(image, drawn(seed), seed) for seed in (3, 3, 4))
     assert np.array_equal(first.block.pan, again.block.pan)
     assert np.array_equal(first.truth, again.truth)
     assert first.block.pan.shape != other.block.pan.shape or not np.allclose(first.block.pan, other.block.pan)
 
 
 @given(seed=st.integers(0, 10**6), side=st.sampled_from([16, 32, 64]))
-def test_any_draw_gives_a_whole_scene(seed, side):
-    """Counts are whole, none negative, MS lies under PAN, and truth degraded is MS but for noise."""
-    scene = made(
-        textured(64), drawn(seed, coarsest=64 / side, noise=(0.0, 0.0), off=(0.0, 0.0), saturates=np.inf), seed, side
+def test_any_draw_gives_a_consistent_scene(seed, side):
+    """Counts are non-negative integers, sizes match, and the degraded truth is MS except for noise."""
+    scene = scene_from(
+        textured(64), drawn(seed, coarsest=64 / side, noise=(0.0, 0.0), off=(0.0, 0.0), saturation=np.inf), seed, side
     )
     pan, ms = scene.block.pan, scene.block.ms
     assert pan.shape[0] % side == 0
@@ -128,10 +128,10 @@ def test_any_draw_gives_a_whole_scene(seed, side):
     assert np.abs(np.maximum(again, 0) - ms).max() <= 0.51 + 1e-3 * np.abs(ms).max()
 
 
-def test_scenes_differ_as_sensors_and_skies_do():
-    """Correlations of bands with PAN, haze, contrast and sharpness vary from draw to draw."""
+def test_scenes_differ_in_contrast_and_size():
+    """Contrast and size vary from draw to draw."""
     image = textured(128)
-    scenes = [made(image, drawn(seed), seed) for seed in range(12)]
+    scenes = [scene_from(image, drawn(seed), seed) for seed in range(12)]
     contrast = [scene.block.pan.std() / scene.block.pan.mean() for scene in scenes]
     assert max(contrast) > 1.5 * min(contrast)
     assert len({scene.block.pan.shape for scene in scenes}) > 2

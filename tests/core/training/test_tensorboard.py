@@ -1,4 +1,4 @@
-"""What a training writes for TensorBoard: read back with TensorBoard's own reader."""
+"""The TensorBoard logs of a training, read with TensorBoard's own reader."""
 
 import io
 import os
@@ -13,6 +13,7 @@ import pytest
 
 from recipes import RECIPE as FOUR_STEPS
 from recipes import place
+from ssdiff_core.common.notices import Notice
 from ssdiff_core.inprocess import imagery, train
 from ssdiff_core.model import checkpoint as weights
 from ssdiff_core.training import tensorboard
@@ -34,17 +35,18 @@ class Run:
         folder.mkdir(exist_ok=True)
         self.recipe.write_text(RECIPE)
         imagery.write_pack(self.pack, [place("here", 1), place("elsewhere", 2)])
-        self.said: list[str] = []
+        self.notices: list[Notice] = []
 
-    def train(self, **how) -> bool:
-        return train.train(self.recipe, [self.pack], self.out, self.said.append, "cpu", **how)
+    def train(self, **options) -> bool:
+        options = train.TrainOptions("cpu", **options)
+        return train.train(self.recipe, [self.pack], self.out, self.notices.append, options)
 
-    def seen(self):
+    def log(self):
         found = reader.EventAccumulator(str(self.out.with_suffix(".events")), {"scalars": 0, "images": 0})
         return found.Reload()
 
     def steps(self, name: str) -> list[int]:
-        return [event.step for event in self.seen().Scalars(name)]
+        return [event.step for event in self.log().Scalars(name)]
 
 
 @pytest.fixture
@@ -58,9 +60,9 @@ def pixels(event) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(event.encoded_image_string))).astype(float)
 
 
-def test_tensorboard_sees_curves_and_what_becomes_of_held_out_scenes(run):
+def test_the_log_has_curves_and_images_of_held_out_scenes(run):
     assert run.train()
-    seen = run.seen()
+    seen = run.log()
     assert set(seen.Tags()["scalars"]) == SCALARS
     assert run.steps("loss") == run.steps("learning-rate") == list(range(1, 9))
     assert run.steps("held-out-error") == [4, 8]
@@ -78,12 +80,12 @@ def test_tensorboard_sees_curves_and_what_becomes_of_held_out_scenes(run):
             assert all(np.abs(panel - panels[3]).mean() > 1 for panel in panels[:3])
 
 
-def test_a_panel_is_stretched_as_the_truth_is_and_the_error_shows_where_the_answer_is_wrong():
+def test_panels_have_the_stretch_of_the_truth_and_the_last_one_shows_the_error():
     truth = np.random.default_rng(0).uniform(2, 6, (4, 16, 16)).astype(np.float32)
     answer = truth.copy()
     answer[:, :4, :4] += 10
     example = {"MS": truth - 100, "base": truth, "answer": answer, "truth": truth}
-    shown = tensorboard.strip(example, [2, 1, 0])
+    shown = tensorboard.comparison(example, [2, 1, 0])
     ms, base, answered, right, wrong = (shown[:, at : at + 16] for at in range(0, 90, 16 + tensorboard.GAP))
     assert not ms.any()
     assert np.array_equal(base, right)
@@ -94,7 +96,7 @@ def test_a_panel_is_stretched_as_the_truth_is_and_the_error_shows_where_the_answ
     assert not wrong[:, 4:].any()
 
 
-def test_a_run_that_goes_on_from_an_earlier_step_tells_each_step_once_and_learns_the_same(run, tmp_path):
+def test_a_run_resumed_from_an_earlier_step_logs_each_step_once_and_gives_the_same_weights(run, tmp_path):
     checkpoint = run.out.with_suffix(".ckpt")
     for step in range(1, 7):
         assert not run.train(minutes=0)  # one step at a time
@@ -107,34 +109,34 @@ def test_a_run_that_goes_on_from_an_earlier_step_tells_each_step_once_and_learns
     whole = Run(tmp_path / "whole")
     assert whole.train()
     for name in ("loss", "learning-rate", "held-out-error"):
-        one, other = ([event.value for event in each.seen().Scalars(name)] for each in (run, whole))
+        one, other = ([event.value for event in each.log().Scalars(name)] for each in (run, whole))
         assert one == other
     once, stopped = (weights.load(each.out).net.state_dict() for each in (whole, run))
     assert all(tensor.equal(stopped[name]) for name, tensor in once.items())
 
 
-def test_runs_that_follow_each_other_at_once_are_read_in_their_order(tmp_path, monkeypatch):
-    """TensorBoard reads files by name; of one second, the tenth would come before the ninth, and undo it."""
+def test_logs_of_runs_in_quick_succession_are_read_in_order(tmp_path, monkeypatch):
+    """TensorBoard reads files in the order of their names; within a second, the tenth would precede the ninth."""
     writer = pytest.importorskip("tensorboard.summary.writer.event_file_writer")
     monkeypatch.setattr(writer, "_global_uid", writer.AtomicCounter(8))
     for taken in range(3):
         trainer = SimpleNamespace(state=SimpleNamespace(taken=taken))
-        with tensorboard.written(tmp_path, trainer, print) as ears:
-            ears["told"](taken + 1, {"loss": 0.5})
+        with tensorboard.callbacks(tmp_path, trainer, print) as callbacks:
+            callbacks["on_step"](taken + 1, {"loss": 0.5})
     seen = reader.EventAccumulator(str(tmp_path), {"scalars": 0}).Reload()
     assert [event.step for event in seen.Scalars("loss")] == [1, 2, 3]
 
 
-def test_without_tensorboard_training_says_so_once_and_goes_on(run, tmp_path):
+def test_without_tensorboard_training_reports_it_once_and_continues(run, tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['tensorboard'] = None\n")
     words = ["train", run.recipe, run.pack, "-o", run.out, "--device", "cpu"]
     paths = os.pathsep.join(map(str, (tmp_path, ROOT)))
     ended = subprocess.run(
         [sys.executable, "-m", "ssdiff_core", *words], env={**os.environ, "PYTHONPATH": paths}, capture_output=True
     )
-    said = ended.stderr.decode()
-    assert ended.returncode == 0, said
-    assert said.count("pip install tensorboard would give them") == 1
-    assert "done" in said.splitlines()[-1]
+    printed = ended.stderr.decode()
+    assert ended.returncode == 0, printed
+    assert printed.count("TensorBoard is not installed") == 1
+    assert "training finished" in printed.splitlines()[-1]
     assert weights.load(run.out).card.training["steps"] == 8
     assert not run.out.with_suffix(".events").exists()

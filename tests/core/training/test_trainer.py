@@ -1,4 +1,4 @@
-"""Training: stopped and resumed it gives the same weights, it learns, and it never sees what is held out."""
+"""Training: a resumed run gives the same weights, the error decreases, and held-out places are never used."""
 
 import copy
 import re
@@ -62,7 +62,7 @@ def same(a: dict, b: dict) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path):
+def test_a_resumed_run_ends_with_the_same_weights(tmp_path):
     recipe = replace(TINY, stages=(TINY.stages[0], Stage(tile=32, steps=3, batch=2, rate=1e-4, warmup=1)))
     whole = trainer(recipe)
     assert whole.run()
@@ -79,7 +79,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path):
     assert part.state.samples == whole.state.samples == 6 * 4 + 3 * 2
 
 
-def test_half_precision_takes_the_same_way_and_what_is_learnt_stays_in_full():
+def test_bfloat16_gives_similar_losses_and_parameters_stay_float32():
     ends, losses = [], []
     for bf16 in (False, True):
         learner = trainer()
@@ -95,13 +95,13 @@ def test_half_precision_takes_the_same_way_and_what_is_learnt_stays_in_full():
     assert not same(*ends)
 
 
-def test_pools_that_never_hold_a_batch_are_one_sentence_and_not_waited_for_for_ever():
+def test_pools_smaller_than_a_batch_are_an_error():
     few = trainer(replace(TINY, stages=(Stage(tile=64, steps=2, batch=50),)))
     with pytest.raises(ConfigError, match="2 scenes give fewer than 50 tiles of 64"):
         few.run()
 
 
-def test_a_stage_may_begin_at_its_full_rate():
+def test_a_stage_without_warmup_starts_at_the_full_learning_rate():
     assert training.rate_at(0, Stage(rate=1e-3, warmup=0)) == pytest.approx(1e-3)
 
 
@@ -114,7 +114,7 @@ def test_held_out_places_are_never_trained_on():
 
 
 @pytest.mark.parametrize("branch", ["spatial", "spectral"])
-def test_in_branch_wise_fine_tuning_what_is_frozen_stays_bit_identical(branch):
+def test_branch_wise_fine_tuning_leaves_the_other_layers_bit_identical(branch):
     import re
 
     recipe = replace(TINY, stages=(TINY.stages[0], replace(TINY.stages[0], branch=branch)))
@@ -133,7 +133,7 @@ def test_in_branch_wise_fine_tuning_what_is_frozen_stays_bit_identical(branch):
     assert len(moved & learnt) > 0.9 * len(learnt - set(stem))
 
 
-def test_training_comes_to_better_the_base_on_new_scenes_of_its_places():
+def test_training_improves_on_the_base_on_new_scenes_of_its_places():
     recipe = replace(TINY, stages=(replace(TINY.stages[0], steps=120, batch=8, warmup=12, rate=2e-3),), pool=8)
     run = trainer(recipe)
     rng = np.random.default_rng(99)
@@ -154,7 +154,7 @@ def test_training_comes_to_better_the_base_on_new_scenes_of_its_places():
     assert error() < 0.98 * base
 
 
-def made_up_block(views=()) -> Block:
+def simulated_block(views=()) -> Block:
     rng = np.random.default_rng(5)
     drawn = simulate.draw(sensors.get("gf2"), NAIP, False, 2.0, rng)
     scene = simulate.make([PLACES[0].pictures[0]], drawn, 4, rng, 32)[0]
@@ -163,10 +163,10 @@ def made_up_block(views=()) -> Block:
 
 
 @pytest.mark.parametrize("views", [(), ("bt-h",)])
-def test_what_training_shows_the_network_is_what_the_engine_shows_it(views):
-    """A network that answers its base unchanged must give, through the engine, the scene's own base."""
+def test_the_network_inputs_in_training_are_those_of_the_engine(views):
+    """Compares the inputs that training computes with those of the engine."""
     run = trainer(replace(TINY, stages=(replace(TINY.stages[0], tile=32),), net={"keys": 8}, views=views))
-    block = made_up_block(views)
+    block = simulated_block(views)
     seen = samples.conditions(block, run.recipe)
     engine = Engine(checkpoint.Weights(run.card({}), run.net.eval()), SamplingOptions("cpu"))
     canvas = engine._lay_out(block, *block.masks(), np.ones(block.pan.shape, bool))
@@ -177,7 +177,7 @@ def test_what_training_shows_the_network_is_what_the_engine_shows_it(views):
 
 
 @pytest.mark.parametrize(("phase", "at"), [(None, 1.5), (2.0, 2.0)])
-def test_ms_of_a_tile_is_interpolated_as_the_scene_is(phase, at):
+def test_ms_of_a_tile_is_interpolated_like_the_scene(phase, at):
     how = replace(TINY, base="lms", ms_phase=phase)
     seen = samples.conditions(replace(surveyed(smooth_scene(96, 96)), ms_at=(at, at)), how)
     tile = {key: value[0] for key, value in samples.cut(seen, [(16, 24)], 64, 4).items()}
@@ -186,8 +186,8 @@ def test_ms_of_a_tile_is_interpolated_as_the_scene_is(phase, at):
     assert torch.allclose(samples.interpolated(tile["ms"], how)[inner], tile["lms"][inner], atol=1e-4)
 
 
-def test_a_view_is_the_classical_fusion_less_the_base_in_the_units_of_the_bands():
-    recipe, block = replace(TINY, views=("bt-h",)), made_up_block(("bt-h",))
+def test_a_view_is_the_classical_fusion_minus_the_base_in_the_units_of_the_bands():
+    recipe, block = replace(TINY, views=("bt-h",)), simulated_block(("bt-h",))
     seen = samples.conditions(block, recipe)
     own = units("moments", block.stats, 4)
     fusion = torch.from_numpy(ClassicalEngine("bt-h").fuse(replace(block, stats=replace(block.stats, limits=()))))
@@ -200,12 +200,12 @@ def answer_of(run, block) -> np.ndarray:
 
 
 @pytest.mark.parametrize("guides", [1, 2])
-def test_a_view_that_is_new_to_weights_changes_nothing_until_it_is_learnt(guides):
+def test_a_new_view_changes_nothing_before_training(guides):
     before = trainer(replace(TINY, guides=guides))
     before.run()
     start = checkpoint.Weights(before.card({}), before.net.eval())
     after = trainer(replace(TINY, views=("bt-h",), seed=7), start=start)
-    block = made_up_block(("bt-h",))
+    block = simulated_block(("bt-h",))
     expected = answer_of(before, block)
     assert np.abs(answer_of(after, block) - expected).max() < 1e-3
     assert np.abs(expected - classical_base(block)).max() > 0.1
@@ -219,13 +219,13 @@ def classical_base(block) -> np.ndarray:
     return ClassicalEngine("mtf-glp-fs").fuse(block)
 
 
-def test_weights_that_look_at_more_than_the_recipe_says_are_no_start_for_it():
+def test_initial_weights_with_more_views_than_the_recipe_are_an_error():
     before = trainer(replace(TINY, views=("bt-h",)))
     with pytest.raises(WeightsError, match="shall not see: band 1 of bt-h, band 2"):
         trainer(start=checkpoint.Weights(before.card({}), before.net))
 
 
-def test_a_view_that_there_is_not_is_refused_at_once():
+def test_an_unknown_view_is_an_error():
     with pytest.raises(ConfigError, match=r"views are .'gsa',.; each may be there once: bt-h"):
         trainer(replace(TINY, views=("gsa",)))
 
@@ -235,44 +235,44 @@ def test_a_recipe_is_read_from_toml():
     recipe = read_recipe(text)
     assert (recipe.id, recipe.sensors, recipe.stages, recipe.net) == ("x", ("qb",), (Stage(64, 5),), {"keys": 16})
     for wrong in ("id = ", 'id = "x"\ncolour = 3'):
-        with pytest.raises(ConfigError, match="cannot be understood"):
+        with pytest.raises(ConfigError, match="invalid recipe"):
             read_recipe(wrong)
 
 
 @pytest.mark.parametrize(
-    ("entry", "said"),
+    ("entry", "message"),
     [
-        ("colour = 3", "there is no entry 'colour'; there are id, sensors"),
-        ("seed = -1", "seed is -1; it must be more"),
-        ("pool = 0", "pool is 0; it must be more"),
-        ("pool = true", "pool is True; a whole number is needed"),
-        ('ratio = "4"', "ratio is '4'; a whole number is needed"),
-        ("held_out = 3", "held_out is 3; a list is needed"),
-        ("wavelengths_nm = ['red']", "what wavelengths_nm lists is 'red'; a number is needed"),
-        ("stages = 3", "stages is no list of tables"),
-        ("net = { colour = 1 }", "net has an entry 'colour'; it may have widths, head"),
-        ("[[stages]]\nsteps = 'many'", "steps is 'many'; a whole number is needed"),
-        ("[[stages]]\nbatch = 0", "batch is 0; it must be more"),
-        ("[[stages]]\nrate = -1.0", "rate is -1.0; it must be more"),
-        ("[[stages]]\nbranch = 'x'", "branch is 'x'; these are: spatial, spectral"),
+        ("colour = 3", "there is no entry 'colour'; the entries are id, sensors"),
+        ("seed = -1", "seed must be 0 or more, not -1"),
+        ("pool = 0", "pool must be more than 0, not 0"),
+        ("pool = true", "pool must be a whole number, not True"),
+        ('ratio = "4"', "ratio must be a whole number, not '4'"),
+        ("held_out = 3", "held_out must be a list, not 3"),
+        ("wavelengths_nm = ['red']", "each item of wavelengths_nm must be a number, not 'red'"),
+        ("stages = 3", "stages must be a list of tables"),
+        ("net = { colour = 1 }", "net has no entry 'colour'; its entries are widths, head"),
+        ("[[stages]]\nsteps = 'many'", "steps must be a whole number, not 'many'"),
+        ("[[stages]]\nbatch = 0", "batch must be more than 0, not 0"),
+        ("[[stages]]\nrate = -1.0", "rate must be more than 0, not -1.0"),
+        ("[[stages]]\nbranch = 'x'", "branch must be one of spatial, spectral, not 'x'"),
     ],
 )
-def test_a_recipe_that_makes_no_sense_is_one_sentence(entry, said):
-    with pytest.raises(ConfigError, match=re.escape(said)):
+def test_an_invalid_recipe_is_an_error(entry, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
         read_recipe(f'id = "x"\nsensors = ["qb"]\nbands = ["r"]\n{entry}')
 
 
 @pytest.mark.parametrize("wrong", [{"samples": 65}, {"scale": "foo"}, {"interpolation": "foo"}, {"base": "foo"}])
-def test_weights_that_nobody_could_use_are_not_begun_with(wrong):
+def test_a_recipe_for_invalid_weights_is_refused_before_training(wrong):
     with pytest.raises(WeightsError, match=r"ask for 65 samples|scale foo|'foo' interpolation|stand on 'foo'"):
         trainer(replace(TINY, **wrong))
 
 
-def test_a_recipe_says_what_it_must():
-    with pytest.raises(ConfigError, match="it does not say sensors"):
+def test_a_missing_entry_of_a_recipe_is_an_error():
+    with pytest.raises(ConfigError, match="the entry sensors is missing"):
         read_recipe('id = "x"')
 
 
-def test_the_recipes_that_come_with_it_are_understood():
+def test_the_bundled_recipes_are_valid():
     for path in (Path(__file__).parents[3] / "recipes").iterdir():
         assert read_recipe(path.read_text(encoding="utf-8")).id == path.stem
