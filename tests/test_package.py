@@ -305,7 +305,7 @@ def test_a_wheel_fuses_and_reports_without_the_clone(clone, tmp_path):
     def ssdiff(*arguments):
         command = [sys.executable, tmp_path / "site" / "bin" / "ssdiff", *arguments]
         environ = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "SSDIFF_OFFLINE": "1"}
-        done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=900)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -63,7 +63,7 @@ class Qgis:
 
     def _run(self, command, extra) -> subprocess.CompletedProcess:
         env = {**self.environ, **{name: str(value) for name, value in extra.items()}}
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=900)
 
 
 @pytest.fixture(scope="session")

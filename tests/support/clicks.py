@@ -77,7 +77,7 @@ def detail(swipe, divider: float) -> float:
 def empty_panel() -> dict:
     created_before = dock() is not None
     click(iface.mainWindow().findChild(QToolButton, "ssdiffButton"))
-    wait(lambda: dock() and dock().isVisible(), 20)
+    wait(lambda: dock() and dock().isVisible())
     picture("empty")
     return {"created before": created_before, "message": dock().fit.text, "preview": dock().start.isEnabled()}
 
@@ -114,12 +114,12 @@ def layers_chosen() -> dict:
 def previewed() -> dict:
     d, pulse, began = dock(), Pulse(), time.monotonic()
     click(d.start)
-    wait(lambda: d.progress.value() > 0, 30)
+    wait(lambda: d.progress.value() > 0)
     during = {"workers": len(workers()), "framed": d._frame.numberOfVertices() > 3, "choices": d.pan.isEnabled()}
     picture("running")
     wait(lambda: not d.preview.running)
     took, swipe = time.monotonic() - began, d.compare.swipe
-    wait(lambda: swipe.complete, 20)
+    wait(lambda: swipe.complete)
     details = {}
     for index in range(d.compare.left.count()):
         d.compare.left.setCurrentIndex(index)
@@ -156,7 +156,7 @@ def whole_layer() -> dict:
     click(opened.runButton())
     wait(lambda: set(PROJECT.mapLayers()) - known)
     (added,) = set(PROJECT.mapLayers()) - known
-    wait(lambda: opened.cancelButton().isEnabled() is False, 20)
+    wait(lambda: opened.cancelButton().isEnabled() is False)
     opened.close()
     QTest.qWait(100)
     layer = PROJECT.mapLayer(added)
@@ -164,9 +164,9 @@ def whole_layer() -> dict:
     assessing = dialog("Assess")
     assessed = assessing.createProcessingParameters()["INPUT"]
     click(assessing.runButton())
-    wait(resultsList.getResults, 60)
+    wait(resultsList.getResults)
     results = [(result.name, result.filename) for result in resultsList.getResults()]
-    wait(lambda: assessing.cancelButton().isEnabled() is False, 20)
+    wait(lambda: assessing.cancelButton().isEnabled() is False)
     picture("assessed")
     assessing.close()
     return {
@@ -301,14 +301,14 @@ def cancelled() -> dict:
     running = workers()
     click(d.cancel)
     message = d.state.text
-    wait(lambda: not workers(), 20, "for the process to end")
+    wait(lambda: not workers(), what="for the process to end")
     click(d.run)
     opened = dialog("Pansharpen")
     click(opened.runButton())
     wait(workers)
     QTest.qWait(1000)
     click(opened.cancelButton())
-    wait(lambda: not workers(), 20, "for the process to end")
+    wait(lambda: not workers(), what="for the process to end")
     opened.close()
     return {"limited": limited, "workers": len(running), "message": message, "preview": d.start.isEnabled()}
 

@@ -42,7 +42,7 @@ def screen(size: str = "1500x950") -> Iterator[str]:
             process.wait()
 
 
-def run_inside(script: Path, folder: Path, display: str, timeout: float = 300, theme: str = "", **environ) -> dict:
+def run_inside(script: Path, folder: Path, display: str, timeout: float = 1200, theme: str = "", **environ) -> dict:
     """Runs a script in a new QGIS until both have ended, and returns what it has written to $RESULT (see inside.py)."""
     plugins, profile = folder / "plugins", folder / "profile"
     settings = profile / "profiles" / "default" / "QGIS" / "QGIS3.ini"

@@ -57,11 +57,12 @@ def ramps(height=160, width=200, ratio=4, at=(1.5, 1.5), bands=3, pixel=0.5, dty
     return pan.astype(dtype), np.stack([ms + 500 * k for k in range(bands)]).astype(dtype), pan_at, ms_at
 
 
-def sample_files(folder: Path) -> tuple[Path, Path, Path]:
+def sample_files(folder: Path, side: int = 256) -> tuple[Path, Path, Path]:
     """The bundled sample as GeoTIFFs: PAN, MS and the truth."""
     pan_at, ms_at = ((400_000.0, pixel, 0.0, 4_500_000.0, 0.0, -pixel) for pixel in (0.6, 2.4))
     with np.load(Path(__file__).parents[2] / "resources" / "sample" / "eureka.npz") as file:
-        pan, ms, truth = file["pan"], file["ms"].transpose(2, 0, 1), file["truth"].transpose(2, 0, 1)
+        pan, ms, truth = (file[name][:n, :n] for name, n in (("pan", side), ("ms", side // 4), ("truth", side)))
+    ms, truth = ms.transpose(2, 0, 1), truth.transpose(2, 0, 1)
     names = ("blue", "green", "red", "nir")
     return (
         write(folder / "pan.tif", pan, pan_at),

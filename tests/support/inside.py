@@ -33,7 +33,7 @@ def play(scene) -> None:
     QTimer.singleShot(0, iface.actionExit().trigger)
 
 
-def wait(until, seconds: float = 120, what: str = "") -> None:
+def wait(until, seconds: float = 300, what: str = "") -> None:
     """Processes events until the condition holds; fails after so many seconds."""
     end = time.monotonic() + seconds
     while not until():
@@ -62,7 +62,7 @@ def dialog(title: str):
         found[:] = [widget for widget in widgets if widget.isVisible() and title in widget.windowTitle()]
         return found
 
-    wait(visible, 30, f"for the dialog {title}")
+    wait(visible, what=f"for the dialog {title}")
     return found[0]
 
 

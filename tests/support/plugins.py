@@ -46,4 +46,4 @@ def run(plugin: Path, *arguments, **environ) -> subprocess.CompletedProcess:
     """Python in a plugin folder, with what is in it."""
     command = [sys.executable, *map(str, arguments)]
     env = {**os.environ, "PYTHONPATH": str(plugin), **environ}
-    return subprocess.run(command, cwd=plugin, env=env, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=plugin, env=env, capture_output=True, text=True, timeout=900)

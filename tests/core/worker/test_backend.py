@@ -18,7 +18,7 @@ from ssdiff_core.inprocess.backend import LocalBackend
 from ssdiff_core.raster.reader import open_scene
 from ssdiff_core.worker.client.backend import WorkerBackend
 from ssdiff_core.worker.client.engine import Worker
-from ssdiff_core.worker.serialization import meant, plain
+from ssdiff_core.worker.serialization import decode, encode
 from ssdiff_core.workflows import assess
 from ssdiff_core.workflows.pansharpen import PansharpenOptions, pansharpen
 
@@ -113,7 +113,7 @@ def test_measures_are_the_same_and_the_report_is_written(reference, sample, work
     asked = AssessOptions(align="none")
     truth = sample[2] if reference else None
     (study,) = assess.open_studies([out], None, None, truth, asked, print)
-    here = html_report.assessed(study, asked, None, lambda share: None)
+    here = html_report.assess_and_report(study, asked, None, lambda share: None)
     heard = []
     there = WorkerBackend(worker, print).assess(study, asked, tmp_path / "report.html", heard.append)
     for one, other in zip(here["results"], there["results"]):
@@ -144,7 +144,7 @@ def test_cancelled_it_ends_at_once(sample, without_gdal, tmp_path):
 
 def test_a_scene_survives_being_told(sample):
     scene = open_scene(*sample[:2])
-    assert meant(plain(scene)) == scene
+    assert decode(encode(scene)) == scene
 
 
 def test_a_program_without_torch_fuses_and_assesses(sample, tmp_path):

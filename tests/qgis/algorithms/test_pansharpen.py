@@ -12,7 +12,7 @@ from scenes import tiny_file
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
-    return sample_files(tmp_path_factory.mktemp("sample"))
+    return sample_files(tmp_path_factory.mktemp("sample"), side=160)
 
 
 def run(qgis_process, algorithm, expect=0, **parameters):
@@ -246,7 +246,7 @@ print(json.dumps({
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["layers"] == ["some ms", "some ms pansharpened", "some ms uncertainty"]
     assert (found["bands"], found["limits"]) == ([4, 3, 2], [40, 400])
-    assert found["size"] == [256, 256]
+    assert found["size"] == [160, 160]
     assert any(line.startswith("weights: tiny") for line in found["history"])
     apart = found["apart"]
     assert (apart["band"], apart["type"], apart["from"]) == (1, "singlebandpseudocolor", 0)

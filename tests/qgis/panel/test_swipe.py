@@ -84,7 +84,7 @@ def results(request, tmp_path_factory):
     (folder / "ssdiff").symlink_to(ROOT)
     env = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(ROOT / "tests" / "support")}
     command = [sys.executable, "-c", CODE, request.param, str(folder)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
