@@ -52,4 +52,4 @@ def write_report(args, ms) -> None:
         sensor=args.sensor, bands=args.bands, extent=args.extent, align=args.align, memory=args.memory
     )
     (study,) = assess.open_studies([Path(args.out)], args.pan, ms, None, options, lambda message: None)
-    html_report.assessed(study, options, args.report, lambda share: None)
+    html_report.assess_and_report(study, options, args.report, lambda share: None)

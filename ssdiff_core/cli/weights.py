@@ -72,7 +72,7 @@ def run_list(args) -> None:
 
 def cells(entry) -> tuple[str, ...]:
     made_for = entry.sensor, f"{len(entry.bands)} bands", f"ratio {entry.ratio}"
-    return entry.id, *made_for, progress.amount(entry.size), entry.state, entry.licence
+    return entry.id, *made_for, progress.file_size(entry.size), entry.state, entry.licence
 
 
 def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -1,36 +1,36 @@
-"""What can go wrong for a user, one line each. The message is a sentence that says what to do or what was found."""
+"""Errors about the input or the environment. Each message is one sentence: what is wrong and what to do."""
 
 
 class SSDiffError(Exception):
-    "Base of all errors about the input or the environment: the command line prints it and exits 1."
+    "Base class of all expected errors: the command line prints the message and exits with code 1."
 
 
 class WeightsError(SSDiffError):
-    "A weights file is damaged, incomplete or not for these bands."
+    "Raised when a weights file is damaged or incomplete, or does not fit the bands."
 
 
 class DeviceError(SSDiffError):
-    "A device that was asked for does not compute."
+    "Raised when the selected device does not work."
 
 
 class BlockError(SSDiffError):
-    "Arrays handed to an engine do not fit together."
+    "Raised when the arrays of a block do not fit together."
 
 
 class ConfigError(SSDiffError, ValueError):
-    "An option has a value that makes no sense."
+    "Raised when an option has an invalid value."
 
 
 class GeometryError(SSDiffError):
-    "PAN and MS, or the extent, do not lie so that they can be fused."
+    "Raised when PAN, MS and the extent are positioned so that they cannot be fused."
 
 
 class RasterError(SSDiffError):
-    "A raster cannot be opened, read or written."
+    "Raised when a raster cannot be opened, read or written."
 
 
 class WorkerError(SSDiffError):
-    "The process that computes cannot be started, has ended or does not answer; `log` holds its last words."
+    "Raised when the computing process cannot be started, has ended or does not answer; `log` holds its last output."
 
     def __init__(self, sentence: str, log: str = ""):
         super().__init__(sentence)
@@ -38,21 +38,21 @@ class WorkerError(SSDiffError):
 
 
 class DownloadError(SSDiffError):
-    "A file cannot be fetched, or is not what was published."
+    "Raised when a file cannot be downloaded, or differs from the published one."
 
 
 class NoPythonError(SSDiffError):
-    "There is no Python to compute with."
+    "Raised when there is no Python with the required packages."
 
 
 class InstallError(SSDiffError):
-    "What computes cannot be installed."
+    "Raised when the Python environment for the computing process cannot be installed."
 
 
 class Cancelled(SSDiffError):
-    "Somebody has had enough, and what was being computed was ended."
+    "Raised when the operation was cancelled."
 
 
 def one_line(error: BaseException) -> str:
-    "What an error says first, whatever it is."
+    "Returns the first line of the message of an error, or its class name if it has none."
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

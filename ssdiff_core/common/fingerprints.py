@@ -1,25 +1,26 @@
-"""What tells one file from any other."""
+"""File fingerprints: SHA-256, and size with modification time."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 
-PIECE = 1 << 20
+CHUNK_BYTES = 1 << 20
 
 
 def sha256_of(path: str | os.PathLike) -> str:
+    """Returns the SHA-256 of a file in hexadecimal form."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while piece := file.read(PIECE):
-            digest.update(piece)
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
     return digest.hexdigest()
 
 
-def age(path: str) -> tuple[int, int] | None:
-    """Size and time of a file, by which it is told from what it was before; None of what is no file of this system."""
+def size_and_time(path: str) -> tuple[int, int] | None:
+    """Returns size and modification time of a file, or None if the path is no local file."""
     try:
-        found = os.stat(path)
-    except OSError:  # an address, or a place within an archive
+        status = os.stat(path)
+    except OSError:  # a URL, or a path within an archive
         return None
-    return found.st_size, found.st_mtime_ns
+    return status.st_size, status.st_mtime_ns

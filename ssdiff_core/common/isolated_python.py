@@ -1,4 +1,4 @@
-"""How another Python is started: with the code of SSDiff from here, and nothing that was meant for this program."""
+"""Starts another Python with the code of SSDiff, isolated from the environment of this process."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import os
 import subprocess
 from pathlib import Path
 
-HOME = Path(__file__).resolve().parents[2]
-"the folder that ssdiff_core lies in"
+CODE_FOLDER = Path(__file__).resolve().parents[2]
+"folder that contains the package ssdiff_core"
 START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from ssdiff_core.{} import main; main()"
-"python -m would look for a module where PYTHONPATH and the current folder say; -I asks neither, nor user packages"
-MISLEADING = ("PYTHON", "QGIS", "GDAL", "PROJ", "OGR_", "QT_", "VIRTUAL_ENV", "__PYVENV", "LD_LIBRARY", "DYLD_")
-"how variables begin that are meant for the program that asks, and would mislead another Python"
-HIDDEN = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-"no black window on Windows"
+"code that runs a module; python -m would search PYTHONPATH and the current folder, which -I ignores"
+EXCLUDED_PREFIXES = ("PYTHON", "QGIS", "GDAL", "PROJ", "OGR_", "QT_", "VIRTUAL_ENV", "__PYVENV", "LD_LIBRARY", "DYLD_")
+"prefixes of variables that are meant for this program and would mislead another Python"
+NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+"Popen flag that suppresses the console window on Windows"
 
 
 def command(python: str, module: str, *arguments: str) -> list[str]:
-    """What runs the `main` of a module of ssdiff_core in that Python."""
-    return [python, "-I", "-c", START.format(module), str(HOME), *arguments]
+    """Returns the command line that runs `main` of a module of ssdiff_core with this Python."""
+    return [python, "-I", "-c", START.format(module), str(CODE_FOLDER), *arguments]
 
 
 def environment() -> dict[str, str]:
-    """The environment, without what is meant for the Python and the libraries of this process."""
-    return {name: value for name, value in os.environ.items() if not name.upper().startswith(MISLEADING)}
+    """Returns the environment variables without those for the Python and the libraries of this process."""
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith(EXCLUDED_PREFIXES)}

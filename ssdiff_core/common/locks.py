@@ -1,5 +1,7 @@
-"""What other processes have to do with files: a lock of the system, which goes with the process that holds it, however
-that ends; and a move that waits for a virus scanner."""
+"""File locks between processes, and a move that retries while a virus scanner has the file open.
+
+The system releases a lock when the process that holds it ends, however it ends.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +14,23 @@ from pathlib import Path
 
 from .errors import Cancelled
 
-TICK = 0.1
-"seconds between two tries"
-NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
-"what some network drives answer"
-HELD = (0.1, 0.5, 1.0, 2.0)
-"seconds between tries to move what a virus scanner looks at"
+POLL_SECONDS = 0.1
+"time between two attempts to take a lock"
+UNSUPPORTED_ERRORS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
+"errors of network drives that have no locks"
+RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0)
+"times to wait after failed attempts to move a file"
 
 
 @contextlib.contextmanager
 def locked(
     path: Path, cancelled: Callable[[], bool] = lambda: False, waiting: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
-    """Alone among all processes and threads; `waiting` is called once if another one has it."""
+    """Holds a lock that only one thread of all processes can hold.
+
+    cancelled: called while waiting; if it returns True, Cancelled is raised.
+    waiting: called once if the lock is taken.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "ab") as file:
         if not _lock(file):
@@ -32,12 +38,12 @@ def locked(
             while not _lock(file):
                 if cancelled():
                     raise Cancelled("cancelled")
-                time.sleep(TICK)
+                time.sleep(POLL_SECONDS)
         yield
 
 
 def _lock(file) -> bool:
-    """Whether the lock was to be had; on drives that have no locks, always."""
+    """Returns whether the lock was taken; always True on drives that have no locks."""
     try:
         if os.name == "nt":
             import msvcrt
@@ -49,15 +55,18 @@ def _lock(file) -> bool:
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno in NO_LOCKS
+        return error.errno in UNSUPPORTED_ERRORS
     return True
 
 
-def move(one: str | os.PathLike, other: str | os.PathLike) -> None:
-    """As os.replace. On Windows no file or folder can be moved that is open, and scanners open what is new."""
-    for seconds in HELD:
+def move(source: str | os.PathLike, target: str | os.PathLike) -> None:
+    """Moves a file or folder like os.replace, with retries.
+
+    Windows cannot move open files, and virus scanners open new ones.
+    """
+    for seconds in RETRY_SECONDS:
         try:
-            return os.replace(one, other)
+            return os.replace(source, target)
         except PermissionError:
             time.sleep(seconds)
-    os.replace(one, other)
+    os.replace(source, target)

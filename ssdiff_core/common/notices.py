@@ -13,12 +13,54 @@ _SHIFT = "MS is shifted against PAN by {rows:+.2f} rows and {cols:+.2f} columns 
 _BANDS = ", and bands {bands} differ from that by up to {furthest:.2f} PAN pixels"
 _BLEED = ": colours will bleed at edges; --align auto corrects it"
 
+_METADATA = "Sensor {sensor}: the metadata entry {key} names {label}"
+_PRODUCT = "Sensor {sensor}: the product name in the metadata entry {key} names {label}"
+_FILE = "Sensor {sensor}: the file name {key} names {label}"
+_BAND_SET = "Sensor {sensor}: the bands are those of {label}"
+_ASSUMED_ORDER = "; nothing identifies its bands: they are assumed to be {bands}"
+_UNKNOWN_BANDS = ", but nothing identifies its {count} bands: the general profile is used"
+
 TEMPLATES: dict[str, str] = {
     # any package
     "text": "{text}",
     # fusion
     "fewer_tiles": "{device} is short of memory: fewer tiles are computed at a time",
     "cpu_instead": "{device} has too little memory for a single tile: computing on the CPU",
+    # domain.sensors; the command line and other packages select them by the prefix "sensor"
+    "sensor_by_metadata": _METADATA,
+    "sensor_by_metadata_assumed_order": _METADATA + _ASSUMED_ORDER,
+    "sensor_by_metadata_unknown_bands": _METADATA + _UNKNOWN_BANDS,
+    "sensor_by_product": _PRODUCT,
+    "sensor_by_product_assumed_order": _PRODUCT + _ASSUMED_ORDER,
+    "sensor_by_product_unknown_bands": _PRODUCT + _UNKNOWN_BANDS,
+    "sensor_by_file": _FILE,
+    "sensor_by_file_assumed_order": _FILE + _ASSUMED_ORDER,
+    "sensor_by_file_unknown_bands": _FILE + _UNKNOWN_BANDS,
+    "sensor_by_bands": _BAND_SET,
+    "sensor_by_bands_assumed_order": _BAND_SET + _ASSUMED_ORDER,
+    "sensor_by_bands_unknown_bands": _BAND_SET + _UNKNOWN_BANDS,
+    "sensor_without_profile": (
+        "Sensor {sensor}: the metadata entry {key} is '{text}', for which there is no profile: the general profile is used"
+    ),
+    "sensor_unknown": (
+        "Sensor {sensor}: nothing identifies the sensor of {count} bands at ratio {ratio:g}: the general profile is used"
+    ),
+    # raster.identify_sensor
+    "bands_left_out": "Left out (--bands keeps them), as {label} is pansharpened in {bands}: {left_out}",
+    "bands_reordered": "The bands are put into the order {bands}",
+    # raster.reader
+    "pan_has_several_bands": "PAN has {count} bands; the first is used",
+    "not_georeferenced": "Neither PAN nor MS is georeferenced: both are assumed to cover the same ground",
+    "ms_warped_other_crs": ("MS has another CRS than PAN: it is warped onto PAN's grid, at a ratio of {ratio:g}"),
+    "ms_warped_not_parallel": (
+        "MS is not parallel to PAN's rows and columns at one ratio: it is warped onto PAN's grid, at a ratio of {ratio:g}"
+    ),
+    # raster.output
+    "creation_option_unknown": "There is no creation option {key}: it is ignored; there are {known}",
+    "creation_option_value_unknown": "{key}={value} may be ignored: for {key} GDAL lists {values}",
+    # weights.catalogue
+    "weights_download": "Downloading weights {weights}, {size}",
+    "weights_instead": "{reason}; weights {weights} are used instead",
     # raster.open_pair
     "shift_small": _SHIFT,
     "shift_small_bands": _SHIFT + _BANDS,
@@ -77,11 +119,11 @@ TEMPLATES: dict[str, str] = {
     "install_waiting": "Another program is installing into {folder}: waiting until it has finished",
     "install_started": (
         "Installing {packages} ({reason}) from {source} into {folder} with {tool} and Python {python}: "
-        "{download_gb:.1f} GB to download, {disk_gb:.1f} GB on disk. The output of the installer is kept in {log}"
+        "{download_gb:.1f} GB to download, {disk_gb:.1f} GB on the disk. The output of the installer is kept in {log}"
     ),
     "install_started_offline": (
         "Installing {packages} ({reason}) from {source} into {folder} with {tool} and Python {python}: "
-        "{disk_gb:.1f} GB on disk. The output of the installer is kept in {log}"
+        "{disk_gb:.1f} GB on the disk. The output of the installer is kept in {log}"
     ),
     "installer_failed": "{tool} has failed: {reason}",
     "cuda_failed": "{reason}. The CPU build is used instead",

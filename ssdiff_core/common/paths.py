@@ -1,4 +1,4 @@
-"""Where things of one user are kept: outside QGIS's profile and the plugin folder, so that updates leave them alone."""
+"""Folders for the files of a user. They are outside QGIS's profile and the plugin folder, so updates keep them."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from pathlib import Path
 
 from .errors import ConfigError
 
-_INSTALLED = Path(__file__).resolve().parents[1] / "resources"
-RESOURCES = _INSTALLED if _INSTALLED.is_dir() else _INSTALLED.parents[1] / "resources"
-"what comes with the code: within it where pip has installed it, beside it in the plugin folder"
+_IN_PACKAGE = Path(__file__).resolve().parents[1] / "resources"
+RESOURCES = _IN_PACKAGE if _IN_PACKAGE.is_dir() else _IN_PACKAGE.parents[1] / "resources"
+"folder of the resources: within the package if installed by pip, beside it in the plugin folder"
 
-_used = ""
+_selected_cache = ""
 
 
-def use(folder: str) -> None:
-    """Makes a folder the cache of this process; SSDIFF_CACHE wins over it, and an empty name takes it back."""
-    global _used
-    _used = folder
+def use_cache(folder: str) -> None:
+    """Selects the cache folder of this process; an empty name selects the default. SSDIFF_CACHE takes precedence."""
+    global _selected_cache
+    _selected_cache = folder
 
 
 def cache(environ: Mapping[str, str] = os.environ, system: str = sys.platform) -> Path:
-    """The folder for what can be fetched or made again: weights, and the Python that computes.
+    """Returns the folder for files that can be downloaded or created again: weights and the Python environment.
 
-    SSDIFF_CACHE names another one, for instance on a disk with more room, or one that many users share.
+    SSDIFF_CACHE selects another folder, for instance on a larger disk, or one that many users share.
     """
-    named = environ.get("SSDIFF_CACHE") or _used
-    if named:
-        return Path(named).expanduser()
+    selected = environ.get("SSDIFF_CACHE") or _selected_cache
+    if selected:
+        return Path(selected).expanduser()
     home = Path(environ.get("HOME") or environ.get("USERPROFILE") or "~").expanduser()
     if system == "win32":
         return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "ssdiff"
@@ -39,22 +39,24 @@ def cache(environ: Mapping[str, str] = os.environ, system: str = sys.platform) -
 
 
 def runtime() -> Path:
-    """The folder for Pythons that were made to compute."""
+    """Returns the folder of the Python environments that Install runtime creates."""
     return cache() / "runtime"
 
 
 def weights() -> Path:
-    """The folder for weights that do not come with the plugin."""
+    """Returns the folder of weights that are not part of the plugin."""
     return cache() / "weights"
 
 
-def made_folder(path: str | Path) -> Path:
-    """A folder for files, made if it is not there."""
+def ensure_folder(path: str | Path) -> Path:
+    """Creates a folder if it does not exist, and returns its path."""
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder} is a file: name a folder")
+        raise ConfigError(f"{folder} is a file: choose a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"the folder {folder} cannot be made ({error.strerror or error}): name another one") from None
+        raise ConfigError(
+            f"the folder {folder} cannot be created ({error.strerror or error}): choose another one"
+        ) from None
     return folder

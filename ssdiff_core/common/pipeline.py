@@ -1,4 +1,4 @@
-"""Threads that hand things on to each other, and that all end when one of them fails or a person has had enough."""
+"""Threads that pass items to each other through queues and end together after an error or an interrupt."""
 
 from __future__ import annotations
 
@@ -7,78 +7,80 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
-TICK = 0.1
-"seconds until a thread that waits looks whether all is to stop"
+POLL_SECONDS = 0.1
+"time after which a waiting thread checks whether to stop"
 
 
 class Stopped(Exception):
-    "Another thread has failed, or the work was interrupted."
+    "Raised in a waiting thread when another one has failed or the work was interrupted."
 
 
-class Line:
-    """A queue between threads; room for one thing, if nothing else is said, for any number if 0."""
+class StoppableQueue:
+    """A queue between threads whose waiting methods raise Stopped once the event `stop` is set."""
 
-    def __init__(self, stop: threading.Event, room: int = 1):
-        self._queue, self._stop = queue.Queue(room), stop
+    def __init__(self, stop: threading.Event, size: int = 1):
+        """size: number of items that the queue holds before `put` waits; 0: unlimited."""
+        self._queue, self._stop = queue.Queue(size), stop
 
     def put(self, item) -> None:
         while not self._stop.is_set():
             with contextlib.suppress(queue.Full):
-                return self._queue.put(item, timeout=TICK)
+                return self._queue.put(item, timeout=POLL_SECONDS)
         raise Stopped
 
     def get(self):
         while not self._stop.is_set():
             with contextlib.suppress(queue.Empty):
-                return self._queue.get(timeout=TICK)
+                return self._queue.get(timeout=POLL_SECONDS)
         raise Stopped
 
-    def rest(self) -> list:
-        """What is there now, without waiting."""
-        there = []
+    def drain(self) -> list:
+        """Removes all queued items and returns them, without waiting."""
+        items = []
         with contextlib.suppress(queue.Empty):
             while True:
-                there.append(self._queue.get_nowait())
-        return there
+                items.append(self._queue.get_nowait())
+        return items
 
-    def end(self, getters: int) -> None:
-        """Tells that many threads that nothing more will come."""
-        for _ in range(getters):
+    def end(self, consumers: int) -> None:
+        """Marks the end of the items for this number of consumers."""
+        for _ in range(consumers):
             self.put(None)
 
     def items(self) -> Iterator:
-        """What comes until the end."""
+        """Yields items until the end."""
         return iter(self.get, None)
 
 
-def together(works: Sequence[Callable[[], None]], stop: threading.Event, meanwhile=lambda: None) -> None:
-    """Does all works, each in a thread of its own, and raises the first error that one of them met.
+def run_threads(functions: Sequence[Callable[[], None]], stop: threading.Event, tick=lambda: None) -> None:
+    """Runs each function in a thread of its own, waits for all, and raises the first error of any of them.
 
-    The calling thread only waits and calls `meanwhile` from time to time: so it hears an interrupt at once.
+    stop: set when a function fails or the calling thread is interrupted; the functions must then return.
+    tick: called repeatedly in the calling thread, which only waits and so receives an interrupt at once.
     """
     failed: list[BaseException] = []
-    ended = threading.Semaphore(0)  # Python's own join takes a thread for ended when it is interrupted
-    running = len(works)
+    ended = threading.Semaphore(0)  # Thread.join regards a thread as ended if it is interrupted itself
+    running = len(functions)
 
-    def guarded(work: Callable[[], None]) -> None:
+    def guarded(function: Callable[[], None]) -> None:
         try:
-            work()
+            function()
         except BaseException as error:
             failed.append(error)
             stop.set()
         finally:
             ended.release()
 
-    for work in works:
-        threading.Thread(target=guarded, args=(work,), daemon=True).start()
+    for function in functions:
+        threading.Thread(target=guarded, args=(function,), daemon=True).start()
     try:
         while running:
-            running -= ended.acquire(timeout=TICK)
-            meanwhile()
+            running -= ended.acquire(timeout=POLL_SECONDS)
+            tick()
     finally:
         stop.set()
         while running:
-            with contextlib.suppress(KeyboardInterrupt):  # the second one changes nothing: all is ending already
+            with contextlib.suppress(KeyboardInterrupt):  # ignore a second interrupt: the threads are ending
                 running -= ended.acquire()
     if failed:
         raise next((error for error in failed if not isinstance(error, Stopped)), failed[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ..common.pipeline import Line
+from ..common.pipeline import StoppableQueue
 from .window import Window
 
 MEMORY = 1024
@@ -35,7 +35,7 @@ def blocks_of(window: Window, side: int) -> list[Window]:
 def read_and_use(open_reader, blocks: dict[int, Window], what, hands: int, use, stop) -> list[Callable[[], None]]:
     """One work that reads blocks as an engine or a survey wants to see them, and as many as there are hands that use
     them."""
-    read = Line(stop)
+    read = StoppableQueue(stop)
 
     def reading() -> None:
         reader = open_reader()

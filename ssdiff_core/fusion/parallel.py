@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from ..common.pipeline import together
+from ..common.pipeline import run_threads
 from ..domain.block import Block, SceneStats
 from ..domain.block_passes import MEMORY, block_side, blocks_of, read_and_use
 from ..domain.scene import Scene
@@ -83,5 +83,5 @@ def scene_stats(scene: Scene, open_reader: Callable, survey, memory: int = MEMOR
         sums[number] = survey.gather(block)
 
     with processors(hands):
-        together(read_and_use(open_reader, blocks, survey, hands, gather, stop), stop)
+        run_threads(read_and_use(open_reader, blocks, survey, hands, gather, stop), stop)
     return survey.stats(functools.reduce(operator.add, (sums[number] for number in blocks)))

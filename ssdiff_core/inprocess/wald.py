@@ -18,7 +18,7 @@ from osgeo import gdal
 
 from ..common.errors import ConfigError
 from ..common.notices import Notify
-from ..common.progress import part
+from ..common.progress import subrange
 from ..domain.block_passes import block_side, blocks_of
 from ..domain.grid import Transform, compose
 from ..domain.methods import LABELS
@@ -52,12 +52,12 @@ def degrade(scene: Scene, sensor: Sensor, folder: Path, memory: int, progress: S
     layout, bands = layout_of(scene), len(scene.ms)
     files = Degraded(*(folder / name for name in ("pan.tif", "ms.tif", "reference.tif")))
     side = max(int(block_side(memory, bands) / layout.ratio), 32)
-    fine, coarse = blocks_of(Window(0, 0, *layout.part.shape), side), blocks_of(layout.coarse, max(side // 2, 16))
+    fine, coarse = blocks_of(Window(0, 0, *layout.subrange.shape), side), blocks_of(layout.coarse, max(side // 2, 16))
     reader, names, total = Reader(scene), sensor.bands, len(fine) + len(coarse)
     origin = _on_ground(scene, layout)
     with (
-        _created(files.pan, layout.part.shape, ("pan",), origin) as pan,
-        _created(files.reference, layout.part.shape, names, origin) as truth,
+        _created(files.pan, layout.subrange.shape, ("pan",), origin) as pan,
+        _created(files.reference, layout.subrange.shape, names, origin) as truth,
     ):
         for done, window in enumerate(fine, 1):
             low, ms = _at_samples(reader, layout, window, sensor.pan_mtf)
@@ -119,7 +119,7 @@ def on_coarser(
     scene, warnings = align(scene, asked.align)
     with tempfile.TemporaryDirectory(prefix="ssdiff-wald-") as folder:
         count = len(methods) + 1
-        steps = [part(progress, i / count, (i + 1) / count) for i in range(count)]
+        steps = [subrange(progress, i / count, (i + 1) / count) for i in range(count)]
         files = degrade(scene, sensor, Path(folder), asked.memory, steps[0])
         images = [
             _fused(method, files, sensor, replace(wishes, method=method, memory=asked.memory), notify, heard)

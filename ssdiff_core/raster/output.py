@@ -22,7 +22,8 @@ from osgeo import gdal, gdal_array
 
 from ..common.errors import RasterError, SSDiffError, one_line
 from ..common.locks import move
-from ..common.progress import amount
+from ..common.notices import Notice, notice
+from ..common.progress import file_size
 from ..domain.exact_sums import Sums
 from ..domain.scene import Scene
 from .reader import open_raster
@@ -114,16 +115,16 @@ def _known_options(output: Output) -> str:
     return _driver(output).GetMetadataItem("DMD_CREATIONOPTIONLIST") or ""
 
 
-def unheard(output: Output) -> list[str]:
-    """What there is to say of options that GDAL might pass over without a word."""
-    known, told = _values(_known_options(output)), []
+def ignored_options(output: Output) -> list[Notice]:
+    """Returns notices about creation options that GDAL ignores or may ignore."""
+    known, notices = _values(_known_options(output)), []
     for key, _, value in (option.partition("=") for option in output.options):
         values = known.get(key.upper())
         if values is None:
-            told.append(f"there is no creation option {key}: it is passed over; there are {', '.join(known)}")
+            notices.append(notice("creation_option_unknown", key=key, known=list(known)))
         elif values and value.upper() not in values:
-            told.append(f"{key}={value} may be passed over: for {key} GDAL names {', '.join(values)}")
-    return told
+            notices.append(notice("creation_option_value_unknown", key=key, value=value, values=values))
+    return notices
 
 
 def _values(options: str) -> dict[str, list[str]]:
@@ -339,7 +340,7 @@ def check_room(outputs: Sequence[Output], scene: Scene) -> None:
         if free < needed:
             names = " with ".join(str(output.path) for output in together)
             raise RasterError(
-                f"{names} needs about {amount(needed)} and {amount(free)} are free there: "
+                f"{names} needs about {file_size(needed)} and {file_size(free)} are free there: "
                 "make room or name another folder"
             )
 

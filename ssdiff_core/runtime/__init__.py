@@ -1,19 +1,18 @@
-"""The Python that computes for QGIS: found on this computer, or installed by the plugin.
+"""The Python interpreter of the computing process: found on this computer, or installed by the plugin.
 
-`find_python` looks where each system keeps interpreters and asks each one, isolated, what it is. `wheels` chooses the
-build of PyTorch from `resources/runtime.json` and what the NVIDIA driver reports. `environment.install` makes an
-environment in a folder beside the final one and moves it there after `doctor` has run a kernel in it; the previous one
-is used until then.
+`find_python` searches the folders where each system keeps interpreters, and runs each one, isolated, to learn its
+version. `wheels` chooses the build of PyTorch from `resources/runtime.json` and the report of the NVIDIA driver.
+`environment.install` creates an environment in a temporary folder and moves it to its final place after `doctor` has
+run a kernel in it; the previous environment is used until then.
 
-- Two QGIS install at once: one lock of the system: the second waits, then finds the environment.
+- Two QGIS install at once: a file lock makes the second wait; then it finds the environment complete.
 - QGIS or the installer is killed: a guard process kills everything that was started; the next run starts over with the
   downloaded files.
-- Cancelled: killed at once, and removed.
-- Uv fails: pip does it.
-- CUDA does not compute: the CPU build is installed, with the reason, and CUDA is not tried again until something
-  changes.
+- Cancelled: everything is killed at once and removed.
+- uv fails: pip is used.
+- CUDA does not work: the CPU build is installed, the reason is reported, and CUDA is only tried again when asked for.
 - Pinned versions have changed: the environment is still used; the next installation replaces it.
-- The Python it was made with is gone: the environment is not used, and is replaced.
+- The Python it was created with is gone: the environment is not used, and is replaced.
 
-Indexes, proxies and passwords are passed in the environment of the installer.
+Indexes, proxies and passwords are passed to the installer as environment variables.
 """

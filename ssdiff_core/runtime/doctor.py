@@ -1,4 +1,4 @@
-"""What is installed here, and what of it works: proved, not asked."""
+"""Checks an interpreter by running it: versions of its packages, and the devices on which a kernel runs."""
 
 from __future__ import annotations
 
@@ -10,25 +10,29 @@ from ..common.errors import NoPythonError
 from ..common.isolated_python import command
 
 NEEDED = ("torch", "numpy", "safetensors")
-SPEED = ("cuda", "mps", "cpu")
+"packages without which the interpreter cannot compute"
+FASTEST_FIRST = ("cuda", "mps", "cpu")
 
 
-def ask(
+def check(
     python: str,
-    hear: Callable[[str], None] = lambda line: None,
+    on_line: Callable[[str], None] = lambda line: None,
     *,
     tick: Callable[[], None] = lambda: None,
     guard: str | None = None,
 ) -> dict:
-    """What another Python finds in itself; `hear` and `tick` as in guarded.run."""
+    """Returns the report of `inprocess.installation` in another Python.
+
+    on_line, tick, guard: see `common.guarded_process.run`. Raises NoPythonError if the interpreter does not run.
+    """
     lines: list[str] = []
 
-    def both(line: str) -> None:
+    def receive(line: str) -> None:
         lines.append(line)
-        hear(line)
+        on_line(line)
 
     try:
-        code = guarded_process.run(command(python, "inprocess.installation"), both, tick=tick, guard=guard)
+        code = guarded_process.run(command(python, "inprocess.installation"), receive, tick=tick, guard=guard)
     except OSError as error:
         raise NoPythonError(
             f"the Python interpreter {python} cannot be started ({error.strerror or error}): choose another one"
@@ -36,21 +40,22 @@ def ask(
     for line in reversed(lines):
         if line.startswith("{"):
             return json.loads(line)
-    said = next(filter(str.strip, reversed(lines)), f"it ended with code {code}")
-    raise NoPythonError(f"{python} cannot run SSDiff: {said}")
+    last_line = next(filter(str.strip, reversed(lines)), f"it ended with code {code}")
+    raise NoPythonError(f"{python} cannot run SSDiff: {last_line}")
 
 
-def working(found: Mapping[str, Mapping]) -> list[str]:
-    """The devices that compute, of what `devices` found, the fastest first."""
-    names = [name for name, device in found.items() if device["works"]]
-    return sorted(names, key=lambda name: SPEED.index(name.split(":")[0]))
+def working(devices: Mapping[str, Mapping]) -> list[str]:
+    """Returns the names of the devices that work, the fastest first. devices: from a report."""
+    names = [name for name, device in devices.items() if device["works"]]
+    return sorted(names, key=lambda name: FASTEST_FIRST.index(name.split(":")[0]))
 
 
-def as_text(found: dict) -> str:
-    lines = [f"ssdiff {found['ssdiff']} ({found['folder']})"]
-    lines += [f"Python {found['python']} ({found['executable']}), {found['system']}", ""]
-    lines += [f"{name:12} {version or 'not installed'}" for name, version in found["packages"].items()]
+def as_text(report: dict) -> str:
+    """Returns a report as text for people."""
+    lines = [f"ssdiff {report['ssdiff']} ({report['folder']})"]
+    lines += [f"Python {report['python']} ({report['executable']}), {report['system']}", ""]
+    lines += [f"{name:12} {version or 'not installed'}" for name, version in report["packages"].items()]
     lines += [""]
-    for name, device in found["devices"].items():
+    for name, device in report["devices"].items():
         lines.append(f"{name:12} works: {device['name']}" if device["works"] else f"{name:12} {device['reason']}")
     return "\n".join(lines)

@@ -1,8 +1,8 @@
-"""A Python of its own for what computes: an environment with torch, numpy and safetensors and nothing else.
+"""Python environments for the computing process, with torch, numpy and safetensors.
 
-It lies in places.runtime() under a name that tells Python and system, and belongs to no program: every QGIS of this
-user takes it. It is made beside its place, and moved there once it has computed; so what is half-made is never used,
-and what was there before is used until then.
+They are in `paths.runtime()` under a name made of Python version and platform; every QGIS of this user uses them. An
+environment is created beside its final folder and moved there once a kernel has run in it; so incomplete ones are never
+used, and the previous one is used until then.
 """
 
 from __future__ import annotations
@@ -20,28 +20,31 @@ from .. import __version__
 from ..common import guarded_process, paths
 from ..common.errors import Cancelled, InstallError, NoPythonError
 from ..common.locks import locked, move
+from ..common.notices import Notify, notice
 from ..weights.http import shown
 from . import doctor, find_python, wheels
 from .find_python import Host, Python
-from .installers import Pip, Uv, Wanted, brought, find_uv, in_words, installers, without_pip
+from .installers import PackageSource, Pip, Uv, explain, find_uv, installers, no_installer_error, uv_python
 from .wheels import Choice
 
 NOTE = "ssdiff.json"
-"what was installed, in the environment"
+"file in the environment that records what was installed"
 NEW, OLD = ".new", ".old"
-"endings of what is being made, and of what is being removed"
+"suffixes of folders that are being created and removed"
 READY, OUTDATED, HALF_MADE, BROKEN = "ready", "outdated", "half-made", "broken"
 MEANING = {
     READY: "complete",
-    OUTDATED: "complete, of other versions than this SSDiff installs: Install runtime renews it",
-    HALF_MADE: "being made or interrupted: Install runtime starts it over",
-    BROKEN: "made with a Python that is gone: Install runtime makes it anew",
+    OUTDATED: "complete, with other versions than this SSDiff installs: Install runtime updates it",
+    HALF_MADE: "incomplete, because an installation is running or was interrupted: Install runtime starts it over",
+    BROKEN: "created with a Python that is gone: Install runtime creates it again",
 }
-"what a state is called in a sentence"
+"explanation of each state"
 
 
 @dataclass(frozen=True)
 class Environment:
+    """An environment on the disk, whatever its state."""
+
     folder: Path
 
     @property
@@ -50,7 +53,7 @@ class Environment:
 
     @property
     def note(self) -> dict | None:
-        """What was installed; None: nothing that could be used."""
+        """Record of what was installed; None if the installation is incomplete."""
         try:
             return json.loads((self.folder / NOTE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -61,33 +64,33 @@ class Environment:
         note = self.note
         if note is None or self.folder.suffix == NEW:
             return HALF_MADE
-        if not (os.path.isfile(self.python) and os.path.isdir(_made_with(self.folder))):
+        if not (os.path.isfile(self.python) and os.path.isdir(_base_folder(self.folder))):
             return BROKEN
         return READY if note["pins"] == wheels.pins(note["version"], note["platform"]) else OUTDATED
 
     @property
     def usable(self) -> bool:
-        """Whether it computes here: it may lie on a drive that other computers use too."""
+        """Whether this computer can use it: the folder may be on a drive that other computers share."""
         if self.state not in (READY, OUTDATED):
             return False
-        here, there = find_python.this_platform(), self.note["platform"]
-        return here == there or (here.startswith("macos") and there.startswith("macos"))
+        current, installed = find_python.this_platform(), self.note["platform"]
+        return current == installed or (current.startswith("macos") and installed.startswith("macos"))
 
 
 def environments() -> list[Environment]:
-    """All that there are, whatever their state, the newest first."""
+    """Returns all environments, whatever their state, newest first."""
     configured = paths.runtime().glob("*/pyvenv.cfg")
     found = [Environment(path.parent) for path in configured if path.parent.suffix != OLD]
     return sorted(found, key=lambda each: (each.note or {}).get("made", ""), reverse=True)
 
 
 def usable() -> Environment | None:
-    """The environment to compute with, if there is one."""
+    """Returns the newest environment that this computer can use, or None."""
     return next((each for each in environments() if each.usable), None)
 
 
-def _made_with(folder: Path) -> str:
-    """The folder of the Python that an environment was made with."""
+def _base_folder(folder: Path) -> str:
+    """Returns the folder of the Python that an environment was created with."""
     with contextlib.suppress(OSError):
         for line in (folder / "pyvenv.cfg").read_text(encoding="utf-8").splitlines():
             name, _, value = line.partition("=")
@@ -96,63 +99,70 @@ def _made_with(folder: Path) -> str:
     return ""
 
 
-# --- making one ------------------------------------------------------------------------------------------------------
+# --- installation ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is asked for."""
+class InstallOptions:
+    """Options of an installation."""
 
     device: str = "auto"
     wheels: str = ""
-    "a folder of wheels, for a computer without network; empty: the indexes"
-    again: bool = False
-    "even if nothing would change"
+    "folder of wheels, for a computer without network; empty: packages come from the indexes"
+    reinstall: bool = False
+    "whether to install even if the environment is complete"
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    "how the network is reached, as variables of the installer's environment"
+    "environment variables for the installer, such as those of a proxy"
 
 
 @dataclass(frozen=True)
 class Listener:
-    """Who waits for it."""
+    """Callbacks of an installation."""
 
-    notify: Callable[[str], None] = print
-    "sentences"
-    hear: Callable[[str], None] = lambda line: None
-    "lines of the installer"
+    notify: Notify = print
+    on_line: Callable[[str], None] = lambda line: None
+    "called with each line of the installer's output"
     progress: Callable[[float], None] = lambda share: None
     cancelled: Callable[[], bool] = lambda: False
 
 
-def install(wish: Wish = Wish(), listener: Listener = Listener(), host: Host | None = None) -> Environment:
-    """The environment, made if need be. One at a time: who comes second waits, and finds it made."""
-    if wish.wheels and not os.path.isdir(wish.wheels):
-        raise InstallError(f"there is no folder {wish.wheels} with wheels")
+def install(
+    options: InstallOptions = InstallOptions(), listener: Listener = Listener(), host: Host | None = None
+) -> Environment:
+    """Returns the environment, and installs it first if it is not complete.
+
+    Only one installation runs at a time: a second program waits for the first.
+    """
+    if options.wheels and not os.path.isdir(options.wheels):
+        raise InstallError(f"there is no folder {options.wheels} with wheels: choose an existing folder")
     base, tools = _tools(host or Host())
-    choice = wheels.choose(wish.device, base.version, base.platform, [] if wish.device == "cpu" else wheels.gpus())
-    there = Environment(paths.runtime() / base.tag)
+    gpus = [] if options.device == "cpu" else wheels.gpus()
+    choice = wheels.choose(options.device, base.version, base.platform, gpus)
+    target = Environment(paths.runtime() / base.tag)
 
     def waiting() -> None:
-        listener.notify(f"Another program is installing into {there.folder}: waiting until it has done so.")
+        listener.notify(notice("install_waiting", folder=str(target.folder)))
 
     try:
-        with locked(_beside(there.folder, ".lock"), listener.cancelled, waiting):
-            if wish.again or there.state != READY or there.note["wanted"] != choice.build:
-                _Making(there, base, tools, wish, listener).make(choice)
+        with locked(_beside(target.folder, ".lock"), listener.cancelled, waiting):
+            if options.reinstall or target.state != READY or target.note["wanted"] != choice.build:
+                _Installation(target, base, tools, options, listener).run(choice)
     except OSError as error:
-        raise InstallError(f"{there.folder} cannot be written: {error.strerror or error}") from None
-    listener.notify(f"{there.folder} is complete: {summary(there.note)}.")
-    return there
+        raise InstallError(
+            f"{target.folder} cannot be written ({error.strerror or error}): choose another cache folder"
+        ) from None
+    listener.notify(notice("install_finished", folder=str(target.folder), summary=summary(target.note)))
+    return target
 
 
 def summary(note: Mapping) -> str:
-    """An environment in a few words."""
+    """Returns version, build and devices of an environment as text."""
     devices = ", ".join(doctor.working(note["devices"]))
-    return f"torch {note['pins']['torch']} ({note['build']}: {note['why']}), computes on {devices}"
+    return f"torch {note['pins']['torch']} ({note['build']}: {note['why']}), works on {devices}"
 
 
 def remove(folder: Path) -> None:
-    """Away with it, at once or not at all: what is in use cannot be moved on Windows."""
+    """Removes an environment as a whole, or raises InstallError: Windows cannot move a folder that is in use."""
     old = _beside(folder, OLD)
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
@@ -160,58 +170,65 @@ def remove(folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _move(folder: Path, to: Path) -> None:
+def _move(folder: Path, target: Path) -> None:
     try:
-        move(folder, to)
+        move(folder, target)
     except PermissionError:
-        raise InstallError(f"{folder} is in use: close the other windows of QGIS and start again") from None
+        raise InstallError(f"{folder} is in use: close all other QGIS windows and try again") from None
 
 
 def _tools(host: Host) -> tuple[Python, list[Uv | Pip]]:
-    """A Python that PyTorch is made for, the program's own if possible, and what makes an environment with it."""
-    uv, lacking = find_uv(), None
-    for path in [*find_python.own(host), *find_python.elsewhere(host)]:
-        base = find_python.ask(path)
+    """Returns a Python with PyTorch wheels, that of the program if possible, and the installers that work with it."""
+    uv, without_installer = find_uv(), None
+    for path in [*find_python.own(host), *find_python.of_system(host)]:
+        base = find_python.properties(path)
         if base is None or wheels.pins(base.version, base.platform) is None:
             continue
         tools = installers(base, uv)
         if tools:
             return base, tools
-        lacking = lacking or base
+        without_installer = without_installer or base
     if uv:
-        base = brought(find_python.this_platform())
+        base = uv_python(find_python.this_platform())
         return base, installers(base, uv)
-    raise without_pip(lacking, host)
+    raise no_installer_error(without_installer, host)
 
 
-def _beside(folder: Path, ending: str) -> Path:
-    return folder.with_name(folder.name + ending)
+def _beside(folder: Path, suffix: str) -> Path:
+    return folder.with_name(folder.name + suffix)
 
 
-class _Failed(Exception):
-    "An installer ended with an error; the argument says why, in a sentence."
+class _InstallerFailed(Exception):
+    "Raised when an installer ended with an error; the message is the reason."
 
 
-class _Making:
-    """One installation, under the lock."""
+class _Installation:
+    """One installation, which runs under the lock."""
 
-    def __init__(self, there: Environment, base: Python, tools: Sequence[Uv | Pip], wish: Wish, listener: Listener):
-        self.there, self.base, self.tools, self.wish, self.listener = there, base, tools, wish, listener
-        self.new = Environment(_beside(there.folder, NEW))
-        self.log, self.work = _beside(there.folder, ".log"), _beside(there.folder, ".work")
+    def __init__(
+        self,
+        target: Environment,
+        base: Python,
+        tools: Sequence[Uv | Pip],
+        options: InstallOptions,
+        listener: Listener,
+    ):
+        self.target, self.base, self.tools, self.options, self.listener = target, base, tools, options, listener
+        self.new = Environment(_beside(target.folder, NEW))
+        self.log, self.work = _beside(target.folder, ".log"), _beside(target.folder, ".work")
         self.guard = base.path if os.path.isfile(base.path) else None
         self.tick: Callable[[], None] = lambda: None
 
-    def make(self, choice: Choice) -> None:
-        """What was fetched is kept after a failure, for the next time; nothing is after a cancellation."""
+    def run(self, choice: Choice) -> None:
+        """Installs the chosen wheels. Downloads are kept after a failure, and removed after a cancellation."""
         self._announce(choice)
-        self._check_room(choice)
-        self.tick = Ticking([self.new.folder, self.work], choice.download + choice.disk, self.listener)
+        self._check_disk_space(choice)
+        self.tick = _Progress([self.new.folder, self.work], choice.download + choice.disk, self.listener)
         self.log.write_text("", encoding="utf-8")
         try:
-            self._write_note(choice.build, *self._made(choice))
-            remove(self.there.folder)
-            _move(self.new.folder, self.there.folder)
+            self._write_note(choice.build, *self._install(choice))
+            remove(self.target.folder)
+            _move(self.new.folder, self.target.folder)
         except Exception as error:
             shutil.rmtree(self.new.folder, ignore_errors=True)
             if isinstance(error, Cancelled):
@@ -220,40 +237,42 @@ class _Making:
         shutil.rmtree(self.work, ignore_errors=True)
         self.listener.progress(1.0)
 
-    def _made(self, choice: Choice) -> tuple[Choice, dict]:
-        """What was made in the end, and what it answered."""
-        told = self._attempt(choice)
-        reason = _cannot(told) or (_cuda_cannot(told) if choice.cuda else None)
+    def _install(self, choice: Choice) -> tuple[Choice, dict]:
+        """Installs the choice, or the CPU build if CUDA does not work. Returns what was installed and its report."""
+        report = self._attempt(choice)
+        reason = _failure(report) or (_cuda_failure(report) if choice.cuda else None)
         if reason and choice.cuda:
-            why = f"{choice.build} was installed, but CUDA does not compute here: {reason}"
-            self.listener.notify(f"{why}. So it will be the CPU.")
-            choice = wheels.plain(self.base.version, self.base.platform, why)
-            told = told if self.wish.wheels else self._attempt(choice)
-            reason = _cannot(told)
+            why = f"{choice.build} was installed, but CUDA does not work: {reason}"
+            self.listener.notify(notice("cuda_failed", reason=why))
+            choice = wheels.without_cuda(self.base.version, self.base.platform, why)
+            report = report if self.options.wheels else self._attempt(choice)
+            reason = _failure(report)
         if reason:
-            raise InstallError(f"what was installed does not compute: {reason} (all that was said: {self.log})")
-        return choice, told
+            raise InstallError(f"the installed packages do not work: {reason} (installer output: {self.log})")
+        return choice, report
 
     def _attempt(self, choice: Choice) -> dict:
-        """A fresh environment, and what doctor finds in it. If uv cannot make it, pip may."""
-        pinned = choice.pinned if self.wish.wheels else choice.requirements
-        wanted = Wanted(pinned, choice.index, self.wish.wheels, self.work)
+        """Installs into a new environment and returns its report. If one installer fails, the next is tried."""
+        source = PackageSource(self._requirements(choice), choice.index, self.options.wheels, self.work)
         for tool in self.tools:
             self._clear()
-            environ = {**tool.variables(wanted), **self.wish.variables}
+            environ = {**tool.variables(source), **self.options.variables}
             try:
-                self._run(tool.make(self.new.folder), environ)
-                self._run(tool.fill(self.new.python, wanted), environ)
-                return self._proof()
-            except _Failed as failed:
+                self._run_installer(tool.create(self.new.folder), environ)
+                self._run_installer(tool.install(self.new.python, source), environ)
+                return self._report()
+            except _InstallerFailed as failed:
                 reason = str(failed)
-                self.listener.notify(f"{tool.name} has failed: {reason}.")
-        raise InstallError(f"{reason} (all that was said: {self.log})")
+                self.listener.notify(notice("installer_failed", tool=tool.name, reason=reason))
+        raise InstallError(f"{reason} (installer output: {self.log})")
 
-    def _proof(self) -> dict:
-        """What doctor finds in it; of a Python that crashes, that it does not compute."""
+    def _requirements(self, choice: Choice) -> list[str]:
+        return choice.pinned if self.options.wheels else choice.requirements
+
+    def _report(self) -> dict:
+        """Returns the report of the new environment; one without a working device if its Python crashes."""
         try:
-            return doctor.ask(self.new.python, self._hear, tick=self.tick, guard=self.guard)
+            return doctor.check(self.new.python, self._on_line, tick=self.tick, guard=self.guard)
         except NoPythonError as error:
             crashed = {"works": False, "reason": str(error), "name": None}
             return {"packages": dict.fromkeys(doctor.NEEDED), "devices": {"cpu": crashed}}
@@ -263,43 +282,50 @@ class _Making:
             shutil.rmtree(folder, ignore_errors=True)
         (self.work / "tmp").mkdir(parents=True)
 
-    def _run(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
+    def _run_installer(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
         lines: list[str] = []
 
-        def hear(line: str) -> None:
+        def on_line(line: str) -> None:
             lines.append(line)
-            self._hear(line)
+            self._on_line(line)
 
-        self._hear("> " + " ".join(command))
-        if guarded_process.run(command, hear, tick=self.tick, guard=self.guard, environ=environ):
-            raise _Failed(in_words(lines))
+        self._on_line("> " + " ".join(command))
+        if guarded_process.run(command, on_line, tick=self.tick, guard=self.guard, environ=environ):
+            raise _InstallerFailed(explain(lines))
 
-    def _hear(self, line: str) -> None:
+    def _on_line(self, line: str) -> None:
         with self.log.open("a", encoding="utf-8") as log:
             log.write(line + "\n")
-        self.listener.hear(line)
+        self.listener.on_line(line)
 
     def _announce(self, choice: Choice) -> None:
-        source = self.wish.wheels or " and ".join(filter(None, [choice.index and shown(choice.index), "PyPI"]))
-        pinned = choice.pinned if self.wish.wheels else choice.requirements
-        fetched = "" if self.wish.wheels else f"about {choice.download / 1000:.1f} GB to fetch, "
-        self.listener.notify(
-            f"Installing {', '.join(pinned)} ({choice.why}) from {source} into {self.there.folder}, with "
-            f"{self.tools[0].name} and Python {'.'.join(map(str, self.base.version))}: {fetched}"
-            f"{choice.disk / 1000:.1f} GB on the disk. All that is said is kept in {self.log}."
-        )
+        """Notifies of what is installed, from where, to where and how large it is."""
+        values = {
+            "packages": self._requirements(choice),
+            "reason": choice.why,
+            "source": self.options.wheels or " and ".join(filter(None, [choice.index and shown(choice.index), "PyPI"])),
+            "folder": str(self.target.folder),
+            "tool": self.tools[0].name,
+            "python": ".".join(map(str, self.base.version)),
+            "disk_gb": choice.disk / 1000,
+            "log": str(self.log),
+        }
+        if self.options.wheels:
+            self.listener.notify(notice("install_started_offline", **values))
+        else:
+            self.listener.notify(notice("install_started", download_gb=choice.download / 1000, **values))
 
-    def _check_room(self, choice: Choice) -> None:
-        needed = choice.disk + (0 if self.wish.wheels else choice.download)
+    def _check_disk_space(self, choice: Choice) -> None:
+        needed = choice.disk + (0 if self.options.wheels else choice.download)
         self.work.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.work).free / 1e6
         if free < needed:
             raise InstallError(
-                f"{self.work.parent} has room for {free / 1000:.1f} GB and {needed / 1000:.1f} GB are needed: "
-                "make room, or choose another cache folder"
+                f"{self.work.parent} has {free / 1000:.1f} GB free and {needed / 1000:.1f} GB are needed: "
+                "free disk space, or choose another cache folder"
             )
 
-    def _write_note(self, wanted: str, choice: Choice, told: dict) -> None:
+    def _write_note(self, wanted: str, choice: Choice, report: dict) -> None:
         note = {
             "ssdiff": __version__,
             "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -309,7 +335,7 @@ class _Making:
             "pins": choice.pins,
             "version": self.base.version,
             "platform": self.base.platform,
-            "devices": told["devices"],
+            "devices": report["devices"],
         }
         with (self.new.folder / NOTE).open("w", encoding="utf-8") as file:
             json.dump(note, file, indent=2)
@@ -317,11 +343,11 @@ class _Making:
             os.fsync(file.fileno())
 
 
-class Ticking:
-    """Asks whether it is still wanted, and tells how far it is: by the bytes on the disk, which no installer hides."""
+class _Progress:
+    """Checks for cancellation, and estimates the progress from the bytes on the disk."""
 
-    EVERY = 2.0
-    "seconds between two looks at the disk"
+    INTERVAL_SECONDS = 2.0
+    "time between two measurements of the folders"
 
     def __init__(self, folders: Sequence[Path], expected: int, listener: Listener):
         self.folders, self.expected, self.listener = folders, expected, listener
@@ -330,15 +356,15 @@ class Ticking:
     def __call__(self) -> None:
         if self.listener.cancelled():
             raise Cancelled("cancelled")
-        if time.monotonic() - self.last > self.EVERY:
+        if time.monotonic() - self.last > self.INTERVAL_SECONDS:
             share = sum(map(size_of, self.folders)) / 1e6 / self.expected
-            self.share = max(self.share, min(share, 0.95))  # what was fetched goes again once it is unpacked
+            self.share = max(self.share, min(share, 0.95))  # downloads are removed once they are unpacked
             self.listener.progress(self.share)
             self.last = time.monotonic()
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files in it; of what goes away meanwhile, none."""
+    """Returns the bytes of all files in a folder; files that vanish meanwhile do not count."""
     total = 0
     for path, _, names in os.walk(folder):
         for name in names:
@@ -347,17 +373,18 @@ def size_of(folder: Path) -> int:
     return total
 
 
-def _cannot(told: Mapping) -> str | None:
-    """Why an environment does not compute at all, if so."""
-    missing = [name for name in doctor.NEEDED if told["packages"][name] is None]
-    cpu = told["devices"]["cpu"]
+def _failure(report: Mapping) -> str | None:
+    """Returns why an environment does not work at all; None if it works."""
+    missing = [name for name in doctor.NEEDED if report["packages"][name] is None]
+    cpu = report["devices"]["cpu"]
     if cpu["works"] and not missing:
         return None
-    return in_words([cpu["reason"] or f"{', '.join(missing)} cannot be imported"])
+    return explain([cpu["reason"] or f"{', '.join(missing)} cannot be imported"])
 
 
-def _cuda_cannot(told: Mapping) -> str | None:
-    devices = {name: device for name, device in told["devices"].items() if name.startswith("cuda")}
+def _cuda_failure(report: Mapping) -> str | None:
+    """Returns why no CUDA device works; None if one works."""
+    devices = {name: device for name, device in report["devices"].items() if name.startswith("cuda")}
     if any(device["works"] for device in devices.values()):
         return None
-    return next((device["reason"] for device in devices.values()), "torch sees no such device")
+    return next((device["reason"] for device in devices.values()), "torch finds no CUDA device")

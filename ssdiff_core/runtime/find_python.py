@@ -1,7 +1,7 @@
-"""Which Pythons there are on this computer, and what they answer when they are asked.
+"""Search for Python interpreters on this computer, and their properties.
 
-In QGIS `sys.executable` is often QGIS itself, and starting that opens a second window; so interpreters are looked for
-where each system keeps them.
+In QGIS `sys.executable` is often QGIS itself, and running that opens a second window; so the search covers the folders
+where each system keeps interpreters.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ import sysconfig
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..common.isolated_python import HIDDEN, command, environment
+from ..common.isolated_python import NO_WINDOW, command, environment
 
-FOLDERS = {
+PROGRAM_FOLDERS = {
     "win32": ("{prefix}", "{program}"),  # OSGeo4W and the installers: apps/Python3X; conda: the environment
     "darwin": ("{prefix}/bin", "{program}/bin", "{program}", "{prefix}/tools/python3"),
     "linux": ("{prefix}/bin", "{program}"),  # Flatpak too, whose prefix is /usr
 }
-"where the interpreter of a program lies that has Python inside, likeliest first"
+"folders of the interpreter of a program that embeds Python, most likely first"
 NAMES = {
     "win32": ("python.exe", "python3.exe"),
     "darwin": ("python{version}", "python3"),
     "linux": ("python{version}", "python3"),
 }
-ELSEWHERE = {
+SYSTEM_FOLDERS = {
     "darwin": (
         "/opt/homebrew/bin",
         "/usr/local/bin",
         "/Library/Frameworks/Python.framework/Versions/Current/bin",
-        "/Library/Developer/CommandLineTools/usr/bin",  # not /usr/bin, which asks to install these tools
+        "/Library/Developer/CommandLineTools/usr/bin",  # not /usr/bin, which offers to install these tools
     ),
     "linux": ("/usr/bin", "/usr/local/bin"),
 }
-"where other Pythons may lie that an environment can be made with; what PATH names comes and goes with shells"
-PATIENCE = 60
-"seconds that an interpreter may take to say what it is"
+"folders of other interpreters; PATH is not used, as it depends on the shell"
+TIMEOUT_SECONDS = 60
+"time that an interpreter may take to report its properties"
 
 
 @dataclass(frozen=True)
 class Host:
-    """The program that this Python runs in."""
+    """The program that embeds this Python."""
 
     system: str = sys.platform
     program: str = sys.executable or ""
@@ -56,7 +56,7 @@ class Host:
 
 @dataclass(frozen=True)
 class Python:
-    """An interpreter that was asked what it is."""
+    """An interpreter with the properties that it reported."""
 
     path: str
     version: tuple[int, int]
@@ -68,55 +68,57 @@ class Python:
 
     @property
     def tag(self) -> str:
-        """What an environment made with it is called."""
+        """Name of the folder of environments that are created with this interpreter."""
         return "py{}{}-".format(*self.version) + self.platform
 
 
 def own(host: Host, is_file: Callable[[str], bool] = os.path.isfile) -> list[str]:
-    """Interpreters that belong to the program, likeliest first."""
+    """Returns the interpreters that belong to the program, most likely first."""
     path = ntpath if host.system == "win32" else posixpath
     known = {"prefix": host.prefix, "program": path.dirname(host.program), "version": "{}.{}".format(*host.version)}
-    system = host.system if host.system in FOLDERS else "linux"
-    places = [folder.format(**known) for folder in FOLDERS[system]]
+    system = host.system if host.system in PROGRAM_FOLDERS else "linux"
+    folders = [folder.format(**known) for folder in PROGRAM_FOLDERS[system]]
     names = [name.format(**known) for name in NAMES[system]]
-    return _found(places, names, path.join, is_file)
+    return _existing(folders, names, path.join, is_file)
 
 
-def elsewhere(host: Host, is_file: Callable[[str], bool] = os.path.isfile) -> list[str]:
-    """Other interpreters of this computer, newest first."""
+def of_system(host: Host, is_file: Callable[[str], bool] = os.path.isfile) -> list[str]:
+    """Returns other interpreters of this computer, newest first."""
     names = [f"python3.{minor}" for minor in range(19, 8, -1)] + ["python3"]
-    return _found(ELSEWHERE.get(host.system, ()), names, posixpath.join, is_file)
+    return _existing(SYSTEM_FOLDERS.get(host.system, ()), names, posixpath.join, is_file)
 
 
-def _found(places: Iterable[str], names: Iterable[str], join: Callable, is_file: Callable[[str], bool]) -> list[str]:
+def _existing(folders: Iterable[str], names: Iterable[str], join: Callable, is_file: Callable[[str], bool]) -> list:
     names = list(names)
-    candidates = [join(place, name) for place in places if place for name in names]
+    candidates = [join(folder, name) for folder in folders if folder for name in names]
     return [path for path in dict.fromkeys(candidates) if is_file(path)]
 
 
-def ask(path: str) -> Python | None:
-    """What an interpreter says of itself, or None if it does not start as it must for SSDiff."""
+def properties(path: str) -> Python | None:
+    """Returns the properties of an interpreter, or None if it cannot run the code of SSDiff."""
     try:
         done = subprocess.run(  # nosec B603
             command(path, "runtime.find_python"),
             env=environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            creationflags=HIDDEN,
-            timeout=PATIENCE,
+            creationflags=NO_WINDOW,
+            timeout=TIMEOUT_SECONDS,
             check=True,
         )
-        told = json.loads(done.stdout)
-        pip = told["pip"] and tuple(told["pip"])
-        return Python(told["path"], tuple(told["version"]), told["platform"], told["venv"], told["ensurepip"], pip)
+        report = json.loads(done.stdout)
+        pip = report["pip"] and tuple(report["pip"])
+        version = tuple(report["version"])
+        return Python(report["path"], version, report["platform"], report["venv"], report["ensurepip"], pip)
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
         return None
 
 
-# --- the answer of such an interpreter -------------------------------------------------------------------------------
+# --- run by such an interpreter --------------------------------------------------------------------------------------
 
 
 def main() -> None:
+    """Prints the properties of this interpreter as JSON."""
     from importlib.util import find_spec
 
     has = {name: find_spec(name) is not None for name in ("venv", "ensurepip")}
@@ -128,7 +130,10 @@ def main() -> None:
 
 
 def this_platform(system: str = sys.platform, machine: str | None = None, built_for: str | None = None) -> str:
-    """What wheels must be made for. On Windows that is told by the build, since ARM computers run both kinds."""
+    """Returns the platform that wheels must be built for.
+
+    On Windows that of the interpreter's build counts, since ARM computers also run programs for Intel.
+    """
     if system == "win32":
         return built_for or sysconfig.get_platform()
     name = {"darwin": "macos"}.get(system, system)
@@ -136,7 +141,7 @@ def this_platform(system: str = sys.platform, machine: str | None = None, built_
 
 
 def _pip() -> list[int] | None:
-    """The version of pip, if it has one."""
+    """Returns the version of pip, or None if there is none."""
     from importlib import metadata
 
     try:

@@ -1,7 +1,7 @@
-"""What makes an environment and fills it, uv where there is one, else venv and pip: commands, and what errors mean.
+"""Installers that create an environment and install packages: uv if it is found, otherwise venv and pip.
 
-Indexes, proxies and authorities travel in the environment of the process, never on its command line, which any user of
-a computer may read.
+Indexes, proxies and certificates are passed as environment variables, never on the command line, which every user of
+the computer can read.
 """
 
 from __future__ import annotations
@@ -17,86 +17,95 @@ from ..common.errors import InstallError
 from ..common.isolated_python import environment
 from .find_python import Host, Python
 
-ASTRAY = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "UV_PROJECT", "UV_TARGET", "UV_PREFIX", "UV_SYSTEM")
-"how variables begin that would let an installer fill another place"
-UV_PLACES = ("~/.local/bin", "~/.cargo/bin", "/opt/homebrew/bin", "/usr/local/bin")
-"where uv lies if PATH does not say: programs that are started by a click know little of PATH"
+EXCLUDED_PREFIXES = (
+    *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON"),
+    *("UV_PROJECT", "UV_TARGET", "UV_PREFIX", "UV_SYSTEM"),
+)
+"prefixes of variables that would make an installer write to another folder"
+UV_FOLDERS = ("~/.local/bin", "~/.cargo/bin", "/opt/homebrew/bin", "/usr/local/bin")
+"folders to search for uv besides PATH, which is short for programs that are started from a desktop"
 UV_PYTHON = (3, 12)
-"the Python that uv is asked to bring where none is found"
+"version of the Python that uv downloads if none is found"
 PIP_QUIET = ("--no-input", "--disable-pip-version-check", "--no-warn-script-location", "--progress-bar=off")
-PIP_ELSEWHERE = (22, 3)
-"from this version on pip fills environments that it does not lie in"
+PIP_FOR_OTHER_PYTHON = (22, 3)
+"first version of pip that can install into another environment"
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is to be installed, and from where."""
+class PackageSource:
+    """Packages to install and where they come from."""
 
     requirements: list[str]
     index: str | None
     wheels: str
-    "a folder of wheels that is the only source; empty: the indexes"
+    "folder of wheels that is the only source; empty: the indexes"
     work: Path
-    "a folder for what is fetched"
+    "folder for downloads"
 
     @property
     def arguments(self) -> list[str]:
-        """For pip, and for uv, which takes the same."""
+        """Arguments of `install`, the same for pip and uv."""
         source = ["--no-index", "--find-links", self.wheels] if self.wheels else []
         return ["--only-binary=:all:", *source, *self.requirements]
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment of an installer. Temporary folders of systems are often too small for PyTorch."""
-        kept = {name: value for name, value in environment().items() if not name.upper().startswith(ASTRAY)}
+        """Environment variables of an installer. Temporary files go to `work`, since /tmp is often too small."""
+        kept = {name: value for name, value in environment().items() if not name.upper().startswith(EXCLUDED_PREFIXES)}
         return {**kept, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self.work / "tmp"))}
 
 
 @dataclass(frozen=True)
 class Pip:
+    """Installs with venv and pip of a Python."""
+
     base: Python
 
     name = "pip"
 
     @property
-    def reaches(self) -> bool:
-        """Whether the pip of the base can do it. Else the environment gets one of its own, which takes a while."""
-        return (self.base.pip or (0,)) >= PIP_ELSEWHERE
+    def can_install(self) -> bool:
+        """Whether the pip of the base can install into the environment. Otherwise the environment needs its own pip."""
+        return (self.base.pip or (0,)) >= PIP_FOR_OTHER_PYTHON
 
-    def make(self, folder: Path) -> list[str]:
-        own = ["--without-pip"] if self.reaches else []
-        return [self.base.path, "-I", "-m", "venv", *own, str(folder)]
+    def create(self, folder: Path) -> list[str]:
+        without_pip = ["--without-pip"] if self.can_install else []
+        return [self.base.path, "-I", "-m", "venv", *without_pip, str(folder)]
 
-    def fill(self, python: str, wanted: Wanted) -> list[str]:
+    def install(self, python: str, source: PackageSource) -> list[str]:
         pip = [self.base.path, "-I", "-m", "pip", "--python", python]
-        return [*(pip if self.reaches else [python, "-I", "-m", "pip"]), "install", *PIP_QUIET, *wanted.arguments]
+        return [*(pip if self.can_install else [python, "-I", "-m", "pip"]), "install", *PIP_QUIET, *source.arguments]
 
-    def variables(self, wanted: Wanted) -> dict[str, str]:
-        own = wanted.variables
-        index = {"PIP_EXTRA_INDEX_URL": _joined(wanted.index, own.get("PIP_EXTRA_INDEX_URL"))} if wanted.index else {}
-        return {**own, **index, "PIP_USER": "0", "PIP_CACHE_DIR": str(wanted.work / "cache")}
+    def variables(self, source: PackageSource) -> dict[str, str]:
+        variables = source.variables
+        index = (
+            {"PIP_EXTRA_INDEX_URL": _joined(source.index, variables.get("PIP_EXTRA_INDEX_URL"))} if source.index else {}
+        )
+        return {**variables, **index, "PIP_USER": "0", "PIP_CACHE_DIR": str(source.work / "cache")}
 
 
 @dataclass(frozen=True)
 class Uv:
+    """Installs with uv."""
+
     program: str
     base: Python
 
     name = "uv"
 
-    def make(self, folder: Path) -> list[str]:
+    def create(self, folder: Path) -> list[str]:
         return [self.program, "venv", "--no-project", "--python", self.base.path, str(folder)]
 
-    def fill(self, python: str, wanted: Wanted) -> list[str]:
-        return [self.program, "pip", "install", "--python", python, *wanted.arguments]
+    def install(self, python: str, source: PackageSource) -> list[str]:
+        return [self.program, "pip", "install", "--python", python, *source.arguments]
 
-    def variables(self, wanted: Wanted) -> dict[str, str]:
-        """uv asks indexes in turn and is content with the first that knows a package: here all must be asked."""
-        own = wanted.variables
-        index = {"UV_INDEX": _joined(wanted.index, own.get("UV_INDEX"))} if wanted.index else {}
-        if "PIP_INDEX_URL" in own:
-            index["UV_DEFAULT_INDEX"] = own.get("UV_DEFAULT_INDEX") or own["PIP_INDEX_URL"]
-        return {**own, **index, "UV_INDEX_STRATEGY": "unsafe-best-match", "UV_NO_PROGRESS": "1"}
+    def variables(self, source: PackageSource) -> dict[str, str]:
+        """Makes uv search all indexes; by default it only uses the first one that has a package of that name."""
+        variables = source.variables
+        index = {"UV_INDEX": _joined(source.index, variables.get("UV_INDEX"))} if source.index else {}
+        if "PIP_INDEX_URL" in variables:
+            index["UV_DEFAULT_INDEX"] = variables.get("UV_DEFAULT_INDEX") or variables["PIP_INDEX_URL"]
+        return {**variables, **index, "UV_INDEX_STRATEGY": "unsafe-best-match", "UV_NO_PROGRESS": "1"}
 
 
 def _joined(first: str, rest: str | None) -> str:
@@ -104,46 +113,54 @@ def _joined(first: str, rest: str | None) -> str:
 
 
 def find_uv(environ: Mapping[str, str] = os.environ) -> str | None:
-    """Where uv is, if it is here."""
-    places = [os.path.expanduser(place) for place in UV_PLACES]
-    return shutil.which("uv", path=os.pathsep.join([environ.get("PATH", ""), *places]))
+    """Returns the path of uv, or None."""
+    folders = [os.path.expanduser(folder) for folder in UV_FOLDERS]
+    return shutil.which("uv", path=os.pathsep.join([environ.get("PATH", ""), *folders]))
 
 
 def installers(base: Python, uv: str | None) -> list[Uv | Pip]:
-    """All that can make an environment with a Python, the quickest first."""
+    """Returns the installers that can create an environment with a Python, fastest first."""
     pip = Pip(base)
-    able = base.venv and (base.ensurepip or pip.reaches)
+    able = base.venv and (base.ensurepip or pip.can_install)
     return [*([Uv(uv, base)] if uv else []), *([pip] if able else [])]
 
 
-def brought(platform: str) -> Python:
-    """The Python that uv brings if it is asked for a version in the place of a file."""
+def uv_python(platform: str) -> Python:
+    """Returns the Python that uv downloads: its path is a version number."""
     return Python("{}.{}".format(*UV_PYTHON), UV_PYTHON, platform, True, False, None)
 
 
-def without_pip(base: Python | None, host: Host, is_file: Callable[[str], bool] = os.path.isfile) -> InstallError:
-    """What to say where nothing can make an environment."""
-    how = "install uv (docs.astral.sh/uv)"
+def no_installer_error(
+    base: Python | None, host: Host, is_file: Callable[[str], bool] = os.path.isfile
+) -> InstallError:
+    """Returns the error for a computer on which no environment can be created. base: a Python without pip, if any."""
+    remedy = "install uv (docs.astral.sh/uv)"
     if host.system == "linux" and is_file("/.flatpak-info"):
-        how = "put the program uv into ~/.local/bin, since this Flatpak has no pip"
+        remedy = "put the program uv into ~/.local/bin, since this Flatpak has no pip"
     elif base and host.system == "linux" and is_file("/etc/debian_version"):
-        how = "install it with `sudo apt install python{}.{}-venv`".format(*base.version)
-    reason = f"{base.path} has no pip" if base else "there is no Python here that an environment can be made with"
-    return InstallError(f"{reason}: {how}, or name a Python that has torch in SSDIFF_PYTHON or in the options")
+        remedy = "install it with `sudo apt install python{}.{}-venv`".format(*base.version)
+    reason = f"{base.path} has no pip" if base else "no Python was found that can create an environment"
+    return InstallError(f"{reason}: {remedy}, or select a Python with torch in SSDIFF_PYTHON or in the options")
 
 
-NO_WHEEL = "there is no wheel of {0} to be had for this Python and system"
-NO_NETWORK = "the network cannot be reached: look at the network options of QGIS, or install from a folder of wheels"
+NO_WHEEL = "there is no wheel of {0} for this Python and system in the wheels folder or index"
+NO_NETWORK = "the network cannot be reached: check the network options of QGIS, or install from a folder of wheels"
 ADVICE = (
-    (r"No space left|not enough space|Errno 28", "the disk is full: make room, or choose another cache folder"),
-    (r"Long Path|WinError 206|name too long", "names of files get too long for Windows: choose a shorter cache folder"),
-    (r"WinError (?:126|127|1114)", "Windows lacks a library: install the Visual C++ Redistributable of Microsoft"),
-    (r"\b407\b|Proxy Authentication", "the proxy wants a name and a password: give them in the options of QGIS"),
+    (r"No space left|not enough space|Errno 28", "the disk is full: free disk space, or choose another cache folder"),
+    (
+        r"Long Path|WinError 206|name too long",
+        "file paths are too long for Windows: choose a shorter cache folder",
+    ),
+    (r"WinError (?:126|127|1114)", "a Windows library is missing: install the Visual C++ Redistributable of Microsoft"),
+    (
+        r"\b407\b|Proxy Authentication",
+        "the proxy requires a password: enter it in the network options of QGIS",
+    ),
     (
         r"CERTIFICATE_VERIFY|certificate verify|UnknownIssuer",
-        "the network shows a certificate that is not trusted: name a file of your authorities in SSL_CERT_FILE",
+        "the server has a certificate that is not trusted: set SSL_CERT_FILE to a file with the CA certificates",
     ),
-    (r"ProxyError|connect to proxy", "the proxy cannot be reached: look at the network options of QGIS"),
+    (r"ProxyError|connect to proxy", "the proxy cannot be reached: check the network options of QGIS"),
     (r"NewConnectionError|ConnectTimeout|Failed to establish|dns error|error sending request", NO_NETWORK),
     (r"Temporary failure in name|getaddrinfo|Network is unreachable|Connection refused", NO_NETWORK),
     (r"No matching distribution found for (\S+)", NO_WHEEL),
@@ -151,17 +168,17 @@ ADVICE = (
     (r"Because (\w+) was not found", NO_WHEEL),
     (
         r"WinError (?:5|32)\b|Permission denied|Access is denied",
-        "a file may not be written: a virus scanner holds it, or the folder is not yours",
+        "a file cannot be written: a virus scanner has it open, or the folder is read-only",
     ),
 )
-"what a line of an installer means, the surest first"
+"patterns in the output of an installer and what they mean, most specific first"
 
 
-def in_words(lines: Iterable[str]) -> str:
-    """The reason that an installer gives, in a sentence; else what it said last."""
+def explain(lines: Iterable[str]) -> str:
+    """Returns why an installer failed: the meaning of a known message, otherwise its last line."""
     lines = [line for line in lines if line.strip()]
     for pattern, meaning in ADVICE:
         found = re.search(pattern, "\n".join(lines), re.IGNORECASE)
         if found:
             return meaning.format(*(found.groups() or ("",)))
-    return lines[-1].strip() if lines else "it said nothing"
+    return lines[-1].strip() if lines else "it printed nothing"

@@ -1,6 +1,6 @@
-"""Which wheels of PyTorch suit a computer: by its Python, its system, and what the NVIDIA driver says.
+"""Choice of the PyTorch wheels for a computer, by its Python, its system and the NVIDIA driver.
 
-resources/runtime.json is the table; what it promises is proved after the installation, by a kernel.
+The table is resources/runtime.json; after the installation, a kernel is run to test the choice.
 """
 
 from __future__ import annotations
@@ -15,41 +15,45 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..common.errors import InstallError
-from ..common.isolated_python import HIDDEN, environment
+from ..common.isolated_python import NO_WINDOW, environment
 from ..common.paths import RESOURCES
 
 DEVICES = ("auto", "cpu", "cuda")
 QUERIES = ("name,driver_version,compute_cap", "name,driver_version")
-"what nvidia-smi is asked; drivers before 510 do not know compute_cap"
-PLACES = (r"C:\Windows\System32", r"C:\Program Files\NVIDIA Corporation\NVSMI", "/usr/lib/wsl/lib", "/usr/bin")
-"where nvidia-smi lies if PATH does not say"
+"queries of nvidia-smi; drivers before 510 do not know compute_cap"
+SMI_FOLDERS = (r"C:\Windows\System32", r"C:\Program Files\NVIDIA Corporation\NVSMI", "/usr/lib/wsl/lib", "/usr/bin")
+"folders to search for nvidia-smi besides PATH"
 KERNEL = Path("/proc/driver/nvidia/version")
-"what the driver says of itself where nvidia-smi is out of reach, as in a Flatpak"
+"version of the driver, for programs that cannot run nvidia-smi, such as those in a Flatpak"
 ROW = re.compile(r"(?P<name>\S.*?), (?P<driver>\d+\.\d[.\d]*)(?:, (?P<capability>\d+\.\d+|\[.*\]))?\s*")
 MODULE = re.compile(r"NVRM version:.*?Kernel Module.*?\s(?P<driver>\d{3,}\.\d[.\d]*)\s")
 
 
 @dataclass(frozen=True)
 class Gpu:
+    """An NVIDIA GPU."""
+
     name: str
     driver: str
     capability: str | None = None
-    "None: the driver did not say"
+    "compute capability; None: the driver did not report it"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What is to be installed."""
+    """The packages to install."""
 
     build: str
-    "cpu, mps, or the CUDA that PyTorch is built with: cu130 ..."
+    "cpu, mps, or the CUDA version that PyTorch is built with, such as cu130"
     why: str
+    "reason for this build"
     pins: Mapping[str, str]
     index: str | None
-    "an index beside PyPI that has torch for this build"
+    "index besides PyPI that has torch for this build"
     download: int
+    "approximate size of the download in MB"
     disk: int
-    "MB, about"
+    "approximate size of the environment in MB"
 
     @property
     def cuda(self) -> bool:
@@ -57,22 +61,23 @@ class Choice:
 
     @property
     def requirements(self) -> list[str]:
-        """For an installer. What comes from PyTorch's index bears the build in its version, so PyPI cannot have it."""
+        """Requirements for the indexes. The version of torch names the build if it comes from PyTorch's index."""
         label = f"+{self.build}" if self.index else ""
         return [f"{name}=={pin}{label if name == 'torch' else ''}" for name, pin in self.pins.items()]
 
     @property
     def pinned(self) -> list[str]:
-        """The same, whatever the build: for a folder of wheels."""
+        """Requirements without the build, for a folder of wheels."""
         return [f"{name}=={pin}" for name, pin in self.pins.items()]
 
 
 def table() -> dict:
+    """Returns the table of versions and builds."""
     return json.loads((RESOURCES / "runtime.json").read_text(encoding="utf-8"))
 
 
 def pins(version: tuple[int, int], platform: str) -> dict[str, str] | None:
-    """The versions for a Python, or None if PyTorch has no wheels for it."""
+    """Returns the pinned versions for a Python, or None if PyTorch has no wheels for it."""
     for row in table()["packages"]:
         first, last = (_numbers(end) for end in row["python"])
         if platform in row["platforms"] and first <= tuple(version) <= last:
@@ -81,21 +86,21 @@ def pins(version: tuple[int, int], platform: str) -> dict[str, str] | None:
 
 
 def choose(device: str, version: tuple[int, int], platform: str, gpus: Sequence[Gpu]) -> Choice:
-    """The wheels for what was asked: auto, cpu or cuda; the choice says why."""
+    """Returns the wheels for a device, one of auto, cpu and cuda."""
     if device not in DEVICES:
-        raise InstallError(f"device {device!r} is none of {', '.join(DEVICES)}")
+        raise InstallError(f"device must be one of {', '.join(DEVICES)}, not {device!r}")
     if device == "cpu":
-        return plain(version, platform, "the CPU was asked for")
+        return without_cuda(version, platform, "device cpu is selected")
     build, why = _cuda(_pins(version, platform), platform, gpus)
     if build:
         return _choice(build, why, version, platform, indexed=True)
     if device == "cuda":
         raise InstallError(f"there are no CUDA wheels for this computer: {why}")
-    return plain(version, platform, why)
+    return without_cuda(version, platform, why)
 
 
-def plain(version: tuple[int, int], platform: str, why: str) -> Choice:
-    """The wheels without CUDA."""
+def without_cuda(version: tuple[int, int], platform: str, why: str) -> Choice:
+    """Returns the wheels without CUDA."""
     build = next(row for row in table()["plain"] if platform in row["platforms"])
     return _choice(build, why, version, platform, build["index"])
 
@@ -106,7 +111,7 @@ def _choice(build: Mapping, why: str, version: tuple[int, int], platform: str, i
 
 
 def base_index() -> str:
-    """PyTorch's own index; SSDIFF_TORCH_INDEX names a mirror of it."""
+    """Returns the address of PyTorch's index, or of the mirror in SSDIFF_TORCH_INDEX."""
     return (os.environ.get("SSDIFF_TORCH_INDEX") or table()["index"]).rstrip("/")
 
 
@@ -115,29 +120,32 @@ def _pins(version: tuple[int, int], platform: str) -> dict[str, str]:
     if found is None:
         raise InstallError(
             f"there is no PyTorch for Python {version[0]}.{version[1]} on {platform}: "
-            "name a Python that has it in the options of Processing, or in SSDIFF_PYTHON"
+            "select a Python with PyTorch in the options of Processing, or in SSDIFF_PYTHON"
         )
     return found
 
 
 def _cuda(pinned: Mapping[str, str], platform: str, gpus: Sequence[Gpu]) -> tuple[dict | None, str]:
-    """The best build for the newest GPU and its driver, with the reason; or why there is none."""
+    """Returns the best build for the newest GPU and its driver with the reason, or None and why there is none."""
     builds = [row for row in table()["builds"] if pinned["torch"] in row["torch"] and platform in row["driver"]]
     if platform.startswith("macos"):
-        return None, "this is a Mac"
+        return None, "Macs have no CUDA"
     if not gpus:
-        return None, "no NVIDIA GPU answers"
+        return None, "no NVIDIA GPU was found"
     if not builds:
-        return None, f"PyTorch {pinned['torch']} has no CUDA for {platform}"
+        return None, f"PyTorch {pinned['torch']} has no CUDA build for {platform}"
     gpu = max(gpus, key=lambda gpu: _numbers(gpu.capability or "0"))
-    able = [build for build in builds if _covers(build["capability"], gpu.capability)]
-    if not able:
+    supported = [build for build in builds if _covers(build["capability"], gpu.capability)]
+    if not supported:
         return None, f"PyTorch {pinned['torch']} has no kernels for {gpu.name} (compute capability {gpu.capability})"
-    for build in able:
+    for build in supported:
         if _numbers(gpu.driver) >= _numbers(build["driver"][platform]):
             return build, f"{gpu.name}, driver {gpu.driver}"
-    oldest = min((build["driver"][platform] for build in able), key=_numbers)
-    return None, f"the NVIDIA driver {gpu.driver} is too old, {oldest} or newer is needed: update it and start again"
+    oldest = min((build["driver"][platform] for build in supported), key=_numbers)
+    return (
+        None,
+        f"the NVIDIA driver {gpu.driver} is too old, {oldest} or newer is needed: update it and try again",
+    )
 
 
 def _covers(ends: Sequence[str | None], capability: str | None) -> bool:
@@ -151,27 +159,27 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
-# --- what the driver says --------------------------------------------------------------------------------------------
+# --- GPUs and driver ------------------------------------------------------------------------------------------------
 
 
 def gpus() -> list[Gpu]:
-    """The NVIDIA GPUs of this computer, as far as the driver tells."""
-    program = shutil.which("nvidia-smi") or shutil.which("nvidia-smi", path=os.pathsep.join(PLACES))
+    """Returns the NVIDIA GPUs of this computer that the driver reports."""
+    program = shutil.which("nvidia-smi") or shutil.which("nvidia-smi", path=os.pathsep.join(SMI_FOLDERS))
     for query in QUERIES if program else ():
-        found = rows(_told([program, f"--query-gpu={query}", "--format=csv,noheader"]))
+        found = parse_nvidia_smi(_output([program, f"--query-gpu={query}", "--format=csv,noheader"]))
         if found:
             return found
-    return module(KERNEL.read_text()) if KERNEL.is_file() else []
+    return parse_kernel_module(KERNEL.read_text()) if KERNEL.is_file() else []
 
 
-def rows(text: str) -> list[Gpu]:
-    """What nvidia-smi answers. Its errors come as text too, and have no such rows."""
+def parse_nvidia_smi(text: str) -> list[Gpu]:
+    """Returns the GPUs in the output of nvidia-smi, none if the output is an error message."""
     matches = filter(None, map(ROW.fullmatch, text.splitlines()))
     return [Gpu(row["name"], row["driver"], _known(row["capability"])) for row in matches]
 
 
-def module(text: str) -> list[Gpu]:
-    """What the kernel's module says: its version, but not which GPUs it found."""
+def parse_kernel_module(text: str) -> list[Gpu]:
+    """Returns a GPU with the driver version of the kernel module, which does not report the GPUs themselves."""
     found = MODULE.search(text)
     return [Gpu("an NVIDIA GPU", found["driver"])] if found else []
 
@@ -180,10 +188,10 @@ def _known(capability: str | None) -> str | None:
     return None if capability is None or capability.startswith("[") else capability
 
 
-def _told(command: list[str]) -> str:
+def _output(command: list[str]) -> str:
     try:
         done = subprocess.run(  # nosec B603
-            command, env=environment(), capture_output=True, creationflags=HIDDEN, timeout=30, check=False
+            command, env=environment(), capture_output=True, creationflags=NO_WINDOW, timeout=30, check=False
         )
     except (OSError, subprocess.SubprocessError):
         return ""

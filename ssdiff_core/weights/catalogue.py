@@ -20,7 +20,8 @@ from urllib.parse import urljoin
 from ..common import paths
 from ..common.errors import ConfigError, DownloadError, WeightsError
 from ..common.fingerprints import sha256_of
-from ..common.progress import amount
+from ..common.notices import Notify, notice
+from ..common.progress import file_size
 from ..domain import sensors
 from . import download
 from .card import read_card, suits
@@ -142,7 +143,7 @@ def find(
     bands: int,
     ratio: float,
     fetch: Fetch,
-    notify: Callable[[str], None],
+    notify: Notify,
     entries: Iterable[Entry] | None = None,
 ) -> Path:
     """A weights file by its id or path; auto: the one that suits best. fetch brings one that is not here."""
@@ -193,7 +194,7 @@ def _suitable(entries: Iterable[Entry], sensor: str, bands: int, ratio: float) -
     return ranked
 
 
-def _best(ranked: list[Entry], fetch: Fetch, notify: Callable[[str], None]) -> Path:
+def _best(ranked: list[Entry], fetch: Fetch, notify: Notify) -> Path:
     """The first; if it cannot be fetched, the first that is here."""
     best = ranked[0]
     try:
@@ -202,7 +203,7 @@ def _best(ranked: list[Entry], fetch: Fetch, notify: Callable[[str], None]) -> P
         here = next((entry for entry in ranked if entry.path), None)
         if not here:
             raise
-        notify(f"{error}; weights {here.id} are taken instead")
+        notify(notice("weights_instead", reason=str(error), weights=here.id))
         return here.path
 
 
@@ -226,7 +227,7 @@ def fetcher(
     connection: Connection = USUAL,
     progress: Callable[[float], None] = lambda share: None,
     cancelled: Callable[[], bool] = lambda: False,
-    notify: Callable[[str], None] = lambda sentence: None,
+    notify: Notify = lambda message: None,
     base: str = "",
 ) -> Fetch:
     """What brings published weights into the user's folder. base: the address they lie under (see home)."""
@@ -235,7 +236,7 @@ def fetcher(
         urls = [urljoin(home(base), url) for url in entry.urls]
         target = paths.weights() / entry.stored
         if not connection.forbidden:
-            notify(f"fetching weights {entry.id}, {amount(entry.size)}")
+            notify(notice("weights_download", weights=entry.id, size=file_size(entry.size)))
         try:
             return download.fetch(
                 urls, download.Wanted(target, entry.size, entry.sha256, connection, progress, cancelled)

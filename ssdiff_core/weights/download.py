@@ -19,7 +19,7 @@ from pathlib import Path
 from ..common.errors import Cancelled, DownloadError
 from ..common.fingerprints import sha256_of
 from ..common.locks import locked, move
-from ..common.progress import amount
+from ..common.progress import file_size
 from .http import TICK, USUAL, Again, Answer, Connection, Useless, asked, host
 
 ROUNDS = 4
@@ -100,7 +100,7 @@ def _check_room(wanted: Wanted) -> None:
     missing, free = wanted.size - wanted.here + SPARE, shutil.disk_usage(wanted.target.parent).free
     if free < missing:
         raise DownloadError(
-            f"{wanted.target.parent} has {amount(free)} free and {amount(missing)} are needed: "
+            f"{wanted.target.parent} has {file_size(free)} free and {file_size(missing)} are needed: "
             "make room, or name another folder with SSDIFF_CACHE"
         )
 

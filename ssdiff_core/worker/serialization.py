@@ -1,37 +1,43 @@
-"""Values of our own as plain ones that JSON can hold, and back: what two processes tell each other."""
+"""Conversion of the dataclasses that both processes exchange to JSON values and back."""
 
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 
+from ..common.notices import Notice
 from ..domain.adaptation_job import Job
 from ..domain.block import SceneStats
 from ..domain.grid import Grid, Placement
+from ..domain.options import AssessOptions, SamplingOptions
 from ..domain.scene import Band, Scene
 from ..domain.sensors import Sensor
-from ..domain.options import AssessOptions
 from ..domain.window import Window
 
-KIND = "is a"
-KINDS = {kind.__name__: kind for kind in (AssessOptions, Band, Grid, Job, Placement, Scene, SceneStats, Sensor, Window)}
+CLASS_KEY = "is a"
+"key of the class name in an encoded dataclass"
+CLASSES = {
+    kind.__name__: kind
+    for kind in (AssessOptions, Band, Grid, Job, Notice, Placement, SamplingOptions, Scene, SceneStats, Sensor, Window)
+}
+"dataclasses that can be decoded, by name; a new field of one of them needs no change here"
 
 
-def plain(value):
-    """As dicts, lists, texts and numbers."""
+def encode(value):
+    """Returns the value as dicts, lists, strings and numbers that JSON can hold."""
     if is_dataclass(value):
-        held = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-        return {KIND: type(value).__name__, **held}
+        encoded = {field.name: encode(getattr(value, field.name)) for field in fields(value)}
+        return {CLASS_KEY: type(value).__name__, **encoded}
     if isinstance(value, (tuple, list)):
-        return [plain(item) for item in value]
-    return {key: plain(item) for key, item in value.items()} if isinstance(value, dict) else value
+        return [encode(item) for item in value]
+    return {key: encode(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def meant(value):
-    """What `plain` was told; lists are tuples."""
+def decode(value):
+    """Returns the value that `encode` was given, with tuples for lists."""
     if isinstance(value, list):
-        return tuple(meant(item) for item in value)
+        return tuple(decode(item) for item in value)
     if not isinstance(value, dict):
         return value
-    held = {key: meant(item) for key, item in value.items()}
-    kind = held.pop(KIND, None)
-    return KINDS[kind](**held) if kind else held
+    decoded = {key: decode(item) for key, item in value.items()}
+    name = decoded.pop(CLASS_KEY, None)
+    return CLASSES[name](**decoded) if name else decoded

@@ -1,10 +1,10 @@
-"""What a program and its computing process (worker.py) share: the version of their language, and memory for blocks.
+"""Exchange of arrays between the requesting program and the computing process through shared memory.
 
-Needs numpy alone, as it is imported where torch must not be.
+Both processes map one file without a name; the worker inherits the open file. So there is nothing to remove: however
+either process ends, the system frees the memory. Named shared memory would need a resource tracker, which differs
+between Python versions, and containers often limit it too much.
 
-The memory is a file that was never given a name, or goes with its last handle; the worker inherits it open. So there is
-nothing to unlink: however either of them ends, killed or not, the system takes the memory back. Named shared memory
-would need a tracker for that, which differs from one Python to the next, and containers often give it too little room.
+This module also holds the version of the protocol. It needs numpy only, because it is imported where torch must not be.
 """
 
 from __future__ import annotations
@@ -22,23 +22,24 @@ from ..common.errors import WorkerError
 from ..domain.block import Block, SceneStats
 from ..domain.window import Window
 
-PROTOCOL = 3
-ALIGNED = 64
-"bytes: where an array may begin"
+PROTOCOL = 4
+"version of the messages between the two processes; both must have the same"
+ALIGNMENT = 64
+"alignment of each array in bytes"
 ZEROS = bytes(1 << 20)
-OF_BLOCK = ("pan", "ms", "valid", "wanted")
-"arrays of a block"
+BLOCK_ARRAYS = ("pan", "ms", "valid", "wanted")
+"fields of a block that are arrays"
 
 
 class Memory:
-    """Bytes that two processes see. Who made it says how many there are; the other looks again when told of more."""
+    """Memory that two processes share. One of them enlarges it; the other maps it again when it learns the new size."""
 
     def __init__(self, handle: int):
         self._handle, self._map = handle, None
 
     @staticmethod
     def make() -> Memory:
-        """In memory where the system has such files, else in the folder for temporary ones."""
+        """Creates shared memory: a memory file where the system has them, otherwise a temporary file."""
         if hasattr(os, "memfd_create"):
             return Memory(os.memfd_create("ssdiff"))
         with tempfile.TemporaryFile() as file:
@@ -46,7 +47,10 @@ class Memory:
 
     @staticmethod
     def inherited(number: int) -> Memory:
-        """What `for_child` told the program that started this one."""
+        """Returns the memory that the parent process passed on.
+
+        number: the one that `for_child` returned in the parent process.
+        """
         if os.name != "nt":
             return Memory(number)
         import msvcrt
@@ -54,7 +58,7 @@ class Memory:
         return Memory(msvcrt.open_osfhandle(number, os.O_RDWR | os.O_BINARY))
 
     def for_child(self) -> tuple[int, dict]:
-        """The number by which a child knows it, and what Popen must be told for that."""
+        """Returns the number by which a child process opens the memory, and the arguments of Popen that pass it on."""
         if os.name != "nt":
             return self._handle, {"pass_fds": (self._handle,)}
         import msvcrt
@@ -67,7 +71,10 @@ class Memory:
         return len(self._map) if self._map else 0
 
     def reserve(self, size: int) -> None:
-        """Makes it that large if it is smaller. Room that is not there is an error here, and no crash on first use."""
+        """Enlarges the memory to at least `size` bytes.
+
+        Raises WorkerError if the system has too little; without the reservation the first write would crash.
+        """
         if size <= len(self):
             return
         try:
@@ -75,11 +82,11 @@ class Memory:
                 os.posix_fallocate(self._handle, 0, size)
             else:
                 self._lengthen(size)
-            self.look(size)
+            self.map(size)
         except OSError as error:
             raise WorkerError(
-                f"there are no {size / 1e6:.0f} MB for a block on its way to the computing process "
-                f"({error.strerror or error}): allow less memory"
+                f"{size / 1e6:.0f} MB of shared memory for a block cannot be reserved ({error.strerror or error}): "
+                "allow less memory"
             ) from None
 
     def _lengthen(self, size: int) -> None:
@@ -87,48 +94,52 @@ class Memory:
         while end < size:
             end += os.write(self._handle, ZEROS[: size - end])
 
-    def look(self, size: int) -> None:
-        """Sees at least that many bytes. Arrays from before keep what they saw alive."""
+    def map(self, size: int) -> None:
+        """Maps at least `size` bytes. Arrays of an earlier mapping stay valid."""
         if size > len(self):
             self._map = mmap.mmap(self._handle, size)
 
     def array(self, offset: int, dtype: str, shape: list[int]) -> np.ndarray:
+        """Returns a view of an array at this offset in bytes."""
         return np.ndarray(tuple(shape), np.dtype(dtype), self._map, offset)
 
     def close(self) -> None:
-        handle, self._handle, self._map = self._handle, -1, None  # the number may soon be another file's
+        handle, self._handle, self._map = self._handle, -1, None  # the system may reuse the number for another file
         os.close(handle)
 
 
 # --- blocks ----------------------------------------------------------------------------------------------------------
 
 
-def write_arrays(memory: Memory, arrays: Mapping[str, np.ndarray], room: Mapping[str, tuple] | None = None) -> dict:
-    """Puts arrays into the memory, with room for others of these types and shapes; answers where all of them lie."""
-    held = {name: np.asarray(array) for name, array in arrays.items()}
-    shapes = {name: (array.dtype, array.shape) for name, array in held.items()}
-    places, size = lay_out({**shapes, **(room or {})})
+def write_arrays(memory: Memory, arrays: Mapping[str, np.ndarray], reserved: Mapping[str, tuple] | None = None) -> dict:
+    """Writes arrays into the memory and returns their layout, which JSON can hold.
+
+    reserved: types and shapes of further arrays, for which space is left.
+    """
+    written = {name: np.asarray(array) for name, array in arrays.items()}
+    shapes = {name: (array.dtype, array.shape) for name, array in written.items()}
+    layout, size = lay_out({**shapes, **(reserved or {})})
     memory.reserve(size)
-    for name, array in held.items():
-        memory.array(*places[name])[...] = array
-    return {"size": size, "places": places}
+    for name, array in written.items():
+        memory.array(*layout[name])[...] = array
+    return {"size": size, "arrays": layout}
 
 
-def read_arrays(memory: Memory, told: Mapping) -> dict[str, np.ndarray]:
-    """The arrays that lie in the memory. Views: good until others are written."""
-    memory.look(told["size"])
-    return {name: memory.array(*place) for name, place in told["places"].items()}
+def read_arrays(memory: Memory, message: Mapping) -> dict[str, np.ndarray]:
+    """Returns the arrays of a layout as views, which are valid until the next ones are written."""
+    memory.map(message["size"])
+    return {name: memory.array(*position) for name, position in message["arrays"].items()}
 
 
-def write_block(memory: Memory, block: Block, answers: Sequence[np.dtype] = ()) -> dict:
-    """Puts the block's arrays into the memory; what it says else can be said in JSON.
+def write_block(memory: Memory, block: Block, outputs: Sequence[np.dtype] = ()) -> dict:
+    """Writes the arrays of a block into the memory and returns everything else about it, which JSON can hold.
 
-    answers: of which type each image of the block's core is that is to be answered.
+    outputs: type of each image of the block's core that the other process is to write.
     """
     shape = len(block.ms), *block.core.shape
-    room = {f"answer {number}": (np.dtype(kind), shape) for number, kind in enumerate(answers)}
+    reserved = {f"output {number}": (np.dtype(kind), shape) for number, kind in enumerate(outputs)}
     return {
-        **write_arrays(memory, arrays_of(block), room),
+        **write_arrays(memory, arrays_of(block), reserved),
         "ms_at": [float(at) for at in block.ms_at],
         "ratio": float(block.ratio),
         "window": [int(n) for n in astuple(block.window)],
@@ -138,29 +149,32 @@ def write_block(memory: Memory, block: Block, answers: Sequence[np.dtype] = ()) 
 
 
 def arrays_of(block: Block) -> dict[str, np.ndarray]:
-    """All arrays that a block holds."""
-    named = ((name, getattr(block, name)) for name in OF_BLOCK)
+    """Returns all arrays of a block by the names of their fields."""
+    named = ((name, getattr(block, name)) for name in BLOCK_ARRAYS)
     return {name: array for name, array in named if array is not None}
 
 
-def read_block(memory: Memory, told: Mapping) -> tuple[Block, list[np.ndarray]]:
-    """The block that lies in the memory, and the places of its answers. Views: good until the next one is written."""
-    arrays = read_arrays(memory, told)
-    held = {name: arrays.pop(name) for name in OF_BLOCK if name in arrays}
-    stats = SceneStats(**{name: _tuples(value) for name, value in told["stats"].items()})
-    window, core = Window(*told["window"]), Window(*told["core"])
-    block = Block(ms_at=tuple(told["ms_at"]), ratio=told["ratio"], window=window, core=core, stats=stats, **held)
-    return block, list(arrays.values())
+def read_block(memory: Memory, message: Mapping) -> tuple[Block, list[np.ndarray]]:
+    """Returns the block that `write_block` has written, and the arrays for its output images.
+
+    All arrays are views, which are valid until the next block is written.
+    """
+    arrays = read_arrays(memory, message)
+    of_block = {name: arrays.pop(name) for name in BLOCK_ARRAYS if name in arrays}
+    stats = SceneStats(**{name: _tuples(value) for name, value in message["stats"].items()})
+    window, core = Window(*message["window"]), Window(*message["core"])
+    ms_at, ratio = tuple(message["ms_at"]), message["ratio"]
+    return Block(ms_at=ms_at, ratio=ratio, window=window, core=core, stats=stats, **of_block), list(arrays.values())
 
 
 def lay_out(shapes: Mapping[str, tuple[np.dtype, tuple[int, ...]]]) -> tuple[dict[str, list], int]:
-    """Where arrays of these types and shapes lie one behind the other: offset, type, shape; and where the last ends."""
-    places, end = {}, 0
+    """Returns offset, type and shape of arrays that are stored one after the other, and the number of bytes in all."""
+    layout, end = {}, 0
     for name, (dtype, shape) in shapes.items():
-        start = -(-end // ALIGNED) * ALIGNED
-        places[name] = [start, dtype.str, [int(n) for n in shape]]
+        start = -(-end // ALIGNMENT) * ALIGNMENT
+        layout[name] = [start, dtype.str, [int(n) for n in shape]]
         end = start + dtype.itemsize * int(np.prod(shape))
-    return places, max(end, 1)
+    return layout, max(end, 1)
 
 
 def _tuples(value):

@@ -160,8 +160,8 @@ def open_scenes(pairs: Sequence[tuple], options: AdaptOptions, notify: Notify) -
 def open_aligned(pan, ms, options: AdaptOptions, notify: Notify) -> tuple[Scene, sensors.Sensor]:
     """Opens a pair as pansharpening does."""
     scene, sensor = open_pair(pan, ms, options, notify)
-    for note in scene.notes:
-        notify(note)
+    for message in scene.notices:
+        notify(message)
     return align_pair(scene, options.align, notify), sensor
 
 

@@ -22,9 +22,9 @@ import numpy as np
 from osgeo import gdal
 
 from ..common.errors import SSDiffError
-from ..common.fingerprints import age
+from ..common.fingerprints import size_and_time
 from ..common.notices import Notify, notice
-from ..common.pipeline import Line, Stopped, together
+from ..common.pipeline import StoppableQueue, Stopped, run_threads
 from ..domain.block import Block, SceneStats
 from ..domain.block_passes import MEMORY, block_side, blocks_of, read_and_use
 from ..domain.exact_sums import Sums
@@ -82,7 +82,7 @@ def fuse(
             stop, sums = threading.Event(), _total([work.done[i] for i in blocks])
             if not any(band.count for band in sums[0]):
                 notify(notice("no_common_pixel", path=str(outputs[0].path)))
-            together([lambda: finish(work.files, sums, stop)], stop)
+            run_threads([lambda: finish(work.files, sums, stop)], stop)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_interrupted(outputs)) from None
     except SSDiffError:
@@ -148,7 +148,7 @@ def _working_file(output: Output, scene: Scene, provenance: dict[str, str]) -> W
 
 def _key(scene: Scene, outputs: Sequence[Output], provenance: dict[str, str], run: object) -> str:
     """Returns the digest of everything that a resumed run must share with the interrupted one."""
-    inputs = [(path, age(path)) for path in sorted(set(scene.files))]
+    inputs = [(path, size_and_time(path)) for path in sorted(set(scene.files))]
     kinds = [(str(output.dtype), output.nodata, output.format, output.options) for output in outputs]
     others = [str(output.path.absolute()) for output in outputs[1:]]  # the journal belongs to the first
     parts = (scene, inputs, kinds, others, run)
@@ -219,7 +219,7 @@ def _empty(block: Block, dtype: np.dtype, nodata: float | None) -> tuple[np.ndar
 def _stream(scene, engine, stats, todo: dict[int, Window], work: Work, run: BlockRun, progress) -> None:
     """Reads, writes and records the blocks in one thread each, and computes them in run.workers; adds to work.done."""
     stop = threading.Event()
-    fused, written = Line(stop), Line(stop, room=0)
+    fused, written = StoppableQueue(stop), StoppableQueue(stop, size=0)
     total, shares = len(todo) + len(work.done), dict.fromkeys(work.done, 1.0)
 
     def compute(number: int, window: Window, block: Block) -> None:
@@ -244,12 +244,12 @@ def _stream(scene, engine, stats, todo: dict[int, Window], work: Work, run: Bloc
         with open(work.journal, "a", encoding="utf-8") as journal:
             try:
                 while len(work.done) < total:
-                    _record(images, journal, work.done, [written.get(), *written.rest()])
+                    _record(images, journal, work.done, [written.get(), *written.drain()])
             finally:
-                _record(images, journal, work.done, written.rest())
+                _record(images, journal, work.done, written.drain())
 
     works = read_and_use(partial(Reader, scene, stats), todo, engine, run.workers, compute, stop)
     with contextlib.ExitStack() as opened, run.thread_limit(run.workers):
         images = [opened.enter_context(open(file.output.working, "r+b", buffering=0)) for file in work.files]
-        together([*works, writing, recording], stop, lambda: progress(sum(list(shares.values())) / total))
+        run_threads([*works, writing, recording], stop, lambda: progress(sum(list(shares.values())) / total))
     progress(1.0)

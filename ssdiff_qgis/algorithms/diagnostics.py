@@ -74,7 +74,7 @@ def collected(tick=lambda: None) -> dict:
     try:
         chosen = runtime.interpreter()
         python, reason = chosen.python, chosen.reason
-        checked = doctor.ask(python, tick=tick)
+        checked = doctor.check(python, tick=tick)
         problem = problem_of(checked)
     except Cancelled:
         raise

@@ -64,16 +64,16 @@ class InstallRuntime(Algorithm):
         return True
 
     def work(self, parameters, context, feedback):
-        wish = environment.Wish(
+        options = environment.InstallOptions(
             self.parameterAsEnumString(parameters, self.DEVICE, context),
             self.parameterAsString(parameters, self.WHEELS, context),
             self.parameterAsBoolean(parameters, self.REINSTALL, context),
             self.environment,
         )
-        if wish.again:
+        if options.reinstall:
             runtime.close()
         try:
-            installed = environment.install(wish, listener_for(feedback))
+            installed = environment.install(options, listener_for(feedback))
         except Cancelled:
             return {self.READY: False}
         self._warn_if_unused(installed, feedback)

@@ -6,7 +6,7 @@ from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QAbstractListModel, QSize, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
-from ...ssdiff_core.common.progress import amount
+from ...ssdiff_core.common.progress import file_size
 from ...ssdiff_core.weights import catalogue
 from ..services.i18n import tr
 
@@ -115,5 +115,5 @@ class _WeightsModel(QAbstractListModel):
 
 
 def _description(entry: catalogue.Entry) -> str:
-    state = tr("installed") if entry.path else tr("{} to download").format(amount(entry.size))
+    state = tr("installed") if entry.path else tr("{} to download").format(file_size(entry.size))
     return tr("{} ({} bands, ratio {}, {})").format(entry.id, len(entry.bands), entry.ratio, state)

@@ -29,7 +29,7 @@ def python() -> str:
 
 def cache() -> Path:
     """Returns the folder for weights and runtime, and makes the core use it."""
-    paths.use(_stored(CACHE))
+    paths.use_cache(_stored(CACHE))
     return paths.cache()
 
 

@@ -19,7 +19,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import pyqtSignal
 
 from ...ssdiff_core.common.errors import Cancelled, SSDiffError
-from ...ssdiff_core.worker.client.engine import Asker
+from ...ssdiff_core.worker.client.engine import Callbacks
 from . import runtime, settings
 from .i18n import tr
 
@@ -42,7 +42,7 @@ class StartWorker(QgsTask):
     def run(self):
         try:
             device = settings.device()
-            devices = runtime.worker().hello(Asker(cancelled=self.isCanceled))["devices"]
+            devices = runtime.worker().hello(Callbacks(cancelled=self.isCanceled))["devices"]
         except Cancelled:
             return False
         except (SSDiffError, OSError) as error:

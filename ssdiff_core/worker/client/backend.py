@@ -1,32 +1,32 @@
-"""Who computes for a program that must not hold torch: another process (computing.py says what is asked of it)."""
+"""Backend that computes in the computing process, for programs that must not import torch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ...common.notices import Notify
 from ...domain.adaptation_job import Job
 from ...domain.block import SceneStats
-from ...domain.options import SamplingOptions
+from ...domain.options import AssessOptions, SamplingOptions
 from ...domain.scene import Scene
-from ...domain.options import AssessOptions
 from ...domain.study import Study
-from ..serialization import meant, plain
-from .data_server import Serving
-from .engine import Asker, RemoteClassical, RemoteEngine, Worker
+from ..serialization import decode, encode
+from .data_server import DataServer
+from .engine import Callbacks, RemoteClassical, RemoteEngine, Worker
 
-TOLD = ("scene", "sensor", "rounded", "convention", "warnings", "crs")
-"what of a study is told as it is; its images are asked for"
+STUDY_FIELDS = ("scene", "sensor", "rounded", "convention", "warnings", "crs")
+"fields of a study that are sent to the process; it requests the images as it needs them"
 
 
 class WorkerBackend:
-    """Computes in a worker's process; `cancelled` is asked ten times a second."""
+    """Computes in the process of a worker."""
 
     def __init__(self, worker: Worker, notify: Notify, cancelled: Callable[[], bool] = lambda: False):
-        self._worker, self._asker = worker, Asker(notify=notify, cancelled=cancelled)
+        """cancelled: called ten times a second; once it returns True, the process is ended and Cancelled raised."""
+        self._worker, self._callbacks = worker, Callbacks(notify=notify, cancelled=cancelled)
 
     def workers(self, method: str) -> int:
         """Returns 1: the process computes one block after the other, with all threads."""
@@ -38,34 +38,36 @@ class WorkerBackend:
     def network(
         self, weights: Path, groups: Sequence[tuple[int, ...]], sampling: SamplingOptions, notify: Notify
     ) -> RemoteEngine:
-        how = {field.name: getattr(sampling, field.name) for field in fields(sampling)}
-        return RemoteEngine(self._worker, weights, **how, groups=groups, notify=notify, cancelled=self._asker.cancelled)
+        """Opens a network, for each group of bands if there are several."""
+        cancelled = self._callbacks.cancelled
+        return RemoteEngine(self._worker, weights, sampling, groups=groups, notify=notify, cancelled=cancelled)
 
     def classical(self, method: str, ratio: float, notify: Notify) -> RemoteClassical:
-        return RemoteClassical(self._worker, method, ratio, notify=notify, cancelled=self._asker.cancelled)
+        """Opens a classical method."""
+        return RemoteClassical(self._worker, method, ratio, notify=notify, cancelled=self._callbacks.cancelled)
 
-    def stats(self, scene: Scene, wanted: dict, memory: int, workers: int) -> SceneStats:
-        asker = replace(self._asker, serve=Serving([scene]))
-        told = self._worker.request(asker, "stats", scene=plain(scene), wanted=plain(wanted), memory=memory)
-        return meant(told["stats"])
+    def stats(self, scene: Scene, survey: dict, memory: int, workers: int) -> SceneStats:
+        """Returns the statistics of a scene. survey: arguments of `fusion.scene_statistics.Survey`."""
+        callbacks = replace(self._callbacks, read=DataServer([scene]))
+        arguments = {"scene": encode(scene), "survey": encode(survey), "memory": memory}
+        return decode(self._worker.request(callbacks, "stats", **arguments)["stats"])
 
     def adapt(self, scenes: Sequence[Scene], job: Job, notify: Notify, progress: Callable[[float], None]) -> dict:
-        """As adapt.adapt."""
-        asker = replace(self._asker, notify=notify, serve=Serving(scenes), progress=progress)
-        return self._worker.request(asker, "adapt", scenes=plain(list(scenes)), job=plain(job))
+        """Adapts weights as `adaptation.adapt.adapt` does, and returns its result."""
+        callbacks = replace(self._callbacks, notify=notify, read=DataServer(scenes), progress=progress)
+        return self._worker.request(callbacks, "adapt", scenes=encode(list(scenes)), job=encode(job))
 
     def assess(self, study: Study, asked: AssessOptions, page: Path | None, progress: Callable[[float], None]) -> dict:
-        """As report.assessed."""
+        """Measures a study and returns the document; writes a report if `page` is given."""
         images = [*study.images, *([study.reference] if study.reference else [])]
-        asker = replace(self._asker, serve=Serving([study.scene], images), progress=progress)
-        values = {name: getattr(study, name) for name in TOLD}
-        told = self._worker.request(
-            asker,
+        callbacks = replace(self._callbacks, read=DataServer([study.scene], images), progress=progress)
+        answer = self._worker.request(
+            callbacks,
             "assess",
-            study=plain(values),
+            study=encode({name: getattr(study, name) for name in STUDY_FIELDS}),
             images=[{"name": image.name, "path": image.path, "said": image.said} for image in images],
-            asked=plain(asked),
+            asked=encode(asked),
             page=page and str(page),
             reference=len(study.images) if study.reference else None,
         )
-        return told["document"]
+        return answer["document"]

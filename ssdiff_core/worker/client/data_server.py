@@ -1,6 +1,6 @@
-"""What a process that computes elsewhere asks of this one while it is at work: blocks of scenes, windows of images.
+"""Reads files on behalf of the computing process: blocks of scenes and windows of images.
 
-So files are opened here alone, and the other process needs nothing that can open one (see served.py).
+Only the requesting program opens files, so the worker's Python needs no GDAL (see `server.remote_data`).
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from ...raster.reader import Reader
 from ..shared_memory import Memory, write_arrays, write_block
 
 
-class Serving:
-    """Answers such requests, each into the memory that both see."""
+class DataServer:
+    """Answers the read requests of the computing process, each through the shared memory."""
 
     def __init__(self, scenes: Sequence[Scene], images: Sequence = ()):
-        """images: what answers windows of PAN (images.Raster), in the order by which they are asked for."""
+        """images: rasters that return windows of PAN, in the order by which the worker numbers them."""
         self._readers, self._images = [Reader(scene) for scene in scenes], images
 
-    def __call__(self, memory: Memory, what: dict) -> dict:
-        window = Window(*what["window"])
-        if "image" in what:
-            return write_arrays(memory, {"image": self._images[what["image"]].over(window)})
-        return write_block(memory, self._readers[what["scene"]].read(window, what["reach"], what["ms_halo"]))
+    def __call__(self, memory: Memory, request: dict) -> dict:
+        window = Window(*request["window"])
+        if "image" in request:
+            return write_arrays(memory, {"image": self._images[request["image"]].over(window)})
+        block = self._readers[request["scene"]].read(window, request["reach"], request["ms_halo"])
+        return write_block(memory, block)

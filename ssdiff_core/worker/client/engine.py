@@ -1,11 +1,10 @@
-"""An engine in another process: for a program such as QGIS, which torch must never enter.
+"""Engines whose computation runs in the computing process, for programs such as QGIS that must not import torch.
 
     with Worker(python) as worker, RemoteEngine(worker, "weights.safetensors") as engine:
         image = engine.fuse(block)
 
-A `Worker` starts the process (worker.py) when something is asked of it, and another when that one has ended. Whatever
-goes wrong with the process is one WorkerError; then it is gone, and the memory with it, and the next request starts
-afresh.
+A `Worker` starts its process on the first request, and another one when that has ended. If anything goes wrong with
+the process, a WorkerError is raised, the process and its memory are gone, and the next request starts another.
 """
 
 from __future__ import annotations
@@ -24,265 +23,280 @@ import numpy as np
 
 from ...common import errors
 from ...common.errors import Cancelled, SSDiffError, WorkerError
+from ...common.notices import Notify, notice
 from ...domain.block import Block
 from ...domain.exact_sums import Sums
+from ...domain.options import SamplingOptions
+from ..serialization import encode
 from ..shared_memory import PROTOCOL, Memory, read_block, write_block
-from .process import Child
+from .process import WorkerProcess
 
-TICK = 0.1
-"seconds until it is asked again whether anybody still wants the answer"
-FOREIGN = 20
-"lines of others before the worker's first: what shells and site packages greet with"
-AS_COMPUTED = np.dtype(np.float32), None
-"type and nodata value of what is handed on as it is"
+POLL_SECONDS = 0.1
+"time between two checks whether the request was cancelled"
+MAXIMUM_FOREIGN_LINES = 20
+"lines that shells and site packages may print before the first one of the worker"
+FLOAT_OUTPUT = np.dtype(np.float32), None
+"type and nodata value of an image that is returned as computed"
+DEFAULT_SAMPLING = SamplingOptions()
 
 log = logging.getLogger("ssdiff")
 
 
-class _WentIdle(Exception):
-    "The process had just ended for want of work when a request came."
+class _IdleExit(Exception):
+    "The process had just ended because it was idle when a request was sent."
 
 
 @dataclass(frozen=True)
-class Asker:
-    """Who waits for an answer: what it wants to hear meanwhile, and whether it still wants to."""
+class Callbacks:
+    """What is called while a request runs."""
 
-    notify: Callable[[str], None] = log.warning
+    notify: Notify = log.warning
     progress: Callable[[float], None] = lambda share: None
-    "called with the share done, ten times a second even if nothing is new: what it raises ends the process"
+    "called with the completed share about ten times a second; an exception that it raises ends the process"
     cancelled: Callable[[], bool] = lambda: False
-    serve: Callable[[Memory, dict], dict] | None = None
-    "answers what the process wants to know meanwhile (see serving.py)"
+    "called about ten times a second; once it returns True, the process is ended and Cancelled raised"
+    read: Callable[[Memory, dict], dict] | None = None
+    "answers the read requests of the process (see `data_server.DataServer`)"
 
 
 class _Closing(AbstractContextManager):
-    """Closed at the end of a with."""
+    """Context manager that calls `close` at the end."""
 
     def __exit__(self, *_) -> None:
         self.close()
 
 
 class Worker(_Closing):
-    """One process at a time, for any number of engines; used from any thread, one request after the other."""
+    """One process at a time for any number of engines. Any thread may use it; requests run one after the other."""
 
     def __init__(self, python: str | os.PathLike, *, idle: float = 60, patience: float = 60, start: float = 300):
         """idle: seconds without a request after which the process ends.
 
-        patience: seconds without a sign of life after which it is taken for hung; start: the same for the first one,
-        as torch may take minutes to be imported where a virus scanner looks on.
+        patience: seconds without a sign of life after which the process counts as hung.
+        start: the same while the process starts, as importing torch may take minutes with a virus scanner.
         """
         self.python, self._idle, self._patience, self._start = os.fspath(python), idle, patience, start
-        self._child: Child | None = None
-        self.turn = threading.RLock()
+        self._process: WorkerProcess | None = None
+        self.lock = threading.RLock()
 
     def __repr__(self) -> str:
         return f"Worker({self.python}, {f'process {self.pid}' if self.pid else 'not running'})"
 
     @property
     def pid(self) -> int | None:
-        """Of the process, while there is one."""
-        return self._child.process.pid if self._child and self._child.runs else None
+        """ID of the process; None if none runs."""
+        return self._process.popen.pid if self._process and self._process.runs else None
 
     @property
     def log(self) -> str:
-        """The last words of the process, or of the one before."""
-        return self._child.log if self._child else ""
+        """Last output of the process, or of the previous one."""
+        return self._process.log if self._process else ""
 
     def close(self) -> None:
-        """Ends the process, whatever it is doing; from any thread."""
-        if self._child:
-            self._child.end()
+        """Ends the process, even in the middle of a request; any thread may call it."""
+        if self._process:
+            self._process.end()
 
-    def hello(self, asker: Asker = Asker()) -> dict:
-        """Versions, and which devices are proved to compute; starts the process if there is none."""
-        with self.turn:
-            return self.child(asker).hello
+    def hello(self, callbacks: Callbacks = Callbacks()) -> dict:
+        """Returns the versions and devices of the process, which is started if none runs."""
+        with self.lock:
+            return self.running_process(callbacks).hello
 
-    def request(self, asker: Asker, command: str, **what) -> dict:
-        """What the process answers to a request that needs nothing that was opened before."""
-        return self.again(lambda: self.ask(self.child(asker), asker, command, **what))
+    def request(self, callbacks: Callbacks, command: str, **arguments) -> dict:
+        """Returns the answer to a request that needs no open engine."""
+        return self.retry_after_idle_exit(
+            lambda: self.send(self.running_process(callbacks), callbacks, command, **arguments)
+        )
 
-    def again(self, work: Callable):
-        """Does the work; once more if the process ended for want of work just as the request was on its way."""
-        with self.turn:
+    def retry_after_idle_exit(self, function: Callable):
+        """Calls the function, and once more if the process ended idle just when the request was sent."""
+        with self.lock:
             try:
-                return work()
-            except _WentIdle:
-                return work()
+                return function()
+            except _IdleExit:
+                return function()
 
-    def child(self, asker: Asker) -> Child:
-        """The process: the one that runs, or a new one that has said hello."""
-        if self._child and self._child.runs:
-            return self._child
+    def running_process(self, callbacks: Callbacks) -> WorkerProcess:
+        """Returns the running process; starts one if needed and checks its protocol version."""
+        if self._process and self._process.runs:
+            return self._process
         self.close()
-        self._child = child = Child(self.python, self._idle)
+        self._process = process = WorkerProcess(self.python, self._idle)
         try:
-            hello = self.ask(child, asker, "hello", patience=self._start)
+            hello = self.send(process, callbacks, "hello", patience=self._start)
             if hello.get("protocol") != PROTOCOL:
                 raise WorkerError(
-                    f"{self.python} runs SSDiff {hello.get('ssdiff')}, which speaks protocol {hello.get('protocol')} "
-                    f"and not {PROTOCOL}: restart the program after an update of SSDiff",
-                    child.log,
+                    f"{self.python} runs SSDiff {hello.get('ssdiff')} with protocol {hello.get('protocol')}, but "
+                    f"protocol {PROTOCOL} is needed: restart the program after an update of SSDiff",
+                    process.log,
                 )
         except BaseException:
-            child.end()
+            process.end()
             raise
-        child.hello = hello
-        return child
+        process.hello = hello
+        return process
 
-    def ask(self, child: Child, asker: Asker, command: str, patience: float | None = None, **what) -> dict:
-        """What the process answers. An error that it tells of leaves it as it was; anything else ends it."""
+    def send(
+        self, process: WorkerProcess, callbacks: Callbacks, command: str, patience: float | None = None, **arguments
+    ) -> dict:
+        """Sends a request and returns the answer.
+
+        An error that the process reports is raised here and leaves the process running; any other error ends it.
+        """
         share = 0.0
         try:
-            child.send({"ask": command, **what})
-            for message in self._messages(child, asker, self._patience if patience is None else patience):
+            process.send({"ask": command, **arguments})
+            for message in self._messages(process, callbacks, self._patience if patience is None else patience):
                 if message["type"] in ("done", "error"):
                     break
-                if message["type"] == "say":
-                    asker.notify(str(message.get("sentence")))
-                elif message["type"] == "want":
-                    child.send(asker.serve(child.memory, message["what"]))
+                if message["type"] == "notice":
+                    callbacks.notify(notice(message["kind"], **message["values"]))
+                elif message["type"] == "read":
+                    process.send(callbacks.read(process.memory, message["request"]))
                 share = message.get("share", share)
-                asker.progress(share)
+                callbacks.progress(share)
         except BaseException:
-            child.end()
+            process.end()
             raise
         if message["type"] == "error":
-            raise _as_told(message, child)
+            raise _error_of(message, process)
         return message
 
-    def _messages(self, child: Child, asker: Asker, patience: float) -> Iterator[dict]:
-        """What the process says, and about ten times a second that it says nothing.
+    def _messages(self, process: WorkerProcess, callbacks: Callbacks, patience: float) -> Iterator[dict]:
+        """Yields the messages of the process, and about ten times a second one of type silence when there are none.
 
-        Seconds are counted, not read from a clock, so that a computer that slept is no process that hangs.
+        The silent seconds are counted, not read from a clock, so that a suspended computer does not look like a hung
+        process.
         """
         silent, foreign = 0.0, 0
         while True:
-            if asker.cancelled():
+            if callbacks.cancelled():
                 raise Cancelled("cancelled")
             try:
-                line, silent = child.lines.get(timeout=TICK), 0.0
+                line, silent = process.lines.get(timeout=POLL_SECONDS), 0.0
             except queue.Empty:
-                silent += TICK
-                if child.ended:
-                    raise child.lost() from None
+                silent += POLL_SECONDS
+                if process.ended:
+                    raise process.exit_error() from None
                 if silent > patience:
-                    raise WorkerError(_hangs(child, patience), child.log) from None
+                    raise WorkerError(_hung(process, patience), process.log) from None
                 yield {"type": "silence"}
                 continue
-            message = _understood(line) if line else None
+            message = _parsed(line) if line else None
             if message and message["type"] == "bye":
-                raise _WentIdle
+                raise _IdleExit
             if message:
                 yield message
             elif not line:
-                raise child.lost()
-            elif child.hello or foreign == FOREIGN:
+                raise process.exit_error()
+            elif process.hello or foreign == MAXIMUM_FOREIGN_LINES:
                 raise WorkerError(
-                    f"{self.python} answers what no worker of SSDiff says ({line[:60]!r}): choose another Python",
-                    child.log,
+                    f"{self.python} printed a line that is no message of SSDiff ({line[:60]!r}): choose another Python",
+                    process.log,
                 )
             else:
                 foreign += 1
 
 
-class _Engine(_Closing):
-    """An engine that computes in the worker's process; it is opened there again whenever that is another one."""
+class _OpenedEngine(_Closing):
+    """An engine that is open in the computing process, and opened again there if the process was replaced."""
 
-    def __init__(self, worker: Worker, asker: Asker, command: str, wishes: dict):
-        self.worker, self._asker, self._command, self._wishes = worker, asker, command, wishes
-        self._home: Child | None = None
-        self.worker.again(self._at_home)
+    def __init__(self, worker: Worker, callbacks: Callbacks, command: str, arguments: dict):
+        self.worker, self._callbacks, self._command, self._arguments = worker, callbacks, command, arguments
+        self._process: WorkerProcess | None = None
+        self.worker.retry_after_idle_exit(self._open)
 
     def fuse(self, block: Block, progress: Callable[[float], None] | None = None) -> np.ndarray:
-        """As engine.Engine.fuse, and the same to the last bit. What progress raises ends the process."""
-        return self.fuse_counts(block, [AS_COMPUTED], progress)[0][0]
+        """Returns the same image as `fusion.engine.Engine.fuse`. An exception from `progress` ends the process."""
+        return self.fuse_counts(block, [FLOAT_OUTPUT], progress)[0][0]
 
     def fuse_counts(self, block: Block, kinds: Sequence[tuple[np.dtype, float | None]], progress=None) -> list:
-        """As counts.in_counts: what each file shall hold, and the sums of its bands."""
-        return self.worker.again(lambda: self._fuse(block, kinds, progress))
+        """Returns the images of a block as they are written to files, each with the sums of its bands.
+
+        kinds: type and nodata value of each file.
+        """
+        return self.worker.retry_after_idle_exit(lambda: self._fuse(block, kinds, progress))
 
     def close(self) -> None:
-        """Frees what the process holds for this engine; the process stays for others."""
-        with self.worker.turn:
-            if self._home and self._home.runs:
-                self.worker.again(lambda: self.worker.ask(self._home, self._asker, "close", engine=self._number))
-            self._home = None
+        """Frees what the process holds for this engine; the process keeps running for others."""
+        with self.worker.lock:
+            if self._process and self._process.runs:
+                self.worker.retry_after_idle_exit(
+                    lambda: self.worker.send(self._process, self._callbacks, "close", engine=self._number)
+                )
+            self._process = None
 
     def _fuse(self, block: Block, kinds, progress) -> list[tuple[np.ndarray, tuple[Sums, ...]]]:
-        child = self._at_home()
-        told = write_block(child.memory, block, [dtype for dtype, _ in kinds])
-        _, answers = read_block(child.memory, told)
-        asker = replace(self._asker, progress=progress or (lambda share: None))
+        process = self._open()
+        message = write_block(process.memory, block, [dtype for dtype, _ in kinds])
+        _, outputs = read_block(process.memory, message)
+        callbacks = replace(self._callbacks, progress=progress or (lambda share: None))
         nodata = [value for _, value in kinds]
-        said = self.worker.ask(child, asker, "fuse", engine=self._number, block=told, nodata=nodata)
-        sums = [tuple(Sums(*band) for band in bands) for bands in said["sums"]]
-        return [(answer.copy(), of_bands) for answer, of_bands in zip(answers, sums)]
+        answer = self.worker.send(process, callbacks, "fuse", engine=self._number, block=message, nodata=nodata)
+        sums = [tuple(Sums(*band) for band in bands) for bands in answer["sums"]]
+        return [(output.copy(), of_bands) for output, of_bands in zip(outputs, sums)]
 
-    def _at_home(self) -> Child:
-        """The process, with this engine open in it."""
-        child = self.worker.child(self._asker)
-        if child is not self._home:
-            told = self.worker.ask(child, self._asker, self._command, **self._wishes)
-            self._number, self._home = told["engine"], child
-            self.reach, self.ms_halo = told["reach"], told["ms_halo"]
-            self._opened(told)
-        return child
+    def _open(self) -> WorkerProcess:
+        """Returns the process with this engine open in it."""
+        process = self.worker.running_process(self._callbacks)
+        if process is not self._process:
+            answer = self.worker.send(process, self._callbacks, self._command, **self._arguments)
+            self._number, self._process = answer["engine"], process
+            self.reach, self.ms_halo = answer["reach"], answer["ms_halo"]
+            self._set_properties(answer)
+        return process
 
-    def _opened(self, told: dict) -> None:
-        """What else the process has told of the engine."""
+    def _set_properties(self, answer: dict) -> None:
+        """Takes over further properties of the engine from the answer to the command that opened it."""
 
 
-class RemoteEngine(_Engine):
-    """A network (see engine.Engine for the protocol)."""
+class RemoteEngine(_OpenedEngine):
+    """A network in the computing process, with the methods of `fusion.engine.Engine`."""
 
     def __init__(
         self,
         worker: Worker,
         weights: str | os.PathLike,
-        device: str = "auto",
+        sampling: SamplingOptions = DEFAULT_SAMPLING,
         *,
-        steps: int | None = None,
-        samples: int | None = None,
-        seed: int = 0,
         groups: Iterable[Iterable[int]] = (),
-        notify: Callable[[str], None] = log.warning,
+        notify: Notify = log.warning,
         cancelled: Callable[[], bool] = lambda: False,
     ):
-        """groups: of bands, as groups.groups answers them, for weights that take fewer bands than MS has.
+        """groups: groups of bands, if MS has more bands than the weights take (see `domain.band_groups.groups`).
 
-        cancelled: asked ten times a second; once it is true, the process is ended and Cancelled raised.
+        cancelled: called ten times a second; once it returns True, the process is ended and Cancelled raised.
         """
         bands = [[int(band) for band in group] for group in groups]
-        path = os.path.abspath(weights)  # the process has a folder of its own
-        wishes = {"weights": path, "device": device, "steps": steps, "samples": samples, "seed": seed, "groups": bands}
-        super().__init__(worker, Asker(notify=notify, cancelled=cancelled), "open", wishes)
+        path = os.path.abspath(weights)  # the current folder of the process is another one
+        arguments = {"weights": path, "sampling": encode(sampling), "groups": bands}
+        super().__init__(worker, Callbacks(notify=notify, cancelled=cancelled), "open", arguments)
 
     def fuse_with_spread(self, block: Block, progress: Callable[[float], None] | None = None):
-        """As engine.Engine.fuse_with_spread."""
-        return tuple(image for image, _ in self.fuse_counts(block, [AS_COMPUTED] * 2, progress))
+        """Returns image and standard deviation, the same as `fusion.engine.Engine.fuse_with_spread`."""
+        return tuple(image for image, _ in self.fuse_counts(block, [FLOAT_OUTPUT] * 2, progress))
 
     def __repr__(self) -> str:
         return f"RemoteEngine({self.id}, {self.device}, {self.steps} steps, {self.worker})"
 
-    def _opened(self, told: dict) -> None:
-        self.id, self.sha256, self.steps, self.device = (told[key] for key in ("id", "sha256", "steps", "device"))
+    def _set_properties(self, answer: dict) -> None:
+        self.id, self.sha256, self.steps, self.device = (answer[key] for key in ("id", "sha256", "steps", "device"))
 
 
-class RemoteClassical(_Engine):
-    """A classical method (see classical.Classical)."""
+class RemoteClassical(_OpenedEngine):
+    """A classical method in the computing process."""
 
     def __init__(self, worker: Worker, method: str, ratio: float, *, notify=log.warning, cancelled=lambda: False):
         self.method = method
-        asker = Asker(notify=notify, cancelled=cancelled)
-        super().__init__(worker, asker, "classical", {"method": method, "ratio": float(ratio)})
+        callbacks = Callbacks(notify=notify, cancelled=cancelled)
+        super().__init__(worker, callbacks, "classical", {"method": method, "ratio": float(ratio)})
 
     def __repr__(self) -> str:
         return f"RemoteClassical({self.method}, {self.worker})"
 
 
-def _understood(line: bytes) -> dict | None:
-    """A line of the worker's, or None if it is none."""
+def _parsed(line: bytes) -> dict | None:
+    """Returns the message in a line, or None if the line is no message of the worker."""
     try:
         message = json.loads(line)
     except ValueError:
@@ -290,17 +304,17 @@ def _understood(line: bytes) -> dict | None:
     return message if isinstance(message, dict) and isinstance(message.get("type"), str) else None
 
 
-def _as_told(message: dict, child: Child) -> SSDiffError:
-    """The error that the process met, as it would have been raised in this one."""
+def _error_of(message: dict, process: WorkerProcess) -> SSDiffError:
+    """Returns the error that the process reported, of the same class as in one process."""
     kind = getattr(errors, str(message.get("kind")), None)
     sentence = str(message.get("sentence"))
     if isinstance(kind, type) and issubclass(kind, SSDiffError) and kind is not WorkerError:
         return kind(sentence)
-    time.sleep(TICK)  # what it said to nobody in particular comes another way
-    return WorkerError(sentence, child.log)
+    time.sleep(POLL_SECONDS)  # its standard error comes through another pipe, maybe a little later
+    return WorkerError(sentence, process.log)
 
 
-def _hangs(child: Child, patience: float) -> str:
-    if child.hello:
-        return f"the computing process has given no sign of life for {patience:g} seconds and was ended: try once more"
-    return f"{child.python} has not started SSDiff within {patience:g} seconds: choose another Python"
+def _hung(process: WorkerProcess, patience: float) -> str:
+    if process.hello:
+        return f"the computing process gave no sign of life for {patience:g} seconds and was ended: try again"
+    return f"{process.python} has not started SSDiff within {patience:g} seconds: choose another Python"

@@ -1,4 +1,4 @@
-"""The process that computes, seen from the one that started it: its pipes, its last words, its memory, its end."""
+"""The computing process as the requesting program sees it: pipes, last output, shared memory and end."""
 
 from __future__ import annotations
 
@@ -13,38 +13,41 @@ import threading
 from collections import deque
 
 from ...common.errors import Cancelled, SSDiffError, WorkerError
-from ...common.isolated_python import HIDDEN, HOME, command, environment
+from ...common.isolated_python import CODE_FOLDER, NO_WINDOW, command, environment
 from ..shared_memory import Memory
 
-LINE = 1 << 20
-"bytes that a line may have"
-WAITING = 1000
-"lines that may wait to be heard; who says more has to wait"
-LAST_WORDS = 100
-"lines that are kept of what the process says to nobody in particular"
-CRASHES = 0xC0000000
-"from here on the codes with which Windows ends a process that has crashed, known by their hexadecimal form"
+MAXIMUM_LINE = 1 << 20
+"length of a line in bytes"
+MAXIMUM_QUEUED_LINES = 1000
+"lines that may wait to be read; a process that prints more has to wait"
+MAXIMUM_LOG_LINES = 100
+"last lines of standard error that are kept"
+WINDOWS_CRASH_CODES = 0xC0000000
+"smallest exit code with which Windows ends a process that has crashed; these codes are known in hexadecimal form"
 
 
-class Child:
+class WorkerProcess:
+    """One process of the worker, from its start to its end."""
+
     def __init__(self, python: str, idle: float):
+        """idle: seconds without a request after which the process ends."""
         self.python, self.hello = python, {}
-        self.lines: queue.Queue = queue.Queue(WAITING)
-        "what the process says, line by line; None: nothing more will come"
-        self._words: deque = deque(maxlen=LAST_WORDS)
+        self.lines: queue.Queue = queue.Queue(MAXIMUM_QUEUED_LINES)
+        "lines of standard output; None after the last one"
+        self._log_lines: deque = deque(maxlen=MAXIMUM_LOG_LINES)
         self.memory = Memory.make()
-        number, how = self.memory.for_child()
+        number, popen_arguments = self.memory.for_child()
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         try:
-            self.process = subprocess.Popen(  # nosec B603
+            self.popen = subprocess.Popen(  # nosec B603
                 command(python, "worker.server.main", "--memory", str(number), "--idle", str(idle)),
                 **pipes,
-                **how,
+                **popen_arguments,
                 bufsize=0,
                 env=environment(),
-                cwd=HOME,
-                creationflags=HIDDEN,
-                start_new_session=True,  # with all that it may start itself, and beyond the reach of a Ctrl-C
+                cwd=CODE_FOLDER,
+                creationflags=NO_WINDOW,
+                start_new_session=True,  # a group with its own children, which a Ctrl-C does not reach
             )
         except OSError as error:
             self.memory.close()
@@ -52,100 +55,102 @@ class Child:
                 f"the Python interpreter {python} cannot be started ({error.strerror or error}): choose another one"
             ) from None
         self._ending, self._over = threading.Lock(), threading.Event()
-        threading.Thread(target=self._read, args=(self.process.stdout, self._hear), daemon=True).start()
-        self._listener = threading.Thread(
-            target=self._read, args=(self.process.stderr, self._words.append), daemon=True
+        threading.Thread(target=self._read, args=(self.popen.stdout, self._queue_line), daemon=True).start()
+        self._log_reader = threading.Thread(
+            target=self._read, args=(self.popen.stderr, self._log_lines.append), daemon=True
         )
-        self._listener.start()
+        self._log_reader.start()
 
     @property
     def runs(self) -> bool:
-        return self.process.poll() is None
+        return self.popen.poll() is None
 
     @property
     def ended(self) -> bool:
-        """Whether it was ended by this program."""
+        """Whether this program has ended the process."""
         return self._ending.locked()
 
     @property
     def log(self) -> str:
-        """Its last words."""
-        return b"".join(word for word in tuple(self._words) if word).decode("utf-8", "replace")
+        """Last lines of standard error."""
+        return b"".join(line for line in tuple(self._log_lines) if line).decode("utf-8", "replace")
 
-    def send(self, request: dict) -> None:
-        """From a thread of its own: a process that has stopped reads nothing, and a pipe holds only so much."""
-        line = json.dumps(request, default=float).encode() + b"\n"
-        threading.Thread(target=_write, args=(self.process.stdin, line), daemon=True).start()
+    def send(self, message: dict) -> None:
+        """Sends a line from a thread of its own: a stopped process reads nothing, and a full pipe would block."""
+        line = json.dumps(message, default=float).encode() + b"\n"
+        threading.Thread(target=_write, args=(self.popen.stdin, line), daemon=True).start()
 
     def end(self) -> None:
-        """Kills it, with all that it has started, and lets go of what was shared with it. Once is enough."""
+        """Kills the process with all its children and releases the shared memory. Further calls do nothing."""
         if not self._ending.acquire(blocking=False):
             return
         self._kill()
         with contextlib.suppress(OSError):
-            self.process.stdin.close()
+            self.popen.stdin.close()
         self._wait()
         self._over.set()
         self.memory.close()
 
     def _kill(self) -> None:
-        """Who has started it behind a script is killed too; what that script has left ends with its standard input."""
+        """Kills the process group, in case a script started Python; what remains ends when standard input closes."""
         with contextlib.suppress(OSError):
             if self.runs and hasattr(os, "killpg"):
-                os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.kill()
+                os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.kill()
 
-    def lost(self) -> SSDiffError:
-        """What to say when it is gone."""
+    def exit_error(self) -> SSDiffError:
+        """Returns the error that explains why the process is gone."""
         if self.ended:
             return Cancelled("the computing process was closed")
         self._wait()
-        last = (self.log.strip().splitlines() or [""])[-1]
-        code = self.process.returncode
+        last_line = (self.log.strip().splitlines() or [""])[-1]
+        code = self.popen.returncode
         if not self.hello:
-            return WorkerError(f"{self.python} cannot run SSDiff: {last or f'it ended with code {code}'}", self.log)
+            return WorkerError(
+                f"{self.python} cannot run SSDiff: {last_line or f'it ended with code {code}'}", self.log
+            )
         if code and code == -getattr(signal, "SIGKILL", 0):
             return WorkerError(
                 "the computing process was killed from outside, as systems do that run out of memory: "
                 "allow less memory or choose another device",
                 self.log,
             )
-        return WorkerError(f"the computing process {_ended(code)}: {last or 'it said nothing'}", self.log)
+        return WorkerError(f"the computing process {_describe_exit(code)}: {last_line or 'no output'}", self.log)
 
     def _wait(self) -> None:
-        """For its end, and a little for its last words."""
+        """Waits for the end of the process, and briefly for its last output."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(2)
-        self._listener.join(1)
+            self.popen.wait(2)
+        self._log_reader.join(1)
 
-    def _hear(self, line: bytes | None) -> None:
+    def _queue_line(self, line: bytes | None) -> None:
         while not self._over.is_set():
             with contextlib.suppress(queue.Full):
                 return self.lines.put(line, timeout=0.1)
 
-    def _read(self, pipe, use) -> None:
-        """All lines of a pipe, and at its end None."""
+    def _read(self, pipe, receive) -> None:
+        """Passes all lines of a pipe to `receive`, and None at its end."""
         with contextlib.suppress(OSError, ValueError), io.BufferedReader(pipe) as lines:
             while not self._over.is_set():
-                line = lines.readline(LINE)
+                line = lines.readline(MAXIMUM_LINE)
                 if not line:
                     break
-                use(line)
-        use(None)
+                receive(line)
+        receive(None)
 
 
-def _ended(code: int | None) -> str:
-    """How a process has ended that was not asked to."""
+def _describe_exit(code: int | None) -> str:
+    """Returns how a process has ended that was not told to end."""
     if code is None:
-        return "answers no more"
+        return "does not answer any more"
     if code < 0:
         names = {one.value: one.name for one in signal.Signals}
         return f"has crashed ({names.get(-code, f'signal {-code}')})"
-    return f"has crashed (0x{code:X})" if code >= CRASHES else f"has ended (code {code})"
+    return f"has crashed (0x{code:X})" if code >= WINDOWS_CRASH_CODES else f"has ended (code {code})"
 
 
 def _write(pipe, line: bytes) -> None:
-    """A pipe whose other end is gone is told by the silence that follows."""
+    """Writes a line. A closed pipe is no error here: the missing answer is."""
     with contextlib.suppress(OSError, ValueError):
         while line:
             line = line[pipe.write(line) :]

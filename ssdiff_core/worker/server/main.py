@@ -1,24 +1,26 @@
-"""A process that computes, for a program that must not have torch in its own: `python -m ssdiff_core.worker`.
+"""Entry point of the computing process: `python -m ssdiff_core.worker`.
 
-It needs torch, numpy and safetensors. Requests come as lines of JSON on standard input, each is answered by lines of
-JSON on standard output, and blocks lie in memory that both see (wire.py):
+The process computes for a program that must not import torch. It needs torch, numpy and safetensors. Requests are lines
+of JSON on standard input, each is answered by lines of JSON on standard output, and arrays are exchanged through
+shared memory (`worker.shared_memory`):
 
     {"ask": "hello"}                                protocol, versions, devices
-    {"ask": "open", "weights": FILE, ...}           a network: its number, reach, ms_halo and what its card says
-    {"ask": "classical", "method": NAME, ...}       the same of a classical method
-    {"ask": "fuse", "engine": NUMBER, "block": ...} the answer lies in the memory
-    {"ask": "close", "engine": NUMBER}
-    {"ask": "stats", "scene": ..., ...}             what belongs to the whole scene
-    {"ask": "assess", "study": ..., ...}            what was measured, and a report if that is wished
-    {"ask": "adapt", "scenes": ..., "job": ...}     what came of adapting weights, which lie where the job says
-    {"ask": "bye"}
+    {"ask": "open", "weights": FILE, ...}           opens a network: number, reach, ms_halo, entries of its card
+    {"ask": "classical", "method": NAME, ...}       opens a classical method: number, reach, ms_halo
+    {"ask": "fuse", "engine": NUMBER, "block": ...} fuses a block; the image is in the shared memory
+    {"ask": "close", "engine": NUMBER}              closes an engine
+    {"ask": "stats", "scene": ..., ...}             statistics of a whole scene
+    {"ask": "assess", "study": ..., ...}            measures of images, and a report if a path for it is given
+    {"ask": "adapt", "scenes": ..., "job": ...}     adapts weights, which are written to the path in the job
+    {"ask": "bye"}                                  ends the process
 
-`stats`, `assess` and `adapt` go over scenes whose files they do not open: a line of type `want` asks for a block, and
-the next line that comes in says where in the memory that lies.
+`stats`, `assess` and `adapt` need scenes whose files this process does not open: a line of type `read` requests a
+block, and the next line of standard input tells its layout in the shared memory.
 
-The last line for a request is of type `done` or `error`; before it come `progress`, `notify` (a sentence for the user)
-and, as long as the process is at it, `alive`. An error is the request's alone. The process ends when it is idle too
-long, with a line `bye`, and at once when standard input closes: then whoever asked is gone.
+The last line for a request is of type `done` or `error`. Before it come lines of type `progress`, `notice` (kind and
+values of a message to the user) and, as long as the process is busy, `alive`. After an error the next request is
+answered as usual. The process ends when it is idle too long, with a line of type `bye`, and at once when standard input
+closes, because then the requesting program is gone.
 """
 
 from __future__ import annotations
@@ -34,129 +36,137 @@ import threading
 import time
 import traceback
 
-BEAT = 1.0
-"seconds between two signs of life"
-OFTEN = 0.05
-"seconds between two words on progress"
-IDLE = 300.0
-"seconds without a request after which it ends"
-PATIENT = {"OMP_WAIT_POLICY": "passive"}
-"else threads that wait for each other keep the processor from the very ones they wait for, once others want it too"
+from ...common.notices import Notice
+
+ALIVE_SECONDS = 1.0
+"time between two lines of type alive"
+PROGRESS_SECONDS = 0.05
+"shortest time between two lines of type progress"
+IDLE_SECONDS = 300.0
+"time without a request after which the process ends"
+THREAD_SETTINGS = {"OMP_WAIT_POLICY": "passive"}
+"otherwise waiting OpenMP threads keep processors busy that computing threads need"
 
 
-class Voice:
-    """Where answers go. Its lines stay whole, whichever thread speaks."""
+class Responder:
+    """Writes the answers as lines; any thread may use it."""
 
     def __init__(self, out):
-        self._out, self._one = out, threading.Lock()
-        self._last = 0.0
+        self._out, self._lock = out, threading.Lock()
+        self._last_progress = 0.0
 
-    def tell(self, kind: str, /, **what) -> None:
-        line = json.dumps({"type": kind, **what}).encode() + b"\n"
-        with self._one:
+    def send(self, kind: str, /, **values) -> None:
+        line = json.dumps({"type": kind, **values}).encode() + b"\n"
+        with self._lock:
             self._out.write(line)
             self._out.flush()
 
-    def notify(self, sentence: str) -> None:
-        self.tell("say", sentence=sentence)
+    def notify(self, notice: Notice | str) -> None:
+        notice = notice if isinstance(notice, Notice) else Notice("text", {"text": notice})
+        self.send("notice", kind=notice.kind, values=dict(notice.values))
 
     def progress(self, share: float) -> None:
-        if time.monotonic() - self._last > OFTEN:
-            self._last = time.monotonic()
-            self.tell("progress", share=share)
+        if time.monotonic() - self._last_progress > PROGRESS_SECONDS:
+            self._last_progress = time.monotonic()
+            self.send("progress", share=share)
 
     @contextlib.contextmanager
     def alive(self):
-        """Signs of life meanwhile: nobody knows how long a batch of tiles takes, but who computes it can say so."""
+        """Sends lines of type alive during the with block, as the duration of a computation is unknown."""
         done = threading.Event()
 
-        def beat() -> None:
-            with contextlib.suppress(OSError):  # who asked is gone: listen() ends all
-                while not done.wait(BEAT):
-                    self.tell("alive")
+        def repeat() -> None:
+            with contextlib.suppress(OSError):  # the requesting program is gone: read_requests() ends the process
+                while not done.wait(ALIVE_SECONDS):
+                    self.send("alive")
 
-        heart = threading.Thread(target=beat, daemon=True)
-        heart.start()
+        thread = threading.Thread(target=repeat, daemon=True)
+        thread.start()
         try:
             yield
         finally:
             done.set()
-            heart.join()
+            thread.join()
 
 
-def serve(inbox: queue.Queue, voice: Voice, memory: int, idle: float) -> None:
-    """Answers requests until one is `bye`, or none comes any more."""
-    with voice.alive():  # to import torch takes a while
+def serve(requests: queue.Queue, responder: Responder, memory: int, idle: float) -> None:
+    """Answers requests until one is `bye`, or none arrives for `idle` seconds."""
+    with responder.alive():  # importing torch takes a while
         from ..shared_memory import Memory
         from .service import Service
 
-    def want(what: dict) -> dict:
-        voice.tell("want", what=what)
-        return json.loads(inbox.get())
+    def read(request: dict) -> dict:
+        responder.send("read", request=request)
+        return json.loads(requests.get())
 
-    service = Service(Memory.inherited(memory), voice.notify, voice.progress, want)
+    service = Service(Memory.inherited(memory), responder.notify, responder.progress, read)
     with contextlib.suppress(queue.Empty):
-        while answer(service, voice, inbox.get(timeout=idle)):
+        while answer(service, responder, requests.get(timeout=idle)):
             pass
-    voice.tell("bye")
+    responder.send("bye")
 
 
-def answer(service, voice: Voice, line: bytes) -> bool:
-    """Does what a line asks for and tells what came of it. Whether more may be asked."""
-    from .service import in_short
+def answer(service, responder: Responder, line: bytes) -> bool:
+    """Runs one request and sends its result or error. Returns whether to wait for further requests."""
+    from .service import describe_error
 
     try:
-        asked = json.loads(line)
-        command = asked.pop("ask")
+        request = json.loads(line)
+        command = request.pop("ask")
         if command == "bye":
             return False
-        with voice.alive():
-            done = service.do(command, asked)
-        voice.tell("done", **done)
-    except BrokenPipeError:  # nobody listens any more
+        with responder.alive():
+            result = service.run(command, request)
+        responder.send("done", **result)
+    except BrokenPipeError:  # the requesting program is gone
         return False
     except Exception as error:
         traceback.print_exc()
-        voice.tell("error", **in_short(error))
+        responder.send("error", **describe_error(error))
     return True
 
 
 # --- the process -----------------------------------------------------------------------------------------------------
 
 
-def own_stdout():
-    """Standard output for the answers alone: what anything else prints, libraries in C too, goes to standard error."""
+def reserve_stdout():
+    """Returns standard output for the answers, and redirects all other output to standard error, that of C too."""
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return out
 
 
-def listen(inbox: queue.Queue) -> None:
-    """Hands on the lines of standard input. Its end is the end, in the middle of a computation too."""
+def read_requests(requests: queue.Queue) -> None:
+    """Queues the lines of standard input; ends the process when it closes, in the middle of a computation too."""
     for line in sys.stdin.buffer:
-        inbox.put(line)
+        requests.put(line)
     os._exit(0)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="ssdiff_core.worker", description="computes for another program")
-    parser.add_argument("--memory", type=int, required=True, help="the open file that blocks are handed over in")
-    parser.add_argument("--idle", type=float, default=IDLE, help="seconds without a request after which it ends")
+    parser = argparse.ArgumentParser(prog="ssdiff_core.worker", description="Computes for another program.")
+    parser.add_argument("--memory", type=int, required=True, help="Open file of the shared memory.")
+    parser.add_argument(
+        "--idle",
+        type=float,
+        default=IDLE_SECONDS,
+        help="Seconds without a request after which the process ends.",
+    )
     options = parser.parse_args(arguments)
-    voice, inbox = Voice(own_stdout()), queue.Queue()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the program that asks
-    threading.Thread(target=listen, args=(inbox,), daemon=True).start()
-    for name, value in PATIENT.items():  # torch reads it when it is imported
+    responder, requests = Responder(reserve_stdout()), queue.Queue()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is meant for the requesting program
+    threading.Thread(target=read_requests, args=(requests,), daemon=True).start()
+    for name, value in THREAD_SETTINGS.items():  # torch reads them when it is imported
         os.environ.setdefault(name, value)
     try:
-        serve(inbox, voice, options.memory, options.idle)
-    except (ImportError, OSError) as error:  # OSError: a library that torch brings cannot be loaded; or nobody listens
+        serve(requests, responder, options.memory, options.idle)
+    except (ImportError, OSError) as error:  # OSError: a library of torch cannot be loaded, or the pipe is closed
         traceback.print_exc()
         with contextlib.suppress(OSError):
-            voice.tell("error", kind="WorkerError", sentence=f"{sys.executable} cannot compute: {error}")
+            responder.send("error", kind="WorkerError", sentence=f"{sys.executable} cannot compute: {error}")
     sys.stderr.flush()
-    os._exit(0)  # in no way held up by threads or by what a driver does at an exit
+    os._exit(0)  # threads and exit handlers of drivers must not delay the end
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A scene and its images in a process that opens no file: whoever asked it to compute reads them (serving.py)."""
+"""Scenes and images in the computing process, which opens no files: the requesting program reads them."""
 
 from __future__ import annotations
 
@@ -13,47 +13,48 @@ from ...domain.window import Window
 from ..shared_memory import Memory, arrays_of, read_arrays, read_block
 
 
-class Served:
-    """The way to whoever reads; one request at a time, from any thread."""
+class RemoteReader:
+    """Reads blocks and images through the requesting program, one at a time. Any thread may use it."""
 
-    def __init__(self, memory: Memory, want: Callable[[dict], dict]):
-        self._memory, self._want, self._one = memory, want, threading.Lock()
+    def __init__(self, memory: Memory, request: Callable[[dict], dict]):
+        """request: sends a read request to the requesting program and returns its answer."""
+        self._memory, self._request, self._lock = memory, request, threading.Lock()
 
     def read(self, core: Window, reach: int = 0, ms_halo: int = 0, scene: int = 0) -> Block:
-        """As reading.Reader.read."""
-        with self._one:
-            wanted = {"window": [int(n) for n in astuple(core)], "reach": reach, "ms_halo": ms_halo}
-            told = self._want({**wanted, "scene": scene})
-            block, _ = read_block(self._memory, told)
-            own = {name: array.copy() for name, array in arrays_of(block).items()}
-            return replace(block, **own)
+        """Returns a block of one of the scenes, the same as `raster.reader.Reader.read`."""
+        with self._lock:
+            position = {"window": [int(n) for n in astuple(core)], "reach": reach, "ms_halo": ms_halo}
+            block, _ = read_block(self._memory, self._request({**position, "scene": scene}))
+            copies = {name: array.copy() for name, array in arrays_of(block).items()}
+            return replace(block, **copies)
 
     def over(self, image: int, window: Window) -> np.ndarray:
-        with self._one:
-            told = self._want({"window": astuple(window), "image": image})
-            return read_arrays(self._memory, told)["image"].copy()
+        """Returns a window of one of the images."""
+        with self._lock:
+            answer = self._request({"window": astuple(window), "image": image})
+            return read_arrays(self._memory, answer)["image"].copy()
 
 
 @dataclass(frozen=True)
-class ServedScene:
-    """One scene of several, as reading.Reader."""
+class RemoteScene:
+    """Reader of one of several scenes, with the methods of `raster.reader.Reader`."""
 
-    served: Served
+    reader: RemoteReader
     number: int
 
     def read(self, core: Window, reach: int = 0, ms_halo: int = 0) -> Block:
-        return self.served.read(core, reach, ms_halo, self.number)
+        return self.reader.read(core, reach, ms_halo, self.number)
 
 
 @dataclass(frozen=True)
-class ServedImage:
-    """As images.Raster."""
+class RemoteImage:
+    """One of the images of an assessment."""
 
     name: str
     path: str
     said: dict
     number: int
-    served: Served
+    reader: RemoteReader
 
     def over(self, window: Window) -> np.ndarray:
-        return self.served.over(self.number, window)
+        return self.reader.over(self.number, window)

@@ -1,4 +1,4 @@
-"""What the worker can be asked for, and how it speaks of what goes wrong."""
+"""The commands of the computing process, and how errors are reported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from ... import __version__
 from ...common.errors import SSDiffError, WorkerError, one_line
-from ...domain.options import SamplingOptions
+from ...common.notices import Notify
 from ...domain.study import Study
 from ...fusion.engine import Engine
 from ...fusion.grouped_engine import Grouped
@@ -20,106 +20,112 @@ from ...fusion.parallel import hands, scene_stats
 from ...fusion.scene_statistics import Survey
 from ...model import devices
 from ...model.checkpoint import load
-from ..serialization import meant, plain
+from ..serialization import decode, encode
 from ..shared_memory import PROTOCOL, Memory, read_block
-from .remote_data import Served, ServedImage, ServedScene
+from .remote_data import RemoteImage, RemoteReader, RemoteScene
 
 COMMANDS = ("hello", "open", "classical", "fuse", "close", "stats", "assess", "adapt")
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenEngine:
+    """An engine that a request has opened."""
+
     engine: Engine | ClassicalEngine
     fuses: Engine | ClassicalEngine | Grouped
-    "the same, or the same group by group"
+    "the engine itself, or one that applies it to each group of bands"
     device: torch.device
 
 
 class Service:
-    """The engines that are open. Each command answers what the line `done` shall hold."""
+    """Runs the commands and holds the open engines. Each command returns the values of the line `done`."""
 
-    def __init__(
-        self,
-        memory: Memory,
-        notify: Callable[[str], None],
-        progress: Callable[[float], None],
-        want: Callable[[dict], dict],
-    ):
-        """want: asks whoever asked for what this process cannot read itself."""
-        self._memory, self._say, self._progress = memory, notify, progress
-        self._served = Served(memory, want)
-        self._open: dict[int, Opened] = {}
-        self._last = 0
+    def __init__(self, memory: Memory, notify: Notify, progress: Callable[[float], None], read: Callable[[dict], dict]):
+        """read: sends a read request to the requesting program and returns its answer."""
+        self._memory, self._notify, self._progress = memory, notify, progress
+        self._reader = RemoteReader(memory, read)
+        self._engines: dict[int, OpenEngine] = {}
+        self._last_number = 0
 
-    def do(self, command: str, wishes: dict) -> dict:
+    def run(self, command: str, arguments: dict) -> dict:
         if command not in COMMANDS:
-            raise WorkerError(f"the worker knows no {command!r}; it knows {', '.join(COMMANDS)}, bye")
-        return getattr(self, command)(**wishes)
+            raise WorkerError(f"unknown command {command!r}: the worker's commands are {', '.join(COMMANDS)}, bye")
+        return getattr(self, command)(**arguments)
 
     def hello(self) -> dict:
         versions = {"ssdiff": __version__, "python": platform.python_version(), "torch": torch.__version__}
         return {"protocol": PROTOCOL, **versions, "devices": devices.survey()}
 
-    def open(self, weights, device="auto", steps=None, samples=None, seed=0, groups=()) -> dict:
-        used = load(weights)
-        engine = Engine(used, SamplingOptions(device, steps, samples, seed), notify=self._say)
-        of_bands = [tuple(group) for group in groups]
-        told = {"id": used.card.id, "sha256": used.sha256, "steps": engine.steps, "device": str(engine.device)}
-        return told | self._keep(Opened(engine, Grouped(engine, of_bands) if of_bands else engine, engine.device))
+    def open(self, weights: str, sampling: dict, groups: list) -> dict:
+        """Opens a network. sampling: encoded SamplingOptions."""
+        loaded = load(weights)
+        engine = Engine(loaded, decode(sampling), notify=self._notify)
+        band_groups = [tuple(group) for group in groups]
+        fuses = Grouped(engine, band_groups) if band_groups else engine
+        card = {"id": loaded.card.id, "sha256": loaded.sha256, "steps": engine.steps, "device": str(engine.device)}
+        return card | self._add(OpenEngine(engine, fuses, engine.device))
 
     def classical(self, method: str, ratio: float) -> dict:
+        """Opens a classical method."""
         engine = ClassicalEngine(method, ratio)
-        return self._keep(Opened(engine, engine, torch.device("cpu")))
+        return self._add(OpenEngine(engine, engine, torch.device("cpu")))
 
-    def _keep(self, opened: Opened) -> dict:
-        self._last += 1
-        self._open[self._last] = opened
-        return {"engine": self._last, "reach": opened.engine.reach, "ms_halo": opened.engine.ms_halo}
+    def _add(self, opened: OpenEngine) -> dict:
+        self._last_number += 1
+        self._engines[self._last_number] = opened
+        return {"engine": self._last_number, "reach": opened.engine.reach, "ms_halo": opened.engine.ms_halo}
 
     def fuse(self, engine: int, block: dict, nodata: list) -> dict:
-        """The images that the block has room for, each with its nodata value; told are the sums of their bands."""
-        asked, answers = read_block(self._memory, block)
-        kinds = [(answer.dtype, value) for answer, value in zip(answers, nodata)]
-        found = self._find(engine).fuses.fuse_counts(asked, kinds, self._progress)
-        for answer, (counts, _) in zip(answers, found):
-            answer[:] = counts
-        return {"sums": [[astuple(band) for band in sums] for _, sums in found]}
+        """Fuses a block into the output images in the shared memory and returns the sums of their bands.
+
+        nodata: nodata value of each output image.
+        """
+        read, outputs = read_block(self._memory, block)
+        kinds = [(output.dtype, value) for output, value in zip(outputs, nodata)]
+        images = self._engine(engine).fuses.fuse_counts(read, kinds, self._progress)
+        for output, (counts, _) in zip(outputs, images):
+            output[:] = counts
+        return {"sums": [[astuple(band) for band in sums] for _, sums in images]}
 
     def close(self, engine: int) -> dict:
-        device = self._find(engine).device
-        del self._open[engine]
+        device = self._engine(engine).device
+        del self._engines[engine]
         devices.release(device)
         return {}
 
-    def stats(self, scene: dict, wanted: dict, memory: int) -> dict:
-        known = scene_stats(meant(scene), lambda: self._served, Survey(**meant(wanted)), memory, hands())
-        return {"stats": plain(known)}
+    def stats(self, scene: dict, survey: dict, memory: int) -> dict:
+        """Returns the statistics of a scene. survey: arguments of Survey."""
+        stats = scene_stats(decode(scene), lambda: self._reader, Survey(**decode(survey)), memory, hands())
+        return {"stats": encode(stats)}
 
     def assess(self, study: dict, images: list, asked: dict, page: str | None, reference: int | None = None) -> dict:
-        """What was measured of a study (tables.document); page: where a report is to be written."""
-        seen = [ServedImage(**told, number=number, served=self._served) for number, told in enumerate(images)]
-        truth = None if reference is None else seen.pop(reference)
-        whole = Study(**meant(study), images=tuple(seen), reference=truth, open_reader=lambda: self._served)
-        from ...assessment.html_report import assessed
+        """Returns the measures of a study as a document.
 
-        return {"document": assessed(whole, meant(asked), page, self._progress)}
+        page: path of the report to write, if any. reference: index of the reference image in `images`.
+        """
+        remote = [RemoteImage(**image, number=number, reader=self._reader) for number, image in enumerate(images)]
+        truth = None if reference is None else remote.pop(reference)
+        whole = Study(**decode(study), images=tuple(remote), reference=truth, open_reader=lambda: self._reader)
+        from ...assessment.html_report import assess_and_report
+
+        return {"document": assess_and_report(whole, decode(asked), page, self._progress)}
 
     def adapt(self, scenes: list, job: dict) -> dict:
-        """What came of adapting weights; they lie where the job says."""
-        seen = meant(scenes)
-        readers = [ServedScene(self._served, number) for number in range(len(seen))]
+        """Adapts weights, writes them to the path in the job and returns the result."""
+        decoded = decode(scenes)
+        readers = [RemoteScene(self._reader, number) for number in range(len(decoded))]
         from ...adaptation.adapt import adapt
 
-        return adapt(seen, readers, meant(job), self._say, self._progress)
+        return adapt(decoded, readers, decode(job), self._notify, self._progress)
 
-    def _find(self, number: int) -> Opened:
-        if number not in self._open:
+    def _engine(self, number: int) -> OpenEngine:
+        if number not in self._engines:
             raise WorkerError(f"no engine {number} is open")
-        return self._open[number]
+        return self._engines[number]
 
 
-def in_short(error: Exception) -> dict[str, str]:
-    """The kind of an error (a class of errors.py), and a sentence."""
+def describe_error(error: Exception) -> dict[str, str]:
+    """Returns class (one of common.errors) and message of an error."""
     if isinstance(error, SSDiffError):
         return {"kind": type(error).__name__, "sentence": str(error)}
     if is_out_of_memory(error):

@@ -16,7 +16,7 @@ from waiting import HANG_SECONDS, wait_until
 from ssdiff_core.common import guarded_process, paths
 from ssdiff_core.common.errors import Cancelled, InstallError
 from ssdiff_core.runtime import environment, find_python, installers, wheels
-from ssdiff_core.runtime.environment import Environment, Listener, Wish
+from ssdiff_core.runtime.environment import Environment, InstallOptions, Listener
 
 ROOT = Path(__file__).parents[3]
 RTX = "NVIDIA GeForce RTX 3060, 580.95.05, 8.6"
@@ -32,7 +32,7 @@ def alone(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("SSDIFF_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin")
-    monkeypatch.setattr(installers, "UV_PLACES", ())
+    monkeypatch.setattr(installers, "UV_FOLDERS", ())
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def heard():
 class Heard(Listener):
     def __init__(self, cancelled=lambda: False):
         self.said, self.lines, self.shares = [], [], []
-        super().__init__(self.said.append, self.lines.append, self.shares.append, cancelled)
+        super().__init__(lambda notice: self.said.append(str(notice)), self.lines.append, self.shares.append, cancelled)
 
 
 def driver(tmp_path, row):
@@ -145,7 +145,7 @@ def test_it_is_made_anew_if_that_is_wished_or_if_other_versions_are_pinned(index
             (made.folder / environment.NOTE).write_text(json.dumps(note))
             assert made.state == environment.OUTDATED
             assert environment.usable() == made
-        assert environment.install(Wish(again=not other), heard).state == environment.READY
+        assert environment.install(InstallOptions(reinstall=not other), heard).state == environment.READY
         assert not stray.exists()
 
 
@@ -154,7 +154,7 @@ def test_what_was_there_is_used_until_what_is_new_has_computed(index, heard, pin
     before = made.note
     next((index.folder / "pypi").glob("numpy/*.whl")).unlink()
     with pytest.raises(InstallError):
-        environment.install(Wish(again=True), heard)
+        environment.install(InstallOptions(reinstall=True), heard)
     assert environment.environments() == [made]
     assert environment.usable().note == before
     assert subprocess.run([made.python, "-I", "-c", "import torch, numpy, safetensors"], check=False).returncode == 0
@@ -180,22 +180,22 @@ def test_an_environment_for_another_kind_of_computer_on_a_shared_drive_is_not_us
 
 def test_a_folder_of_wheels_is_enough(folder, heard, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
-    made = environment.install(Wish(wheels=str(folder)), heard)
+    made = environment.install(InstallOptions(wheels=str(folder)), heard)
     assert made.state == environment.READY
     assert str(folder) in heard.said[0]
-    assert "to fetch" not in heard.said[0]
+    assert "to download" not in heard.said[0]
 
 
 def test_a_wheel_that_is_missing_is_named(folder, heard):
     next(folder.glob("safetensors*")).unlink()
-    with pytest.raises(InstallError, match=r"no wheel of safetensors==\S+ to be had"):
-        environment.install(Wish(wheels=str(folder)), heard)
+    with pytest.raises(InstallError, match=r"no wheel of safetensors==\S+ for this Python"):
+        environment.install(InstallOptions(wheels=str(folder)), heard)
     assert environment.usable() is None
 
 
 def test_a_folder_that_is_not_there_is_said_so(heard):
     with pytest.raises(InstallError, match="no folder /nowhere"):
-        environment.install(Wish(wheels="/nowhere"), heard)
+        environment.install(InstallOptions(wheels="/nowhere"), heard)
 
 
 def test_an_index_that_cannot_be_reached_is_told_from_one_that_lacks_a_wheel(heard, monkeypatch):
@@ -234,22 +234,22 @@ def test_cuda_that_does_not_compute_becomes_the_cpu_with_the_reason(index, heard
 
 
 def asked():
-    base = find_python.ask(find_python.own(find_python.Host())[0])
+    base = find_python.properties(find_python.own(find_python.Host())[0])
     return base.version, base.platform
 
 
 def test_what_does_not_compute_at_all_is_not_kept(folder, heard, pinned):
     standins.wheel(folder, "torch", pinned["torch"], "raise OSError('[WinError 126] Error loading c10.dll')")
-    with pytest.raises(InstallError, match=r"does not compute: .*Visual C"):
-        environment.install(Wish(wheels=str(folder)), heard)
+    with pytest.raises(InstallError, match=r"do not work: .*Visual C"):
+        environment.install(InstallOptions(wheels=str(folder)), heard)
     assert not environment.environments()
 
 
 @posix
 def test_a_torch_that_crashes_is_a_sentence_too(folder, heard, pinned):
     standins.wheel(folder, "torch", pinned["torch"], "import os; os.abort()")
-    with pytest.raises(InstallError, match=r"does not compute: .*cannot run SSDiff"):
-        environment.install(Wish(wheels=str(folder)), heard)
+    with pytest.raises(InstallError, match=r"do not work: .*cannot run SSDiff"):
+        environment.install(InstallOptions(wheels=str(folder)), heard)
 
 
 # --- interrupted -----------------------------------------------------------------------------------------------------
@@ -257,7 +257,7 @@ def test_a_torch_that_crashes_is_a_sentence_too(folder, heard, pinned):
 SCRIPT = """
 import sys
 from ssdiff_core.runtime import environment as managed
-managed.install(managed.Wish(), managed.Listener(lambda said: print(said, flush=True)))
+managed.install(managed.InstallOptions(), managed.Listener(lambda said: print(said, flush=True)))
 """
 
 
@@ -362,14 +362,14 @@ def without(modules, folder):
 
 @pytest.fixture
 def nowhere_else(monkeypatch):
-    monkeypatch.setattr(find_python, "ELSEWHERE", {})
+    monkeypatch.setattr(find_python, "SYSTEM_FOLDERS", {})
 
 
 def test_a_python_without_pip_is_a_sentence_that_says_what_to_install(tmp_path, heard, nowhere_else):
     host = without(["ensurepip"], tmp_path / "bare")
-    base = find_python.ask(find_python.own(host)[0])
+    base = find_python.properties(find_python.own(host)[0])
     assert (base.venv, base.ensurepip, base.pip) == (True, False, None)
-    with pytest.raises(InstallError, match=r"has no pip: .* name a Python"):
+    with pytest.raises(InstallError, match=r"has no pip: .* select a Python"):
         environment.install(listener=heard, host=host)
 
 
@@ -383,13 +383,13 @@ def test_a_python_without_pip_is_a_sentence_that_says_what_to_install(tmp_path, 
 )
 def test_each_system_is_told_its_own_way_to_pip(there, word):
     base = find_python.Python("/usr/bin/python3", (3, 11), "linux-x86_64", True, False, None)
-    sentence = str(installers.without_pip(base, find_python.Host("linux"), lambda path: path == there))
+    sentence = str(installers.no_installer_error(base, find_python.Host("linux"), lambda path: path == there))
     assert word in sentence
 
 
 def test_a_python_that_has_no_pip_but_brings_one_gives_it_to_the_environment(index, heard, tmp_path, nowhere_else):
     host = without([], tmp_path / "bare")
-    assert find_python.ask(find_python.own(host)[0]).pip is None
+    assert find_python.properties(find_python.own(host)[0]).pip is None
     made = environment.install(listener=heard, host=host)
     assert made.state == environment.READY
     assert any("-m pip install" in line and line.startswith(f"> {made.folder}.new") for line in heard.lines)
@@ -397,7 +397,7 @@ def test_a_python_that_has_no_pip_but_brings_one_gives_it_to_the_environment(ind
 
 def test_no_python_at_all_is_a_sentence(heard, nowhere_else, tmp_path):
     host = find_python.Host("linux", str(tmp_path / "qgis"), str(tmp_path), (3, 11))
-    with pytest.raises(InstallError, match="no Python here"):
+    with pytest.raises(InstallError, match="no Python was found"):
         environment.install(listener=heard, host=host)
 
 
@@ -420,10 +420,10 @@ def test_uv_makes_it_where_there_is_one(uv, index, heard, monkeypatch, tmp_path)
 
 def test_uv_alone_makes_it_of_a_folder(uv, folder, heard, monkeypatch, tmp_path):
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
-    assert environment.install(Wish(wheels=str(folder)), heard).state == environment.READY
+    assert environment.install(InstallOptions(wheels=str(folder)), heard).state == environment.READY
     next(folder.glob("safetensors*")).unlink()
     with pytest.raises(InstallError, match="no wheel of safetensors"):
-        environment.install(Wish(wheels=str(folder), again=True), heard)
+        environment.install(InstallOptions(wheels=str(folder), reinstall=True), heard)
 
 
 def test_where_uv_fails_pip_makes_it(index, heard, tmp_path):
@@ -452,7 +452,7 @@ def test_passwords_reach_no_command_line_no_log_and_no_sentence(index, heard, mo
 
     thread = threading.Thread(target=look)
     thread.start()
-    made = environment.install(Wish(variables={"HTTPS_PROXY": f"http://user:{secret}@127.0.0.1:9"}), heard)
+    made = environment.install(InstallOptions(variables={"HTTPS_PROXY": f"http://user:{secret}@127.0.0.1:9"}), heard)
     thread.join()
     assert any(b"safetensors==" in line for line in seen)
     assert not any(secret.encode() in line for line in seen)
@@ -471,7 +471,7 @@ def test_variables_that_would_fill_another_place_are_ignored(index, heard, monke
 def test_too_little_room_is_said_before_anything_is_fetched(index, heard, monkeypatch):
     full = shutil._ntuple_diskusage(10**9, 10**9, 10**8)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
-    with pytest.raises(InstallError, match=r"room for 0\.1 GB and 1\.2 GB are needed"):
+    with pytest.raises(InstallError, match=r"has 0\.1 GB free and 1\.2 GB are needed"):
         environment.install(listener=heard)
     assert not index.asked
 

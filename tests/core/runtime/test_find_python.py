@@ -81,14 +81,14 @@ def test_where_there_is_none_none_is_found():
 
 
 def test_the_shim_of_macos_that_asks_to_install_developer_tools_is_not_touched():
-    others = find_python.elsewhere(Host("darwin"), bool)
+    others = find_python.of_system(Host("darwin"), bool)
     assert "/usr/bin/python3" not in others
     assert others.index("/opt/homebrew/bin/python3.13") < others.index("/opt/homebrew/bin/python3.9")
-    assert find_python.elsewhere(Host("win32"), bool) == []
+    assert find_python.of_system(Host("win32"), bool) == []
 
 
 def test_an_interpreter_says_what_it_is():
-    told = find_python.ask(sys.executable)
+    told = find_python.properties(sys.executable)
     assert told.version == sys.version_info[:2]
     assert told.platform == find_python.this_platform()
     assert told.tag == "py{}{}-".format(*told.version) + told.platform
@@ -97,7 +97,7 @@ def test_an_interpreter_says_what_it_is():
 
 @pytest.mark.parametrize("path", ["/nowhere/python", __file__, "/bin/true"])
 def test_what_is_no_python_says_nothing(path):
-    assert find_python.ask(path) is None
+    assert find_python.properties(path) is None
 
 
 def test_platforms_are_called_what_wheels_are_made_for():

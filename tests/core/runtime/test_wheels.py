@@ -39,27 +39,27 @@ OPEN = (
 
 
 def chosen(text, platform=LINUX, version=(3, 12), device="auto"):
-    return wheels.choose(device, version, platform, wheels.rows(text))
+    return wheels.choose(device, version, platform, wheels.parse_nvidia_smi(text))
 
 
 def test_what_drivers_answer_is_understood():
-    assert wheels.rows(LAPTOP) == [Gpu("NVIDIA GeForce RTX 3060 Laptop GPU", "535.183.01", "8.6")]
-    assert [gpu.capability for gpu in wheels.rows(MIXED)] == ["6.1", "12.0"]
-    assert wheels.rows(VGPU) == [Gpu("GRID T4-16Q", "550.90.07", None)]
-    assert wheels.rows(OLD_TOO) == [Gpu("GeForce GTX 970", "418.226.00", None)]
+    assert wheels.parse_nvidia_smi(LAPTOP) == [Gpu("NVIDIA GeForce RTX 3060 Laptop GPU", "535.183.01", "8.6")]
+    assert [gpu.capability for gpu in wheels.parse_nvidia_smi(MIXED)] == ["6.1", "12.0"]
+    assert wheels.parse_nvidia_smi(VGPU) == [Gpu("GRID T4-16Q", "550.90.07", None)]
+    assert wheels.parse_nvidia_smi(OLD_TOO) == [Gpu("GeForce GTX 970", "418.226.00", None)]
 
 
 @pytest.mark.parametrize("text", [OLD, BROKEN, MISMATCH, NONE, "", "nonsense, really"])
 def test_what_drivers_complain_of_is_no_gpu(text):
-    assert wheels.rows(text) == []
+    assert wheels.parse_nvidia_smi(text) == []
     choice = chosen(text)
-    assert (choice.build, choice.why) == ("cpu", "no NVIDIA GPU answers")
+    assert (choice.build, choice.why) == ("cpu", "no NVIDIA GPU was found")
 
 
 def test_the_kernel_tells_the_driver_where_nvidia_smi_is_out_of_reach():
-    assert wheels.module(CLOSED) == [Gpu("an NVIDIA GPU", "535.183.01")]
-    assert wheels.module(OPEN) == [Gpu("an NVIDIA GPU", "580.95.05")]
-    assert wheels.module("nothing") == []
+    assert wheels.parse_kernel_module(CLOSED) == [Gpu("an NVIDIA GPU", "535.183.01")]
+    assert wheels.parse_kernel_module(OPEN) == [Gpu("an NVIDIA GPU", "580.95.05")]
+    assert wheels.parse_kernel_module("nothing") == []
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_a_gpu_that_cannot_be_used_is_told_why_and_the_cpu_computes(text, reason
 def test_the_cpu_is_taken_where_it_is_asked_for_and_a_mac_has_its_own():
     assert chosen(SERVER, device="cpu").build == "cpu"
     assert chosen("", MAC).build == "mps"
-    with pytest.raises(InstallError, match="this is a Mac"):
+    with pytest.raises(InstallError, match="Macs have no CUDA"):
         chosen("", MAC, device="cuda")
-    with pytest.raises(InstallError, match="none of auto, cpu, cuda"):
+    with pytest.raises(InstallError, match="must be one of auto, cpu, cuda, not 'tpu'"):
         chosen("", device="tpu")
 
 
@@ -133,7 +133,7 @@ def test_every_python_that_qgis_brings_has_wheels_on_every_system():
 
 @pytest.mark.parametrize(("version", "platform"), [((3, 8), LINUX), ((3, 15), WINDOWS), ((3, 13), "macos-x86_64")])
 def test_a_python_without_wheels_is_a_sentence(version, platform):
-    with pytest.raises(InstallError, match=f"no PyTorch for Python {version[0]}.{version[1]} on {platform}: name a"):
+    with pytest.raises(InstallError, match=f"no PyTorch for Python {version[0]}.{version[1]} on {platform}: select a"):
         wheels.choose("auto", version, platform, [])
 
 
