@@ -70,7 +70,7 @@ WITHOUT_REFERENCE = (
         "HQNR", "HQNR", 1, 4, "(1 − Dλ,K)(1 − Dₛ): spectral and spatial quality combined; favours plain interpolation"
     ),
     Measure("D_lambda", "Dλ", 0, 4, "change of the correlation between the bands (spectral distortion)"),
-    Measure("QNR", "QNR", 1, 4, "(1 − Dλ)(1 − Dₛ), the older form of HQNR"),
+    Measure("QNR", "QNR", 1, 4, "(1 − Dλ)(1 − Dₛ), the predecessor of HQNR"),
     Measure("D_rho", "Dρ", 0, 4, "1 minus the local correlation with PAN (missing spatial detail)"),
     Measure("R-SAM", "R-SAM", 0, 3, "SAM between MS and the image at the resolution of MS", "degrees"),
     Measure("R-ERGAS", "R-ERGAS", 0, 3, "ERGAS between MS and the image at the resolution of MS"),
