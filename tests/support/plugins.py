@@ -1,4 +1,4 @@
-"""Plugin folders whose catalogue tells of weights that do not come with them."""
+"""Plugin folders whose catalogue lists weights that are not bundled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARTS = ("__init__.py", "metadata.txt", "ssdiff_core", "ssdiff_qgis", "resources
 
 
 def tiny(path: Path, name: str, bands=8, sensor="general", ratio=4, licence="CC0") -> Path:
-    """The smallest weights there are."""
+    """Writes weights of the smallest network."""
     torch.manual_seed(0)
     net = SSNet(Config(bands=bands, ratio=ratio, tile=16, widths=(32, 32, 32)))
     names = tuple(f"b{i}" for i in range(bands))
@@ -27,7 +27,7 @@ def tiny(path: Path, name: str, bands=8, sensor="general", ratio=4, licence="CC0
 
 
 def plugin_with(folder: Path, *published: Path) -> Path:
-    """A copy of the project as a plugin folder whose catalogue has general-4 and these files."""
+    """Copies the project to a plugin folder whose catalogue lists general-4 and these files."""
     folder.mkdir()
     for part in PARTS:
         if (ROOT / part).is_dir():
@@ -43,7 +43,7 @@ def plugin_with(folder: Path, *published: Path) -> Path:
 
 
 def run(plugin: Path, *arguments, **environ) -> subprocess.CompletedProcess:
-    """Python in a plugin folder, with what is in it."""
+    """Runs Python in a plugin folder, with its packages on the path."""
     command = [sys.executable, *map(str, arguments)]
     env = {**os.environ, "PYTHONPATH": str(plugin), **environ}
     return subprocess.run(command, cwd=plugin, env=env, capture_output=True, text=True, timeout=900)

@@ -1,4 +1,4 @@
-"""Servers as a download meets them: honest ones, bad ones, and proxies before them. All are real."""
+"""HTTP servers for the tests of downloads: correct ones, faulty ones, and proxies. All run on real sockets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 @contextlib.contextmanager
 def running(server):
-    """The server, answering in a thread of its own."""
+    """Runs the server in a thread during the with block."""
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
@@ -31,6 +31,8 @@ def running(server):
 
 
 class Quiet(BaseHTTPRequestHandler):
+    """Handler that logs nothing."""
+
     def log_message(self, *_):
         pass
 
@@ -39,7 +41,7 @@ class Quiet(BaseHTTPRequestHandler):
 
 
 class Files(ThreadingHTTPServer):
-    """Serves files by path. What `script` holds is how the next requests are answered; after it, honestly."""
+    """Serves files by path. `script` holds functions that answer the next requests; later ones get the correct answer."""
 
     def __init__(self, files: dict[str, bytes], script=(), certificate=None):
         super().__init__(("127.0.0.1", 0), FilesHandler)
@@ -56,11 +58,11 @@ class Files(ThreadingHTTPServer):
 
     @property
     def ranges(self) -> list:
-        """What was asked for, request by request."""
+        """Range header of each request."""
         return [headers.get("Range") for _, headers in self.asked]
 
     def handle_error(self, request, client_address):
-        """Clients that go away are what these tests are about."""
+        """Ignores errors, because the tests close connections on purpose."""
 
     def shutdown(self):
         self.over.set()
@@ -70,7 +72,7 @@ class Files(ThreadingHTTPServer):
 class FilesHandler(Quiet):
     def do_GET(self):
         self.server.asked.append((self.path, self.headers))
-        answer = self.server.script.pop(0) if self.server.script else honest
+        answer = self.server.script.pop(0) if self.server.script else correct
         answer(self, self.server.files.get(self.path))
 
     def send(self, status, body, length=None, **headers):
@@ -83,35 +85,39 @@ class FilesHandler(Quiet):
         self.wfile.flush()
 
 
-def honest(handler, data):
+def correct(handler, data):
     if data is None:
         return handler.send(404, b"no such file")
-    told = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
-    if not told:
+    requested = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
+    if not requested:
         return handler.send(200, data)
-    first = int(told[1])
+    first = int(requested[1])
     if first >= len(data):
         return handler.send(416, b"", Content_Range=f"bytes */{len(data)}")
     return part(first)(handler, data)
 
 
 def whole(handler, data):
-    """As a proxy that knows no ranges."""
+    """Answers like a proxy that does not support ranges."""
     handler.send(200, data)
 
 
-def part(first, told=None):
-    """The file from this byte on, whatever was asked for."""
+def part(first, content_range=None):
+    """Sends the file from this byte on, whatever range was requested."""
 
     def answer(handler, data):
-        headers = {"Content_Range": told or f"bytes {first}-{len(data) - 1}/{len(data)}"} if told != "" else {}
+        headers = (
+            {"Content_Range": content_range or f"bytes {first}-{len(data) - 1}/{len(data)}"}
+            if content_range != ""
+            else {}
+        )
         handler.send(206, data[first:], **headers)
 
     return answer
 
 
 def cut(count):
-    """So many bytes, and then the line is dead."""
+    """Sends this number of bytes, then closes the connection."""
 
     def answer(handler, data):
         start = int((re.findall(r"\d+", handler.headers.get("Range", "")) or [0])[0])
@@ -123,7 +129,7 @@ def cut(count):
 
 
 def stalled(count):
-    """So many bytes, and then nothing, for good."""
+    """Sends this number of bytes, then nothing more."""
 
     def answer(handler, data):
         handler.send(200, data[:count], length=len(data))
@@ -137,12 +143,12 @@ def silent(handler, data):
 
 
 def packed(handler, data):
-    """As a server that packs though it was asked not to."""
+    """Sends compressed data although the client did not accept that."""
     handler.send(200, gzip.compress(data), Content_Encoding="gzip")
 
 
 def dripping(count, seconds):
-    """A piece of so many bytes every so many seconds."""
+    """Sends `count` bytes at a time and pauses for `seconds` between them."""
 
     def answer(handler, data):
         start = int((re.findall(r"\d+", handler.headers.get("Range", "")) or [0])[0])
@@ -160,7 +166,7 @@ def corrupt(handler, data):
 
 
 def endless(handler, data):
-    """More than there should be, without saying how much."""
+    """Sends more bytes than the file has, without a Content-Length."""
     handler.send_response(200)
     handler.end_headers()
     handler.wfile.write(data + b"and more")
@@ -179,7 +185,7 @@ def redirect(target):
 
 
 class Proxy(ThreadingHTTPServer):
-    """A forward proxy for http and, by CONNECT, for https; with a user and a password if it has them."""
+    """A forward proxy for http and, with CONNECT, for https. login: USER:PASSWORD that it requires, if any."""
 
     def __init__(self, login: str = ""):
         super().__init__(("127.0.0.1", 0), ProxyHandler)
@@ -192,8 +198,8 @@ class Proxy(ThreadingHTTPServer):
 
 class ProxyHandler(Quiet):
     def admitted(self) -> bool:
-        wanted = "Basic " + base64.b64encode(self.server.login.encode()).decode()
-        if self.server.login and self.headers.get("Proxy-Authorization") != wanted:
+        expected = "Basic " + base64.b64encode(self.server.login.encode()).decode()
+        if self.server.login and self.headers.get("Proxy-Authorization") != expected:
             self.send_error(407)
             return False
         self.server.seen.append(f"{self.command} {self.path}")
@@ -217,14 +223,14 @@ class ProxyHandler(Quiet):
         if not self.admitted():
             return
         host, port = self.path.rsplit(":", 1)
-        with socket.create_connection((host, int(port))) as there:
+        with socket.create_connection((host, int(port))) as upstream:
             self.send_response(200)
             self.end_headers()
-            relay(self.connection, there)
+            relay(self.connection, upstream)
 
 
 class Socks(socketserver.ThreadingTCPServer):
-    """A SOCKS 5 proxy that wants a user and a password and looks names up itself."""
+    """A SOCKS 5 proxy that requires user name and password and resolves host names itself."""
 
     def __init__(self, login: str):
         super().__init__(("127.0.0.1", 0), SocksHandler)
@@ -238,7 +244,7 @@ class Socks(socketserver.ThreadingTCPServer):
 class SocksHandler(socketserver.StreamRequestHandler):
     def handle(self):
         self.rfile.read(self.rfile.read(2)[1])
-        self.wfile.write(b"\5\2")  # a user and a password, please
+        self.wfile.write(b"\5\2")  # requires user name and password
         user = self.rfile.read(self.rfile.read(2)[1]).decode()
         password = self.rfile.read(self.rfile.read(1)[0]).decode()
         admitted = f"{user}:{password}" == self.server.login
@@ -249,13 +255,13 @@ class SocksHandler(socketserver.StreamRequestHandler):
         host = self.rfile.read(self.rfile.read(1)[0]).decode() if kind == 3 else socket.inet_ntoa(self.rfile.read(4))
         port = int.from_bytes(self.rfile.read(2), "big")
         self.server.seen.append(f"{'name' if kind == 3 else 'address'} {host}")
-        with socket.create_connection((host, port)) as there:
+        with socket.create_connection((host, port)) as upstream:
             self.wfile.write(b"\5\0\0\1\0\0\0\0\0\0")
-            relay(self.connection, there)
+            relay(self.connection, upstream)
 
 
 def relay(one: socket.socket, other: socket.socket) -> None:
-    """Hands on what either says until one of them is gone."""
+    """Passes data between two sockets until one of them is closed."""
     pairs = {one: other, other: one}
     with contextlib.suppress(OSError):
         while True:

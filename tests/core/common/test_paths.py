@@ -1,4 +1,4 @@
-"""Each system keeps what can be made again in its own place, and a user may name another."""
+"""The cache folder of each system, and the variable that selects another one."""
 
 from pathlib import Path
 
@@ -18,5 +18,5 @@ from ssdiff_core.common import paths
         ("darwin", {"HOME": "/Users/a", "SSDIFF_CACHE": "/Volumes/x"}, "/Volumes/x"),
     ],
 )
-def test_the_cache_lies_where_the_system_or_the_user_wants_it(system, environ, folder):
+def test_the_cache_folder_is_that_of_the_system_or_of_the_variable(system, environ, folder):
     assert paths.cache(environ, system) == Path(folder)

@@ -1,3 +1,5 @@
+"""Progress as a bar or as JSON lines."""
+
 import io
 import json
 
@@ -24,15 +26,15 @@ def test_programs_get_a_json_line_for_each_report():
 
 
 def test_a_person_gets_a_bar_with_rate_and_remaining_time():
-    said = run("bar", [0, 0.5, 1], seconds=60)
-    assert "[###############...............]  50%  0.00833 Mpx/s, 1 min 00 s left" in said
-    assert said.endswith("\n")
+    output = run("bar", [0, 0.5, 1], seconds=60)
+    assert "[###############...............]  50%  0.00833 Mpx/s, 1 min 00 s left" in output
+    assert output.endswith("\n")
 
 
-def test_a_shorter_line_covers_a_longer_one_on_consoles_that_know_no_escapes():
-    said = run("bar", [0, 0.1, 0.9999, 1], seconds=3000)
-    lines = said.rstrip("\n").split("\r")[1:]
-    assert "\x1b" not in said
+def test_a_shorter_line_overwrites_a_longer_one_without_escape_sequences():
+    output = run("bar", [0, 0.1, 0.9999, 1], seconds=3000)
+    lines = output.rstrip("\n").split("\r")[1:]
+    assert "\x1b" not in output
     assert "h" in lines[1]
     assert len({len(line) for line in lines}) == 1
 
@@ -43,18 +45,18 @@ def test_a_resumed_run_counts_only_what_it_did_itself():
     assert lines[1]["seconds_left"] == 1.0
 
 
-def test_reports_do_not_come_more_often_than_anyone_reads():
-    said = run("json", [i / 100 for i in range(101)], seconds=0.05).splitlines()
-    assert 20 < len(said) < 30
-    assert json.loads(said[-1])["progress"] == 1
+def test_reports_come_at_most_once_per_interval():
+    output = run("json", [i / 100 for i in range(101)], seconds=0.05).splitlines()
+    assert 20 < len(output) < 30
+    assert json.loads(output[-1])["progress"] == 1
 
 
-def test_the_end_is_told_once():
+def test_the_end_is_reported_once():
     assert run("bar", [0, 0.5, 1, 1]).count("100%") == 1
 
 
 @pytest.mark.parametrize("kind", ["none", "auto"])
-def test_nothing_is_written_where_nobody_looks(kind):
+def test_nothing_is_written_without_a_terminal(kind):
     assert run(kind, [0, 0.5, 1]) == ""
 
 

@@ -1,4 +1,4 @@
-"""The environment that computes: real venvs, real pip and uv, real servers and processes; the wheels are stand-ins."""
+"""Installation of the environment with real venvs, pip, uv, servers and processes; the wheels are stand-ins."""
 
 import json
 import os
@@ -26,7 +26,7 @@ posix = pytest.mark.skipif(os.name == "nt", reason="signals, scripts as programs
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path, monkeypatch):
-    """A user whose cache is empty, and who has neither uv nor a GPU, nor options for pip."""
+    """Sets up a user with an empty cache, without uv, GPU and options for pip."""
     for name in [name for name in os.environ if name.startswith(("PIP_", "UV_", "SSDIFF_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
@@ -56,7 +56,7 @@ def index(tmp_path, monkeypatch, pinned):
 
 @pytest.fixture
 def folder(tmp_path, pinned):
-    """The same as a folder of wheels; of torch as PyPI has it."""
+    """The same as a folder of wheels, with torch as on PyPI."""
     standins.others(tmp_path / "wheels", pinned)
     standins.torch(tmp_path / "wheels", pinned["torch"])
     return tmp_path / "wheels"
@@ -74,7 +74,7 @@ class Heard(Listener):
 
 
 def driver(tmp_path, row):
-    """A computer whose nvidia-smi answers that."""
+    """Writes an nvidia-smi that prints this row."""
     program = tmp_path / "bin" / "nvidia-smi"
     program.parent.mkdir(exist_ok=True)
     program.write_text(f"#!/bin/sh\necho '{row}'\n")
@@ -82,7 +82,7 @@ def driver(tmp_path, row):
 
 
 def at_work(word):
-    """The processes whose command line has a word."""
+    """Returns the processes whose command line contains a word."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -93,10 +93,10 @@ def at_work(word):
     return found
 
 
-# --- made, and made once ---------------------------------------------------------------------------------------------
+# --- installation ----------------------------------------------------------------------------------------------------
 
 
-def test_a_fresh_environment_computes_and_is_found(index, heard, pinned):
+def test_a_new_environment_works_and_is_found(index, heard, pinned):
     made = environment.install(listener=heard)
     assert environment.usable() == made
     assert made.state == environment.READY
@@ -109,14 +109,14 @@ def test_a_fresh_environment_computes_and_is_found(index, heard, pinned):
     assert heard.shares[-1] == 1.0
 
 
-def test_before_it_starts_it_says_what_from_where_to_where_and_how_large(index, heard, pinned):
+def test_the_first_notice_tells_packages_source_folder_and_size(index, heard, pinned):
     made = environment.install(listener=heard)
     announced = heard.said[0]
     for word in (f"torch=={pinned['torch']}+cpu", "/whl/cpu", "PyPI", str(made.folder), "GB", "no NVIDIA GPU"):
         assert word in announced
 
 
-def test_all_that_was_said_is_kept_and_what_was_fetched_is_not(index, heard):
+def test_the_log_is_kept_and_downloads_are_removed(index, heard):
     made = environment.install(listener=heard)
     kept = made.folder.with_name(made.folder.name + ".log").read_text(encoding="utf-8")
     assert "Successfully installed" in kept
@@ -124,7 +124,7 @@ def test_all_that_was_said_is_kept_and_what_was_fetched_is_not(index, heard):
     assert not made.folder.with_name(made.folder.name + ".work").exists()
 
 
-def test_once_more_there_is_nothing_to_do(index, heard):
+def test_a_complete_environment_is_not_installed_again(index, heard):
     made = environment.install(listener=heard)
     at, index.asked = (made.folder / environment.NOTE).stat().st_mtime_ns, []
     again = Heard()
@@ -134,7 +134,7 @@ def test_once_more_there_is_nothing_to_do(index, heard):
     assert "is complete" in again.said[0]
 
 
-def test_it_is_made_anew_if_that_is_wished_or_if_other_versions_are_pinned(index, heard):
+def test_it_is_installed_again_on_request_or_for_other_pinned_versions(index, heard):
     made = environment.install(listener=heard)
     stray = made.folder / "stray"
     for other in (False, True):
@@ -149,7 +149,7 @@ def test_it_is_made_anew_if_that_is_wished_or_if_other_versions_are_pinned(index
         assert not stray.exists()
 
 
-def test_what_was_there_is_used_until_what_is_new_has_computed(index, heard, pinned):
+def test_the_previous_environment_is_used_until_the_new_one_works(index, heard, pinned):
     made = environment.install(listener=heard)
     before = made.note
     next((index.folder / "pypi").glob("numpy/*.whl")).unlink()
@@ -186,19 +186,19 @@ def test_a_folder_of_wheels_is_enough(folder, heard, monkeypatch):
     assert "to download" not in heard.said[0]
 
 
-def test_a_wheel_that_is_missing_is_named(folder, heard):
+def test_the_error_names_a_missing_wheel(folder, heard):
     next(folder.glob("safetensors*")).unlink()
     with pytest.raises(InstallError, match=r"no wheel of safetensors==\S+ for this Python"):
         environment.install(InstallOptions(wheels=str(folder)), heard)
     assert environment.usable() is None
 
 
-def test_a_folder_that_is_not_there_is_said_so(heard):
+def test_a_missing_wheels_folder_is_an_error(heard):
     with pytest.raises(InstallError, match="no folder /nowhere"):
         environment.install(InstallOptions(wheels="/nowhere"), heard)
 
 
-def test_an_index_that_cannot_be_reached_is_told_from_one_that_lacks_a_wheel(heard, monkeypatch):
+def test_an_unreachable_index_is_another_error_than_a_missing_wheel(heard, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
     monkeypatch.setenv("SSDIFF_TORCH_INDEX", "http://127.0.0.1:9/")
     monkeypatch.setenv("PIP_RETRIES", "1")
@@ -210,7 +210,7 @@ def test_an_index_that_cannot_be_reached_is_told_from_one_that_lacks_a_wheel(hea
 
 
 @posix
-def test_a_gpu_gets_cuda_and_a_kernel_proves_it(index, heard, pinned, tmp_path):
+def test_a_gpu_gets_cuda_which_is_tested_by_a_kernel(index, heard, pinned, tmp_path):
     driver(tmp_path, RTX)
     build = wheels.choose("auto", *asked(), wheels.gpus()).build
     index.add(f"whl/{build}", standins.torch(tmp_path / "made", f"{pinned['torch']}+{build}", cuda=True))
@@ -220,7 +220,7 @@ def test_a_gpu_gets_cuda_and_a_kernel_proves_it(index, heard, pinned, tmp_path):
 
 
 @posix
-def test_cuda_that_does_not_compute_becomes_the_cpu_with_the_reason(index, heard, pinned, tmp_path):
+def test_the_cpu_build_replaces_cuda_that_does_not_work_with_a_reason(index, heard, pinned, tmp_path):
     driver(tmp_path, RTX)
     build = wheels.choose("auto", *asked(), wheels.gpus()).build
     reason = "no kernel image is available for execution on the device"
@@ -230,7 +230,7 @@ def test_cuda_that_does_not_compute_becomes_the_cpu_with_the_reason(index, heard
     assert any(reason in sentence and "CPU" in sentence for sentence in heard.said)
     index.asked = []
     environment.install(listener=heard)
-    assert not index.asked  # it does not try in vain each time
+    assert not index.asked  # CUDA is not tried again each time
 
 
 def asked():
@@ -238,7 +238,7 @@ def asked():
     return base.version, base.platform
 
 
-def test_what_does_not_compute_at_all_is_not_kept(folder, heard, pinned):
+def test_an_environment_without_a_working_device_is_removed(folder, heard, pinned):
     standins.wheel(folder, "torch", pinned["torch"], "raise OSError('[WinError 126] Error loading c10.dll')")
     with pytest.raises(InstallError, match=r"do not work: .*Visual C"):
         environment.install(InstallOptions(wheels=str(folder)), heard)
@@ -246,7 +246,7 @@ def test_what_does_not_compute_at_all_is_not_kept(folder, heard, pinned):
 
 
 @posix
-def test_a_torch_that_crashes_is_a_sentence_too(folder, heard, pinned):
+def test_a_torch_that_crashes_is_an_error_in_one_sentence(folder, heard, pinned):
     standins.wheel(folder, "torch", pinned["torch"], "import os; os.abort()")
     with pytest.raises(InstallError, match=r"do not work: .*cannot run SSDiff"):
         environment.install(InstallOptions(wheels=str(folder)), heard)
@@ -268,7 +268,7 @@ def installing():
 
 
 @posix
-def test_after_a_kill_nothing_runs_on_and_the_half_made_environment_is_started_over(index, heard, tmp_path):
+def test_after_a_kill_no_process_is_left_and_the_next_installation_starts_over(index, heard, tmp_path):
     index.let_go.clear()
     process = installing()
     assert index.held.wait(HANG_SECONDS)
@@ -288,7 +288,7 @@ def test_after_a_kill_nothing_runs_on_and_the_half_made_environment_is_started_o
 
 
 @posix
-def test_a_cancellation_waits_for_no_download_and_leaves_nothing(index):
+def test_a_cancellation_does_not_wait_for_downloads_and_leaves_no_files(index):
     index.let_go.clear()
     stop = threading.Event()
     heard = Heard(stop.is_set)
@@ -310,7 +310,7 @@ def test_a_cancellation_waits_for_no_download_and_leaves_nothing(index):
 
 
 @posix
-def test_two_at_once_are_one_after_the_other_and_the_second_has_nothing_to_do(index, heard):
+def test_a_second_installation_waits_for_the_first_and_finds_it_complete(index, heard):
     index.let_go.clear()
     first = installing()
     assert index.held.wait(HANG_SECONDS)
@@ -329,7 +329,7 @@ def test_two_at_once_are_one_after_the_other_and_the_second_has_nothing_to_do(in
 
 
 @posix
-def test_who_waits_for_another_installation_can_be_cancelled(index):
+def test_waiting_for_another_installation_can_be_cancelled(index):
     index.let_go.clear()
     process = installing()
     assert index.held.wait(HANG_SECONDS)
@@ -341,11 +341,11 @@ def test_who_waits_for_another_installation_can_be_cancelled(index):
     assert not heard.said
 
 
-# --- what makes it ---------------------------------------------------------------------------------------------------
+# --- installers ------------------------------------------------------------------------------------------------------
 
 
 def without(modules, folder):
-    """A real Python of its own whose standard library lacks some modules."""
+    """Creates a real Python whose standard library lacks some modules."""
     if os.name == "nt":
         pytest.skip("a Python is put together from links")
     version = "python{}.{}".format(*sys.version_info)
@@ -365,7 +365,7 @@ def nowhere_else(monkeypatch):
     monkeypatch.setattr(find_python, "SYSTEM_FOLDERS", {})
 
 
-def test_a_python_without_pip_is_a_sentence_that_says_what_to_install(tmp_path, heard, nowhere_else):
+def test_the_error_for_a_python_without_pip_says_what_to_install(tmp_path, heard, nowhere_else):
     host = without(["ensurepip"], tmp_path / "bare")
     base = find_python.properties(find_python.own(host)[0])
     assert (base.venv, base.ensurepip, base.pip) == (True, False, None)
@@ -381,13 +381,13 @@ def test_a_python_without_pip_is_a_sentence_that_says_what_to_install(tmp_path, 
         ("", "docs.astral.sh/uv"),
     ],
 )
-def test_each_system_is_told_its_own_way_to_pip(there, word):
+def test_the_error_names_the_way_to_pip_on_each_system(there, word):
     base = find_python.Python("/usr/bin/python3", (3, 11), "linux-x86_64", True, False, None)
     sentence = str(installers.no_installer_error(base, find_python.Host("linux"), lambda path: path == there))
     assert word in sentence
 
 
-def test_a_python_that_has_no_pip_but_brings_one_gives_it_to_the_environment(index, heard, tmp_path, nowhere_else):
+def test_the_environment_gets_its_own_pip_if_the_python_has_ensurepip(index, heard, tmp_path, nowhere_else):
     host = without([], tmp_path / "bare")
     assert find_python.properties(find_python.own(host)[0]).pip is None
     made = environment.install(listener=heard, host=host)
@@ -395,7 +395,7 @@ def test_a_python_that_has_no_pip_but_brings_one_gives_it_to_the_environment(ind
     assert any("-m pip install" in line and line.startswith(f"> {made.folder}.new") for line in heard.lines)
 
 
-def test_no_python_at_all_is_a_sentence(heard, nowhere_else, tmp_path):
+def test_no_python_is_an_error_in_one_sentence(heard, nowhere_else, tmp_path):
     host = find_python.Host("linux", str(tmp_path / "qgis"), str(tmp_path), (3, 11))
     with pytest.raises(InstallError, match="no Python was found"):
         environment.install(listener=heard, host=host)
@@ -410,7 +410,7 @@ def uv(tmp_path):
     (tmp_path / "bin" / "uv").symlink_to(UV)
 
 
-def test_uv_makes_it_where_there_is_one(uv, index, heard, monkeypatch, tmp_path):
+def test_uv_installs_if_it_is_found(uv, index, heard, monkeypatch, tmp_path):
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
     made = environment.install(listener=heard)
     assert made.state == environment.READY
@@ -418,7 +418,7 @@ def test_uv_makes_it_where_there_is_one(uv, index, heard, monkeypatch, tmp_path)
     assert not [line for line in heard.lines if "pip install" in line and "-m pip" in line]
 
 
-def test_uv_alone_makes_it_of_a_folder(uv, folder, heard, monkeypatch, tmp_path):
+def test_uv_installs_from_a_folder_of_wheels(uv, folder, heard, monkeypatch, tmp_path):
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
     assert environment.install(InstallOptions(wheels=str(folder)), heard).state == environment.READY
     next(folder.glob("safetensors*")).unlink()
@@ -426,7 +426,7 @@ def test_uv_alone_makes_it_of_a_folder(uv, folder, heard, monkeypatch, tmp_path)
         environment.install(InstallOptions(wheels=str(folder), reinstall=True), heard)
 
 
-def test_where_uv_fails_pip_makes_it(index, heard, tmp_path):
+def test_pip_installs_if_uv_fails(index, heard, tmp_path):
     program = tmp_path / "bin" / "uv"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\necho error: dns error >&2\nexit 2\n")
@@ -435,7 +435,7 @@ def test_where_uv_fails_pip_makes_it(index, heard, tmp_path):
     assert any("uv has failed: the network cannot be reached" in sentence for sentence in heard.said)
 
 
-def test_passwords_reach_no_command_line_no_log_and_no_sentence(index, heard, monkeypatch):
+def test_passwords_are_on_no_command_line_in_no_log_and_in_no_notice(index, heard, monkeypatch):
     secret = "s3cret"
     monkeypatch.setenv("SSDIFF_TORCH_INDEX", index.url.replace("//", f"//user:{secret}@") + "/whl")
     index.let_go.clear()
@@ -460,7 +460,7 @@ def test_passwords_reach_no_command_line_no_log_and_no_sentence(index, heard, mo
     assert secret not in made.folder.with_name(made.folder.name + ".log").read_text()
 
 
-def test_variables_that_would_fill_another_place_are_ignored(index, heard, monkeypatch, tmp_path):
+def test_variables_that_redirect_installers_are_ignored(index, heard, monkeypatch, tmp_path):
     monkeypatch.setenv("PIP_TARGET", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("PIP_USER", "1")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -468,7 +468,7 @@ def test_variables_that_would_fill_another_place_are_ignored(index, heard, monke
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_too_little_room_is_said_before_anything_is_fetched(index, heard, monkeypatch):
+def test_too_little_disk_space_is_an_error_before_the_download(index, heard, monkeypatch):
     full = shutil._ntuple_diskusage(10**9, 10**9, 10**8)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
     with pytest.raises(InstallError, match=r"has 0\.1 GB free and 1\.2 GB are needed"):
@@ -476,7 +476,7 @@ def test_too_little_room_is_said_before_anything_is_fetched(index, heard, monkey
     assert not index.asked
 
 
-def test_removed_is_removed(index, heard):
+def test_an_environment_can_be_removed_twice(index, heard):
     made = environment.install(listener=heard)
     environment.remove(made.folder)
     environment.remove(made.folder)
@@ -487,7 +487,7 @@ def test_removed_is_removed(index, heard):
 
 
 @posix
-def test_whoever_raises_ends_the_program_with_all_that_it_started():
+def test_an_exception_of_tick_ends_the_program_with_its_children():
     mark = f"sleep 3600.{os.getpid()}"
 
     def tick():
@@ -499,7 +499,7 @@ def test_whoever_raises_ends_the_program_with_all_that_it_started():
     wait_until(lambda: not at_work(mark.replace(" ", "\0")), "the processes to end")
 
 
-def test_lines_and_exit_codes_come_through_the_guard():
+def test_the_guard_passes_on_lines_and_exit_codes():
     lines = []
     code = guarded_process.run([sys.executable, "-c", "print('a\\nb'); exit(3)"], lines.append, guard=sys.executable)
     assert (code, lines) == (3, ["a", "b"])

@@ -1,4 +1,4 @@
-"""Where interpreters lie on each system, and what they answer."""
+"""Folders of interpreters on each system, and the properties that interpreters report."""
 
 import sys
 
@@ -65,7 +65,7 @@ QGIS = {
 
 
 @pytest.mark.parametrize("name", QGIS)
-def test_the_interpreter_of_each_qgis_is_found_where_it_lies(name):
+def test_the_interpreter_of_each_qgis_is_found(name):
     host, files, interpreter = QGIS[name]
     assert find_python.own(host, files.__contains__)[0] == interpreter
 
@@ -76,31 +76,31 @@ def test_the_program_itself_is_never_taken_for_an_interpreter(name):
     assert not any("qgis" in path.replace("\\", "/").rsplit("/", 1)[-1].lower() for path in find_python.own(host, bool))
 
 
-def test_where_there_is_none_none_is_found():
+def test_no_interpreter_is_found_in_a_program_without_one():
     assert find_python.own(Host("linux", "", "", (3, 11)), lambda path: False) == []
 
 
-def test_the_shim_of_macos_that_asks_to_install_developer_tools_is_not_touched():
+def test_the_macos_shim_that_offers_to_install_developer_tools_is_not_used():
     others = find_python.of_system(Host("darwin"), bool)
     assert "/usr/bin/python3" not in others
     assert others.index("/opt/homebrew/bin/python3.13") < others.index("/opt/homebrew/bin/python3.9")
     assert find_python.of_system(Host("win32"), bool) == []
 
 
-def test_an_interpreter_says_what_it_is():
-    told = find_python.properties(sys.executable)
-    assert told.version == sys.version_info[:2]
-    assert told.platform == find_python.this_platform()
-    assert told.tag == "py{}{}-".format(*told.version) + told.platform
-    assert told.venv
+def test_an_interpreter_reports_its_properties():
+    reported = find_python.properties(sys.executable)
+    assert reported.version == sys.version_info[:2]
+    assert reported.platform == find_python.this_platform()
+    assert reported.tag == "py{}{}-".format(*reported.version) + reported.platform
+    assert reported.venv
 
 
 @pytest.mark.parametrize("path", ["/nowhere/python", __file__, "/bin/true"])
-def test_what_is_no_python_says_nothing(path):
+def test_a_program_that_is_no_python_has_no_properties(path):
     assert find_python.properties(path) is None
 
 
-def test_platforms_are_called_what_wheels_are_made_for():
+def test_platforms_have_the_names_that_wheels_use():
     assert find_python.this_platform("linux", "x86_64") == "linux-x86_64"
     assert find_python.this_platform("linux", "aarch64") == "linux-aarch64"
     assert find_python.this_platform("darwin", "arm64") == "macos-arm64"

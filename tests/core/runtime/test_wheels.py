@@ -42,7 +42,7 @@ def chosen(text, platform=LINUX, version=(3, 12), device="auto"):
     return wheels.choose(device, version, platform, wheels.parse_nvidia_smi(text))
 
 
-def test_what_drivers_answer_is_understood():
+def test_the_output_of_nvidia_smi_is_parsed():
     assert wheels.parse_nvidia_smi(LAPTOP) == [Gpu("NVIDIA GeForce RTX 3060 Laptop GPU", "535.183.01", "8.6")]
     assert [gpu.capability for gpu in wheels.parse_nvidia_smi(MIXED)] == ["6.1", "12.0"]
     assert wheels.parse_nvidia_smi(VGPU) == [Gpu("GRID T4-16Q", "550.90.07", None)]
@@ -50,13 +50,13 @@ def test_what_drivers_answer_is_understood():
 
 
 @pytest.mark.parametrize("text", [OLD, BROKEN, MISMATCH, NONE, "", "nonsense, really"])
-def test_what_drivers_complain_of_is_no_gpu(text):
+def test_error_messages_of_nvidia_smi_are_no_gpus(text):
     assert wheels.parse_nvidia_smi(text) == []
     choice = chosen(text)
     assert (choice.build, choice.why) == ("cpu", "no NVIDIA GPU was found")
 
 
-def test_the_kernel_tells_the_driver_where_nvidia_smi_is_out_of_reach():
+def test_the_kernel_module_reports_the_driver_without_nvidia_smi():
     assert wheels.parse_kernel_module(CLOSED) == [Gpu("an NVIDIA GPU", "535.183.01")]
     assert wheels.parse_kernel_module(OPEN) == [Gpu("an NVIDIA GPU", "580.95.05")]
     assert wheels.parse_kernel_module("nothing") == []
@@ -73,7 +73,7 @@ def test_the_kernel_tells_the_driver_where_nvidia_smi_is_out_of_reach():
         (SERVER, "linux-aarch64", "cu130"),
     ],
 )
-def test_the_best_build_that_driver_and_gpu_take_is_chosen(text, platform, build):
+def test_the_best_build_for_driver_and_gpu_is_chosen(text, platform, build):
     choice = chosen(text, platform)
     assert choice.build == build
     assert choice.index == f"https://download.pytorch.org/whl/{build}"
@@ -88,7 +88,7 @@ def test_the_best_build_that_driver_and_gpu_take_is_chosen(text, platform, build
         (KEPLER, "has no kernels for Tesla K80 (compute capability 3.7)"),
     ],
 )
-def test_a_gpu_that_cannot_be_used_is_told_why_and_the_cpu_computes(text, reason):
+def test_an_unsupported_gpu_gives_a_reason_and_the_cpu_build(text, reason):
     choice = chosen(text, WINDOWS)
     assert choice.build == "cpu"
     assert reason in choice.why
@@ -97,7 +97,7 @@ def test_a_gpu_that_cannot_be_used_is_told_why_and_the_cpu_computes(text, reason
     assert reason in str(refused.value)
 
 
-def test_the_cpu_is_taken_where_it_is_asked_for_and_a_mac_has_its_own():
+def test_the_cpu_build_can_be_selected_and_macs_have_their_own_build():
     assert chosen(SERVER, device="cpu").build == "cpu"
     assert chosen("", MAC).build == "mps"
     with pytest.raises(InstallError, match="Macs have no CUDA"):
@@ -106,14 +106,14 @@ def test_the_cpu_is_taken_where_it_is_asked_for_and_a_mac_has_its_own():
         chosen("", device="tpu")
 
 
-def test_pypi_is_enough_for_the_cpu_on_windows_and_macos():
+def test_windows_and_macos_need_only_pypi_for_the_cpu():
     for platform in (WINDOWS, MAC):
         choice = chosen("", platform)
         assert choice.index is None
         assert choice.requirements == choice.pinned
 
 
-def test_the_wheels_for_older_pythons_are_those_that_exist_for_them():
+def test_older_pythons_get_the_last_wheels_that_exist_for_them():
     assert chosen(LAPTOP, version=(3, 9)).pins["torch"] == "2.8.0"
     assert chosen(BLACKWELL, WINDOWS, version=(3, 9)).build == "cu128"
     assert chosen("", "macos-x86_64", version=(3, 9)).pins == {
@@ -123,7 +123,7 @@ def test_the_wheels_for_older_pythons_are_those_that_exist_for_them():
     }
 
 
-def test_every_python_that_qgis_brings_has_wheels_on_every_system():
+def test_every_python_of_qgis_has_wheels_on_every_system():
     for minor, platform, text in itertools.product(range(9, 15), PLATFORMS, ("", SERVER)):
         choice = chosen(text, platform, (3, minor))
         assert list(choice.pins) == ["torch", "numpy", "safetensors"]
@@ -132,17 +132,17 @@ def test_every_python_that_qgis_brings_has_wheels_on_every_system():
 
 
 @pytest.mark.parametrize(("version", "platform"), [((3, 8), LINUX), ((3, 15), WINDOWS), ((3, 13), "macos-x86_64")])
-def test_a_python_without_wheels_is_a_sentence(version, platform):
+def test_a_python_without_wheels_is_an_error_in_one_sentence(version, platform):
     with pytest.raises(InstallError, match=f"no PyTorch for Python {version[0]}.{version[1]} on {platform}: select a"):
         wheels.choose("auto", version, platform, [])
 
 
-def test_a_mirror_of_the_index_can_be_named(monkeypatch):
+def test_a_mirror_of_the_index_can_be_selected(monkeypatch):
     monkeypatch.setenv("SSDIFF_TORCH_INDEX", "https://mirror.example/pytorch/")
     assert chosen(SERVER).index == "https://mirror.example/pytorch/cu130"
 
 
-def test_each_build_of_the_table_is_for_a_torch_that_is_installed():
+def test_each_build_in_the_table_is_for_a_pinned_torch():
     table = wheels.table()
     installed = {row["pins"]["torch"] for row in table["packages"]}
     assert all(set(build["torch"]) <= installed for build in table["builds"])

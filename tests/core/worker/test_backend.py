@@ -1,4 +1,4 @@
-"""What is computed in another process is what is computed in this one; and neither needs what is the other's."""
+"""WorkerBackend returns the same results as LocalBackend; its process needs no GDAL, its program no torch."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ WEDGE = "POLYGON ((400000 4500000,400150 4500000,400000 4499850,400000 4500000))
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    """In both processes: several share sums out in another order."""
+    """Limits both processes to one thread: with several, sums are added in another order."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -39,7 +39,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def without_gdal(tmp_path_factory):
-    """A Python that can open no raster."""
+    """A Python without GDAL."""
     path = tmp_path_factory.mktemp("python") / "python"
     first = "import sys\nsys.modules['osgeo'] = None\nsys.argv = sys.argv[2:]\nexec(sys.argv.pop(1))\n"
     path.write_text(f"#!{sys.executable}\n{first}")
@@ -58,14 +58,14 @@ def sample(tmp_path_factory):
     return sample_files(tmp_path_factory.mktemp("sample"))
 
 
-def fused(sample, out, computer, **wishes):
+def fused(sample, out, backend, **options):
     pansharpen(
         *sample[:2],
         out,
-        PansharpenOptions(**wishes),
-        lambda sentence: None,
+        PansharpenOptions(**options),
+        lambda notice: None,
         lambda pixels: lambda share: None,
-        computer or LocalBackend(),
+        backend or LocalBackend(),
     )
     return read(out)
 
@@ -125,7 +125,7 @@ def test_measures_are_the_same_and_the_report_is_written(reference, sample, work
     assert "<html" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_file_that_goes_bad_meanwhile_is_the_error_that_it_would_be_here(sample, worker, tmp_path):
+def test_a_file_that_becomes_invalid_raises_the_error_of_this_process(sample, worker, tmp_path):
     pan = tmp_path / "pan.tif"
     pan.write_bytes(Path(sample[0]).read_bytes())
     scene = open_scene(pan, sample[1])
@@ -134,15 +134,15 @@ def test_a_file_that_goes_bad_meanwhile_is_the_error_that_it_would_be_here(sampl
         WorkerBackend(worker, print).stats(scene, {"method": "gsa", "mtf": (0.3,) * 4}, 256, 1)
 
 
-def test_cancelled_it_ends_at_once(sample, without_gdal, tmp_path):
+def test_a_cancellation_ends_it_at_once(sample, without_gdal, tmp_path):
     with Worker(without_gdal) as own:
-        elsewhere = WorkerBackend(own, print, cancelled=lambda: own.pid is not None)
+        backend = WorkerBackend(own, print, cancelled=lambda: own.pid is not None)
         with pytest.raises(Cancelled):
-            fused(sample, tmp_path / "out.tif", elsewhere, align="none")
+            fused(sample, tmp_path / "out.tif", backend, align="none")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_scene_survives_being_told(sample):
+def test_a_scene_is_decoded_as_it_was_encoded(sample):
     scene = open_scene(*sample[:2])
     assert decode(encode(scene)) == scene
 
@@ -157,7 +157,7 @@ from ssdiff_core.workflows import assess as studies
 from ssdiff_core.worker.client.backend import WorkerBackend
 from ssdiff_core.workflows.pansharpen import PansharpenOptions, pansharpen
 from ssdiff_core.worker.client.engine import Worker
-from ssdiff_core.domain.study import AssessOptions
+from ssdiff_core.domain.options import AssessOptions
 with Worker({sys.executable!r}) as worker:
     computer = WorkerBackend(worker, print)
     for method in ("ssdiff", "gsa"):

@@ -1,10 +1,9 @@
-"""The process that computes, always a real one, and everything that can happen to it."""
+"""The computing process, always a real one: its results, and how it can fail."""
 
 import contextlib
 import json
 import os
 import signal
-import stat
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from pythons import python_that, script
 from scenes import smooth_scene, surveyed, tiny_file, with_views
 from waiting import wait_until
 
@@ -39,7 +39,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="open fi
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    """In the worker as in this process: so both do the same, and threads of others are not waited for."""
+    """Limits both processes to one thread, so that they compute the same and do not wait for busy processors."""
     before = os.environ.get("OMP_NUM_THREADS"), torch.get_num_threads()
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
@@ -94,18 +94,6 @@ def alive(pid):
     return not (status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] == "Z")
 
 
-def script(path, text):
-    """A program that is taken for a Python."""
-    path.write_text(text)
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path
-
-
-def python_that(path, first):
-    """The real Python, but some statements come first."""
-    return script(path, f"#!{sys.executable}\nimport sys\n{first}\nsys.argv = sys.argv[2:]\nexec(sys.argv.pop(1))\n")
-
-
 def before_fusing(expression):
     """Statements for `python_that` that make the worker evaluate an expression whenever it begins to fuse a block."""
     return f"""
@@ -122,10 +110,10 @@ def at_work(action, seconds=0.2):
     return lambda share: None if timer.ident else timer.start()
 
 
-# --- what it does ----------------------------------------------------------------------------------------------------
+# --- results ---------------------------------------------------------------------------------------------------------
 
 
-def test_its_pixels_are_those_of_the_engine_in_this_process_to_the_last_bit(worker, tiny):
+def test_its_pixels_are_identical_to_those_of_the_engine_in_this_process(worker, tiny):
     here = Engine(checkpoint.load(tiny), SamplingOptions(steps=2, samples=2, seed=7))
     with RemoteEngine(worker, tiny, SamplingOptions(steps=2, samples=2, seed=7)) as there:
         assert (there.reach, there.ms_halo, there.steps) == (here.reach, here.ms_halo, 2)
@@ -135,7 +123,7 @@ def test_its_pixels_are_those_of_the_engine_in_this_process_to_the_last_bit(work
             assert np.array_equal(there.fuse_with_spread(block), here.fuse_with_spread(block))
 
 
-def test_masks_number_types_and_views_arrive_as_they_are(worker, tiny):
+def test_masks_number_types_and_views_arrive_unchanged(worker, tiny):
     scene = smooth_scene(40, 50)
     valid = np.ones((40, 50), bool)
     valid[5:9, 7:30] = False
@@ -150,14 +138,14 @@ def test_masks_number_types_and_views_arrive_as_they_are(worker, tiny):
             assert np.array_equal(there.fuse(part), engine.fuse(part), equal_nan=True)
 
 
-def test_more_bands_than_the_weights_take_go_in_groups(worker, tiny):
+def test_more_bands_than_the_weights_take_are_fused_in_groups(worker, tiny):
     block, of_bands = smooth_scene(30, 30, bands=6), groups(6, 4)
     here = Grouped(Engine(checkpoint.load(tiny)), of_bands).fuse(block)
     with RemoteEngine(worker, tiny, groups=of_bands) as there:
         assert np.array_equal(there.fuse(block), here)
 
 
-def test_what_is_known_of_groups_arrives_too(worker, tiny, tmp_path):
+def test_statistics_of_band_groups_arrive_too(worker, tiny, tmp_path):
     seeing, of_bands = with_views(checkpoint.load(tiny)), groups(6, 4)
     path = tmp_path / "seeing.safetensors"
     checkpoint.save(path, state_of(seeing.net), seeing.card)
@@ -182,7 +170,7 @@ def test_one_process_serves_engines_in_turn_and_side_by_side(worker, tiny):
     assert worker.pid == pid
 
 
-def test_progress_arrives_and_rises_to_the_end(worker, tiny):
+def test_progress_arrives_and_increases_to_the_end(worker, tiny):
     heard = []
     with RemoteEngine(worker, tiny, SamplingOptions(steps=15)) as engine:
         engine.fuse(smooth_scene(90, 90), heard.append)
@@ -191,14 +179,14 @@ def test_progress_arrives_and_rises_to_the_end(worker, tiny):
     assert 0 <= heard[0] < 0.5 < heard[-1] <= 1
 
 
-def test_hello_tells_versions_and_devices_that_are_proved(worker):
+def test_hello_returns_versions_and_tested_devices(worker):
     said = worker.hello()
     assert said["torch"] == torch.__version__
     assert said["devices"]["cpu"]["works"]
 
 
 @posix
-def test_started_by_hand_it_answers_line_by_line_until_bye():
+def test_started_by_hand_it_answers_each_line_until_bye():
     memory = Memory.make()
     number, how = memory.for_child()
     command = [sys.executable, "-m", "ssdiff_core.worker", "--memory", str(number)]
@@ -215,7 +203,7 @@ def test_started_by_hand_it_answers_line_by_line_until_bye():
 # --- errors of a request ---------------------------------------------------------------------------------------------
 
 
-def test_a_request_that_fails_is_the_error_it_would_be_here_and_the_process_lives_on(worker, tiny, tmp_path):
+def test_a_failed_request_raises_the_error_of_this_process_and_the_process_goes_on(worker, tiny, tmp_path):
     (tmp_path / "torn.safetensors").write_bytes(tiny.read_bytes()[:1000])
     with RemoteEngine(worker, tiny) as engine:
         pid = worker.pid
@@ -239,7 +227,7 @@ def test_a_request_that_fails_is_the_error_it_would_be_here_and_the_process_live
 
 
 @linux
-def test_out_of_memory_is_an_error_of_that_block_and_the_process_lives_on(own, tiny):
+def test_out_of_memory_is_an_error_of_that_block_and_the_process_goes_on(own, tiny):
     import resource
 
     with RemoteEngine(own, tiny) as engine:
@@ -253,12 +241,12 @@ def test_out_of_memory_is_an_error_of_that_block_and_the_process_lives_on(own, t
         assert own.pid == pid
 
 
-# --- ends ------------------------------------------------------------------------------------------------------------
+# --- its end ---------------------------------------------------------------------------------------------------------
 
 
 @posix
 @pytest.mark.parametrize("attempt", range(3))
-def test_killed_at_a_random_moment_it_is_one_sentence_and_the_next_request_starts_afresh(own, tiny, attempt):
+def test_a_kill_is_an_error_in_one_sentence_and_the_next_request_starts_another_process(own, tiny, attempt):
     block = smooth_scene(30, 30)
     engine = RemoteEngine(own, tiny, LONG)
     pid, moment = own.pid, np.random.default_rng().uniform(0, 0.5)
@@ -270,7 +258,7 @@ def test_killed_at_a_random_moment_it_is_one_sentence_and_the_next_request_start
 
 
 @posix
-def test_a_crash_is_one_sentence(own, tiny):
+def test_a_crash_is_an_error_in_one_sentence(own, tiny):
     engine, pid = RemoteEngine(own, tiny, LONG), own.pid
     with pytest.raises(WorkerError, match=r"the computing process has crashed \(SIGSEGV\)"):
         engine.fuse(smooth_scene(30, 30), at_work(lambda: os.kill(pid, signal.SIGSEGV)))
@@ -278,8 +266,8 @@ def test_a_crash_is_one_sentence(own, tiny):
 
 @posix
 @pytest.mark.parametrize("code", [0, 3])
-def test_an_end_by_itself_is_no_crash_and_no_kill_even_where_no_signals_are_known(tmp_path, tiny, monkeypatch, code):
-    """Such as Windows, where nothing is told of who ends a process but a code."""
+def test_an_exit_is_reported_with_its_code_on_systems_without_signals_too(tmp_path, tiny, monkeypatch, code):
+    """Windows, for instance, reports only an exit code."""
     ready = f"import os, signal\nsignal.signal(signal.SIGUSR1, lambda *_: os._exit({code}))"
     with Worker(python_that(tmp_path / "python", ready)) as worker, RemoteEngine(worker, tiny, LONG) as engine:
         monkeypatch.setattr(worker_process, "signal", SimpleNamespace(Signals=signal.Signals))
@@ -298,12 +286,12 @@ def test_an_end_by_itself_is_no_crash_and_no_kill_even_where_no_signals_are_know
         (3221225477, "(0xC0000005)"),
     ],
 )
-def test_it_is_told_how_a_process_ended(code, told):
+def test_the_error_describes_how_the_process_ended(code, told):
     assert told in worker_process._describe_exit(code)
 
 
 @posix
-def test_hanging_it_is_ended_and_one_sentence(tiny):
+def test_a_hung_process_is_ended_with_an_error_in_one_sentence(tiny):
     with Worker(sys.executable, patience=3) as worker:
         engine, pid = RemoteEngine(worker, tiny, LONG), worker.pid
         with pytest.raises(WorkerError, match="no sign of life for 3 seconds and was ended"):
@@ -312,7 +300,7 @@ def test_hanging_it_is_ended_and_one_sentence(tiny):
 
 
 @posix
-def test_computing_for_longer_than_patience_lasts_is_no_hanging(tiny, tmp_path):
+def test_a_long_computation_does_not_count_as_hung(tiny, tmp_path):
     """No batch is done for 3 seconds, but signs of life come 20 times as often as patience needs them."""
     slow = before_fusing("__import__('time').sleep(3)") + "import ssdiff_core.worker.server.main as m; m.BEAT = 0.1\n"
     with Worker(python_that(tmp_path / "python", slow), patience=2) as worker, RemoteEngine(worker, tiny) as engine:
@@ -348,14 +336,14 @@ def test_cancelled_while_it_starts_it_is_gone_as_well(tiny, tmp_path):
         wait_until(lambda: worker.pid is None, "the computing process to end")
 
 
-def test_closed_from_another_thread_it_is_gone_in_the_middle_of_a_block(own, tiny):
+def test_closing_from_another_thread_ends_it_in_the_middle_of_a_block(own, tiny):
     engine, pid = RemoteEngine(own, tiny, LONG), own.pid
     with pytest.raises(Cancelled, match="was closed"):
         engine.fuse(smooth_scene(30, 30), at_work(own.close))
     wait_until(lambda: gone(pid), "the computing process to end")
 
 
-def test_idle_it_ends_by_itself_and_the_engine_starts_another(tiny):
+def test_an_idle_process_ends_and_the_engine_starts_another(tiny):
     block = smooth_scene(30, 30)
     with Worker(sys.executable, idle=0.3) as worker, RemoteEngine(worker, tiny) as engine:
         first, pid = engine.fuse(block), worker.pid
@@ -365,11 +353,11 @@ def test_idle_it_ends_by_itself_and_the_engine_starts_another(tiny):
 
 
 @posix
-def test_a_request_that_crosses_its_idle_end_is_asked_again(tiny):
+def test_a_request_sent_as_the_idle_process_ends_is_repeated(tiny):
     block = smooth_scene(30, 30)
     with Worker(sys.executable, idle=2) as worker, RemoteEngine(worker, tiny) as engine:
         first, pid = engine.fuse(block), worker.pid
-        os.kill(pid, signal.SIGSTOP)  # not yet gone, as far as one can see, but it wakes up to find that time is up
+        os.kill(pid, signal.SIGSTOP)  # seems to run, but finds its idle time exceeded when it continues
         time.sleep(2.2)
         threading.Timer(0.3, os.kill, (pid, signal.SIGCONT)).start()
         assert np.array_equal(engine.fuse(block), first)
@@ -389,7 +377,7 @@ engine.fuse(smooth_scene(30, 30))
 
 
 @posix
-def test_when_its_parent_is_killed_it_goes_too_and_nothing_is_left(tiny, tmp_path):
+def test_it_ends_with_its_parent_and_leaves_no_files(tiny, tmp_path):
     code = PARENT.format(path=[p for p in sys.path if p], weights=str(tiny))
     env = {**os.environ, "TMPDIR": str(tmp_path)}
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=env)
@@ -406,7 +394,7 @@ def test_when_its_parent_is_killed_it_goes_too_and_nothing_is_left(tiny, tmp_pat
 # --- other Pythons ---------------------------------------------------------------------------------------------------
 
 
-def refused(python, match, **limits):
+def startup_error(python, match, **limits):
     before = open_pipes()
     with Worker(python, **limits) as worker, pytest.raises(WorkerError, match=match) as caught:
         worker.hello()
@@ -416,30 +404,32 @@ def refused(python, match, **limits):
     return caught.value
 
 
-def test_an_interpreter_that_is_not_there_is_one_sentence():
-    refused("/nowhere/python", r"the Python interpreter /nowhere/python cannot be started \(No")
+def test_a_missing_interpreter_is_an_error_in_one_sentence():
+    startup_error("/nowhere/python", r"the Python interpreter /nowhere/python cannot be started \(No")
 
 
 @posix
-def test_a_python_without_torch_is_one_sentence_and_the_log_says_more(tmp_path):
+def test_a_python_without_torch_is_an_error_in_one_sentence_with_a_log(tmp_path):
     bare = python_that(tmp_path / "python", "sys.modules['torch'] = None")
-    error = refused(bare, r"cannot compute: import of torch halted")
+    error = startup_error(bare, r"cannot compute: import of torch halted")
     assert "Traceback" in error.log
 
 
 @posix
-def test_a_program_that_ends_at_once_is_one_sentence_with_its_last_words(tmp_path):
-    refused(script(tmp_path / "python", "#!/bin/sh\necho no licence >&2\nexit 3\n"), "cannot run SSDiff: no licence")
+def test_a_program_that_ends_at_once_is_an_error_with_its_last_output(tmp_path):
+    startup_error(
+        script(tmp_path / "python", "#!/bin/sh\necho no licence >&2\nexit 3\n"), "cannot run SSDiff: no licence"
+    )
 
 
 @posix
-@pytest.mark.parametrize("rubbish", ["yes", "cat /dev/zero", "while true; do echo '[1, {'; done"])
-def test_a_program_that_prints_rubbish_is_one_sentence(tmp_path, rubbish):
-    refused(script(tmp_path / "python", f"#!/bin/sh\n{rubbish}\n"), "printed a line that is no message of SSDiff")
+@pytest.mark.parametrize("garbage", ["yes", "cat /dev/zero", "while true; do echo '[1, {'; done"])
+def test_a_program_that_prints_garbage_is_an_error_in_one_sentence(tmp_path, garbage):
+    startup_error(script(tmp_path / "python", f"#!/bin/sh\n{garbage}\n"), "printed a line that is no message of SSDiff")
 
 
 @posix
-def test_rubbish_amid_the_work_is_one_sentence(tmp_path, tiny):
+def test_garbage_during_a_request_is_an_error_in_one_sentence(tmp_path, tiny):
     loose = "import os\nos.dup2 = lambda a, b: print('hello', flush=True)\n"
     python = python_that(tmp_path / "python", loose + before_fusing("os.write(1, b'oops\\n')"))
     with Worker(python) as worker, RemoteEngine(worker, tiny, LONG) as engine:
@@ -449,7 +439,7 @@ def test_rubbish_amid_the_work_is_one_sentence(tmp_path, tiny):
 
 
 @posix
-def test_what_libraries_print_spoils_nothing(tmp_path, tiny):
+def test_output_of_libraries_does_not_disturb_the_answers(tmp_path, tiny):
     chatty = "import os\n" + before_fusing("(print('chat', flush=True), os.system('echo chat'))")
     greeting = "print('welcome to this computer', flush=True)"
     python = python_that(tmp_path / "python", f"{greeting}\n{chatty}")
@@ -459,22 +449,22 @@ def test_what_libraries_print_spoils_nothing(tmp_path, tiny):
 
 
 @posix
-def test_a_program_that_says_nothing_is_one_sentence(tmp_path):
+def test_a_program_that_prints_nothing_is_an_error_in_one_sentence(tmp_path):
     python = script(tmp_path / "python", "#!/bin/sh\nexec sleep 100\n")
-    refused(python, "has not started SSDiff within 0.5 seconds", start=0.5)
+    startup_error(python, "has not started SSDiff within 0.5 seconds", start=0.5)
 
 
 @posix
-def test_another_version_is_one_sentence(tmp_path):
+def test_another_protocol_version_is_an_error_in_one_sentence(tmp_path):
     old = python_that(
         tmp_path / "python",
         f"sys.path.insert(0, {str(ROOT)!r})\nimport ssdiff_core.worker.shared_memory as w\nw.PROTOCOL = 0",
     )
-    refused(old, "with protocol 0, but protocol 4 is needed: restart the program after an update of SSDiff")
+    startup_error(old, "with protocol 0, but protocol 4 is needed: restart the program after an update of SSDiff")
 
 
 @posix
-def test_a_python_behind_a_script_ends_with_the_script(tmp_path, tiny):
+def test_a_python_started_by_a_script_ends_with_the_script(tmp_path, tiny):
     note = tmp_path / "pid"
     child = f'"{sys.executable}" "$@" <&3 & echo $! > {note}; wait\n'
     python = script(tmp_path / "python", f"#!/bin/sh\nexec 3<&0\n{child}")
@@ -487,20 +477,20 @@ def test_a_python_behind_a_script_ends_with_the_script(tmp_path, tiny):
 
 
 @posix
-def test_it_needs_torch_numpy_and_safetensors_alone(tmp_path, tiny):
+def test_it_needs_only_torch_numpy_and_safetensors(tmp_path, tiny):
     unwanted = ("osgeo", "qgis", "PyQt5", "PyQt6", "requests", "scipy", "PIL", "pandas")
     python = python_that(tmp_path / "python", f"sys.modules.update(dict.fromkeys({unwanted!r}))")
     with Worker(python) as worker, RemoteEngine(worker, tiny) as engine:
         assert engine.fuse(smooth_scene(30, 30)).shape == (4, 30, 30)
 
 
-def test_the_program_that_asks_needs_no_torch():
+def test_the_requesting_program_needs_no_torch():
     path = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.modules['torch'] = None"
     code = f"{path}; import ssdiff_core.worker.client.engine"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_it_inherits_nothing_that_would_mislead_another_python(monkeypatch, tmp_path):
+def test_it_does_not_inherit_variables_that_would_mislead_another_python(monkeypatch, tmp_path):
     (tmp_path / "numpy.py").write_text("raise ImportError('the wrong numpy')")
     for name in ("PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "QGIS_PREFIX_PATH", "PROJ_LIB", "GDAL_DATA"):
         monkeypatch.setenv(name, str(tmp_path))
@@ -516,8 +506,8 @@ def test_it_inherits_nothing_that_would_mislead_another_python(monkeypatch, tmp_
 
 
 @pytest.mark.parametrize("system", ["this", "other"])
-def test_a_block_written_into_memory_is_read_from_it_as_it_was(monkeypatch, tmp_path, system):
-    if system == "other":  # without files in memory, nor a way to reserve room
+def test_a_block_is_read_from_shared_memory_as_it_was_written(monkeypatch, tmp_path, system):
+    if system == "other":  # without memory files and without a way to reserve space
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
         monkeypatch.delattr(os, "memfd_create", raising=False)
         monkeypatch.delattr(os, "posix_fallocate", raising=False)
@@ -545,7 +535,7 @@ Memory.make().reserve(2_000_000)
 
 
 @posix
-def test_room_that_is_not_there_is_one_sentence_and_no_crash():
+def test_too_little_shared_memory_is_an_error_in_one_sentence():
     done = subprocess.run([sys.executable, "-c", FULL.format(root=str(ROOT))], capture_output=True, text=True)
     last = done.stderr.splitlines()[-1]
     assert "WorkerError: 2 MB of shared memory for a block cannot be reserved" in last
