@@ -32,7 +32,7 @@ def tr_notice(notice: Notice) -> str:
 
 def log_notices(feedback: QgsProcessingFeedback) -> Notify:
     """Returns a callback that writes the notices it receives to the log of a Processing algorithm."""
-    return lambda notice: feedback.pushInfo(tr_notice(notice) if isinstance(notice, Notice) else notice)
+    return lambda notice: feedback.pushInfo(tr_notice(notice))
 
 
 def load_translations() -> None:
