@@ -41,7 +41,7 @@ class Quiet(BaseHTTPRequestHandler):
 
 
 class Files(ThreadingHTTPServer):
-    """Serves files by path. `script` holds functions that answer the next requests; later ones get the correct answer."""
+    """Serves files by path. `script` holds functions that answer the next requests; then it is correct."""
 
     def __init__(self, files: dict[str, bytes], script=(), certificate=None):
         super().__init__(("127.0.0.1", 0), FilesHandler)

@@ -83,9 +83,9 @@ def test_files_with_holes_and_an_extent_are_the_same(sample, worker, tmp_path):
     image[40:60, 30:90] = 0
     pan = write(tmp_path / "pan.tif", image, (400_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6), nodata=0)
     pair = pan, sample[1]
-    wishes = {"align": "none", "extent": (400_010.0, 4_499_900.0, 400_100.0, 4_499_990.0)}
-    here = fused(pair, tmp_path / "here.tif", LocalBackend(), **wishes)
-    there = fused(pair, tmp_path / "there.tif", WorkerBackend(worker, print), **wishes)
+    options = {"align": "none", "extent": (400_010.0, 4_499_900.0, 400_100.0, 4_499_990.0)}
+    here = fused(pair, tmp_path / "here.tif", LocalBackend(), **options)
+    there = fused(pair, tmp_path / "there.tif", WorkerBackend(worker, print), **options)
     assert (here == 0).any()
     np.testing.assert_array_equal(here, there)
 
@@ -95,11 +95,11 @@ def test_an_image_and_its_uncertainty_are_the_same_with_holes_and_cut_out_by_pol
     image[40:60, 30:90] = 0
     pan = write(tmp_path / "pan.tif", image, (400_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6), nodata=0)
     how = {"weights": str(tiny_file(tmp_path)), "mask": WEDGE, "align": "none", "memory": 8, "steps": 2, "samples": 2}
-    computers = {"here": LocalBackend(), "there": WorkerBackend(worker, print)}
+    backends = {"here": LocalBackend(), "there": WorkerBackend(worker, print)}
     made = {}
-    for name, computer in computers.items():
+    for name, backend in backends.items():
         apart = tmp_path / f"{name}_apart.tif"
-        made[name] = fused((pan, sample[1]), tmp_path / f"{name}.tif", computer, uncertainty=str(apart), **how)
+        made[name] = fused((pan, sample[1]), tmp_path / f"{name}.tif", backend, uncertainty=str(apart), **how)
         assert np.array_equal(np.isnan(read(apart)), made[name] == 0)
     assert 0.3 < (made["here"] == 0).mean() < 0.8
     np.testing.assert_array_equal(made["here"], made["there"])
@@ -159,13 +159,13 @@ from ssdiff_core.workflows.pansharpen import PansharpenOptions, pansharpen
 from ssdiff_core.worker.client.engine import Worker
 from ssdiff_core.domain.options import AssessOptions
 with Worker({sys.executable!r}) as worker:
-    computer = WorkerBackend(worker, print)
+    backend = WorkerBackend(worker, print)
     for method in ("ssdiff", "gsa"):
         out = Path({str(tmp_path)!r}, method + ".tif")
         options = PansharpenOptions(method=method)
-        pansharpen({str(sample[0])!r}, {str(sample[1])!r}, out, options, print, lambda n: print, computer)
+        pansharpen({str(sample[0])!r}, {str(sample[1])!r}, out, options, print, lambda n: print, backend)
     (study,) = studies.open_studies([out], None, None, None, AssessOptions(), print)
-    print(computer.assess(study, AssessOptions(), None, print)["results"][0]["measures"]["HQNR"])
+    print(backend.assess(study, AssessOptions(), None, print)["results"][0]["measures"]["HQNR"])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

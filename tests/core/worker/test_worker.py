@@ -20,6 +20,7 @@ from waiting import wait_until
 
 from ssdiff_core.common.errors import BlockError, Cancelled, DeviceError, WeightsError, WorkerError
 from ssdiff_core.common.isolated_python import environment
+from ssdiff_core.common.notices import notice
 from ssdiff_core.domain.band_groups import groups
 from ssdiff_core.domain.block import Block
 from ssdiff_core.domain.options import SamplingOptions
@@ -61,7 +62,7 @@ def worker():
 
 @pytest.fixture
 def own():
-    """A worker that a test may harm. Nothing is left of it afterwards, whatever happened."""
+    """A worker that a test may break. Checks that no process and no pipe is left."""
     before = open_pipes()
     with Worker(sys.executable) as worker:
         yield worker
@@ -71,7 +72,7 @@ def own():
 
 
 def open_pipes():
-    """The pipes and shared memories that this process has open, by their inodes; a worker opens nothing else."""
+    """Returns the open pipes and shared memories of this process, by their inodes; a worker opens nothing else."""
     found = set()
     for number in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
         with contextlib.suppress(OSError):  # closed meanwhile
@@ -95,7 +96,7 @@ def alive(pid):
 
 
 def before_fusing(expression):
-    """Statements for `python_that` that make the worker evaluate an expression whenever it begins to fuse a block."""
+    """Returns statements for `python_that` that evaluate an expression each time the worker starts to fuse a block."""
     return f"""
 sys.path.insert(0, {str(ROOT)!r})
 from ssdiff_core.worker.server.service import Service
@@ -105,7 +106,7 @@ Service.fuse = lambda *what, **more: ({expression}, fuse(*what, **more))[1]
 
 
 def at_work(action, seconds=0.2):
-    """A progress callback that starts a timer for the action once the worker has its block."""
+    """Returns a progress callback that starts a timer for the action once the worker has its block."""
     timer = threading.Timer(seconds, action)
     return lambda share: None if timer.ident else timer.start()
 
@@ -177,6 +178,16 @@ def test_progress_arrives_and_increases_to_the_end(worker, tiny):
     assert heard == sorted(heard)
     assert len(set(heard)) > 3
     assert 0 <= heard[0] < 0.5 < heard[-1] <= 1
+
+
+@posix
+def test_notices_arrive_with_kind_and_values(tiny, tmp_path):
+    sent, received = notice("cpu_instead", device="cuda:0"), []
+    first = before_fusing("what[0]._notify(notice('cpu_instead', device='cuda:0'))")
+    python = python_that(tmp_path / "python", first + "from ssdiff_core.common.notices import notice\n")
+    with Worker(python) as worker, RemoteEngine(worker, tiny, notify=received.append) as engine:
+        engine.fuse(smooth_scene(12, 12))
+    assert received == [sent]
 
 
 def test_hello_returns_versions_and_tested_devices(worker):
@@ -301,14 +312,17 @@ def test_a_hung_process_is_ended_with_an_error_in_one_sentence(tiny):
 
 @posix
 def test_a_long_computation_does_not_count_as_hung(tiny, tmp_path):
-    """No batch is done for 3 seconds, but signs of life come 20 times as often as patience needs them."""
-    slow = before_fusing("__import__('time').sleep(3)") + "import ssdiff_core.worker.server.main as m; m.BEAT = 0.1\n"
+    """Checks a block that takes longer than `patience`, while signs of life come 20 times as often."""
+    slow = (
+        before_fusing("__import__('time').sleep(3)")
+        + "import ssdiff_core.worker.server.main as m; m.ALIVE_SECONDS = 0.1\n"
+    )
     with Worker(python_that(tmp_path / "python", slow), patience=2) as worker, RemoteEngine(worker, tiny) as engine:
         assert engine.fuse(smooth_scene(12, 12)).shape == (4, 12, 12)
 
 
 @pytest.mark.parametrize("how", ["asked", "raised"])
-def test_cancelled_it_is_gone_in_the_middle_of_a_block(own, tiny, how):
+def test_a_cancellation_ends_it_in_the_middle_of_a_block(own, tiny, how):
     enough = threading.Event()
 
     class Enough(Exception):
@@ -327,8 +341,8 @@ def test_cancelled_it_is_gone_in_the_middle_of_a_block(own, tiny, how):
 
 
 @posix
-def test_cancelled_while_it_starts_it_is_gone_as_well(tiny, tmp_path):
-    """One that would not have started before an hour is over."""
+def test_a_cancellation_while_it_starts_ends_it_too(tiny, tmp_path):
+    """Checks a process that would need an hour to start."""
     python = script(tmp_path / "python", "#!/bin/sh\nexec sleep 3600\n")
     with Worker(python, start=7200) as worker:
         with pytest.raises(Cancelled):
