@@ -89,7 +89,7 @@ class Responder:
             thread.join()
 
 
-def serve(requests: queue.Queue, responder: Responder, memory: int, idle: float) -> None:
+def serve(pending: queue.Queue, responder: Responder, memory: int, idle: float) -> None:
     """Answers requests until one is `bye`, or none arrives for `idle` seconds."""
     with responder.alive():  # importing torch takes a while
         from ..shared_memory import Memory
@@ -97,11 +97,11 @@ def serve(requests: queue.Queue, responder: Responder, memory: int, idle: float)
 
     def read(request: dict) -> dict:
         responder.send("read", request=request)
-        return json.loads(requests.get())
+        return json.loads(pending.get())
 
     service = Service(Memory.inherited(memory), responder.notify, responder.progress, read)
     with contextlib.suppress(queue.Empty):
-        while answer(service, responder, requests.get(timeout=idle)):
+        while answer(service, responder, pending.get(timeout=idle)):
             pass
     responder.send("bye")
 
@@ -137,10 +137,10 @@ def reserve_stdout():
     return out
 
 
-def read_requests(requests: queue.Queue) -> None:
+def read_requests(pending: queue.Queue) -> None:
     """Queues the lines of standard input; ends the process when it closes, in the middle of a computation too."""
     for line in sys.stdin.buffer:
-        requests.put(line)
+        pending.put(line)
     os._exit(0)
 
 
@@ -154,13 +154,13 @@ def main(arguments: list[str] | None = None) -> None:
         help="Seconds without a request after which the process ends.",
     )
     options = parser.parse_args(arguments)
-    responder, requests = Responder(reserve_stdout()), queue.Queue()
+    responder, pending = Responder(reserve_stdout()), queue.Queue()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is meant for the requesting program
-    threading.Thread(target=read_requests, args=(requests,), daemon=True).start()
+    threading.Thread(target=read_requests, args=(pending,), daemon=True).start()
     for name, value in THREAD_SETTINGS.items():  # torch reads them when it is imported
         os.environ.setdefault(name, value)
     try:
-        serve(requests, responder, options.memory, options.idle)
+        serve(pending, responder, options.memory, options.idle)
     except (ImportError, OSError) as error:  # OSError: a library of torch cannot be loaded, or the pipe is closed
         traceback.print_exc()
         with contextlib.suppress(OSError):
