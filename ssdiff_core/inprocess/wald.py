@@ -29,7 +29,7 @@ from ..domain.window import Window
 from ..metrics.degradation import BLUR, Layout, blurred, layout_of, samples
 from ..raster.fused_raster import Raster
 from ..raster.open_pair import open_pair
-from ..raster.reader import Reader, look, open_scene
+from ..raster.reader import Reader, open_scene, read_header
 from ..workflows.assess import align, study_of
 from ..workflows.pansharpen import PansharpenOptions, pansharpen
 from .backend import LocalBackend
@@ -52,12 +52,12 @@ def degrade(scene: Scene, sensor: Sensor, folder: Path, memory: int, progress: S
     layout, bands = layout_of(scene), len(scene.ms)
     files = Degraded(*(folder / name for name in ("pan.tif", "ms.tif", "reference.tif")))
     side = max(int(block_side(memory, bands) / layout.ratio), 32)
-    fine, coarse = blocks_of(Window(0, 0, *layout.subrange.shape), side), blocks_of(layout.coarse, max(side // 2, 16))
+    fine, coarse = blocks_of(Window(0, 0, *layout.part.shape), side), blocks_of(layout.coarse, max(side // 2, 16))
     reader, names, total = Reader(scene), sensor.bands, len(fine) + len(coarse)
     origin = _on_ground(scene, layout)
     with (
-        _created(files.pan, layout.subrange.shape, ("pan",), origin) as pan,
-        _created(files.reference, layout.subrange.shape, names, origin) as truth,
+        _created(files.pan, layout.part.shape, ("pan",), origin) as pan,
+        _created(files.reference, layout.part.shape, names, origin) as truth,
     ):
         for done, window in enumerate(fine, 1):
             low, ms = _at_samples(reader, layout, window, sensor.pan_mtf)
@@ -129,7 +129,7 @@ def on_coarser(
         truth = Raster(files.reference, coarse.pan_grid, "MS as it is")
         whole = all(np.dtype(band.dtype).kind in "iub" for band in scene.ms)
         study = study_of(coarse, sensor, images, whole, asked, truth, warnings)
-        yield replace(study, made_of=scene.files)
+        yield replace(study, original_files=scene.files)
 
 
 def _fused(method: str, files: Degraded, sensor: Sensor, wishes: PansharpenOptions, notify: Notify, progress) -> Raster:
@@ -137,7 +137,7 @@ def _fused(method: str, files: Degraded, sensor: Sensor, wishes: PansharpenOptio
     out = files.pan.with_name(f"{method}.tif")
     as_is = replace(wishes, sensor=sensor.id, align="none", dtype="float32", format="gtiff", options=("COMPRESS=NONE",))
     pansharpen(files.pan, files.ms, out, as_is, _unless_sensor(notify), lambda pixels: progress, LocalBackend())
-    return Raster(out, look(str(files.pan))[1], LABELS.get(method, method))
+    return Raster(out, read_header(str(files.pan))[1], LABELS.get(method, method))
 
 
 def _unless_sensor(notify: Notify) -> Notify:
