@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..common import paths as places
 from ..common.errors import Cancelled, ConfigError
-from ..common.fingerprints import size_and_time, sha256_of
+from ..common.fingerprints import sha256_of, size_and_time
 from ..common.locks import move
 from ..common.notices import Notify, notice
 from ..domain import sensors

@@ -30,7 +30,7 @@ from ..domain.block_passes import MEMORY, block_side, blocks_of, read_and_use
 from ..domain.exact_sums import Sums
 from ..domain.scene import Scene
 from ..domain.window import Window
-from ..raster.output import Output, Working, blamed, check_names, check_room, clean_up, finish, make_working_file
+from ..raster.output import Output, Working, check_names, check_room, clean_up, finish, make_working_file, write_errors
 from ..raster.reader import Reader
 from ..raster.tiled_tiff import head, layout_of, put
 
@@ -75,7 +75,7 @@ def fuse(
     blocks = dict(enumerate(blocks_of(scene.window, side)))
     check_names(outputs)
     try:
-        with blamed(outputs[0]):
+        with write_errors(outputs[0]):
             work = _begin(scene, outputs, provenance, run, side, len(blocks), notify)
             todo = {i: window for i, window in blocks.items() if i not in work.done}
             _stream(scene, engine, stats, todo, work, run, progress)
@@ -142,7 +142,7 @@ def _begin(scene: Scene, outputs: Sequence[Output], provenance, run: BlockRun, s
 
 
 def _working_file(output: Output, scene: Scene, provenance: dict[str, str]) -> Working:
-    with blamed(output):
+    with write_errors(output):
         return make_working_file(output, scene, provenance)
 
 
@@ -235,7 +235,7 @@ def _stream(scene, engine, stats, todo: dict[int, Window], work: Work, run: Bloc
             number, window, images_of_block = fused.get()
             at = Window(window.row - scene.window.row, window.col - scene.window.col, *window.shape)
             for image, file, (counts, _) in zip(images, work.files, images_of_block):
-                with blamed(file.output):
+                with write_errors(file.output):
                     put(image, file.layout, counts, at)
             shares[number] = 1.0
             written.put((number, tuple(sums for _, sums in images_of_block)))
