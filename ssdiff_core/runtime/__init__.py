@@ -10,7 +10,7 @@ run a kernel in it; the previous environment is used until then.
   downloaded files.
 - Cancelled: everything is killed at once and removed.
 - uv fails: pip is used.
-- CUDA does not work: the CPU build is installed, the reason is reported, and CUDA is only tried again when asked for.
+- CUDA does not work: the CPU build is installed and the reason is reported; only a reinstallation tries CUDA again.
 - Pinned versions have changed: the environment is still used; the next installation replaces it.
 - The Python it was created with is gone: the environment is not used, and is replaced.
 
