@@ -16,6 +16,7 @@ import torch
 from adapting import base_weights, pair_of_files
 from files import read, write
 from osgeo import gdal
+from pythons import python_that
 from waiting import HANG_SECONDS, wait_until
 
 from ssdiff_core.adaptation import adapt, native_check
@@ -43,6 +44,14 @@ def adapted(pairs, out, base, said=None, backend=None, **options):
     options = {"base": str(base), "steps": STEPS, "device": "cpu", "sensor": "gf2", **options}
     notify = said.append if said is not None else lambda text: None
     return adaptation.adapt(pairs, out, AdaptOptions(**options), notify, quiet, backend or LocalBackend())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_evaluations():
+    """Half as many evaluations as usual: with so small a network they take longer than the training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adapt, "EVALUATIONS", 8)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +196,7 @@ def test_a_checkpoint_of_other_options_is_not_resumed(tmp_path, scene, base):
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_ctrl_c_keeps_the_best_weights_so_far(tmp_path, scene, base):
     out = tmp_path / "own.safetensors"
-    words = ["adapt", *map(str, scene), "-o", str(out), "--base", str(base), "--steps", "1600", "--sensor", "gf2"]
+    words = ["adapt", *map(str, scene), "-o", str(out), "--base", str(base), "--steps", "640", "--sensor", "gf2"]
     run = subprocess.Popen(
         [sys.executable, "-m", "ssdiff_core", *words, "--device", "cpu", "--mode", "full"],
         cwd=ROOT,
@@ -287,7 +296,8 @@ def test_invalid_options_are_one_sentence(scene, base, out, options, words, tmp_
 
 
 def test_the_worker_process_makes_the_same_weights(tmp_path, scene, base, made):
-    with Worker(sys.executable) as worker:
+    few = f"sys.path.insert(0, {str(ROOT)!r})\nfrom ssdiff_core.adaptation import adapt\nadapt.EVALUATIONS = 8"
+    with Worker(python_that(tmp_path / "python", few)) as worker:
         out, said = tmp_path / "own.safetensors", []
         found = adapted([scene], out, base, said, WorkerBackend(worker, said.append))
     assert found.before == made[0].before
@@ -302,5 +312,5 @@ def test_the_best_weights_of_a_cancelled_worker_are_kept(tmp_path, scene, base):
     with Worker(sys.executable) as worker:
         backend = WorkerBackend(worker, print, cancelled=working.exists)
         with pytest.raises(Cancelled, match="the best weights so far are in"):
-            adapted([scene], out, base, backend=backend, steps=1600, mode="full")
+            adapted([scene], out, base, backend=backend, steps=640, mode="full")
     assert checkpoint.load(out).card.scores["held out"]["after"]["ERGAS"] > 0

@@ -66,7 +66,7 @@ plugin = ssdiff.classFactory(None)
 plugin.initProcessing()
 adapt = QgsApplication.processingRegistry().algorithmById("ssdiff:adapt").create()
 feedback = CancelsEarly()
-options = {{"SPECTRAL": {ms!r}, "PANCHROMATIC": {pan!r}, "BASE": {base!r}, "ID": "own", "STEPS": 1600, "MODE": "full"}}
+options = {{"SPECTRAL": {ms!r}, "PANCHROMATIC": {pan!r}, "BASE": {base!r}, "ID": "own", "STEPS": 640, "MODE": "full"}}
 results, succeeded = adapt.run({{**options, **{TINY!r}}}, QgsProcessingContext(), feedback)
 answer = [succeeded, results, feedback.textLog(), max(feedback.shares), "torch" in sys.modules]
 """
