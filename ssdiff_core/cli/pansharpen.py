@@ -35,7 +35,7 @@ def run(args) -> None:
         check_files(path, args.report, inputs=[args.pan, args.ms, *(args.ms_files or ()), args.mask])
     if args.method != NETWORK and (args.steps or args.samples or args.weights != "auto"):
         args.wrong(f"--weights, --steps and --samples are for --method {NETWORK}")
-    mask = polygon_mask.read(args.mask, reader.look(args.pan)[1].crs) if args.mask else ""
+    mask = polygon_mask.read(args.mask, reader.read_header(args.pan)[1].crs) if args.mask else ""
     options = options_from(args, PansharpenOptions, mask=mask)
     reporter = partial(progress.reporter, args.progress)
     pansharpen.pansharpen(args.pan, files, args.out, options, tell, reporter, LocalBackend())

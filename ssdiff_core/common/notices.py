@@ -40,10 +40,12 @@ TEMPLATES: dict[str, str] = {
     "sensor_by_bands_assumed_order": _BAND_SET + _ASSUMED_ORDER,
     "sensor_by_bands_unknown_bands": _BAND_SET + _UNKNOWN_BANDS,
     "sensor_without_profile": (
-        "Sensor {sensor}: the metadata entry {key} is '{text}', for which there is no profile: the general profile is used"
+        "Sensor {sensor}: the metadata entry {key} is '{text}', for which there is no profile: the general profile "
+        "is used"
     ),
     "sensor_unknown": (
-        "Sensor {sensor}: nothing identifies the sensor of {count} bands at ratio {ratio:g}: the general profile is used"
+        "Sensor {sensor}: nothing identifies the sensor of {count} bands at ratio {ratio:g}: the general profile "
+        "is used"
     ),
     # raster.identify_sensor
     "bands_left_out": "Left out (--bands keeps them), as {label} is pansharpened in {bands}: {left_out}",
@@ -53,7 +55,8 @@ TEMPLATES: dict[str, str] = {
     "not_georeferenced": "Neither PAN nor MS is georeferenced: both are assumed to cover the same ground",
     "ms_warped_other_crs": ("MS has another CRS than PAN: it is warped onto PAN's grid, at a ratio of {ratio:g}"),
     "ms_warped_not_parallel": (
-        "MS is not parallel to PAN's rows and columns at one ratio: it is warped onto PAN's grid, at a ratio of {ratio:g}"
+        "MS is not parallel to PAN's rows and columns at one ratio: it is warped onto PAN's grid, at a ratio "
+        "of {ratio:g}"
     ),
     # raster.output
     "creation_option_unknown": "There is no creation option {key}: it is ignored; there are {known}",

@@ -1,4 +1,4 @@
-"""Which bands are fused together by weights that take fewer bands than MS has."""
+"""Grouping of MS bands for weights that take fewer bands than MS has."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 
 def groups(bands: int, size: int, wavelengths: Sequence[float] = ()) -> list[tuple[int, ...]]:
-    """Bands in groups of `size`, each from short waves to long ones; bands that are left over are taken twice.
+    """Returns groups of `size` bands, each in order of wavelength; incomplete groups repeat bands.
 
-    Every second, third ... band in order of wavelength: so each group looks like blue, green, red, near infrared.
+    A group takes every second, third ... band in order of wavelength, so that each resembles blue, green, red, near
+    infrared.
     """
     order = sorted(range(bands), key=lambda band: wavelengths[band]) if len(wavelengths) == bands else range(bands)
     order, count = list(order), -(-bands // size)
@@ -16,5 +17,5 @@ def groups(bands: int, size: int, wavelengths: Sequence[float] = ()) -> list[tup
 
 
 def _filled(bands: list[int], size: int) -> list[int]:
-    """As many bands as a network wants: some stand for two neighbours."""
+    """Returns `size` bands by repeating some of them."""
     return [bands[i * len(bands) // size] for i in range(size)]

@@ -1,4 +1,4 @@
-"""What goes into an engine: a piece of PAN, the MS over the same ground, and what is known of the whole scene."""
+"""Input of an engine: a part of PAN, the MS of the same ground, and the statistics of the whole scene."""
 
 from __future__ import annotations
 
@@ -13,53 +13,56 @@ from .window import Window
 
 @dataclass(frozen=True)
 class SceneStats:
-    """What belongs to the whole scene and is the same in all its blocks."""
+    """Statistics of the whole scene, the same for all its blocks."""
 
     scale: float | None = None
-    "counts that map to 1, where the weights leave that to the scene"
+    "counts that map to 1, for weights that take the scale from the scene"
     means: tuple[float, ...] = ()
-    "of each band, and at last of PAN, in counts"
+    "means of the bands, then of PAN, in counts"
     spreads: tuple[float, ...] = ()
-    "standard deviations of the same"
+    "standard deviations of the bands, then of PAN, in counts"
     gains: tuple[float, ...] = ()
-    "how much of PAN's detail each band takes (see classical.py)"
+    "injection gain of each band"
     mtf: tuple[float, ...] = ()
-    "response of each band's sensor at the MS Nyquist frequency"
+    "MTF gain of each band at the MS Nyquist frequency"
     weights: tuple[tuple[float, ...], ...] = ()
     "how much of each band is in the intensity (of each group of bands), or in what each band loses for PAN's detail"
     offsets: tuple[float, ...] = ()
-    "counts that each band loses besides"
+    "counts subtracted from each band"
     haze: tuple[float, ...] = ()
-    "counts that the air adds to each band"
+    "haze of each band, in counts"
     match: tuple[tuple[float, float], ...] = ()
-    "factor and summand that make PAN alike to each band, or to the intensity (of each group of bands)"
+    "gain and offset that match PAN to each band, or to the intensity (of each group of bands)"
     caps: tuple[float, ...] = ()
-    "the most that a band may take of PAN's detail, where that is found by division"
+    "upper limit of each band's injection gain, for methods that divide by an intensity"
     limits: tuple[tuple[float, float], ...] = ()
-    "values of each band below and above which a fusion has gone wrong, whatever PAN shows"
+    "lowest and highest plausible value of each band"
 
 
 @dataclass(frozen=True)
 class Block:
-    """Counts in, any number type. An engine says how far `window` and `ms` must reach beyond `core` (reach, ms_halo);
-    where they reach less, the scene is taken to end and is mirrored (PAN) or continued (MS)."""
+    """A part of a scene in counts of any number type.
+
+    An engine defines how far `window` and `ms` must extend beyond `core` (reach, ms_halo); where they extend less, the
+    scene is assumed to end there and is mirrored (PAN) or extended with its edge samples (MS).
+    """
 
     pan: np.ndarray
-    "(h, w), over window"
+    "(h, w), the pixels of window"
     ms: np.ndarray
     "(C, hm, wm), over the same ground and a halo"
     ms_at: tuple[float, float]
-    "where the centre of ms[:, 0, 0] lies: row and column of PAN, absolute; corner-aligned at ratio 4: (1.5, 1.5)"
+    "centre of ms[:, 0, 0] in absolute PAN rows and columns; corner-aligned at ratio 4: (1.5, 1.5)"
     ratio: float
     "PAN pixels per MS pixel"
     window: Window
     core: Window
-    "the part to answer"
+    "the part to compute"
     valid: np.ndarray | None = None
     "(h, w) bool; NaN and infinity in pan and ms count as masked in any case"
     stats: SceneStats = field(default_factory=SceneStats)
     wanted: np.ndarray | None = None
-    "(h, w) bool, over core: what the answer is cut out by; it has no say in what a pixel becomes"
+    "(h, w) bool, over core: output pixels that are kept; it does not affect their values"
 
     def __post_init__(self):
         if self.pan.shape != self.window.shape:
@@ -69,20 +72,20 @@ class Block:
         if self.valid is not None and self.valid.shape != self.pan.shape:
             raise BlockError(f"the valid mask is {self.valid.shape}, PAN {self.pan.shape}")
         if self.core not in self.window:
-            raise BlockError(f"{self.core} was asked for, PAN covers only {self.window}")
+            raise BlockError(f"the core {self.core} is not inside the window {self.window} of PAN")
 
     def on_ms(self, index: np.ndarray, axis: int) -> np.ndarray:
-        "Absolute PAN rows (axis 0) or columns (axis 1) as fractional indices into ms."
+        "Returns absolute PAN rows (axis 0) or columns (axis 1) as fractional indices into ms."
         return (index - self.ms_at[axis]) / self.ratio
 
     def masks(self) -> tuple[np.ndarray, np.ndarray]:
-        "Where PAN is valid (h, w), and where all MS bands are (hm, wm)."
-        pan_ok = np.isfinite(np.asarray(self.pan, np.float32))  # what float32 cannot hold is as good as infinite
+        "Returns the valid masks of PAN (h, w) and of all MS bands together (hm, wm)."
+        pan_ok = np.isfinite(np.asarray(self.pan, np.float32))  # values beyond float32 become infinite
         ms_ok = np.isfinite(np.asarray(self.ms, np.float32)).all(0)
         return pan_ok if self.valid is None else pan_ok & np.asarray(self.valid, bool), ms_ok
 
     def nearest_on_ms(self, field: np.ndarray) -> np.ndarray:
-        "A field on the MS samples (hm, wm), each pixel of window taking its nearest sample's (h, w)."
+        "Resamples a field on the MS samples (hm, wm) to the pixels of window (h, w) by nearest neighbour."
         window = self.window
         rows, cols = np.arange(window.row, window.stop[0]), np.arange(window.col, window.stop[1])
         nearest = [np.floor(self.on_ms(index, axis) + 0.5 + 1e-6) for axis, index in enumerate((rows, cols))]
@@ -90,30 +93,30 @@ class Block:
         return field[np.ix_(r, c)]
 
     def crop(self, core: Window, reach: int, ms_halo: int) -> Block:
-        "A smaller block around core, with reach PAN and ms_halo MS pixels to spare where this one has them. Views."
+        "Returns a view of a smaller block around core, with margins of reach PAN and ms_halo MS pixels if available."
         window = core.grow(reach) & self.window
         spans = ms_under(window, self.ms_at, self.ratio, self.ms.shape[1:], ms_halo)
-        here = window.within(self.window)
+        inside = window.within(self.window)
         return replace(
             self,
-            pan=self.pan[here],
+            pan=self.pan[inside],
             ms=self.ms[:, spans[0], spans[1]],
             ms_at=tuple(self.ms_at[axis] + spans[axis].start * self.ratio for axis in (0, 1)),
             window=window,
             core=core,
-            valid=None if self.valid is None else self.valid[here],
+            valid=None if self.valid is None else self.valid[inside],
             wanted=None,
         )
 
     def cut_out(self, fused: np.ndarray) -> np.ndarray:
-        "What was fused of core (C, h, w), NaN where it is not wanted."
+        "Sets fused pixels of core (C, h, w) outside the mask to NaN, in place, and returns them."
         if self.wanted is not None:
             fused[:, ~np.asarray(self.wanted, bool)] = np.nan
         return fused
 
 
 def ms_under(window: Window, at: tuple[float, float], ratio: float, size: tuple[int, int], halo: int) -> list[slice]:
-    """Rows and columns of an MS of that size which lie under a window of PAN, with a halo as far as there are any."""
+    """Returns the slices of MS rows and columns that cover a window of PAN, with a halo, clipped to the size of MS."""
     spans = []
     for first, stop, centre, n in zip((window.row, window.col), window.stop, at, size):
         start = min(max(math.floor((first - centre) / ratio) - halo, 0), n - 1)
@@ -122,7 +125,7 @@ def ms_under(window: Window, at: tuple[float, float], ratio: float, size: tuple[
 
 
 def whole(pan: np.ndarray, ms: np.ndarray, stats: SceneStats, ms_at=None, valid=None, origin=(0, 0)) -> Block:
-    """A whole scene held in arrays as one block; corner-aligned unless ms_at says otherwise."""
+    """Returns a whole scene in arrays as one block; corner-aligned unless ms_at is given."""
     ratio = round(pan.shape[0] / ms.shape[1])
     window = Window(*origin, *pan.shape)
     if ms_at is None:

@@ -1,4 +1,4 @@
-"""What exact statistics are made of."""
+"""Statistics of bands that add up exactly over blocks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sums:
-    """What the statistics of a band are made of. Those of blocks add up; of integers up to 16 bits, exactly."""
+    """Sums of a band for its statistics. The sums of blocks add up; for integers up to 16 bits, exactly."""
 
     count: int = 0
     least: float = math.inf
@@ -31,7 +31,7 @@ class Sums:
 
     @property
     def deviation(self) -> float:
-        """As GDAL has it: of these pixels, not of more that they were a sample of."""
-        if isinstance(self.total, int):  # no digit is lost where the mean is large and the deviation small
+        """Standard deviation of the population, as GDAL computes it."""
+        if isinstance(self.total, int):  # exact also where the mean is large and the deviation small
             return math.sqrt(max(self.count * self.squares - self.total**2, 0)) / self.count
         return math.sqrt(max(self.squares / self.count - self.mean**2, 0.0))

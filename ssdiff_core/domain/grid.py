@@ -1,6 +1,6 @@
-"""Raster grids as values, and where one lies on another. No file is touched here.
+"""Raster grids, and the placement of one on another. Reads no files.
 
-An affine transform takes (column, row) at pixel corners to ground coordinates, in GDAL's order:
+An affine transform maps (column, row) at pixel corners to ground coordinates, in GDAL's order:
 x = t[0] + t[1] * column + t[2] * row, y = t[3] + t[4] * column + t[5] * row.
 """
 
@@ -16,27 +16,29 @@ Transform = tuple[float, float, float, float, float, float]
 
 IDENTITY: Transform = (0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 RATIOS = (1.5, 8.0)
-"PAN pixels per MS pixel that can be pansharpened"
-DRIFT = 0.1
-"the most that MS may lean on PAN or have two ratios, in PAN pixels over its whole side; beyond that it is warped"
+"lowest and highest ratio (PAN pixels per MS pixel) that can be pansharpened"
+MAXIMUM_DRIFT = 0.1
+"rotation against PAN, or difference of ratios, over the whole side of MS, in PAN pixels; beyond it MS is warped"
 
 
 @dataclass(frozen=True)
 class Grid:
+    """Size and georeferencing of a raster."""
+
     height: int
     width: int
     transform: Transform = IDENTITY
     crs: str = ""
     "WKT; empty where the raster has none"
     placed: bool = True
-    "whether transform says where on the ground the raster lies"
+    "whether the raster is georeferenced"
 
     @property
     def window(self) -> Window:
         return Window(0, 0, self.height, self.width)
 
     def footprint(self) -> tuple[float, float, float, float]:
-        "The ground it covers: least x, least y, greatest x, greatest y."
+        "Returns the bounds xmin, ymin, xmax, ymax."
         corners = [apply(self.transform, c, r) for c in (0, self.width) for r in (0, self.height)]
         xs, ys = zip(*corners)
         return min(xs), min(ys), max(xs), max(ys)
@@ -50,7 +52,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Placement:
-    """MS on PAN: the centre of sample (i, j) lies at PAN row at[0] + i * ratio, column at[1] + j * ratio."""
+    """Position of MS on PAN: the centre of sample (i, j) is at PAN row at[0] + i * ratio, column at[1] + j * ratio."""
 
     at: tuple[float, float]
     ratio: float
@@ -63,13 +65,13 @@ def apply(t: Transform, column: float, row: float) -> tuple[float, float]:
 def invert(t: Transform) -> Transform:
     det = t[1] * t[5] - t[2] * t[4]
     if det == 0:
-        raise GeometryError("a geotransform squeezes its raster to a line")
+        raise GeometryError("a geotransform is degenerate: it maps the raster to a line")
     a, b, c, d = t[5] / det, -t[2] / det, -t[4] / det, t[1] / det
     return -t[0] * a - t[3] * b, a, b, -t[0] * c - t[3] * d, c, d
 
 
 def compose(outer: Transform, inner: Transform) -> Transform:
-    "The transform that applies inner, then outer."
+    "Returns the transform that applies inner, then outer."
     x, y = apply(outer, inner[0], inner[3])
     a, b, c, d = outer[1], outer[2], outer[4], outer[5]
     along_column = a * inner[1] + b * inner[4], c * inner[1] + d * inner[4]
@@ -78,9 +80,9 @@ def compose(outer: Transform, inner: Transform) -> Transform:
 
 
 def place(pan: Grid, ms: Grid) -> Placement | None:
-    """Where MS lies on PAN if its axes run along PAN's; None if MS must be warped first.
+    """Returns the placement of MS on PAN if their axes are parallel; None if MS must be warped first.
 
-    Both in one CRS. Errors where this is no pair to pansharpen.
+    Both must have the same CRS. Raises GeometryError if they cannot be pansharpened.
     """
     t = compose(invert(pan.transform), ms.transform)  # MS pixel corners to PAN pixel corners
     ratio = math.sqrt(abs(t[1] * t[5] - t[2] * t[4]))
@@ -88,13 +90,13 @@ def place(pan: Grid, ms: Grid) -> Placement | None:
     if not pan.window & covered(t, ms):
         raise GeometryError(f"PAN and MS do not overlap. PAN: {pan}. MS: {ms}.")
     side = max(ms.height, ms.width)
-    if max(abs(t[2]), abs(t[4]), abs(t[1] - ratio), abs(t[5] - ratio)) * side > DRIFT:
+    if max(abs(t[2]), abs(t[4]), abs(t[1] - ratio), abs(t[5] - ratio)) * side > MAXIMUM_DRIFT:
         return None
     return Placement((t[3] + t[5] / 2 - 0.5, t[0] + t[1] / 2 - 0.5), ratio)
 
 
 def check_ratio(ratio: float, pan: Grid, ms: str) -> None:
-    """That PAN is so many times finer than MS as can be pansharpened."""
+    """Raises GeometryError if the ratio of PAN and MS cannot be pansharpened."""
     if ratio < 1 / RATIOS[0]:
         raise GeometryError(
             f"MS pixels are {1 / ratio:.3g} times finer than PAN pixels: are the two named in the wrong order? "
@@ -108,7 +110,7 @@ def check_ratio(ratio: float, pan: Grid, ms: str) -> None:
 
 
 def covered(ms_to_pan: Transform, ms: Grid) -> Window:
-    """The PAN pixels whose centres lie on MS."""
+    """Returns the PAN pixels whose centres are inside MS."""
     corners = [apply(ms_to_pan, c, r) for c in (0, ms.width) for r in (0, ms.height)]
     columns, rows = zip(*corners)
     first = [math.ceil(min(axis) - 0.5 - 1e-6) for axis in (rows, columns)]
@@ -117,26 +119,26 @@ def covered(ms_to_pan: Transform, ms: Grid) -> Window:
 
 
 def ground(pan: Grid, ms: Grid, placement: Placement) -> Window:
-    """The PAN pixels whose centres lie on MS, where it is placed so."""
+    """Returns the PAN pixels whose centres are inside MS with this placement."""
     at, ratio = placement.at, placement.ratio
     first = [math.ceil(start - ratio / 2 - 1e-6) for start in at]
     stop = [math.ceil(start + (n - 0.5) * ratio - 1e-6) for start, n in zip(at, (ms.height, ms.width))]
     return Window(*first, *(max(b - a, 0) for a, b in zip(first, stop))) & pan.window
 
 
-def lattice(here: Window, through: tuple[float, float], step: int) -> tuple[Transform, int, int]:
-    """Cells of step PAN pixels that cover a window, a cell's centre lying at the point (column, row, at pixel corners).
+def lattice(window: Window, through: tuple[float, float], step: int) -> tuple[Transform, int, int]:
+    """Returns a lattice of cells of `step` PAN pixels that covers a window, with a cell centre at the point `through`.
 
-    Answers the transform from cells to PAN pixels, and how many rows and columns of them there are.
+    through: column and row at pixel corners. Returns the transform from cells to PAN pixels, the rows and the columns.
     """
     start = [middle - step / 2 for middle in through]
-    start = [a - math.ceil((a - edge) / step - 1e-6) * step for a, edge in zip(start, (here.col, here.row))]
-    columns, rows = (math.ceil((stop - a) / step - 1e-6) for a, stop in zip(start, here.stop[::-1]))
+    start = [a - math.ceil((a - edge) / step - 1e-6) * step for a, edge in zip(start, (window.col, window.row))]
+    columns, rows = (math.ceil((stop - a) / step - 1e-6) for a, stop in zip(start, window.stop[::-1]))
     return (start[0], step, 0.0, start[1], 0.0, step), rows, columns
 
 
 def same_ground(pan: Grid, ms: Grid) -> Placement:
-    """Neither raster says where it lies: both are taken to cover the same ground, if that gives one whole ratio."""
+    """Returns the placement of rasters without georeferencing that cover the same ground at an integer ratio."""
     ratio = round(pan.width / ms.width)
     if (pan.height, pan.width) != (ms.height * ratio, ms.width * ratio) or not RATIOS[0] <= ratio <= RATIOS[1]:
         raise GeometryError(
@@ -147,10 +149,12 @@ def same_ground(pan: Grid, ms: Grid) -> Placement:
 
 
 def snapped(pan: Grid, extent: tuple[float, float, float, float]) -> Window:
-    """The PAN pixels that an extent (least x, least y, greatest x, greatest y) touches, within PAN."""
+    """Returns the PAN pixels that an extent (xmin, ymin, xmax, ymax) touches."""
     x0, y0, x1, y1 = extent
     if not (-math.inf < x0 < x1 < math.inf and -math.inf < y0 < y1 < math.inf):
-        raise GeometryError(f"the extent {x0:g},{y0:g},{x1:g},{y1:g} is empty or endless; it is XMIN,YMIN,XMAX,YMAX")
+        raise GeometryError(
+            f"the extent {x0:g},{y0:g},{x1:g},{y1:g} is empty or infinite: it must be XMIN,YMIN,XMAX,YMAX"
+        )
     inverse = invert(pan.transform)
     columns, rows = zip(*(apply(inverse, x, y) for x in (x0, x1) for y in (y0, y1)))
     row, column = (math.floor(min(axis) + 1e-6) for axis in (rows, columns))
@@ -162,7 +166,7 @@ def snapped(pan: Grid, extent: tuple[float, float, float, float]) -> Window:
 
 
 def cut(pan: Grid, window: Window) -> Grid:
-    """The grid of a window of PAN."""
+    """Returns the grid of a window of PAN."""
     x, y = apply(pan.transform, window.col, window.row)
     transform = (x, *pan.transform[1:3], y, *pan.transform[4:])
     return Grid(window.height, window.width, transform, pan.crs, pan.placed)

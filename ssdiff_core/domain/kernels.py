@@ -1,8 +1,8 @@
-"""Sampling along one axis, written as matrices: interpolation from MS to PAN at any phase, and the sensor's blur.
+"""Resampling along one axis as matrices: interpolation from MS to PAN at any phase, and the blur of the sensor's MTF.
 
-A raster axis is a set of samples at the integers 0 .. n-1. `interpolation(at, n)` answers the matrix that reads it at
-the positions `at`; beyond its ends the last sample goes on. Rows and columns are separate, so an image becomes
-L @ image @ R.T. Whole positions give back the samples themselves.
+A raster axis is a set of samples at the integers 0 .. n-1. `interpolation(at, n)` returns the matrix that samples it at
+the positions `at`; beyond its ends the edge sample is repeated. Rows and columns are separate, so an image becomes
+L @ image @ R.T. Integer positions return the samples themselves.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TABLE_STEPS = 1024  # subdivisions of one sample in the table of the 23-tap ker
 
 
 def interpolation(at: np.ndarray, n: int, kernel: str = "cubic") -> np.ndarray:
-    """Matrix (len(at), n) that reads n samples at fractional positions."""
+    """Returns the matrix (len(at), n) that samples n values at fractional positions."""
     at = np.asarray(at, np.float64)
     reach = REACH[kernel]
     taps = np.floor(at)[:, None] + np.arange(1 - reach, reach + 1)  # (len(at), 2 reach)
@@ -27,7 +27,7 @@ def interpolation(at: np.ndarray, n: int, kernel: str = "cubic") -> np.ndarray:
 
 
 def blur(at: np.ndarray, n: int, sigma: float, reach: int) -> np.ndarray:
-    """Matrix (len(at), n) that reads n samples through a Gaussian of standard deviation sigma, 0.85 or more."""
+    """Returns the matrix (len(at), n) that samples n values through a Gaussian of standard deviation sigma >= 0.85."""
     at = np.asarray(at, np.float64)
     taps = np.round(at)[:, None] + np.arange(-reach, reach + 1)
     weights = np.exp(-0.5 * ((taps - at[:, None]) / sigma) ** 2)
@@ -35,12 +35,12 @@ def blur(at: np.ndarray, n: int, sigma: float, reach: int) -> np.ndarray:
 
 
 def mtf_sigma(gain: float, ratio: float) -> float:
-    """Gaussian whose response at the MS Nyquist frequency is gain, in PAN pixels."""
+    """Returns the sigma, in PAN pixels, of the Gaussian whose response at the MS Nyquist frequency is `gain`."""
     return ratio / math.pi * math.sqrt(-2 * math.log(gain))
 
 
 def reflect(index: np.ndarray, lo: float, hi: float) -> np.ndarray:
-    """Positions mirrored at the pixel edges lo - 1/2 and hi - 1/2 of the range lo .. hi - 1, as often as it takes."""
+    """Mirrors positions at the pixel edges lo - 1/2 and hi - 1/2 of the range lo .. hi - 1, repeatedly if needed."""
     span = hi - lo
     folded = np.mod(np.asarray(index) - lo + 0.5, 2 * span)
     return np.where(folded < span, folded, 2 * span - folded) - 0.5 + lo
@@ -62,7 +62,7 @@ def _weight(d: np.ndarray, kernel: str) -> np.ndarray:
 
 
 def cubic(d: np.ndarray) -> np.ndarray:
-    """Keys' cubic convolution, a = -1/2: what GDAL calls cubic."""
+    """Returns Keys' cubic convolution kernel with a = -1/2, which GDAL calls cubic."""
     near = 1 + d * d * (1.5 * d - 2.5)
     far = 2 + d * (-4 + d * (2.5 - 0.5 * d))
     return np.where(d < 1, near, np.where(d < 2, far, 0.0))
@@ -70,10 +70,10 @@ def cubic(d: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=1)
 def _twenty_three_tap() -> np.ndarray:
-    """The 23-tap filter of the field, continued to every phase, at 0, 1/1024, 2/1024 ... 11.
+    """Returns the 23-tap filter of pansharpening toolboxes for every phase, at 0, 1/1024, 2/1024 ... 11.
 
-    The filter is the midpoint formula of Lagrange interpolation through 12 samples. Applying it again and again to its
-    own answer (Deslauriers & Dubuc 1989) gives one function; the toolboxes stop after two rounds, at the quarters.
+    The filter is the midpoint formula of Lagrange interpolation through 12 samples. Its repeated application
+    (Deslauriers & Dubuc 1989) converges to one function; the toolboxes stop after two rounds, at quarter samples.
     """
     nodes = np.arange(-5.5, 6)  # 12 samples around a midpoint
     midpoint = np.array([np.prod(np.delete(-nodes, i) / np.delete(nodes[i] - nodes, i)) for i in range(12)])

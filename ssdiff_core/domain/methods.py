@@ -1,4 +1,4 @@
-"""What users may choose among, by the names that they write: methods, and what these are called in tables; and more."""
+"""Names of the choices that options offer: methods and their labels, alignment, conventions, data types."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ NETWORK = "ssdiff"
 CLASSICAL = ("exp", "brovey", "gsa", "bt-h", "bdsd-pc", "mtf-glp-fs", "mtf-glp-hpm")
 ALL = (NETWORK, *CLASSICAL)
 UNFITTED = ("exp", "brovey")
-"those that need to know nothing of the scene at large"
+"methods that need no statistics of the scene"
 LABELS = {method: method.upper() for method in CLASSICAL} | {NETWORK: "SSDiff", "brovey": "Brovey"}
 BASES = ("lms", "mtf-glp-fs")
-"what the residual of a network may be taken against"
+"images that the residual of a network can be added to"
 ALIGN = ("warn", "auto", "none")
-"what becomes of a shift between PAN and MS"
+"what is done about a shift between PAN and MS: report it, correct it, or nothing"
 CONVENTIONS = ("geometric", "toolbox")
-"where measures take MS to lie (conventions.py)"
+"conventions of the position of MS in the measures (metrics.conventions)"
 DTYPES = ("uint8", "uint16", "int16", "uint32", "int32", "float32", "float64")
-"of what is written"
+"data types of outputs"

@@ -1,4 +1,4 @@
-"""A PAN and an MS raster as one scene: plain values, which may be logged, compared and sent to another process."""
+"""A PAN and an MS raster as one scene: plain values that can be logged, compared and sent to another process."""
 
 from __future__ import annotations
 
@@ -7,44 +7,47 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..common.notices import Notice
 from .grid import Grid, Placement, cut, ground
 from .window import Window
 
 
 @dataclass(frozen=True)
 class Band:
-    """One band of one file."""
+    """A band of a raster file."""
 
     path: str
     index: int
     dtype: str
-    "numpy's name of the type"
+    "name of the NumPy data type"
     name: str = ""
     nodata: float | None = None
     masked: bool = False
-    "whether there may be pixels without a value: by a nodata value, an alpha band or a mask"
+    "whether pixels can be invalid: by a nodata value, an alpha band or a mask"
     wavelength: float | None = None
-    "its centre, nm"
-    off: tuple[float, float] = (0.0, 0.0)
-    "PAN rows and columns that this band lies off where the placement says; it is put right as it is read"
+    "centre wavelength, nm"
+    offset: tuple[float, float] = (0.0, 0.0)
+    "offset of this band from the placement, in PAN rows and columns; it is corrected when the band is read"
 
 
 @dataclass(frozen=True)
 class Scene:
+    """A PAN raster and the MS bands of the same ground. `raster.reader.Reader` reads its pixels."""
+
     pan: Band
     ms: tuple[Band, ...]
     pan_grid: Grid
     ms_grid: Grid
-    "of the MS files, or what they are warped onto"
+    "grid of the MS files, or the grid that they are warped onto"
     window: Window
-    "the output, in PAN pixels"
+    "extent of the output, in PAN pixels"
     placement: Placement
-    notes: tuple[str, ...] = ()
-    "what the user should hear, once"
+    notices: tuple[Notice, ...] = ()
+    "notices of opening the files, to be shown once"
     warped: bool = False
-    "whether MS has to be warped as it is read"
+    "whether MS is warped when it is read"
     mask: str = ""
-    "polygons as WKT, in the CRS of PAN, outside of which nothing is wanted"
+    "polygons as WKT in the CRS of PAN; pixels outside are not computed"
 
     @property
     def grid(self) -> Grid:
@@ -53,26 +56,30 @@ class Scene:
 
     @property
     def dtype(self) -> np.dtype:
-        "The type that holds what all MS bands hold."
+        "NumPy data type that holds the values of all MS bands."
         return np.result_type(*(np.dtype(band.dtype) for band in self.ms))
 
     @property
     def masked(self) -> bool:
+        "Whether output pixels can be invalid."
         return self.pan.masked or any(band.masked for band in self.ms) or self.warped or bool(self.mask)
 
     @property
     def files(self) -> tuple[str, ...]:
-        "PAN's, and each of MS once."
+        "Path of PAN, then of each MS file once."
         return (self.pan.path, *dict.fromkeys(band.path for band in self.ms))
 
     @property
     def ground(self) -> Window:
-        "The PAN pixels that both rasters cover, also beyond the extent asked for."
+        "PAN pixels that both rasters cover, also outside `window`."
         return ground(self.pan_grid, self.ms_grid, self.placement)
 
     def shifted(self, rows: float, cols: float, bands: Sequence[tuple[float, float]] = ()) -> Scene:
-        """The scene with MS taken to lie so many PAN pixels too far down and right, and its bands so many more."""
+        """Returns the scene with a shift of MS corrected.
+
+        rows, cols: PAN pixels by which MS is too far down and right. bands: the same for each band, in addition.
+        """
         row, col = self.placement.at
-        put_right = replace(self, placement=replace(self.placement, at=(row - rows, col - cols)))
-        ms = tuple(replace(band, off=tuple(off)) for band, off in zip(self.ms, bands)) or self.ms
-        return replace(put_right, ms=ms, window=self.window & put_right.ground)
+        corrected = replace(self, placement=replace(self.placement, at=(row - rows, col - cols)))
+        ms = tuple(replace(band, offset=tuple(offset)) for band, offset in zip(self.ms, bands)) or self.ms
+        return replace(corrected, ms=ms, window=self.window & corrected.ground)

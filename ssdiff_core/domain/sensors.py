@@ -1,7 +1,20 @@
-"""What is known of each sensor (resources/sensors.json), and which one a pair of rasters comes from.
+"""Profiles of sensors, and recognition of the sensor that a pair of rasters comes from.
 
-Profiles are a start, not the truth: the MTF gains are those that the toolboxes of the field use, and PAN's weights come
-from the published edges of the bands. A sensor that nobody knows is `general`.
+To add a sensor, add an entry to resources/sensors.json; no code needs to change. The keys of an entry:
+
+    label       name shown to the user
+    ids         regular expressions of the satellite's name in metadata and file names, in capitals, "-" for spaces
+    ratio       PAN pixels per MS pixel along one axis
+    bits        bits per count; null: the maximum is taken from the scene
+    pan         nm: range of wavelengths; mtf: gain at PAN's Nyquist frequency
+    bands       in the order of the full product: name, nm, centre (nm), mtf (gain at the MS Nyquist frequency) and
+                optionally aliases (regular expressions of other names, such as B4)
+    products    other sets of bands that files of this sensor contain, each in its usual order
+    others      optional: regular expressions of bands that are delivered too but not pansharpened
+    source      where the numbers come from
+
+MTF gains are those of the MATLAB toolbox; the contribution of bands to PAN is computed from the published band edges. A
+sensor without a profile gets the profile `general`.
 """
 
 from __future__ import annotations
@@ -14,17 +27,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..common.errors import ConfigError
+from ..common.notices import Notice, notice
 from ..common.paths import RESOURCES
 
 FILE = RESOURCES / "sensors.json"
 GENERAL = "general"
-MTF = 0.30
-"MS gain at Nyquist where none is known"
-NAMES_A_SATELLITE = ("satid", "satelliteid", "satellite", "spacecraftid", "mission", "sensor", "sensorname", "platform")
-"last parts of metadata keys whose value is a satellite, in plain letters: IMD, DIMAP, MTL, GDAL's IMAGERY domain"
-NAMES_A_FILE = ("productid", "filename", "datasetname", "landsatproductid", "landsatsceneid")
-NEAR = 20.0
-"nm that a centre wavelength may lie off a band's and still be that band"
+DEFAULT_MTF = 0.30
+"gain at the MS Nyquist frequency of bands without a known MTF"
+SATELLITE_KEYS = ("satid", "satelliteid", "satellite", "spacecraftid", "mission", "sensor", "sensorname", "platform")
+"last parts of metadata keys that name a satellite, as letters only: IMD, DIMAP, MTL, GDAL's IMAGERY domain"
+PRODUCT_KEYS = ("productid", "filename", "datasetname", "landsatproductid", "landsatsceneid")
+"last parts of metadata keys whose value is a product or file name"
+WAVELENGTH_TOLERANCE = 20.0
+"largest difference between the centre wavelength of a band and that of a sensor's band, nm"
 SYNONYMS = {
     "coastalblue": "coastal",
     "coastalaerosol": "coastal",
@@ -49,67 +64,87 @@ class Sensor:
     label: str
     bands: tuple[str, ...]
     wavelengths: tuple[float, ...]
-    "centres, nm"
+    "centre wavelengths, nm"
     mtf: tuple[float, ...]
     "gain of each band at the MS Nyquist frequency"
     pan_mtf: float
     ratio: int
     bits: int | None
-    "of the counts; None: the scene says"
+    "bits per count; None: the maximum is taken from the scene"
     pan_weights: tuple[float, ...]
-    "about how much of what PAN sees each band sees; they sum to 1"
+    "approximate contribution of each band to PAN; the sum is 1"
     source: str
     aliases: tuple[tuple[str, ...], ...] = ()
     "other names of each band"
     products: tuple[tuple[str, ...], ...] = ()
-    "what else files of this sensor hold, in their order"
+    "other sets of bands that files of this sensor contain, each in its usual order"
     others: tuple[str, ...] = ()
-    "names of what comes with its bands and is none of them"
+    "patterns of the names of bands that are delivered too but not pansharpened, such as quality bands"
 
     @property
     def scale(self) -> int | None:
-        "The highest count."
+        "Highest possible count; None if unknown."
         return None if self.bits is None else 2**self.bits - 1
 
     def only(self, bands: Sequence[str]) -> Sensor:
-        """The same sensor with these of its bands, in this order."""
-        at = [self.bands.index(name) for name in bands]
-        weights = _share([self.pan_weights[i] for i in at])
+        """Returns the sensor restricted to these of its bands, in this order."""
+        indices = [self.bands.index(name) for name in bands]
+        weights = _normalised([self.pan_weights[i] for i in indices])
         known = [name for name in ("wavelengths", "mtf", "aliases") if getattr(self, name)]
-        picked = {name: tuple(getattr(self, name)[i] for i in at) for name in known}
+        picked = {name: tuple(getattr(self, name)[i] for i in indices) for name in known}
         return replace(self, bands=tuple(bands), pan_weights=weights, **picked)
 
 
 @dataclass(frozen=True)
 class Recognition:
+    """A recognised sensor and the notice that says what it was recognised by."""
+
     sensor: Sensor
-    why: str
-    "one sentence"
+    notice: Notice
+    "of a kind that begins with `sensor`"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A text that may name a satellite."""
+
+    source: str
+    "metadata, product or file: see the notices sensor_by_...; bands: the names or wavelengths of the bands"
+    key: str = ""
+    "metadata key or file name"
+    text: str = ""
 
 
 def ids() -> tuple[str, ...]:
+    """Returns the ids of all sensors."""
     return tuple(_profiles())
 
 
 def get(
     name: str, bands: int | None = None, descriptions: Sequence[str] = (), wavelengths: Sequence[float] = ()
 ) -> Sensor:
-    """A sensor by its id, for so many bands: those that are told, else those of the usual product with so many."""
+    """Returns a sensor by its id, restricted to the bands of a file.
+
+    bands: number of bands; None: all of the sensor's. Names or wavelengths identify them; otherwise they are those of
+    the sensor's product with that number of bands. Raises ConfigError if there is none.
+    """
     if name not in _profiles():
-        raise ConfigError(f"there is no sensor '{name}'; there are {', '.join(ids())}")
+        raise ConfigError(f"unknown sensor '{name}'; the sensors are {', '.join(ids())}")
     sensor = _sensor(name)
     if name == GENERAL:
         return _general(bands or 0, descriptions, wavelengths)
-    told = order_bands(descriptions, wavelengths, sensor)
-    if told and len(told) == bands:
-        return sensor.only(told)
+    identified = order_bands(descriptions, wavelengths, sensor)
+    if identified and len(identified) == bands:
+        return sensor.only(identified)
     if bands in (None, len(sensor.bands)):
         return sensor
     for product in sensor.products:
         if len(product) == bands:
             return sensor.only(product)
     counts = " or ".join(str(n) for n in sorted({len(sensor.bands), *map(len, sensor.products)}))
-    raise ConfigError(f"{sensor.label} has products of {counts} bands; MS has {bands}. Name its bands, or take general")
+    raise ConfigError(
+        f"{sensor.label} has products of {counts} bands; MS has {bands}. Describe its bands, or choose general"
+    )
 
 
 def recognise(
@@ -121,34 +156,39 @@ def recognise(
     wavelengths: Sequence[float] = (),
     files: Sequence[str] = (),
 ) -> Recognition:
-    """The sensor of an MS raster: by a satellite its metadata names, its files' names, its bands, in that order.
+    """Returns the sensor of an MS raster, by the first of: satellite in the metadata, names of the files, bands.
 
-    metadata is what GDAL hands over, flat or a dictionary for each domain; wavelengths are in nm.
+    metadata: as GDAL returns it, flat or one dictionary for each domain. wavelengths: centres in nm.
     """
-    name, why = satellite(metadata or {}, files)
-    if not name and not why:
-        name = _by_bands(ratio, descriptions, wavelengths, bit_depth)
-        why = f"the bands are those of {_profiles()[name]['label']}" if name else ""
+    name, evidence = identify_satellite(metadata or {}, files)
+    if not evidence:
+        name, evidence = _by_bands(ratio, descriptions, wavelengths, bit_depth), Evidence("bands")
     if name:
-        return _confirm(name, why, bands, descriptions, wavelengths)
-    why = why or f"nothing tells the sensor of {bands} bands at ratio {ratio:g}"
-    return Recognition(_general(bands, descriptions, wavelengths), f"{why}: the general profile is used.")
+        return _with_bands(name, evidence, bands, descriptions, wavelengths)
+    if evidence.source == "metadata":
+        reason = notice("sensor_without_profile", sensor=GENERAL, key=evidence.key, text=evidence.text)
+    else:
+        reason = notice("sensor_unknown", sensor=GENERAL, count=bands, ratio=ratio)
+    return Recognition(_general(bands, descriptions, wavelengths), reason)
 
 
-def satellite(metadata: Mapping, files: Sequence[str] = ()) -> tuple[str | None, str]:
-    """The sensor whose satellite is named, and where. None with words: metadata name one that no profile is for."""
-    unknown = ""
-    for told, text in _evidence(metadata, files):
-        name = _named(text)
+def identify_satellite(metadata: Mapping, files: Sequence[str] = ()) -> tuple[str | None, Evidence | None]:
+    """Returns the id of the sensor whose satellite is named, and the evidence.
+
+    (None, evidence) if the metadata name a satellite without a profile; (None, None) if no satellite is named.
+    """
+    without_profile = None
+    for evidence in _evidence(metadata, files):
+        name = _sensor_named_in(evidence.text)
         if name:
-            return name, f"{told} names {_profiles()[name]['label']}"
-        if told.startswith("the metadata") and not unknown:
-            unknown = f"{told} is '{text}', which no profile is for"
-    return None, unknown
+            return name, evidence
+        if evidence.source == "metadata":
+            without_profile = without_profile or evidence
+    return None, without_profile
 
 
 def order_bands(descriptions: Sequence[str], wavelengths: Sequence[float], sensor: Sensor) -> tuple[str, ...] | None:
-    """Which of the sensor's bands each band of a file is, by description or else by wavelength; None: not told."""
+    """Returns the sensor's band that each band of a file is, by description or else by wavelength; None if unknown."""
     by_name = [_band_named(text, sensor) for text in descriptions]
     by_wavelength = [_band_at(nm, sensor) for nm in wavelengths]
     for found in (by_name, by_wavelength):
@@ -158,46 +198,48 @@ def order_bands(descriptions: Sequence[str], wavelengths: Sequence[float], senso
 
 
 def usual_order(descriptions: Sequence[str], wavelengths: Sequence[float], sensor: Sensor) -> list[int]:
-    """The bands of a file in the order of the sensor's product with these bands; as they are where nothing is told."""
+    """Returns the indices of a file's bands in the order of the sensor's product with these bands.
+
+    Bands that nothing identifies keep their order.
+    """
     full = _sensor(sensor.id)
-    told = order_bands(descriptions, wavelengths, full)
-    if not told or len(told) != len(sensor.bands):
+    bands = order_bands(descriptions, wavelengths, full)
+    if not bands or len(bands) != len(sensor.bands):
         return list(range(len(sensor.bands)))
-    product = next((product for product in full.products if set(product) == set(told)), full.bands)
-    return sorted(range(len(told)), key=lambda i: product.index(told[i]))
+    product = next((product for product in full.products if set(product) == set(bands)), full.bands)
+    return sorted(range(len(bands)), key=lambda i: product.index(bands[i]))
 
 
-def others(names: Sequence[str], sensor: Sensor) -> list[int]:
-    """Which of the bands with these names are none of the sensor's, but what is delivered with them."""
+def unrelated_bands(names: Sequence[str], sensor: Sensor) -> list[int]:
+    """Returns the indices of bands, by their names, that are delivered with the sensor's bands but not pansharpened."""
     return [i for i, name in enumerate(names) if any(_is_called(name, other) for other in sensor.others)]
 
 
-def _confirm(name: str, why: str, bands: int, descriptions, wavelengths) -> Recognition:
-    """The sensor with the bands that the file has, if they can be told."""
+def _with_bands(name: str, evidence: Evidence, bands: int, descriptions, wavelengths) -> Recognition:
+    """Returns the recognised sensor for the file's bands; the general profile if they cannot be identified."""
+    kind, values = f"sensor_by_{evidence.source}", {"key": evidence.key, "label": _profiles()[name]["label"]}
     try:
         sensor = get(name, bands, descriptions, wavelengths)
     except ConfigError:
         general = _general(bands, descriptions, wavelengths)
-        return Recognition(
-            general, f"{why}, but nothing tells which its {bands} bands are: the general profile is used."
-        )
+        return Recognition(general, notice(f"{kind}_unknown_bands", sensor=GENERAL, count=bands, **values))
     if len(order_bands(descriptions, wavelengths, sensor) or ()) == bands:
-        return Recognition(sensor, f"{why}.")
-    return Recognition(sensor, f"{why}; nothing names its bands, so they are taken as {', '.join(sensor.bands)}.")
+        return Recognition(sensor, notice(kind, sensor=name, **values))
+    return Recognition(sensor, notice(f"{kind}_assumed_order", sensor=name, bands=list(sensor.bands), **values))
 
 
-def _evidence(metadata: Mapping, files: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Texts that may name a satellite, and where they are from; the surest first."""
+def _evidence(metadata: Mapping, files: Sequence[str]) -> Iterator[Evidence]:
+    """Yields texts that may name a satellite, the most reliable first."""
     entries = list(_flat(metadata))
     for key, text in entries:
-        if _plain(key) in NAMES_A_SATELLITE:
+        if _last_part(key) in SATELLITE_KEYS:
             index = dict(entries).get(f"{key}_INDEX", "")  # DIMAP: MISSION "SPOT", MISSION_INDEX "6"
-            yield f"the metadata entry {key}", f"{text} {index}".strip()
+            yield Evidence("metadata", key, f"{text} {index}".strip())
     for key, text in entries:
-        if _plain(key) in NAMES_A_FILE:
-            yield f"the entry {key}", Path(text).name
+        if _last_part(key) in PRODUCT_KEYS:
+            yield Evidence("product", key, Path(text).name)
     for file in files:
-        yield f"the file name {Path(file).name}", Path(file).name
+        yield Evidence("file", Path(file).name, Path(file).name)
 
 
 def _flat(metadata: Mapping) -> Iterator[tuple[str, str]]:
@@ -208,13 +250,13 @@ def _flat(metadata: Mapping) -> Iterator[tuple[str, str]]:
             yield str(key), str(value).strip("\"' ")
 
 
-def _plain(key: str) -> str:
-    "The last part of a metadata key, in small letters alone."
+def _last_part(key: str) -> str:
+    "Returns the last part of a metadata key in lower case, letters only."
     return re.sub("[^a-z]", "", key.split(".")[-1].lower())
 
 
-def _named(text: str) -> str | None:
-    """The sensor whose satellite a text names, as a word of its own."""
+def _sensor_named_in(text: str) -> str | None:
+    """Returns the id of the sensor whose satellite is named in a text as a separate word."""
     text = re.sub(r"[\s_]", "-", text.upper().replace("É", "E"))
     for name, profile in _profiles().items():
         if any(re.search(f"(?<![A-Z0-9])(?:{word})(?![A-Z0-9])", text) for word in profile["ids"]):
@@ -223,7 +265,7 @@ def _named(text: str) -> str | None:
 
 
 def _by_bands(ratio: float, descriptions, wavelengths, bit_depth: int | None) -> str | None:
-    """The one sensor that has these bands; None where several might. Four common names fit too many to tell."""
+    """Returns the id of the only sensor with these bands; None if several have them, as with four common names."""
     sensors = [_sensor(name) for name in ids() if name != GENERAL]
     sensors = [s for s in sensors if abs(s.ratio - ratio) < 0.1]
     off = sorted((_distance(wavelengths, s), s.id) for s in sensors)
@@ -235,14 +277,14 @@ def _by_bands(ratio: float, descriptions, wavelengths, bit_depth: int | None) ->
 
 
 def _distance(wavelengths, sensor: Sensor) -> float:
-    "How far, on average, these wavelengths lie off the bands that they are, in nm."
-    told = order_bands((), wavelengths, sensor)
+    "Returns the mean distance of these wavelengths from those of the sensor's bands, in nm."
+    bands = order_bands((), wavelengths, sensor)
     centres = dict(zip(sensor.bands, sensor.wavelengths))
-    return sum(abs(centres[band] - nm) for band, nm in zip(told, wavelengths)) / len(told) if told else float("inf")
+    return sum(abs(centres[band] - nm) for band, nm in zip(bands, wavelengths)) / len(bands) if bands else float("inf")
 
 
 def _band_named(text: str, sensor: Sensor) -> str | None:
-    """The band a description names: 'Blue', 'Red Edge', 'Band 8 - NIR2', '..._B4.TIF'."""
+    """Returns the sensor's band that a description names: 'Blue', 'Red Edge', 'Band 8 - NIR2', '..._B4.TIF'."""
     for band, others in zip(sensor.bands, sensor.aliases):
         if any(_is_called(text, other) for other in others):
             return band
@@ -253,12 +295,12 @@ def _band_named(text: str, sensor: Sensor) -> str | None:
 
 
 def _is_called(text: str, pattern: str) -> bool:
-    "Whether a description or a file's name ends so, as a word of its own."
+    "Returns whether a description or file name ends with the pattern as a separate word."
     return bool(re.search(f"(?i)(?<![a-z0-9])(?:{pattern})(?:\\.[a-z0-9]+)?$", text.strip()))
 
 
 def _name_in(text: str) -> str | None:
-    """The longest name of a band in a text, so that 'red edge' is not red; a letter only where it stands alone."""
+    """Returns the longest band name in a text, so that 'red edge' is not red; single letters only as the whole text."""
     words = re.findall(r"[a-z]+\d*|\d+", text.lower())
     if len(words) == 1 and words[0] in SYNONYMS:
         return SYNONYMS[words[0]]
@@ -272,10 +314,11 @@ def _name_in(text: str) -> str | None:
 
 
 def _band_at(nm: float, sensor: Sensor) -> str | None:
+    """Returns the sensor's band with the nearest centre wavelength within the tolerance."""
     if not sensor.wavelengths:
         return None
     off, band = min((abs(centre - nm), band) for centre, band in zip(sensor.wavelengths, sensor.bands))
-    return band if off <= NEAR else None
+    return band if off <= WAVELENGTH_TOLERANCE else None
 
 
 @functools.cache
@@ -301,7 +344,7 @@ def _sensor(name: str) -> Sensor:
         pan_mtf=profile["pan"]["mtf"],
         ratio=profile["ratio"],
         bits=profile["bits"],
-        pan_weights=_weights([band["centre"] for band in bands], profile["pan"]["nm"]) if bands else (),
+        pan_weights=_pan_weights([band["centre"] for band in bands], profile["pan"]["nm"]) if bands else (),
         source=profile["source"],
         aliases=tuple(tuple(band.get("aliases", ())) for band in bands),
         products=tuple(tuple(product) for product in profile["products"]),
@@ -311,26 +354,26 @@ def _sensor(name: str) -> Sensor:
 
 def _general(bands: int, descriptions: Sequence[str] = (), wavelengths: Sequence[float] = ()) -> Sensor:
     names = [_name_in(text) for text in descriptions]
-    told = len(names) == bands and None not in names and len(set(names)) == bands
+    identified = len(names) == bands and None not in names and len(set(names)) == bands
     return replace(
         _sensor(GENERAL),
-        bands=tuple(names) if told else tuple(f"b{i + 1}" for i in range(bands)),
+        bands=tuple(names) if identified else tuple(f"b{i + 1}" for i in range(bands)),
         wavelengths=tuple(map(float, wavelengths)) if len(wavelengths) == bands else (),
-        mtf=(MTF,) * bands,
-        pan_weights=_share([1.0] * bands),
+        mtf=(DEFAULT_MTF,) * bands,
+        pan_weights=_normalised([1.0] * bands),
         aliases=((),) * bands,
     )
 
 
-def _weights(centres: Sequence[float], pan: Sequence[float]) -> tuple[float, ...]:
-    """What part of PAN's range lies nearest to each band: gaps between bands go to the bands beside them."""
+def _pan_weights(centres: Sequence[float], pan: Sequence[float]) -> tuple[float, ...]:
+    """Returns the share of PAN's range that is nearest to each band's centre; gaps are split between neighbours."""
     ordered = sorted(centres)
     borders = [pan[0], *((a + b) / 2 for a, b in zip(ordered, ordered[1:])), pan[1]]
     borders = [min(max(nm, pan[0]), pan[1]) for nm in borders]
     width = {nm: b - a for nm, a, b in zip(ordered, borders, borders[1:])}
-    return _share([width[nm] for nm in centres])
+    return _normalised([width[nm] for nm in centres])
 
 
-def _share(parts: Sequence[float]) -> tuple[float, ...]:
+def _normalised(parts: Sequence[float]) -> tuple[float, ...]:
     total = sum(parts)
     return tuple(part / total for part in parts) if total > 0 else tuple(1 / len(parts) for _ in parts)

@@ -1,4 +1,4 @@
-"""A rectangle of pixels. Everything that speaks of places speaks in these; so this module needs nothing."""
+"""Rectangles of pixels, with which all packages describe positions."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ class Window:
         return self.height > 0 and self.width > 0
 
     def within(self, outer: Window) -> tuple[slice, slice]:
-        "Slices that cut this window out of an array that covers outer."
+        "Returns the slices that cut this window out of an array that covers outer."
         row, col = self.row - outer.row, self.col - outer.col
         return slice(row, row + self.height), slice(col, col + self.width)

@@ -80,9 +80,9 @@ def _place(images: np.ndarray, name: str, wavelengths, full: float, soft: bool) 
 
 def read_raster(path: Path) -> Place:
     """Reads a raster, cut into pictures without masked pixels. The descriptions of its bands must be known names."""
-    from ..raster.reader import look, open_raster
+    from ..raster.reader import open_raster, read_header
 
-    bands, grid = look(str(path))
+    bands, grid = read_header(str(path))
     wavelengths = tuple(_centre(path, band.name) for band in bands)
     sides = min(PICTURE_SIDE, grid.height), min(PICTURE_SIDE, grid.width)
     try:

@@ -1,7 +1,7 @@
-"""The test that a user can run on a scene of their own: PAN and MS made coarser by the ratio as their sensors would
-have seen them, fused, and compared with MS as it is (Wald et al., 1997).
+"""Reduced-resolution assessment (Wald et al., 1997): PAN and MS are degraded by the ratio and fused, and the result is
+compared with the original MS.
 
-The coarser PAN has the pixels of MS and the coarser MS lies over it corner to corner, whatever the two rasters did.
+The degraded PAN has the pixels of MS, and the degraded MS is aligned with it at the corner for any input alignment.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from osgeo import gdal
 
 from ..common.errors import ConfigError
-from ..common.notices import Notify
+from ..common.notices import Notice, Notify
 from ..common.progress import subrange
 from ..domain.block_passes import block_side, blocks_of
 from ..domain.grid import Transform, compose
@@ -39,42 +39,42 @@ Share = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Degraded:
-    """The files of the test."""
+    """The files of a degraded scene."""
 
     pan: Path
     ms: Path
     reference: Path
-    "MS as it is"
+    "the original MS"
 
 
 def degrade(scene: Scene, sensor: Sensor, folder: Path, memory: int, progress: Share) -> Degraded:
-    """Writes the files of the test, block by block."""
+    """Writes the degraded PAN and MS and the reference, block by block, and returns their paths."""
     layout, bands = layout_of(scene), len(scene.ms)
     files = Degraded(*(folder / name for name in ("pan.tif", "ms.tif", "reference.tif")))
     side = max(int(block_side(memory, bands) / layout.ratio), 32)
     fine, coarse = blocks_of(Window(0, 0, *layout.part.shape), side), blocks_of(layout.coarse, max(side // 2, 16))
     reader, names, total = Reader(scene), sensor.bands, len(fine) + len(coarse)
-    origin = _on_ground(scene, layout)
+    origin = _transform(scene, layout)
     with (
         _created(files.pan, layout.part.shape, ("pan",), origin) as pan,
         _created(files.reference, layout.part.shape, names, origin) as truth,
     ):
         for done, window in enumerate(fine, 1):
-            low, ms = _at_samples(reader, layout, window, sensor.pan_mtf)
-            _put(pan, low[None], window)
-            _put(truth, ms, window)
+            low, ms = _pan_and_ms(reader, layout, window, sensor.pan_mtf)
+            _write(pan, low[None], window)
+            _write(truth, ms, window)
             progress(done / total)
         truth.FlushCache()
         scaled = compose(origin, (0.0, layout.ratio, 0.0, 0.0, 0.0, layout.ratio)) if origin else None
         with _created(files.ms, layout.coarse.shape, names, scaled) as ms:
             for done, window in enumerate(coarse, len(fine) + 1):
-                _put(ms, _coarser(truth, layout, window, sensor.mtf), window)
+                _write(ms, _coarse_ms(truth, layout, window, sensor.mtf), window)
                 progress(done / total)
     return files
 
 
-def _at_samples(reader: Reader, layout: Layout, window: Window, gain: float) -> tuple[np.ndarray, np.ndarray]:
-    """PAN through its own sensor at the MS samples of a window, and those samples."""
+def _pan_and_ms(reader: Reader, layout: Layout, window: Window, gain: float) -> tuple[np.ndarray, np.ndarray]:
+    """Returns PAN, blurred by its MTF, at the MS samples of a window, and those samples."""
     scene, ratio = reader.scene, layout.ratio
     at = [layout.centres(axis, np.arange(start, start + n)) for axis, (start, n) in enumerate(_spans(window))]
     first, last = ([math.floor(places[end] + 0.5) for places in at] for end in (0, -1))
@@ -86,8 +86,8 @@ def _at_samples(reader: Reader, layout: Layout, window: Window, gain: float) -> 
     return low, samples(block, layout, window)
 
 
-def _coarser(truth: gdal.Dataset, layout: Layout, window: Window, mtf: Sequence[float]) -> np.ndarray:
-    """MS through its own sensor, a ratio as coarse."""
+def _coarse_ms(truth: gdal.Dataset, layout: Layout, window: Window, mtf: Sequence[float]) -> np.ndarray:
+    """Returns MS, blurred by its MTF and reduced by the ratio."""
     at = [layout.centres_coarse(np.arange(start, start + n)) for start, n in _spans(window)]
     first = [math.floor(places[0]) for places in at]
     around = Window(*first, *(math.ceil(p[-1]) - a + 1 for p, a in zip(at, first))).grow(BLUR.reach(layout.ratio))
@@ -101,54 +101,70 @@ def _spans(window: Window):
     return (window.row, window.height), (window.col, window.width)
 
 
-# --- the test --------------------------------------------------------------------------------------------------------
+# --- the study -------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def on_coarser(
-    pan, ms, methods: Sequence[str], asked: AssessOptions, wishes: PansharpenOptions, notify: Notify, progress: Share
+def wald_study(
+    pan,
+    ms,
+    methods: Sequence[str],
+    assessing: AssessOptions,
+    fusing: PansharpenOptions,
+    notify: Notify,
+    progress: Share,
 ):
-    """A study of what the methods make of the coarser scene, against MS as it is; its files are there within `with`.
+    """Yields the study of the degraded scene, fused by the methods, with the original MS as reference.
 
-    wishes: how each is to be fused; progress hears the share of the fusing done.
+    Its files exist within the context only. fusing: options of the fusion. progress: receives the share of work done.
     """
     unknown = [method for method in methods if method not in LABELS]
     if unknown:
-        raise ConfigError(f"there is no method {unknown[0]!r}; these are: {', '.join(LABELS)}")
-    scene, sensor = open_pair(pan, ms, asked, notify)
-    scene, warnings = align(scene, asked.align)
+        raise ConfigError(f"--methods: no method {unknown[0]!r}; choose from: {', '.join(LABELS)}")
+    scene, sensor = open_pair(pan, ms, assessing, notify)
+    scene, warnings = align(scene, assessing.align)
     with tempfile.TemporaryDirectory(prefix="ssdiff-wald-") as folder:
         count = len(methods) + 1
         steps = [subrange(progress, i / count, (i + 1) / count) for i in range(count)]
-        files = degrade(scene, sensor, Path(folder), asked.memory, steps[0])
+        files = degrade(scene, sensor, Path(folder), assessing.memory, steps[0])
         images = [
-            _fused(method, files, sensor, replace(wishes, method=method, memory=asked.memory), notify, heard)
-            for method, heard in zip(methods, steps[1:])
+            _fused(
+                method, files, sensor, replace(fusing, method=method, memory=assessing.memory), notify, method_progress
+            )
+            for method, method_progress in zip(methods, steps[1:])
         ]
         coarse = open_scene(files.pan, files.ms)
-        truth = Raster(files.reference, coarse.pan_grid, "MS as it is")
+        truth = Raster(files.reference, coarse.pan_grid, "original MS")
         whole = all(np.dtype(band.dtype).kind in "iub" for band in scene.ms)
-        study = study_of(coarse, sensor, images, whole, asked, truth, warnings)
+        study = study_of(coarse, sensor, images, whole, assessing, truth, warnings)
         yield replace(study, original_files=scene.files)
 
 
-def _fused(method: str, files: Degraded, sensor: Sensor, wishes: PansharpenOptions, notify: Notify, progress) -> Raster:
-    """By the same way as `ssdiff pansharpen`."""
+def _fused(method: str, files: Degraded, sensor: Sensor, fusing: PansharpenOptions, notify: Notify, progress) -> Raster:
+    """Fuses the degraded files as `ssdiff pansharpen` does, and returns the result."""
     out = files.pan.with_name(f"{method}.tif")
-    as_is = replace(wishes, sensor=sensor.id, align="none", dtype="float32", format="gtiff", options=("COMPRESS=NONE",))
-    pansharpen(files.pan, files.ms, out, as_is, _unless_sensor(notify), lambda pixels: progress, LocalBackend())
+    options = replace(
+        fusing, sensor=sensor.id, align="none", dtype="float32", format="gtiff", options=("COMPRESS=NONE",)
+    )
+    pansharpen(files.pan, files.ms, out, options, _without_sensor(notify), lambda pixels: progress, LocalBackend())
     return Raster(out, read_header(str(files.pan))[1], LABELS.get(method, method))
 
 
-def _unless_sensor(notify: Notify) -> Notify:
-    return lambda message: None if getattr(message, "kind", "").startswith("sensor") else notify(message)
+def _without_sensor(notify: Notify) -> Notify:
+    """Returns a receiver that drops notices about the sensor, which are sent for the original scene already."""
+
+    def forward(notice: Notice | str) -> None:
+        if not (isinstance(notice, Notice) and notice.kind.startswith("sensor_")):
+            notify(notice)
+
+    return forward
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def _on_ground(scene: Scene, layout: Layout) -> Transform | None:
-    """From the part's samples to the ground, as MS is placed on PAN; None where nothing is georeferenced."""
+def _transform(scene: Scene, layout: Layout) -> Transform | None:
+    """Returns the geotransform of the degraded PAN; None without georeference."""
     if not scene.pan_grid.placed:
         return None
     row, col = (float(layout.centres(axis, np.array(-0.5))) + 0.5 for axis in (0, 1))
@@ -168,6 +184,6 @@ def _created(path: Path, shape: tuple[int, int], names: Sequence[str], transform
     file.FlushCache()
 
 
-def _put(file: gdal.Dataset, image: np.ndarray, window: Window) -> None:
+def _write(file: gdal.Dataset, image: np.ndarray, window: Window) -> None:
     for number, band in enumerate(np.asarray(image, np.float32), 1):
         file.GetRasterBand(number).WriteArray(band, window.col, window.row)

@@ -1,4 +1,4 @@
-"""Fused images as files on PAN's grid, over any window of it."""
+"""Fused images on PAN's grid, read by windows."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ..common.pipeline import PerThread
 from ..domain.grid import Grid, compose, invert
 from ..domain.study import within
 from ..domain.window import Window
-from .reader import look, open_raster, values
+from .reader import open_raster, read_header, read_window
 
-OFF = 0.05
-"PAN pixels that the last pixel of an image may lie off PAN's grid"
+GRID_TOLERANCE = 0.05
+"largest distance of a corner of the image from PAN's pixel grid, in PAN pixels"
 
 
 class Raster:
-    """A file whose pixels are PAN's; any thread may read it."""
+    """An image file on the pixel grid of PAN. Any thread may read it."""
 
     def __init__(self, path: str | Path, pan: Grid, name: str = ""):
         self.path, self.name = str(path), name or Path(path).stem
-        found, grid = look(self.path)
-        self.window = lies(self.path, grid, pan)
+        found, grid = read_header(self.path)
+        self.window = window_on(self.path, grid, pan)
         self.whole = all(np.dtype(band.dtype).kind in "iub" for band in found)
         self.numbers = [band.index for band in found]
         self.names = [band.name for band in found]
@@ -31,34 +31,34 @@ class Raster:
 
     @property
     def said(self) -> dict[str, str]:
-        """What SSDiff wrote into the file on how it was made."""
+        """Provenance that SSDiff wrote into the file, by lower-case key."""
         metadata = self._file().GetMetadata() or {}
         return {key[7:].lower(): text for key, text in metadata.items() if key.startswith("SSDIFF_")}
 
     def close(self) -> None:
-        """Closes the file, which is opened again if need be."""
+        """Closes the file; reading opens it again."""
         self._file.close()
 
     def over(self, window: Window) -> np.ndarray:
-        """(bands, h, w) float32 over a window of PAN; NaN where there is nothing, or nothing valid."""
-        here = window & self.window
-        place = Window(here.row - self.window.row, here.col - self.window.col, *here.shape)
+        """Reads a window of PAN -> (bands, h, w) float32, NaN outside the image and where it is invalid."""
+        inside = window & self.window
+        place = Window(inside.row - self.window.row, inside.col - self.window.col, *inside.shape)
         try:
-            bands = [self._band(number, place) for number in self.numbers] if here else None
+            bands = [self._band(number, place) for number in self.numbers] if inside else None
         except RuntimeError as error:
             raise RasterError(f"{self.path} cannot be read: {one_line(error)}") from None
-        return within(np.stack(bands) if bands else None, here, window, len(self.numbers))
+        return within(np.stack(bands) if bands else None, inside, window, len(self.numbers))
 
     def _band(self, number: int, place: Window) -> np.ndarray:
-        image, ok = values(self._file().GetRasterBand(number), place)
+        image, ok = read_window(self._file().GetRasterBand(number), place)
         image = image.astype(np.float32)
         if ok is not None:
             image[~ok] = np.nan
         return image
 
 
-def lies(path: str, grid: Grid, pan: Grid) -> Window:
-    """The PAN pixels that a raster covers; its own must be those."""
+def window_on(path: str, grid: Grid, pan: Grid) -> Window:
+    """Returns the window of PAN that a raster covers; raises GeometryError if it is not on PAN's pixel grid."""
     if not (grid.placed and pan.placed):
         if grid.window.shape == pan.window.shape:
             return pan.window
@@ -70,11 +70,11 @@ def lies(path: str, grid: Grid, pan: Grid) -> Window:
         for c in (0, grid.width)
         for r in (0, grid.height)
     ]
-    if max(abs(off) for corner in corners for off in corner) > OFF:
+    if max(abs(off) for corner in corners for off in corner) > GRID_TOLERANCE:
         raise GeometryError(
-            f"{path} does not lie on PAN's pixels; warp it onto them first. PAN: {pan}. {path}: {grid}."
+            f"{path} is not on PAN's pixel grid: warp it to that grid first. PAN: {pan}. {path}: {grid}."
         )
     window = Window(row, col, grid.height, grid.width) & pan.window
     if not window:
-        raise GeometryError(f"{path} lies beside PAN. PAN: {pan}. {path}: {grid}.")
+        raise GeometryError(f"{path} does not overlap PAN. PAN: {pan}. {path}: {grid}.")
     return Window(row, col, grid.height, grid.width)

@@ -1,4 +1,4 @@
-"""From which sensor a scene comes, and which of its bands is which: by names, wavelengths and the files beside it."""
+"""Identification of the sensor of a scene and of its bands: by names, wavelengths and metadata files."""
 
 from __future__ import annotations
 
@@ -6,87 +6,99 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..common.notices import Notify
+from ..common.notices import Notify, notice
 from ..domain import sensors
 from ..domain.scene import Band, Scene
 from .reader import bands_of, open_raster
-from .vendor_metadata import Told, told
+from .vendor_metadata import VendorMetadata, read_metadata
 
 
-def multispectral(ms: str | Path | Sequence[str | Path], wish: str, notify: Notify) -> tuple[int, ...]:
-    """The numbers of the bands that are the sensor's: of a product's files some may hold PAN, heat or quality.
+def multispectral(ms: str | Path | Sequence[str | Path], sensor_id: str, notify: Notify) -> tuple[int, ...]:
+    """Returns the numbers of the bands to fuse, without PAN, thermal and quality bands among a product's files.
 
-    Empty where there is nothing to leave out.
+    sensor_id: a sensor, or auto. Returns () if no band is left out.
     """
     bands = list(bands_of(ms))
-    known = known_of(bands)
-    name = wish if wish != "auto" else sensors.satellite(metadata_of(known), files_of(bands))[0]
-    sensor = sensors.get(name or sensors.GENERAL)
-    other = sensors.others(names_of(bands, known), sensor)
-    if not other or len(other) == len(bands):
+    metadata = metadata_of(bands)
+    name = sensor_id
+    if sensor_id == "auto":
+        name = sensors.identify_satellite(by_file(metadata), files_of(bands))[0] or sensors.GENERAL
+    sensor = sensors.get(name)
+    unrelated = sensors.unrelated_bands(names_of(bands, metadata), sensor)
+    if not unrelated or len(unrelated) == len(bands):
         return ()
-    left = ", ".join(bands[i].name or Path(bands[i].path).name for i in other)
-    notify(f"left out (--bands would keep them), as {sensor.label} is sharpened in {', '.join(sensor.bands)}: {left}")
-    return tuple(i + 1 for i in range(len(bands)) if i not in other)
+    names = [bands[i].name or Path(bands[i].path).name for i in unrelated]
+    notify(notice("bands_left_out", label=sensor.label, bands=list(sensor.bands), left_out=names))
+    return tuple(i + 1 for i in range(len(bands)) if i not in unrelated)
 
 
-def identified(scene: Scene, wish: str, notify: Notify, ordered: bool = True) -> tuple[Scene, sensors.Sensor]:
-    """The scene, with its bands in the sensor's order if that is wished, and the sensor for the bands as they are."""
-    known = known_of(scene.ms)
-    names = names_of(scene.ms, known)
-    sensor = _sensor(scene, known, names, wish, notify)
-    return _in_order(scene, names, sensor, notify) if ordered else (scene, sensor)
+def identified(scene: Scene, sensor_id: str, notify: Notify, reorder: bool = True) -> tuple[Scene, sensors.Sensor]:
+    """Returns the scene and its sensor, restricted to the scene's bands.
+
+    sensor_id: a sensor, or auto. reorder: whether the bands are put into the order of the sensor's products.
+    """
+    metadata = metadata_of(scene.ms)
+    names = names_of(scene.ms, metadata)
+    sensor = _sensor(scene, metadata, names, sensor_id, notify)
+    return _in_order(scene, names, sensor, notify) if reorder else (scene, sensor)
 
 
-def _sensor(scene: Scene, known: dict[str, Told], names: tuple[str, ...], wish: str, notify: Notify) -> sensors.Sensor:
-    """The sensor that was named, or the one that the files tell, and why."""
-    n = len(scene.ms)
-    if wish != "auto":
-        return sensors.get(wish, n, names, wavelengths_of(scene.ms))
-    metadata, files = metadata_of(known), files_of(scene.ms)
-    found = sensors.recognise(n, scene.placement.ratio, names, metadata, None, wavelengths_of(scene.ms), files)
-    notify(f"sensor {found.sensor.id}: {found.why}")
-    return found.sensor
+def _sensor(
+    scene: Scene, metadata: dict[str, VendorMetadata], names: tuple[str, ...], sensor_id: str, notify: Notify
+) -> sensors.Sensor:
+    """Returns the sensor with this id, or the one recognised, and reports what it was recognised by."""
+    count, wavelengths = len(scene.ms), wavelengths_of(scene.ms)
+    if sensor_id != "auto":
+        return sensors.get(sensor_id, count, names, wavelengths)
+    ratio, files = scene.placement.ratio, files_of(scene.ms)
+    recognition = sensors.recognise(count, ratio, names, by_file(metadata), None, wavelengths, files)
+    notify(recognition.notice)
+    return recognition.sensor
 
 
 def _in_order(
     scene: Scene, names: tuple[str, ...], sensor: sensors.Sensor, notify: Notify
 ) -> tuple[Scene, sensors.Sensor]:
-    """The scene with its bands in the sensor's order, where names or wavelengths tell which they are."""
+    """Returns the scene with its bands in the sensor's order, if names or wavelengths identify them."""
     order = sensors.usual_order(names, wavelengths_of(scene.ms), sensor)
     if order == list(range(len(scene.ms))):
         return scene, sensor
     ordered = sensor.only([sensor.bands[i] for i in order])
-    notify(f"the bands are put in the order {', '.join(ordered.bands)}")
+    notify(notice("bands_reordered", bands=list(ordered.bands)))
     return replace(scene, ms=tuple(scene.ms[i] for i in order)), ordered
 
 
-def known_of(bands: Sequence[Band]) -> dict[str, Told]:
-    """What is said of each of the files."""
-    return {path: told(open_raster(path)) for path in dict.fromkeys(band.path for band in bands)}
+def metadata_of(bands: Sequence[Band]) -> dict[str, VendorMetadata]:
+    """Returns the metadata of each of the bands' files, by path."""
+    return {path: read_metadata(open_raster(path)) for path in dict.fromkeys(band.path for band in bands)}
 
 
-def metadata_of(known: dict[str, Told]) -> dict:
-    return {path: said.metadata for path, said in known.items()}
+def by_file(metadata: dict[str, VendorMetadata]) -> dict:
+    """Returns the metadata entries of each file, as `sensors.recognise` takes them."""
+    return {path: one.metadata for path, one in metadata.items()}
 
 
-def names_of(bands: Sequence[Band], known: dict[str, Told]) -> tuple[str, ...]:
-    """What each band is called: by its description, a file beside it, or its own file; empty where one has no name."""
-    alone = len({band.path for band in bands}) == len(bands) > 1
-    names = [_name(band, known[band.path].bands, alone) for band in bands]
+def names_of(bands: Sequence[Band], metadata: dict[str, VendorMetadata]) -> tuple[str, ...]:
+    """Returns the name of each band: its description, else from the metadata, else its file; () if one has no name."""
+    one_band_per_file = len({band.path for band in bands}) == len(bands) > 1
+    names = [_name(band, metadata[band.path].bands, one_band_per_file) for band in bands]
     return tuple(names) if all(names) else ()
 
 
-def _name(band: Band, told_bands: Sequence[str], alone: bool) -> str:
+def _name(band: Band, metadata_names: Sequence[str], one_band_per_file: bool) -> str:
     if band.name:
         return band.name
-    return told_bands[band.index - 1] if told_bands else Path(band.path).name if alone else ""
+    if metadata_names:
+        return metadata_names[band.index - 1]
+    return Path(band.path).name if one_band_per_file else ""
 
 
 def wavelengths_of(bands: Sequence[Band]) -> tuple[float, ...]:
+    """Returns the centre wavelengths in nm; () if one is unknown."""
     nm = [band.wavelength for band in bands]
     return () if None in nm else tuple(nm)
 
 
 def files_of(bands: Sequence[Band]) -> list[str]:
+    """Returns the names of the bands' files."""
     return sorted({Path(band.path).name for band in bands})

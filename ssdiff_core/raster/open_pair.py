@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from ..common.notices import Notify, notice
-from ..domain.registration import Shift, apart
+from ..domain.registration import Shift, band_offsets
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
 from .identify_sensor import identified, multispectral
@@ -42,7 +42,7 @@ def align_pair(scene: Scene, mode: str, notify: Notify) -> Scene:
     shift = alignment(scene)
     if shift.confidence < MINIMUM_CONFIDENCE:
         return scene
-    bands = apart(shift)
+    bands = band_offsets(shift)
     differing = {number: math.hypot(*offset) for number, offset in enumerate(bands, 1) if any(offset)}
     if mode == "auto":
         kind = "shift_corrected"

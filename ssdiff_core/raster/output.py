@@ -1,9 +1,9 @@
-"""The files that a run makes, and those beside them while they are not whole.
+"""Output files of a run, and their working files until they are complete.
 
-Pixels go into a working file, OUT.part, a tiled TIFF without compression; a journal tells which blocks are there. If
-the output shall be such a TIFF, the working file becomes it; else it is copied, compressed. Either takes the name OUT
-in one move at the end, so a half image never bears it. A run may make two: the image, and how far the samples that it
-is the mean of lie apart. They are written together, and get their names when both are whole.
+Pixels are written to a working file, OUT.part, an uncompressed tiled TIFF; a journal records finished blocks. If the
+output is such a TIFF, the working file becomes the output; otherwise it is copied and compressed. The result is renamed
+to OUT at the end, so OUT is never incomplete. A run can have two outputs: the image, and the standard deviation of the
+samples whose mean it is (the spread). They are written together and renamed when both are complete.
 """
 
 from __future__ import annotations
@@ -29,28 +29,31 @@ from ..domain.scene import Scene
 from .reader import open_raster
 from .tiled_tiff import Layout, layout_of
 
-PACKED = 0.5
-"of its plain size: what a compressed file is reckoned to take before it is known"
-BESIDE = ("", ".aux.xml", ".ovr.tmp", ".msk.ovr.tmp")
-"ends of the names of what GDAL writes with a file"
+COMPRESSION_ESTIMATE = 0.5
+"expected size of a compressed file, relative to the uncompressed size"
+SIDECAR_SUFFIXES = ("", ".aux.xml", ".ovr.tmp", ".msk.ovr.tmp")
+"suffixes of a file and of what GDAL writes next to it"
 SPREAD = "standard deviation of the samples, in counts"
-"what a file says that it shows, if that is not the image"
-OF_COUNTS = ("NBITS", "PREDICTOR", "PHOTOMETRIC", "ALPHA", "DISCARD_LSB", "COMPRESS=JPEG", "COMPRESS=WEBP")
-"creation options for whole numbers or pictures, which a spread is not"
-FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+"content of the spread file, as written to its metadata"
+COUNT_OPTIONS = ("NBITS", "PREDICTOR", "PHOTOMETRIC", "ALPHA", "DISCARD_LSB", "COMPRESS=JPEG", "COMPRESS=WEBP")
+"creation options for integers or pictures, which do not apply to the spread"
+DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+"error numbers of a full disk"
 
 
 @dataclass(frozen=True)
 class Output:
+    """An output file and how it is written."""
+
     path: Path
     dtype: np.dtype
     nodata: float | None
-    "what masked pixels get; None where no pixel can be masked"
+    "value of masked pixels; None if no pixel can be masked"
     format: str = "cog"
     options: tuple[str, ...] = ()
-    "creation options KEY=VALUE; they win over the usual ones"
+    "creation options KEY=VALUE; they override the defaults"
     spread: bool = False
-    "whether it shows how far samples lie apart, and not what they are"
+    "whether it contains the standard deviation of the samples instead of the image"
 
     @property
     def working(self) -> Path:
@@ -66,13 +69,13 @@ class Output:
 
     @property
     def leftovers(self) -> list[Path]:
-        "What a run that was killed has left."
-        files = [Path(f"{file}{end}") for file in (self.working, self.finished) for end in BESIDE]
+        "Existing working files of an interrupted run."
+        files = [Path(f"{file}{end}") for file in (self.working, self.finished) for end in SIDECAR_SUFFIXES]
         return [file for file in (*files, self.journal) if file.exists()]
 
 
 def output_for(scene: Scene, path: str | Path, dtype: str | None = None, nodata: float | None = None, **rest) -> Output:
-    """The output that keeps what the inputs say: the type of MS, its nodata value or else one that no count has."""
+    """Returns the output with defaults from the scene: the data type of MS, and its nodata value or a suitable one."""
     kind = np.dtype(dtype) if dtype else scene.dtype
     if nodata is None and scene.masked:
         nodata = next((band.nodata for band in (*scene.ms, scene.pan) if band.nodata is not None), None)
@@ -84,9 +87,9 @@ def output_for(scene: Scene, path: str | Path, dtype: str | None = None, nodata:
 
 
 def spread_beside(output: Output, path: str | Path) -> Output:
-    """The output for how far the samples lie apart whose mean goes into another: with a value where that has one."""
+    """Returns the output of the samples' standard deviation, to be written together with their mean."""
     nodata = None if output.nodata is None else float("nan")
-    options = tuple(option for option in output.options if not option.upper().startswith(OF_COUNTS))
+    options = tuple(option for option in output.options if not option.upper().startswith(COUNT_OPTIONS))
     return replace(output, path=Path(path), dtype=np.dtype(np.float32), nodata=nodata, options=options, spread=True)
 
 
@@ -98,17 +101,17 @@ def _holds(kind: np.dtype, value: float) -> bool:
 
 
 def creation_options(output: Output) -> dict[str, str]:
-    """The user's options before the usual ones."""
+    """Returns the creation options: the defaults, overridden by the user's."""
     known = _known_options(output)
-    usual = {"COMPRESS": "ZSTD" if "ZSTD" in known else "DEFLATE", "BIGTIFF": "IF_SAFER", "NUM_THREADS": "ALL_CPUS"}
+    defaults = {"COMPRESS": "ZSTD" if "ZSTD" in known else "DEFLATE", "BIGTIFF": "IF_SAFER", "NUM_THREADS": "ALL_CPUS"}
     if output.format == "cog":
-        usual |= {"PREDICTOR": "YES", "OVERVIEW_RESAMPLING": "AVERAGE"}
+        defaults |= {"PREDICTOR": "YES", "OVERVIEW_RESAMPLING": "AVERAGE"}
     else:
-        usual |= {"TILED": "YES", "INTERLEAVE": "BAND", "PREDICTOR": "3" if output.dtype.kind == "f" else "2"}
-    asked = {key.upper(): value for key, value in (option.split("=", 1) for option in output.options)}
-    if asked.get("COMPRESS", "").upper() in ("NONE", "JPEG", "WEBP", "LERC"):
-        usual.pop("PREDICTOR")
-    return {**usual, **asked}
+        defaults |= {"TILED": "YES", "INTERLEAVE": "BAND", "PREDICTOR": "3" if output.dtype.kind == "f" else "2"}
+    own = {key.upper(): value for key, value in (option.split("=", 1) for option in output.options)}
+    if own.get("COMPRESS", "").upper() in ("NONE", "JPEG", "WEBP", "LERC"):
+        defaults.pop("PREDICTOR")
+    return {**defaults, **own}
 
 
 def _known_options(output: Output) -> str:
@@ -128,7 +131,7 @@ def ignored_options(output: Output) -> list[Notice]:
 
 
 def _values(options: str) -> dict[str, list[str]]:
-    """The creation options that a driver tells of, and what each may be; none where that is open."""
+    """Returns the allowed values of each creation option of a driver; [] where any value is allowed."""
     found = {}
     for option in (node[2:] for node in gdal.ParseXMLString(options)[2:]):
         about = {part[1]: part[2][1] for part in option if part[1] in ("name", "type")}
@@ -146,7 +149,7 @@ def _driver(output: Output) -> gdal.Driver:
 
 @dataclass(frozen=True)
 class Working:
-    """A working file that takes pixels."""
+    """A working file that pixels are written to."""
 
     output: Output
     layout: Layout
@@ -155,12 +158,12 @@ class Working:
 
 
 def may_be_final(output: Output) -> bool:
-    """Whether the working file can be made such that it is the output."""
+    """Returns whether the working file can become the output without a copy."""
     return output.format == "gtiff" and creation_options(output)["COMPRESS"].upper() == "NONE"
 
 
 def make_working_file(output: Output, scene: Scene, provenance: dict[str, str]) -> Working:
-    """Makes it, with all that is known before there are pixels."""
+    """Creates the working file with its metadata."""
     if may_be_final(output):
         _create(output, scene, provenance, [f"{key}={value}" for key, value in creation_options(output).items()])
         layout = layout_of(output.working)
@@ -169,7 +172,9 @@ def make_working_file(output: Output, scene: Scene, provenance: dict[str, str]) 
     _create(output, scene, provenance, ["TILED=YES", "INTERLEAVE=BAND", "BIGTIFF=IF_SAFER"])
     layout = layout_of(output.working)
     if not layout:
-        raise RasterError(f"{output.working} was made by GDAL {gdal.__version__} in a way that cannot be written to")
+        raise RasterError(
+            f"{output.working} was created by GDAL {gdal.__version__} with a layout that cannot be written to"
+        )
     return Working(output, layout, False)
 
 
@@ -184,9 +189,9 @@ def _create(output: Output, scene: Scene, provenance: dict[str, str], options: l
 
 @contextlib.contextmanager
 def _closed(image: gdal.Dataset):
-    """GDAL writes much of a file when it closes it. What goes wrong then is raised here; a destructor prints it.
+    """Closes a dataset explicitly, so that errors of closing are raised; a destructor would only print them.
 
-    It is closed after a failure too: on Windows no file can be removed that is open.
+    It is closed after a failure too, because Windows does not remove open files.
     """
     try:
         yield image
@@ -211,40 +216,40 @@ def _describe(image: gdal.Dataset, output: Output, scene: Scene, provenance: dic
     sources = [open_raster(source.path) for source in (scene.pan, *scene.ms)]  # a band dies with its dataset
     imagery = {**sources[0].GetMetadata("IMAGERY"), **sources[1].GetMetadata("IMAGERY")}
     provenance = {**provenance, "shows": SPREAD} if output.spread else provenance
-    said = {f"SSDIFF_{key.upper()}": str(value) for key, value in provenance.items()}
-    _say(image, {**imagery, **said}, imagery)
+    metadata = {f"SSDIFF_{key.upper()}": str(value) for key, value in provenance.items()}
+    _set_metadata(image, {**imagery, **metadata}, imagery)
     for index, (source, file) in enumerate(zip(scene.ms, sources[1:]), 1):
         band, original = image.GetRasterBand(index), file.GetRasterBand(source.index)
         imagery = original.GetMetadata("IMAGERY")
-        said = {key: value for key, value in original.GetMetadata().items() if not key.startswith("STATISTICS_")}
-        _say(band, {**imagery, **said}, imagery)
+        metadata = {key: value for key, value in original.GetMetadata().items() if not key.startswith("STATISTICS_")}
+        _set_metadata(band, {**imagery, **metadata}, imagery)
         band.SetDescription(source.name)
         if original.GetScale() is not None:
             band.SetScale(original.GetScale())
-        if output.spread:  # has no colour, and is the same whatever counts begin at
+        if output.spread:  # neither colours nor an offset apply
             continue
         band.SetColorInterpretation(original.GetColorInterpretation())
         if original.GetOffset() is not None:
             band.SetOffset(original.GetOffset())
 
 
-def _say(what: gdal.MajorObject, said: dict[str, str], imagery: dict[str, str]) -> None:
-    """Metadata; that of the domain IMAGERY also among the rest, because not every GDAL copies a domain into a COG."""
-    what.SetMetadata(said)
+def _set_metadata(target: gdal.MajorObject, metadata: dict[str, str], imagery: dict[str, str]) -> None:
+    """Writes metadata; IMAGERY also to the default domain, as not every GDAL copies domains into a COG."""
+    target.SetMetadata(metadata)
     if imagery:
-        what.SetMetadata(imagery, "IMAGERY")
+        target.SetMetadata(imagery, "IMAGERY")
 
 
 # --- from the working files to the outputs ---------------------------------------------------------------------------
 
 
 def finish(files: Sequence[Working], sums: Sequence[Sequence[Sums]], stop: threading.Event) -> None:
-    """Statistics into the working files, and whole images to their names: to all of them, or to none."""
+    """Writes statistics to the working files, and renames the complete images to their outputs: all of them or none."""
     ready = [_ready(file, of_bands, stop) for file, of_bands in zip(files, sums)]
     named = []
     try:
-        for file, whole in reversed(list(zip(files, ready))):  # the image last: where it is, all is
-            with blamed(file.output):
+        for file, whole in reversed(list(zip(files, ready))):  # the image last: if it exists, all outputs do
+            with write_errors(file.output):
                 move(whole, file.output.path)
             named.append(file.output.path)
     except RasterError:
@@ -254,11 +259,11 @@ def finish(files: Sequence[Working], sums: Sequence[Sequence[Sums]], stop: threa
 
 
 def _ready(file: Working, sums: Sequence[Sums], stop: threading.Event) -> Path:
-    """The whole image, which needs nothing but its name."""
+    """Returns the complete image, which only has to be renamed."""
     output = file.output
-    with blamed(output):
+    with write_errors(output):
         with _closed(gdal.OpenEx(str(output.working), gdal.OF_RASTER | gdal.OF_UPDATE)) as image:
-            _seal(image, output, sums)
+            _write_statistics(image, output, sums)
         if not file.final:
             _copy(output, stop)
         ready = output.working if file.final else output.finished
@@ -267,7 +272,7 @@ def _ready(file: Working, sums: Sequence[Sums], stop: threading.Event) -> Path:
         return ready
 
 
-def _seal(image: gdal.Dataset, output: Output, sums: Sequence[Sums]) -> None:
+def _write_statistics(image: gdal.Dataset, output: Output, sums: Sequence[Sums]) -> None:
     pixels = image.RasterXSize * image.RasterYSize
     for index, band_sums in enumerate(sums, 1):
         band = image.GetRasterBand(index)
@@ -283,14 +288,14 @@ def _copy(output: Output, stop: threading.Event) -> None:
     if "COPY_SRC_MDD" in _known_options(output):
         options.setdefault("COPY_SRC_MDD", "YES")
 
-    def going_on(*_) -> int:
+    def not_cancelled(*_) -> int:
         return int(not stop.is_set())
 
     listed = [f"{key}={value}" for key, value in options.items()]
-    gdal.PushErrorHandler("CPLQuietErrorHandler")  # errors are raised; warnings are none of the user's
+    gdal.PushErrorHandler("CPLQuietErrorHandler")  # errors are raised; warnings do not concern the user
     try:
         with _closed(gdal.OpenEx(str(output.working), gdal.OF_RASTER)) as image:
-            made = _driver(output).CreateCopy(str(output.finished), image, options=listed, callback=going_on)
+            made = _driver(output).CreateCopy(str(output.finished), image, options=listed, callback=not_cancelled)
             with _closed(made):
                 pass
     finally:
@@ -298,41 +303,41 @@ def _copy(output: Output, stop: threading.Event) -> None:
 
 
 def clean_up(outputs: Sequence[Output]) -> None:
-    """Removes what a run leaves beside its outputs before they are whole."""
+    """Removes the working files of a run."""
     for output in outputs:
         for path in output.leftovers:
             path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def blamed(output: Output) -> Iterator[None]:
-    """What goes wrong here is told as something about that file."""
+def write_errors(output: Output) -> Iterator[None]:
+    """Raises errors of GDAL and the system within the block as RasterError that names the output."""
     try:
         yield
     except (RuntimeError, OSError) as error:
-        if getattr(error, "errno", None) in FULL:
-            why = "the disk is full; make room or name another folder"
+        if getattr(error, "errno", None) in DISK_FULL:
+            reason = "the disk is full; make room or name another folder"
         else:
-            why = getattr(error, "strerror", None) or one_line(error)
-        raise RasterError(f"{output.path} cannot be written: {why}") from None
+            reason = getattr(error, "strerror", None) or one_line(error)
+        raise RasterError(f"{output.path} cannot be written: {reason}") from None
 
 
 def check_names(outputs: Sequence[Output]) -> None:
-    """Windows gives no file the name of one that is open, as a layer of QGIS is: better said now than in the end."""
+    """Raises RasterError if an output cannot be replaced: on Windows, if it is open, for example as a layer in QGIS."""
     for output in outputs:
         if output.path.exists():
-            with blamed(output):
+            with write_errors(output):
                 os.rename(output.path, output.path)
 
 
-# --- room on the disk ------------------------------------------------------------------------------------------------
+# --- space on the disk ------------------------------------------------------------------------------------------------
 
 
 def check_room(outputs: Sequence[Output], scene: Scene) -> None:
-    """Better no start than an end half way."""
+    """Raises RasterError if the disks have too little space for the outputs."""
     disks: dict[int, list[Output]] = {}
     for output in outputs:
-        with contextlib.suppress(OSError):  # a folder that is not there is told of when it is written to
+        with contextlib.suppress(OSError):  # a missing folder is reported when it is written to
             disks.setdefault(os.stat(_folder(output)).st_dev, []).append(output)
     for together in disks.values():
         needed = sum(_room(output, scene) for output in together)
@@ -350,5 +355,5 @@ def _folder(output: Output) -> Path:
 
 
 def _room(output: Output, scene: Scene) -> float:
-    plain = scene.window.height * scene.window.width * len(scene.ms) * output.dtype.itemsize
-    return plain * (1 if may_be_final(output) else 1 + PACKED)
+    uncompressed = scene.window.height * scene.window.width * len(scene.ms) * output.dtype.itemsize
+    return uncompressed * (1 if may_be_final(output) else 1 + COMPRESSION_ESTIMATE)

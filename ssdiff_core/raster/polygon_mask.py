@@ -1,4 +1,4 @@
-"""Polygons that a scene is cut out by: as WKT in the CRS of PAN, so that they can be told like any other value."""
+"""Polygon masks of scenes, as WKT in the CRS of PAN, so that they can be sent to another process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ogr.UseExceptions()
 
 
 def read(path: str | Path, crs: str) -> str:
-    """All polygons of a vector file as one, as WKT in that CRS."""
+    """Reads the union of all polygons of a vector file, as WKT in the given CRS."""
     try:
         source = gdal.OpenEx(str(path), gdal.OF_VECTOR | gdal.OF_VERBOSE_ERROR)
     except RuntimeError as error:
@@ -27,7 +27,7 @@ def read(path: str | Path, crs: str) -> str:
 
 
 def united(wkts: Iterable[str]) -> str:
-    """The same of polygons that lie in the CRS of PAN already."""
+    """Returns the union of polygons in the CRS of PAN, as WKT."""
     return _united(map(ogr.CreateGeometryFromWkt, wkts), "the mask")
 
 
@@ -42,7 +42,7 @@ def _shapes(source: gdal.Dataset, crs: str) -> Iterator[ogr.Geometry]:
 
 
 def _united(shapes: Iterable[ogr.Geometry], named: str) -> str:
-    """All shapes as one; those whose lines cross themselves, as drawn ones often do, are put right."""
+    """Returns the union of polygons as WKT; self-intersecting polygons, common in drawn ones, are repaired."""
     whole = ogr.Geometry(ogr.wkbMultiPolygon)
     try:
         for shape in (shape for shape in shapes if shape.GetDimension() == 2):
@@ -50,7 +50,7 @@ def _united(shapes: Iterable[ogr.Geometry], named: str) -> str:
     except RuntimeError as error:
         raise GeometryError(f"the polygons of {named} cannot be used as a mask: {one_line(error)}") from None
     if whole.IsEmpty():
-        raise GeometryError(f"{named} holds no polygon to cut the scene out by")
+        raise GeometryError(f"{named} contains no polygon to use as a mask")
     return whole.ExportToWkt()
 
 
@@ -64,22 +64,22 @@ def _between(source: osr.SpatialReference | None, crs: str) -> osr.CoordinateTra
 
 
 def cut_out(scene: Scene, wkt: str) -> Scene:
-    """The scene with nothing wanted outside of those polygons."""
+    """Returns the scene restricted to the polygons."""
     if not scene.pan_grid.placed:
-        raise GeometryError("PAN is not georeferenced: nothing says where on it a mask lies")
+        raise GeometryError("PAN is not georeferenced: a mask needs a georeferenced PAN")
     try:
         left, right, bottom, top = ogr.CreateGeometryFromWkt(wkt).GetEnvelope()
     except (RuntimeError, AttributeError):
-        raise GeometryError(f"the mask is no geometry: {wkt[:60]}") from None
+        raise GeometryError(f"the mask is not a valid WKT geometry: {wkt[:60]}") from None
     window = scene.window & snapped(scene.pan_grid, (left, bottom, right, top))
     if not window:
-        raise GeometryError(f"the mask holds no ground that PAN and MS share. PAN: {scene.pan_grid}.")
+        raise GeometryError(f"the mask contains no ground that both PAN and MS cover. PAN: {scene.pan_grid}.")
     return replace(scene, window=window, mask=wkt)
 
 
-def drawn(wkt: str, crs: str) -> gdal.Dataset:
-    """The polygons as a layer that can be drawn from."""
-    source = _holds_layers().Create("", 0, 0, 0, gdal.GDT_Unknown)
+def as_layer(wkt: str, crs: str) -> gdal.Dataset:
+    """Returns a dataset in memory with the polygons as its layer."""
+    source = _memory_driver().Create("", 0, 0, 0, gdal.GDT_Unknown)
     layer = source.CreateLayer("mask", osr.SpatialReference(wkt=crs) if crs else None)
     feature = ogr.Feature(layer.GetLayerDefn())
     feature.SetGeometry(ogr.CreateGeometryFromWkt(wkt))
@@ -87,14 +87,14 @@ def drawn(wkt: str, crs: str) -> gdal.Dataset:
     return source
 
 
-def _holds_layers() -> gdal.Driver:
-    """The driver whose files lie in memory: MEM from GDAL 3.11 on, which is to lose the one before it."""
+def _memory_driver() -> gdal.Driver:
+    """Returns the driver of vector datasets in memory: MEM from GDAL 3.11 on, Memory before."""
     driver = gdal.GetDriverByName("MEM")
     return driver if driver.GetMetadataItem(gdal.DCAP_VECTOR) else gdal.GetDriverByName("Memory")
 
 
 def inside(source: gdal.Dataset, grid: Grid) -> np.ndarray:
-    """The pixels of a grid whose centres lie in the polygons."""
+    """Returns the mask (h, w) of the pixels of a grid whose centres are inside the polygons."""
     image = gdal.GetDriverByName("MEM").Create("", grid.width, grid.height, 1, gdal.GDT_Byte)
     image.SetGeoTransform(grid.transform)
     image.SetProjection(grid.crs)

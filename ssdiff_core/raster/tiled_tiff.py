@@ -1,8 +1,8 @@
-"""A TIFF whose tiles all have their place from the start, so that they can be written straight to the disk.
+"""Uncompressed tiled TIFFs whose pixels are written directly to their positions in the file.
 
-GDAL makes the file and says where each tile lies; uncompressed tiles never move, and so the directory never changes.
-Pixels then go to their places with plain writes: no cache lies between, what is synchronised is there, and after a
-kill the file is as readable as before.
+GDAL creates the file and reports the offset of each tile; uncompressed tiles never move, so the directory does not
+change. Pixels are written without GDAL's cache, so data is on disk once it is synced, and the file stays readable if
+the process is killed.
 """
 
 from __future__ import annotations
@@ -17,38 +17,38 @@ from osgeo import gdal
 
 from ..domain.window import Window
 
-HEAD = 16
-"bytes at the start of a TIFF that say where its directory is"
+HEADER_BYTES = 16
+"size of a TIFF's header, which contains the offset of its directory"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Tiles of one band after those of another, in rows, without gaps."""
+    """Positions of the tiles: band by band, row by row, without gaps."""
 
     first: int
-    "where in the file the first tile begins"
+    "offset of the first tile in the file, bytes"
     height: int
     width: int
-    "of a tile"
+    "size of a tile, in pixels"
     down: int
     across: int
-    "tiles of a band"
+    "number of tiles of a band along rows and columns"
 
-    def place(self, band: int, row: int, col: int, size: int) -> int:
-        """Where in the file a pixel of `size` bytes lies."""
+    def offset(self, band: int, row: int, col: int, size: int) -> int:
+        """Returns the offset in the file of a pixel of `size` bytes."""
         tile = (band * self.down + row // self.height) * self.across + col // self.width
         return self.first + ((tile * self.height + row % self.height) * self.width + col % self.width) * size
 
 
 def layout_of(path: Path) -> Layout | None:
-    """How the tiles of a file lie; None if not so that pixels can be put there as they are."""
+    """Returns the layout of a file; None if its pixels cannot be written directly."""
     try:
         file = gdal.OpenEx(str(path), gdal.OF_RASTER, allowed_drivers=["GTiff"])
     except RuntimeError:
         return None
     band, structure = file.GetRasterBand(1), file.GetMetadata("IMAGE_STRUCTURE")
-    plain = "COMPRESSION" not in structure and "NBITS" not in band.GetMetadata("IMAGE_STRUCTURE")
-    if not plain or structure.get("INTERLEAVE", "BAND") != "BAND" or not _native(path):
+    uncompressed = "COMPRESSION" not in structure and "NBITS" not in band.GetMetadata("IMAGE_STRUCTURE")
+    if not uncompressed or structure.get("INTERLEAVE", "BAND") != "BAND" or not _native(path):
         return None
     width, height = band.GetBlockSize()
     down, across = -(-file.RasterYSize // height), -(-file.RasterXSize // width)
@@ -65,27 +65,28 @@ def layout_of(path: Path) -> Layout | None:
 
 
 def _native(path: Path) -> bool:
-    """Whether the file's numbers have this machine's order of bytes."""
+    """Returns whether the file has the byte order of this machine."""
     return head(path)[:2] == (b"II" if sys.byteorder == "little" else b"MM")
 
 
 def head(path: Path) -> bytes:
+    """Reads the header of a TIFF."""
     with open(path, "rb") as file:
-        return file.read(HEAD)
+        return file.read(HEADER_BYTES)
 
 
 def put(file, layout: Layout, counts: np.ndarray, at: Window) -> None:
-    """Writes a block of pixels (bands, h, w) to where `at` lies in the image; file is open for bytes, unbuffered."""
+    """Writes pixels (bands, h, w) to the window `at` of the image; file: opened unbuffered in binary mode."""
     for band, image in enumerate(counts):
         for part in _parts(at, layout):
             pixels = np.ascontiguousarray(image[part.within(at)])
             # Whole rows of a tile follow each other in the file; parts of rows do not.
             for n, run in enumerate([pixels] if part.width == layout.width else pixels):
-                _write(file, layout.place(band, part.row + n, part.col, counts.itemsize), run)
+                _write(file, layout.offset(band, part.row + n, part.col, counts.itemsize), run)
 
 
 def _parts(at: Window, layout: Layout) -> list[Window]:
-    """A window cut along the edges of tiles."""
+    """Splits a window along the edges of tiles."""
     rows = range(at.row // layout.height * layout.height, at.stop[0], layout.height)
     cols = range(at.col // layout.width * layout.width, at.stop[1], layout.width)
     return [Window(r, c, layout.height, layout.width) & at for r in rows for c in cols]
@@ -94,5 +95,5 @@ def _parts(at: Window, layout: Layout) -> list[Window]:
 def _write(file, at: int, pixels: np.ndarray) -> None:
     file.seek(at)
     left = memoryview(pixels).cast("B")
-    while left:  # an almost full disk takes a part, and says no the next time
+    while left:  # an almost full disk writes a part and fails on the next call
         left = left[file.write(left) :]

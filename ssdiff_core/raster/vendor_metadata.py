@@ -1,7 +1,6 @@
-"""What a raster and the files beside it say of where it comes from.
+"""Metadata of a raster: GDAL's, and that of the vendor's files next to it.
 
-GDAL tells some of it. The rest is in the vendors' files, which are read here: DigitalGlobe's .IMD and .XML, DIMAP
-(Pléiades, SPOT), Landsat's MTL.txt, GaoFen's .xml.
+Reads DigitalGlobe's .IMD and .XML, DIMAP (Pléiades, SPOT), Landsat's MTL.txt and GaoFen's .xml.
 """
 
 from __future__ import annotations
@@ -15,42 +14,46 @@ from xml.parsers import expat
 from osgeo import gdal
 
 DOMAINS = ("IMD", "IMAGERY", "")
-KNOWN = (".imd", ".xml", ".txt")
-LARGEST = 2**22
-"bytes of a file that is read"
+"GDAL's metadata domains that are read"
+EXTENSIONS = (".imd", ".xml", ".txt")
+"file name extensions of the vendors' metadata"
+MAXIMUM_BYTES = 2**22
+"bytes that are read of a metadata file"
 Entries = list[tuple[str, str]]
-"keys with dots between their parts, and values; a key may come again"
+"dotted keys and their values; keys may repeat"
 
 
 @dataclass(frozen=True)
-class Told:
+class VendorMetadata:
+    """Metadata of one raster."""
+
     metadata: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    "by GDAL's domain or by file"
+    "entries by GDAL's domain or by metadata file"
     bands: tuple[str, ...] = ()
-    "names of the raster's bands in their order; empty where nothing says so"
+    "names of the raster's bands in file order; () if unknown"
 
 
-def told(source: gdal.Dataset) -> Told:
-    """What is said of an open raster."""
+def read_metadata(source: gdal.Dataset) -> VendorMetadata:
+    """Reads the metadata of an open raster, and of the files next to it."""
     metadata = {domain: source.GetMetadata(domain) for domain in DOMAINS}
     names: tuple[str, ...] = ()
-    for file in beside(source.GetFileList() or []):
+    for file in metadata_files(source.GetFileList() or []):
         entries = parsed(_text(file))
-        metadata[file] = dict(reversed(entries))  # what a file says first counts
+        metadata[file] = dict(reversed(entries))  # the first of repeated keys counts
         names = names or band_names(entries)
-    return Told(metadata, names if len(names) == source.RasterCount else ())
+    return VendorMetadata(metadata, names if len(names) == source.RasterCount else ())
 
 
-def beside(files: list[str]) -> Iterator[str]:
-    """The vendors' files among those of a raster, and those that lie beside them under their usual names; no URLs."""
-    listed = [file for file in files if file.lower().endswith(KNOWN)]
+def metadata_files(files: list[str]) -> Iterator[str]:
+    """Yields the vendors' metadata files of a raster: those that GDAL lists, and those with a usual name; no URLs."""
+    listed = [file for file in files if file.lower().endswith(EXTENSIONS)]
     guessed = [guess for file in files if file not in listed for guess in usual_names(file)]
-    here = (file for file in dict.fromkeys(listed + guessed) if not file.startswith("/vsicurl"))
-    return (file for file in here if gdal.VSIStatL(file) is not None)
+    candidates = (file for file in dict.fromkeys(listed + guessed) if not file.startswith("/vsicurl"))
+    return (file for file in candidates if gdal.VSIStatL(file) is not None)
 
 
 def usual_names(file: str) -> list[str]:
-    """What the vendors call the file that describes a raster: IMG_X_R1C1.TIF has DIM_X.XML, X_B4.TIF has X_MTL.txt."""
+    """Returns the vendors' names of a raster's metadata file: DIM_X.XML of IMG_X_R1C1.TIF, X_MTL.txt of X_B4.TIF."""
     folder, name = re.match(r"(.*[/\\])?(.*)", file).groups("")  # not by pathlib: /vsizip//a has two slashes
     stem = name.rpartition(".")[0]
     scene = re.sub(r"_R\d+C\d+$", "", stem)
@@ -64,16 +67,16 @@ def usual_names(file: str) -> list[str]:
 
 
 def parsed(text: str) -> Entries:
-    """The entries of an XML document or of a text of groups and assignments; none of anything else."""
+    """Returns the entries of an XML document or of a text with groups and assignments; [] for any other text."""
     if text.lstrip("\ufeff \r\n\t").startswith("<"):
         with contextlib.suppress(expat.ExpatError, ValueError):
-            return Leaves().of(text)
+            return LeafParser().parse(text)
         return []
     return list(_assignments(text))
 
 
 def band_names(entries: Entries) -> tuple[str, ...]:
-    """The bands in the file's order: DigitalGlobe's groups BAND_C, BAND_B ..., or DIMAP's list of indices."""
+    """Returns the names of the bands in file order: DigitalGlobe's groups BAND_C ..., or DIMAP's list of indices."""
     groups = [found[1] for key, _ in entries if (found := re.search(r"(?:^|\.)BAND_([A-Z]+\d?)\.", key))]
     ids = [value for key, value in entries if key.endswith("Raster_Index.BAND_ID")]
     indices = [int(value) for key, value in entries if key.endswith("Raster_Index.BAND_INDEX") and value.isdigit()]
@@ -82,18 +85,21 @@ def band_names(entries: Entries) -> tuple[str, ...]:
     return tuple(dict.fromkeys(groups))
 
 
-class Leaves:
-    """What those elements of an XML document say that hold no others. It may declare no entities: they could swell."""
+class LeafParser:
+    """Collects the texts of the leaf elements of an XML document.
+
+    Rejects documents that declare entities, which can expand without bound.
+    """
 
     def __init__(self):
         self.path: list[str] = []
         self.text, self.is_leaf = "", False
         self.found: Entries = []
 
-    def of(self, document: str) -> Entries:
+    def parse(self, document: str) -> Entries:
         parser = expat.ParserCreate("utf-8")
         parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
-        parser.CharacterDataHandler, parser.EntityDeclHandler = self._more, _refuse
+        parser.CharacterDataHandler, parser.EntityDeclHandler = self._append_text, _reject_entity
         parser.Parse(document.encode(), True)
         return self.found
 
@@ -101,7 +107,7 @@ class Leaves:
         self.path.append(tag.rpartition(":")[2])
         self.text, self.is_leaf = "", True
 
-    def _more(self, text: str) -> None:
+    def _append_text(self, text: str) -> None:
         self.text += text
 
     def _end(self, _tag: str) -> None:
@@ -111,7 +117,7 @@ class Leaves:
         self.is_leaf = False
 
 
-def _refuse(name: str, *_what) -> None:
+def _reject_entity(name: str, *_details) -> None:
     raise ValueError(f"the document declares the entity {name}")
 
 
@@ -132,6 +138,6 @@ def _text(file: str) -> str:
     if handle is None:
         return ""
     try:
-        return bytes(gdal.VSIFReadL(1, LARGEST, handle) or b"").decode("utf-8", "replace")
+        return bytes(gdal.VSIFReadL(1, MAXIMUM_BYTES, handle) or b"").decode("utf-8", "replace")
     finally:
         gdal.VSIFCloseL(handle)

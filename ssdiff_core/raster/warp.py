@@ -1,7 +1,7 @@
-"""MS that does not run along PAN's rows and columns: the grid that it is warped onto, and its samples there.
+"""Warping of MS that is not parallel to PAN's rows and columns: the target grid, and reading samples on it.
 
-The grid may be any, a rotated one too, which GDAL's warped VRT cannot have. Each place is computed exactly and the
-kernel is the same everywhere, so that a sample does not depend on the window that it is read with.
+The grid may be rotated, which GDAL's warped VRT does not support. Positions are computed exactly and the kernel is the
+same everywhere, so that a sample does not depend on the window that it is read with.
 """
 
 from __future__ import annotations
@@ -15,37 +15,39 @@ from ..common.errors import GeometryError, RasterError, one_line
 from ..domain.grid import Grid, Placement, check_ratio, compose, cut, lattice
 from ..domain.window import Window
 
-EDGE = 32
-"points along each side of MS that are looked at to find where it lies"
+EDGE_POINTS = 32
+"intervals along each side of MS whose ends are transformed to find its extent on PAN"
 Points = list[tuple[float, float]]
 
 
 def target(pan: Grid, source: gdal.Dataset) -> tuple[Grid, Placement]:
-    """PAN's rows and columns at the nearest whole ratio, over what MS covers.
+    """Returns the grid parallel to PAN at the nearest integer ratio that covers MS, and its placement.
 
-    It is hung on the sample in the middle of MS: where MS is only mirrored, all its samples stay as they are.
+    The central sample of MS is on the grid, so that the samples of an MS that is only mirrored keep their values.
     """
     transformer = _transformer(source, pan)
     ms = Window(0, 0, source.RasterYSize, source.RasterXSize)
     edge = _outline(ms)
-    seen = _through(transformer, edge, back=False)
-    here = _around(seen, pan.window) if len(seen) == len(edge) else pan.window  # some of MS is too far off to be placed
-    if not here:
+    seen = _transformed(transformer, edge, back=False)
+    covered = (
+        _bounds(seen, pan.window) if len(seen) == len(edge) else pan.window
+    )  # a part of MS is outside the domain of the projection
+    if not covered:
         raise GeometryError(f"PAN and MS do not overlap. PAN: {pan}. MS: {ms.width} x {ms.height} pixels.")
-    middle = _through(transformer, [(here.col + here.width / 2, here.row + here.height / 2)], back=True)
+    middle = _transformed(transformer, [(covered.col + covered.width / 2, covered.row + covered.height / 2)], back=True)
     x, y = (math.floor(at) + 0.5 for at in middle[0])
-    centre, right, below = _through(transformer, [(x, y), (x + 1, y), (x, y + 1)], back=False)
+    centre, right, below = _transformed(transformer, [(x, y), (x + 1, y), (x, y + 1)], back=False)
     ratio = _ratio(centre, right, below)
     check_ratio(ratio, pan, f"{ms.width} x {ms.height} pixels")
-    return _hung(pan, here, tuple(round(at, 6) for at in centre), max(round(ratio), 2))
+    return _grid_through(pan, covered, tuple(round(at, 6) for at in centre), max(round(ratio), 2))
 
 
 def samples(source: gdal.Dataset, grid: Grid, window: Window) -> np.ndarray:
-    """All bands but alpha over a window of the grid -> (bands, h, w), NaN where there is nothing."""
+    """Reads all bands but alpha in a window of the grid -> (bands, h, w), NaN where there is no data."""
     last = source.GetRasterBand(source.RasterCount).GetColorInterpretation()
     canvas = _canvas(cut(grid, window), source.RasterCount - (last == gdal.GCI_AlphaBand))
-    nothing = "INIT_DEST=nan"  # in small letters: GDAL 3.10 takes large ones for 0
-    fixed = [nothing, "XSCALE=1", "YSCALE=1"]  # else the kernel's width depends on the window
+    no_data = "INIT_DEST=nan"  # lower case: GDAL 3.10 reads NAN as 0
+    fixed = [no_data, "XSCALE=1", "YSCALE=1"]  # otherwise the kernel's width depends on the window
     gdal.Warp(canvas, source, resampleAlg="cubic", errorThreshold=0, warpOptions=fixed)
     return canvas.ReadAsArray(buf_type=gdal.GDT_Float32).reshape(canvas.RasterCount, *window.shape)
 
@@ -64,23 +66,23 @@ def _transformer(source: gdal.Dataset, pan: Grid) -> gdal.Transformer:
         raise GeometryError(f"MS cannot be warped onto PAN: {one_line(error)}") from None
 
 
-def _through(transformer: gdal.Transformer, points: Points, back: bool) -> Points:
-    """Pixels of MS as pixels of PAN, or back; those for which there is an answer."""
+def _transformed(transformer: gdal.Transformer, points: Points, back: bool) -> Points:
+    """Transforms pixels of MS to pixels of PAN, or back; leaves out those that cannot be transformed."""
     found, fine = transformer.TransformPoints(int(back), points)
     kept = [point[:2] for point, ok in zip(found, fine) if ok]
     if not kept:
-        raise RasterError("MS cannot be warped onto PAN: their coordinate systems have no ground in common")
+        raise RasterError("MS cannot be warped onto PAN: their coordinate systems have no area in common")
     return kept
 
 
 def _outline(ms: Window) -> Points:
-    along = [i / EDGE for i in range(EDGE + 1)]
+    along = [i / EDGE_POINTS for i in range(EDGE_POINTS + 1)]
     across = [(u * ms.width, v * ms.height) for u in along for v in (0, 1)]
     return across + [(u * ms.width, v * ms.height) for u in (0, 1) for v in along]
 
 
-def _around(points: Points, pan: Window) -> Window:
-    """The PAN pixels within the bounds of some points."""
+def _bounds(points: Points, pan: Window) -> Window:
+    """Returns the PAN pixels within the bounds of points."""
     (left, top), (right, bottom) = ([pick(axis) for axis in zip(*points)] for pick in (min, max))
     first = [max(math.floor(edge + 1e-6), 0) for edge in (top, left)]
     stop = [math.ceil(edge - 1e-6) for edge in (bottom, right)]
@@ -92,7 +94,7 @@ def _ratio(centre, right, below) -> float:
     return math.sqrt(abs(a * d - b * c))
 
 
-def _hung(pan: Grid, here: Window, centre: tuple[float, float], ratio: int) -> tuple[Grid, Placement]:
+def _grid_through(pan: Grid, here: Window, centre: tuple[float, float], ratio: int) -> tuple[Grid, Placement]:
     on_pan, rows, columns = lattice(here, centre, ratio)
     at = on_pan[3] + ratio / 2 - 0.5, on_pan[0] + ratio / 2 - 0.5
     return Grid(rows, columns, compose(pan.transform, on_pan), pan.crs), Placement(at, float(ratio))

@@ -1,4 +1,4 @@
-"""What a weights file says of itself: plain strings in the header of a safetensors file, read without what computes.
+"""The card of a weights file: its description in the header of the safetensors file, read without torch.
 
 The file begins with the length of its header, eight bytes, and the header, JSON, whose `__metadata__` is the card.
 """
@@ -17,43 +17,43 @@ from ..domain.methods import BASES
 from .model_config import Config, T
 
 SCENE = "scene"
-"bands and PAN over one number that the scene's bright pixels give: their ratios stay what they are"
+"scaling by one number for bands and PAN, from the scene's bright pixels; ratios of bands are kept"
 MOMENTS = "moments"
-"each band, and PAN, about its own mean over its own spread: all sensors and skies look alike"
+"scaling of each band and PAN by its own mean and standard deviation; removes differences of sensors and haze"
 FORMAT = "ssdiff-1"
-ADDED = {"samples": "1"}
-"what files of earlier versions do not say"
-MOST = 64
-"samples that weights may ask for"
+DEFAULTS = {"samples": "1"}
+"values of keys that files of earlier versions lack"
+MAXIMUM_SAMPLES = 64
+"largest number of samples that weights can set as default"
 RATIO_SLACK = 0.05
-"how far a scene's ratio may be from that of the weights; MS is resampled by what lies between"
-LONGEST = 1 << 26
-"bytes that a header may have"
+"largest relative difference of a scene's ratio from that of the weights; MS is resampled to make up for it"
+MAXIMUM_HEADER_BYTES = 1 << 26
+"largest size of a header, bytes"
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a weights file says of itself."""
+    """Description of a weights file, and the parameters needed to use it."""
 
     id: str
     sensor: str
     bands: tuple[str, ...]
-    "names, in the order of the MS bands"
+    "names of the MS bands, in their order"
     residual_sigma: tuple[float, ...]
-    "what the network's answer is multiplied by, for each band, in units of scale"
+    "factor of the network's output for each band, in units of scale"
     arch: Config
     ratio: int = 4
     scale: float | str = SCENE
-    "counts that map to 1, or how the scene says (see units.py)"
+    "counts that map to 1, or the scaling that the scene determines (SCENE, MOMENTS)"
     base: str = "lms"
-    "what the residual is taken against, and what the network sees as lms"
+    "image that the residual is added to, also an input of the network: lms or a classical fusion"
     interpolation: str = "23tap"
-    "kernel that takes MS to PAN"
+    "kernel that interpolates MS to PAN"
     ms_phase: float | None = None
-    "where the network expects its first MS sample, in PAN pixels from a tile's first; None: corner-aligned"
+    "position of the first MS sample in a tile that the network expects, in PAN pixels; None: corner-aligned"
     steps: int = 1
     samples: int = 1
-    "that an image is the mean of, each from tiles that lie another way"
+    "default number of samples to average, each from tiles rotated or mirrored differently"
     wavelengths_nm: tuple[float, ...] = ()
     training: dict = field(default_factory=dict)
     scores: dict = field(default_factory=dict)
@@ -72,12 +72,12 @@ class Card:
 
 
 def suits(ratio: float, trained: float) -> bool:
-    """Whether a scene's ratio is near enough to that of the weights."""
+    """Returns whether the weights can be used for a scene of this ratio."""
     return abs(ratio / trained - 1) <= RATIO_SLACK
 
 
 def check(card: Card) -> Card:
-    """The card, if it agrees with itself."""
+    """Returns the card; raises WeightsError if it is inconsistent."""
     n, config = len(card.bands), card.arch
     faults = {
         f"name {n} bands, their network has {config.bands}": config.bands != n,
@@ -94,8 +94,8 @@ def check(card: Card) -> Card:
         f"expect MS at phase {card.ms_phase}; that is no place in a pixel of {card.ratio}": not _number(card.ms_phase)
         or not 0 <= card.ms_phase <= config.ratio,
         f"ask for {card.steps} steps; 1 to {T} make sense": type(card.steps) is not int or not 1 <= card.steps <= T,
-        f"ask for {card.samples} samples; 1 to {MOST} make sense": type(card.samples) is not int
-        or not 1 <= card.samples <= MOST,
+        f"ask for {card.samples} samples; 1 to {MAXIMUM_SAMPLES} make sense": type(card.samples) is not int
+        or not 1 <= card.samples <= MAXIMUM_SAMPLES,
         "have training or scores that are no JSON objects": not isinstance(card.training, dict)
         or not isinstance(card.scores, dict),
     }
@@ -110,12 +110,12 @@ def _number(value) -> bool:
 
 
 def read_card(path: str | os.PathLike) -> Card:
-    """The card of a weights file; of the tensors nothing is read."""
+    """Reads the card of a weights file, without its tensors."""
     path = Path(path)
     try:
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            if length > min(LONGEST, path.stat().st_size):
+            if length > min(MAXIMUM_HEADER_BYTES, path.stat().st_size):
                 raise ValueError("it is shorter than its header")
             header = json.loads(file.read(length))["__metadata__"]
             return card_of(path, {str(key): str(value) for key, value in header.items()})
@@ -126,6 +126,7 @@ def read_card(path: str | os.PathLike) -> Card:
 
 
 def header_of(card: Card) -> dict[str, str]:
+    """Returns the card as metadata of a safetensors header."""
     header = {"format": FORMAT, "tile": str(card.tile)}
     for name, value in asdict(card).items():
         header[name] = value if isinstance(value, str) else json.dumps(value)
@@ -133,10 +134,11 @@ def header_of(card: Card) -> dict[str, str]:
 
 
 def card_of(path: Path, header: dict[str, str]) -> Card:
+    """Returns the card from the metadata of a safetensors header; path: for errors."""
     if header.get("format") != FORMAT:
         raise WeightsError(f"{path} is no SSDiff weights file: its header says format {header.get('format')!r}")
     names = [item.name for item in fields(Card)]
-    header = {**ADDED, **header}
+    header = {**DEFAULTS, **header}
     for name in (*names, "tile"):
         if name not in header:
             raise WeightsError(f"{path}: the header has no {name!r}")

@@ -1,8 +1,8 @@
-"""Which weights there are: those that come with SSDiff, those that can be fetched, and the user's own.
+"""Catalogue of weights: bundled with SSDiff, published for download, and the user's own.
 
-The catalogue (resources/weights.json) tells of all that were published. A published file is taken for what it says only
-if its digest is right, wherever it lies; whatever else lies in the user's folder (places.weights()) is the user's own.
-Imports no torch, so that QGIS can ask and fetch too.
+The catalogue (resources/weights.json) lists all published files. A file is a published one if its digest matches,
+wherever it is stored; all other files in the user's folder (paths.weights()) are the user's own. Imports no torch, so
+that QGIS can list and download weights.
 """
 
 from __future__ import annotations
@@ -29,37 +29,37 @@ from .http import USUAL, Connection, shown
 
 SUFFIX = ".safetensors"
 ID = re.compile(r"[\w][\w.+-]*", re.ASCII)
-"what an id may be, as files are named after it"
+"pattern of ids, which are also file names"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Weights, as the catalogue or their own card tells of them."""
+    """A weights file as described by the catalogue or its card."""
 
     id: str
     file: str
-    "its name"
+    "file name"
     size: int
     sha256: str = ""
-    "empty: not published, but the user's own"
+    "empty for the user's own weights"
     urls: tuple[str, ...] = ()
-    "where to fetch it, in this order: names at the home of the weights, or whole addresses"
+    "addresses to download from, in this order: names relative to `home`, or full URLs"
     sensor: str = sensors.GENERAL
     bands: tuple[str, ...] = ()
     ratio: int = 4
     licence: str = ""
     bundled: bool = False
     path: Path | None = None
-    "where it lies, if it is here"
+    "path of the file, if it is on this computer"
 
     @property
     def stored(self) -> str:
-        """Its name in the user's folder, which no file of the user's and no other version can have by chance."""
+        """File name in the user's folder; a part of the digest distinguishes versions and the user's own files."""
         return f"{self.id}-{self.sha256[:8]}{SUFFIX}" if self.sha256 else f"{self.id}{SUFFIX}"
 
     @property
     def state(self) -> str:
-        """Where it is, in a word or two."""
+        """Where the file is, for lists."""
         if not self.sha256:
             return "your own"
         return "not here" if not self.path else "bundled" if self.bundled else "here"
@@ -69,22 +69,23 @@ class Entry:
 
 
 Fetch = Callable[[Entry], Path]
+"downloads published weights and returns their path"
 
 
-# --- which there are -------------------------------------------------------------------------------------------------
+# --- listing weights -------------------------------------------------------------------------------------------------
 
 
 def published(resources: Path = paths.RESOURCES) -> tuple[Entry, ...]:
-    """All that the catalogue tells of, here or not."""
-    return tuple(_entry(**told) for told in _catalogue(resources)["weights"])
+    """Returns all entries of the catalogue, whether they are on this computer or not."""
+    return tuple(_entry(**item) for item in _catalogue(resources)["weights"])
 
 
-def _entry(digest: str, urls: list[str], bands: list[str], **told) -> Entry:
-    return Entry(**told, sha256=digest.removeprefix("sha256:"), urls=tuple(urls), bands=tuple(bands))
+def _entry(digest: str, urls: list[str], bands: list[str], **values) -> Entry:
+    return Entry(**values, sha256=digest.removeprefix("sha256:"), urls=tuple(urls), bands=tuple(bands))
 
 
 def known(resources: Path = paths.RESOURCES, folder: Path | None = None) -> list[Entry]:
-    """The published ones, with where they lie, and then the user's own."""
+    """Returns the published weights, with their paths, then the user's own."""
     folder = folder or paths.weights()
     files = sorted(folder.glob(f"*{SUFFIX}"))
     found = [_located(entry, [resources / "weights" / entry.file, *files]) for entry in published(resources)]
@@ -99,7 +100,7 @@ def _readable(files: Iterable[Path]) -> Iterator[Entry]:
 
 
 def entry_of(path: Path) -> Entry:
-    """What a file says of itself."""
+    """Returns the entry of a file according to its card."""
     card = read_card(path)
     return Entry(
         *(card.id, path.name, path.stat().st_size),
@@ -112,29 +113,32 @@ def entry_of(path: Path) -> Entry:
 
 
 def recognised(path: Path) -> Entry:
-    """What a file is: the published one whose id it bears, which it then must be to the last bit, or the user's own."""
+    """Returns the entry of a file: the published one with its id, or the user's own.
+
+    Raises WeightsError if it differs from the published file with its id.
+    """
     own = entry_of(path)
     twin = next((entry for entry in published() if entry.id == own.id), None)
     if not twin:
         return own
     if not download.is_intact(path, twin.size, twin.sha256):
         raise WeightsError(
-            f"{path} bears the id {own.id!r} and is not what was published under it: it is damaged, or was changed and "
-            "wants an id of its own"
+            f"{path} has the id {own.id!r} but differs from the published file: it is damaged, or was changed and "
+            "needs a new id"
         )
     return replace(twin, path=path)
 
 
 def _located(entry: Entry, files: Iterable[Path]) -> Entry:
-    here = (path for path in files if download.is_intact(path, entry.size, entry.sha256))
-    return replace(entry, path=next(here, None))
+    intact = (path for path in files if download.is_intact(path, entry.size, entry.sha256))
+    return replace(entry, path=next(intact, None))
 
 
 def _catalogue(resources: Path) -> dict:
     return json.loads((resources / "weights.json").read_text(encoding="utf-8"))
 
 
-# --- which to take ---------------------------------------------------------------------------------------------------
+# --- choosing weights -------------------------------------------------------------------------------------------------
 
 
 def find(
@@ -146,7 +150,7 @@ def find(
     notify: Notify,
     entries: Iterable[Entry] | None = None,
 ) -> Path:
-    """A weights file by its id or path; auto: the one that suits best. fetch brings one that is not here."""
+    """Returns the path of weights by id or path, or of the best for the scene (auto); downloads missing ones."""
     entries = known() if entries is None else list(entries)
     if name == "auto":
         return _best(_suitable(entries, sensor, bands, ratio), fetch, notify)
@@ -155,7 +159,7 @@ def find(
 
 
 def file_or_entry(name: str, entries: Sequence[Entry]) -> Path | Entry:
-    """What a user means by a name: a file, or weights by their id, which wins over a file of that name."""
+    """Returns the file or the entry with this name; ids have priority over file names."""
     is_file = name.endswith(SUFFIX) or Path(name).is_file()
     return Path(name) if is_file and name not in {entry.id for entry in entries} else named(name, entries)
 
@@ -168,23 +172,23 @@ def named(name: str, entries: Iterable[Entry]) -> Entry:
 
 
 def called(path: Path) -> str:
-    """What `find` finds a file by: its id if that leads to it, else its path."""
+    """Returns the name by which `find` finds a file: its id if that is unambiguous, else its path."""
     first = {entry.id: entry for entry in reversed(known())}
     return next((id for id, entry in first.items() if entry.path and entry.path.samefile(path)), str(path))
 
 
 def _suitable(entries: Iterable[Entry], sensor: str, bands: int, ratio: float) -> list[Entry]:
-    """The best first: those for the sensor, then general ones for so many bands, then general ones for groups of them.
+    """Returns fitting weights: for the sensor, then general ones for this number of bands, then for band groups.
 
-    The user's own come after all that were published: what was adapted to one scene need not suit the next.
+    The user's own come last, because weights adapted to one scene need not fit another.
     """
-    ways = (
+    criteria = (
         lambda entry: entry.sensor == sensor != sensors.GENERAL and len(entry.bands) == bands,
         lambda entry: entry.sensor == sensors.GENERAL and len(entry.bands) == bands,
         lambda entry: entry.sensor == sensors.GENERAL,
     )
     suiting = [entry for entry in entries if entry.suits(ratio)]
-    ranked = [entry for way in ways for entry in suiting if way(entry)]
+    ranked = [entry for fits in criteria for entry in suiting if fits(entry)]
     ranked.sort(key=lambda entry: not entry.sha256)
     if not ranked:
         raise ConfigError(
@@ -195,23 +199,23 @@ def _suitable(entries: Iterable[Entry], sensor: str, bands: int, ratio: float) -
 
 
 def _best(ranked: list[Entry], fetch: Fetch, notify: Notify) -> Path:
-    """The first; if it cannot be fetched, the first that is here."""
+    """Returns the path of the first entry; if it cannot be downloaded, of the first that is on this computer."""
     best = ranked[0]
     try:
         return best.path or fetch(best)
     except DownloadError as error:
-        here = next((entry for entry in ranked if entry.path), None)
-        if not here:
+        available = next((entry for entry in ranked if entry.path), None)
+        if not available:
             raise
-        notify(notice("weights_instead", reason=str(error), weights=here.id))
-        return here.path
+        notify(notice("weights_instead", reason=str(error), weights=available.id))
+        return available.path
 
 
-# --- how they come here ----------------------------------------------------------------------------------------------
+# --- download and import ----------------------------------------------------------------------------------------------
 
 
 def home(setting: str = "", resources: Path = paths.RESOURCES, environ: Mapping[str, str] = os.environ) -> str:
-    """The address that published files lie under: SSDIFF_WEIGHTS_URL, else the setting, else the project's release."""
+    """Returns the base URL of published files: SSDIFF_WEIGHTS_URL, else the setting, else the project's release."""
     named = environ.get("SSDIFF_WEIGHTS_URL") or setting
     if not named:
         named = f"{repository(resources)}/releases/download/{_catalogue(resources)['release']}"
@@ -219,7 +223,7 @@ def home(setting: str = "", resources: Path = paths.RESOURCES, environ: Mapping[
 
 
 def repository(resources: Path = paths.RESOURCES) -> str:
-    """The project's home: the catalogue repeats what metadata.txt names, which is not there where pip installed."""
+    """Returns the URL of the project, which the catalogue repeats because wheels do not contain metadata.txt."""
     return _catalogue(resources)["repository"]
 
 
@@ -230,7 +234,7 @@ def fetcher(
     notify: Notify = lambda message: None,
     base: str = "",
 ) -> Fetch:
-    """What brings published weights into the user's folder. base: the address they lie under (see home)."""
+    """Returns a function that downloads published weights into the user's folder. base: base URL (see home)."""
 
     def fetch(entry: Entry) -> Path:
         urls = [urljoin(home(base), url) for url in entry.urls]
@@ -251,7 +255,7 @@ def fetcher(
 
 
 def adopt(file: str | os.PathLike, folder: Path | None = None) -> Entry:
-    """Takes a weights file into the user's folder, where it is found by its id."""
+    """Imports a weights file into the user's folder, where it is found by its id."""
     file, folder = Path(file), folder or paths.weights()
     entry = recognised(file)
     check_whole(file)
@@ -277,12 +281,12 @@ def _copy(file: Path, target: Path) -> None:
 
 
 def check_whole(path: Path) -> None:
-    """That a safetensors file, whose card could be read, is as long as its header says."""
+    """Raises WeightsError if the size of a safetensors file differs from its header."""
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
     try:
-        end = max(told["data_offsets"][1] for name, told in header.items() if name != "__metadata__")
+        end = max(tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__")
     except (LookupError, TypeError, ValueError):
         end = None
     if end is None or path.stat().st_size != 8 + length + end:

@@ -1,8 +1,8 @@
-"""Fetches one file over a network that may fail at any moment: whole and as it was published, or not at all.
+"""Downloads of single files: the published file, or an error.
 
-What has come lies beside the file in a partial one, whose name bears the digest of what it is to become: so it is gone
-on with after whatever happened, and never with another file. Whoever fetches into a folder holds a lock of the system,
-which goes with the process however that ends; others wait, and find the file.
+Received bytes are kept in a partial file whose name contains the digest of the target, so a download is resumed after
+any interruption and never with another file. A process that downloads into a folder holds a system lock, which ends
+with the process; others wait and then find the file.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from ..common.progress import file_size
 from .http import TICK, USUAL, Again, Answer, Connection, Useless, asked, host
 
 ROUNDS = 4
-"how often each address is tried"
+"number of attempts for each address"
 PAUSE = 1.0
-"seconds after the first round; twice as long after each further one"
+"pause after the first round, seconds; doubled after each further one"
 LOCK = "fetching.lock"
-OLD = 7 * 86400
-"seconds after which nobody will go on with a partial file"
+PARTIAL_FILE_LIFETIME = 7 * 86400
+"age from which partial files are removed, seconds"
 SPARE = 1 << 20
-"bytes that are left free on the disk"
+"free disk space that is kept, bytes"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A file, and who waits for it."""
+    """A file to download, and the callbacks of its caller."""
 
     target: Path
     size: int
@@ -50,7 +50,7 @@ class Wanted:
 
     @property
     def here(self) -> int:
-        """Bytes of it that are here."""
+        """Number of bytes already received."""
         return self.partial.stat().st_size if self.partial.exists() else 0
 
 
@@ -59,7 +59,7 @@ def is_intact(path: Path, size: int, sha256: str) -> bool:
 
 
 def fetch(urls: Sequence[str], wanted: Wanted) -> Path:
-    """The file, from the first of the addresses that has it; if it is here already, without asking anybody."""
+    """Downloads the file from the first address that has it, unless it exists, and returns its path."""
     target = wanted.target
     if is_intact(target, wanted.size, wanted.sha256):
         return target
@@ -78,15 +78,15 @@ def fetch(urls: Sequence[str], wanted: Wanted) -> Path:
 
 
 def sweep(folder: Path) -> None:
-    """Removes partial files that were forgotten."""
+    """Removes old partial files."""
     for partial in folder.glob("*.part"):
         with contextlib.suppress(OSError):
-            if time.time() - partial.stat().st_mtime > OLD:
+            if time.time() - partial.stat().st_mtime > PARTIAL_FILE_LIFETIME:
                 partial.unlink()
 
 
 def keep(partial: Path, target: Path) -> None:
-    """Gives a whole file its name, for good."""
+    """Syncs a complete file to disk, then renames it atomically."""
     with open(partial, "r+b") as file:
         os.fsync(file.fileno())
     move(partial, target)
@@ -106,7 +106,7 @@ def _check_room(wanted: Wanted) -> None:
 
 
 def _bring(urls: Sequence[str], wanted: Wanted) -> None:
-    """Fills the partial file, from whichever address, until it is what is wanted."""
+    """Completes the partial file from any of the addresses."""
     useful, why = list(urls), {}
     for turn in range(ROUNDS):
         for url in tuple(useful):
@@ -132,7 +132,7 @@ def _pause(seconds: float, cancelled: Callable[[], bool]) -> None:
 
 
 def _go_on(url: str, wanted: Wanted) -> None:
-    """Fetches what is missing from one address, and makes sure of the whole."""
+    """Downloads the missing bytes from one address and verifies the file."""
     if wanted.here > wanted.size:
         wanted.partial.unlink()
     begun = wanted.here
@@ -142,7 +142,7 @@ def _go_on(url: str, wanted: Wanted) -> None:
         raise Again(f"{host(url)} broke off after {wanted.here} of {wanted.size} bytes")
     if not is_intact(wanted.partial, wanted.size, wanted.sha256):
         wanted.partial.unlink()
-        kind = Again if begun else Useless  # what was here before may be to blame
+        kind = Again if begun else Useless  # the bytes received before may be the reason
         raise kind(f"what {host(url)} sends is not what was published (its size or SHA-256 differs)")
 
 
@@ -161,14 +161,19 @@ def _receive(url: str, begun: int, wanted: Wanted) -> None:
 
 
 def _start(answer: Answer, url: str, begun: int, wanted: Wanted) -> int:
-    """Where in the file the answer begins. An answer that does not fit on what is here makes an end of that."""
+    """Returns the offset at which the response begins; removes a partial file that it does not continue."""
     length = answer.headers.get("Content-Length", "")
     if answer.status == 200:
         if length.isdigit() and int(length) != wanted.size and "Content-Encoding" not in answer.headers:
             raise Useless(f"{host(url)} has another file, of {length} bytes and not {wanted.size}")
         return 0
-    told = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
-    if answer.status == 206 and told and int(told[1]) <= begun and told[2] in ("*", str(wanted.size)):
-        return int(told[1])
+    content_range = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
+    if (
+        answer.status == 206
+        and content_range
+        and int(content_range[1]) <= begun
+        and content_range[2] in ("*", str(wanted.size))
+    ):
+        return int(content_range[1])
     wanted.partial.unlink(missing_ok=True)
     raise Again(f"{host(url)} answers with another part of the file than it was asked for")

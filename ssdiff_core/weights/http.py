@@ -1,7 +1,7 @@
-"""How the network is reached, and what one address answers, piece by piece.
+"""HTTP requests whose responses are read in chunks and can be cancelled at any time.
 
-`requests` (Debian: python3-requests, and python3-socks for SOCKS proxies; QGIS brings it elsewhere) is imported when
-something is asked for, so all else works without.
+`requests` (Debian: python3-requests, and python3-socks for SOCKS proxies; elsewhere QGIS includes it) is imported by
+the first request, so that everything else works without it.
 """
 
 from __future__ import annotations
@@ -19,38 +19,38 @@ from .. import __version__
 from ..common.errors import Cancelled, DownloadError
 
 PIECE = 1 << 12
-"bytes that are read at once, and at most lost when a line breaks"
+"bytes that are read at once"
 TICK = 0.1
-"seconds until it is asked again whether anybody still wants the answer"
+"interval of checking for cancellation, seconds"
 REDIRECTS = 5
 LATER = (408, 425, 429)
-"answers that may be others in a moment, as all from 500 on"
+"status codes after which a request is repeated, as after all from 500 on"
 AGENT = {"User-Agent": f"ssdiff/{__version__}", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True)
 class Connection:
-    """How the network is reached. The default is what the environment and the system say."""
+    """Network settings. The default is the configuration of the environment and the system."""
 
     proxies: Mapping[str, str] | None = field(default=None, repr=False)
-    "the address of a proxy by scheme (http, https), with user and password in it; None: as the environment says"
+    "URL of the proxy for each scheme (http, https), with user and password; None: from the environment"
     direct: tuple[str, ...] = ()
-    "how addresses begin that are reached without a proxy"
+    "beginnings of URLs that are requested without a proxy"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    "what an authentication wants"
+    "headers of the authentication"
     home: str = ""
-    "an address of the server that this is for; no mirror, and none that it refers to, is told"
+    "URL of the server that receives the headers; mirrors and targets of redirects do not"
     ca: str = ""
-    "a PEM file of authorities to trust; empty: those that requests knows, or REQUESTS_CA_BUNDLE names"
+    "PEM file of trusted certificate authorities; empty: the default of requests, or REQUESTS_CA_BUNDLE"
     connect: float = 20
-    "seconds until a server must have been reached"
+    "timeout of connecting, seconds"
     idle: float = 60
-    "seconds without a byte after which nothing more is waited for"
+    "timeout without a received byte, seconds"
     offline: bool = False
 
     @property
     def forbidden(self) -> bool:
-        """Whether the network is not to be used; SSDIFF_OFFLINE=1 says so for everything."""
+        """Whether the network must not be used, by the setting or by SSDIFF_OFFLINE=1."""
         return self.offline or is_yes(os.environ.get("SSDIFF_OFFLINE", ""))
 
 
@@ -62,22 +62,24 @@ def is_yes(value: str) -> bool:
 
 
 class Again(Exception):
-    "It may go well another time."
+    "Raised when a request failed and may succeed later."
 
 
 class Useless(Exception):
-    "It will not go well with this address."
+    "Raised when a request to this address cannot succeed."
 
 
 @dataclass(frozen=True)
 class Answer:
+    """Response of a server; its content is read while iterating over `pieces`."""
+
     status: int
     headers: Mapping[str, str]
     pieces: Iterator[bytes]
 
 
 def shown(url: str) -> str:
-    """An address as it may be shown: without the login that it may hold."""
+    """Returns the URL without user and password."""
     return urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
 
 
@@ -89,10 +91,10 @@ def host(url: str) -> str:
 def asked(
     url: str, headers: Mapping[str, str], connection: Connection, cancelled: Callable[[], bool]
 ) -> Iterator[Answer]:
-    """What an address answers, if it is the file or a part of it.
+    """Requests a URL; the context is the response, which is the file or a part of it.
 
-    A thread asks and reads, since nothing can interrupt the look-up of a name or the wait for a byte. It is left to
-    itself when nobody wants the answer any more, and ends with the next byte or with its time.
+    A thread sends the request and reads, since a DNS look-up or a blocking read cannot be interrupted. After
+    cancelling, the thread ends by itself with the next byte or timeout.
     """
     requests, heard, over = _requests(), queue.Queue(16), threading.Event()
 
@@ -124,7 +126,7 @@ def asked(
 
 
 def _heard(words: queue.Queue, url: str, connection: Connection, cancelled: Callable[[], bool]) -> Iterator:
-    """What the thread tells, until it says None. Seconds are counted, so that a computer that slept has not waited."""
+    """Yields what the thread puts into the queue until None. Counts ticks, so that time asleep is no timeout."""
     silent, patience = 0.0, connection.connect + connection.idle
     while True:
         if cancelled():
@@ -144,7 +146,7 @@ def _heard(words: queue.Queue, url: str, connection: Connection, cancelled: Call
 
 
 def _opened(session, url: str, headers: Mapping[str, str], connection: Connection):
-    """The answer of the address, or of the one that it refers to."""
+    """Returns the response of the URL, following redirects."""
     home = urlsplit(connection.home)
     for _ in range(REDIRECTS + 1):
         own = connection.headers if urlsplit(url)[:2] == home[:2] else {}
@@ -198,7 +200,7 @@ def _requests():
 
 
 def _understood(error: Exception, url: str) -> Exception:
-    """The same in a sentence, if the network is to blame."""
+    """Converts errors of the network to Again or Useless with one sentence."""
     import requests
     import urllib3
 
@@ -214,7 +216,7 @@ def _understood(error: Exception, url: str) -> Exception:
 
 
 def _cause(error: BaseException) -> str:
-    """What lies at the bottom: requests wraps what urllib3 wraps, and that what the system has said."""
+    """Returns the message of the innermost error, which requests and urllib3 wrap."""
     inner = [getattr(error, "reason", None), *error.args, error.__context__]
     deeper = next((one for one in inner if isinstance(one, BaseException)), None)
     return _cause(deeper) if deeper else getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""The shape of a network, and how long its diffusion is: all that a weights file must say for one to be built."""
+"""Architecture of the network and length of its diffusion: what is needed to build it from a weights file."""
 
 from __future__ import annotations
 
@@ -8,41 +8,44 @@ from dataclasses import dataclass
 from ..common.errors import ConfigError
 
 T = 1000
-"steps of the diffusion"
+"number of diffusion steps in training"
 GUIDES = ("PAN", "PAN as MS sees it")
 VIEWS = ("bt-h",)
-"classical fusions (classical.py) that a network may see beside its base"
+"classical fusions that can be inputs of a network besides its base"
 NORMS = ("batch", "group")
-GROUPS = 32  # of every group norm
+GROUPS = 32
+"number of groups of every group norm"
 
 
 @dataclass(frozen=True)
 class Config:
+    """Architecture of a network."""
+
     bands: int = 4
     ratio: int = 4
     "PAN pixels per MS pixel, along one axis"
     tile: int = 64
-    "side of the tiles, in PAN pixels, that the network is trained and run on"
+    "side of the tiles in training and inference, in PAN pixels"
     widths: tuple[int, int, int] = (32, 64, 128)
     head: int = 16
     time_channels: int = 128
     boosts: tuple[float, float, float] = (1.2, 1.4, 1.6)
-    "FMIM: what half the channels of x are multiplied by, for each width"
+    "FMIM: factor of half the channels of x, for each width"
     damps: tuple[float, float, float] = (0.9, 0.6, 0.3)
-    "FMIM: what the lowest frequencies of y are multiplied by, for each width"
+    "FMIM: factor of the lowest frequencies of y, for each width"
     dropout: float = 0.0
     keys: int = 0
-    "side of the grid of means that a pixel is compared with; 0, as published: with every pixel"
+    "side of the grid of averaged keys in attention; 0, as published: every pixel is a key"
     guides: int = 1
-    "what the spatial branch sees besides the noisy residual: PAN, and as a second PAN as the MS sensor sees it"
+    "number of PAN inputs of the spatial branch: 1: PAN; 2: PAN, and PAN blurred by the MTF of the MS sensor"
     views: tuple[str, ...] = ()
-    "what else it sees: all bands of these fusions, as what they have beyond the base"
+    "further inputs of the spatial branch: the differences of all bands of these fusions from the base"
     noisy: bool = True
-    "False: it is shown no noise, whatever it is given, and so is a plain regressor"
+    "False: noise is not an input, so that the network is a regressor"
     stem_norm: str = "batch"
-    "of a branch's entry: batch, as published, or group"
+    "norm of the first layer of a branch: batch, as published, or group"
     shared: bool = True
-    "whether the branches go up and down the levels through the same layers, as published"
+    "whether both branches share their down- and upsampling layers, as published"
 
     def __post_init__(self):
         for name in ("widths", "boosts", "damps", "views"):  # lists when read from JSON
@@ -78,7 +81,7 @@ class Config:
 
     @property
     def seen(self) -> tuple[str, ...]:
-        "What each channel is that the spatial branch sees, besides the noisy residual."
+        "Description of each input channel of the spatial branch besides the noisy residual."
         bands = range(1, self.bands + 1)
         return (*GUIDES[: self.guides], *(f"band {band} of {view}" for view in self.views for band in bands))
 

@@ -23,7 +23,7 @@ from ..domain.study import Study, distinct
 from ..domain.window import Window
 from ..raster.fused_raster import Raster
 from ..raster.open_pair import align_pair, open_pair
-from ..raster.reader import Reader, bands_of, look
+from ..raster.reader import Reader, bands_of, read_header
 
 RESERVED_NAMES = ("PAN", "MS", "reference", *LABELS.values())
 "names in tables that no file may have"
@@ -50,7 +50,7 @@ def open_studies(files: Sequence[Path], pan, ms, reference, options: AssessOptio
     groups: dict[tuple, list[Raster]] = {}
     for file, name in zip(files, names_of(files)):
         pan_of, ms_of = (_source(file, key, given) for key, given in (("pan", pan), ("ms", ms)))
-        raster = Raster(file, look(pan_of[0])[1], name)
+        raster = Raster(file, read_header(pan_of[0])[1], name)
         if "shows" in raster.said:
             raise ConfigError(f"{file} is not a fused image: it shows the {raster.said['shows']}")
         groups.setdefault((pan_of[0], ms_of, raster.window), []).append(raster)
@@ -75,7 +75,7 @@ def _source(file: Path, key: str, given) -> tuple[str, ...]:
         names = listed(said, folder)
         with contextlib.suppress(SSDiffError):
             for name in names:
-                look(name)
+                read_header(name)
             return names
     raise ConfigError(f"the {key.upper()} that {file} was made of cannot be opened ({said}): give it with --{key}")
 
@@ -95,7 +95,7 @@ def listed(said: str, folder: str | Path = "") -> tuple[str, ...]:
 
 
 def look_said(file: str | Path) -> dict[str, str]:
-    grid = look(str(file))[1]
+    grid = read_header(str(file))[1]
     return Raster(file, grid).said
 
 
@@ -160,4 +160,4 @@ def align(scene: Scene, mode: str) -> tuple[Scene, tuple[Notice, ...]]:
     scene = align_pair(scene, mode, notices.append)
     if not notices and mode != "none":
         notices.append(notice("shift_unknown"))
-    return scene, (*notices, *scene.notes)
+    return scene, (*notices, *scene.notices)

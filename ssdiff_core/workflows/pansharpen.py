@@ -21,7 +21,7 @@ from ..domain.methods import ALL, LABELS, NETWORK, UNFITTED
 from ..domain.options import PansharpenOptions, SamplingOptions, fingerprint
 from ..domain.scene import Scene
 from ..raster.open_pair import align_pair, open_pair
-from ..raster.output import Output, output_for, spread_beside, unheard
+from ..raster.output import Output, ignored_options, output_for, spread_beside
 from ..raster.polygon_mask import cut_out
 from ..weights import catalogue
 from ..weights.card import MOMENTS, SCENE, Card, read_card
@@ -67,8 +67,8 @@ def pansharpen(
     fetch = fetch or catalogue.fetcher(progress=reporter(0), notify=notify)
     scene, sensor = open_pair(pan, ms, options, notify)
     check_outputs(scene, out, options)
-    for note in scene.notes:
-        notify(note)
+    for message in scene.notices:
+        notify(message)
     if options.mask:
         scene = cut_out(scene, options.mask)
     path = find_weights(scene, sensor, options, fetch, notify)
@@ -119,7 +119,7 @@ def open_outputs(scene: Scene, out, options: PansharpenOptions, notify: Notify) 
     """Returns the outputs of the run: the image and, if requested, its uncertainty."""
     kinds = {"dtype": options.dtype, "nodata": options.nodata, "format": options.format, "options": options.options}
     output = output_for(scene, out, **kinds)
-    for note in (*unheard(output), *clipping(scene, output)):
+    for note in (*ignored_options(output), *clipping(scene, output)):
         notify(note)
     return [output, spread_beside(output, options.uncertainty)] if options.uncertainty else [output]
 

@@ -71,7 +71,7 @@ def test_get_fetches_what_is_missing_and_prints_where_it_is(ssdiff, server, tmp_
     path = Path(done.stdout.strip())
     assert path.parent == tmp_path / "cache" / "weights"
     assert path.read_bytes() == release[1].read_bytes()
-    assert "fetching weights eight, " in done.stderr
+    assert "Downloading weights eight, " in done.stderr
     assert json.loads(done.stderr.splitlines()[-1])["progress"] == 1
     assert server.ranges == [None, "bytes=102400-"]
     lines = ssdiff("weights", "get", "all").stdout.splitlines()
@@ -167,7 +167,7 @@ def test_pansharpen_fetches_the_weights_it_needs(ssdiff, server, tmp_path):
     assert "weights four are not on this computer and cannot be fetched" in said
     assert not (tmp_path / "out.tif").exists()
     said = ssdiff(*pair).stderr
-    assert "fetching weights four" in said
+    assert "Downloading weights four" in said
     assert (tmp_path / "out.tif").exists()
     ssdiff(*pair, SSDIFF_OFFLINE="1")
     assert len(server.asked) == 1

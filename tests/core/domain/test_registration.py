@@ -108,7 +108,7 @@ def test_only_bands_that_are_surely_apart_have_a_shift_of_their_own():
     here, there = registration.Shift(1, 1, confidence=0.9), registration.Shift(1, 2, confidence=0.9)
     near, doubtful = registration.Shift(1.1, 0.8, confidence=0.9), registration.Shift(5, 5, confidence=0.4)
     found = registration.Shift(1, 1, 0.9, bands=(here, there, near, doubtful))
-    assert registration.apart(found) == ((0, 0), (0, 1), (0, 0), (0, 0))
+    assert registration.band_offsets(found) == ((0, 0), (0, 1), (0, 0), (0, 0))
 
 
 @given(st.floats(-3, 3), st.floats(-3, 3), st.integers(6, 10), st.integers(6, 10))
@@ -116,11 +116,13 @@ def test_moving_an_even_slope_is_exact_and_knows_only_its_neighbourhood(down, ac
     r, c = np.mgrid[:24, :24]
     image = (10 * r + 3 * c).astype(np.float32)
     here = slice(top, top + 6), slice(left, left + 7)
-    assert np.allclose(registration.moved(image, here, (down, across)), image[here] + 10 * down + 3 * across, atol=1e-3)
-    reach = math.ceil(max(abs(down), abs(across))) + registration.REACH
+    assert np.allclose(
+        registration.resample_shifted(image, here, (down, across)), image[here] + 10 * down + 3 * across, atol=1e-3
+    )
+    reach = math.ceil(max(abs(down), abs(across))) + registration.SHIFT_REACH
     small = image[top - reach : top + 6 + reach, left - reach : left + 7 + reach]
-    again = registration.moved(small, (slice(reach, reach + 6), slice(reach, reach + 7)), (down, across))
-    assert np.array_equal(again, registration.moved(image, here, (down, across)))
+    again = registration.resample_shifted(small, (slice(reach, reach + 6), slice(reach, reach + 7)), (down, across))
+    assert np.array_equal(again, registration.resample_shifted(image, here, (down, across)))
 
 
 @pytest.mark.parametrize("hole", [np.nan, 0, 60000])
@@ -160,7 +162,7 @@ def test_strangers_and_what_lies_outside_the_search_earn_no_confidence():
     noise = rng.standard_normal((300, 300)), rng.standard_normal((4, 75, 75))
     assert registration.shift(*noise, CORNER, 4).confidence < 0.3
     pan, ms = sample()
-    assert registration.shift(pan, ms, (CORNER[0] + registration.SEARCH + 4, CORNER[1]), 4).confidence < 0.3
+    assert registration.shift(pan, ms, (CORNER[0] + registration.MAXIMUM_SHIFT + 4, CORNER[1]), 4).confidence < 0.3
 
 
 def test_arrays_of_another_shape_are_refused():
@@ -194,7 +196,7 @@ def test_a_large_scene_is_read_in_windows_only():
         at = (1.5 + 4 * rows[0] - row, 1.5 + 4 * cols[0] - col)
         return pan, ms[:, rows[:, None] % 64, cols % 64], at, None
 
-    found = registration.of_scene((30000, 30000), 4, read)
+    found = registration.estimate_shift((30000, 30000), 4, read)
     assert off(found, 2, -1) < 0.1
     assert found.windows == 36
     assert read_pixels < 2e6

@@ -1,4 +1,4 @@
-"""What the engine promises of arrays: every pixel the same however it is computed, nothing lost, no seam."""
+"""The engine of the network: results do not depend on blocks, no pixel is lost, and tiles leave no seam."""
 
 import copy
 import subprocess
@@ -32,13 +32,13 @@ def engine(weights=None, **options) -> Engine:
 
 
 def differ(a, b, scene) -> float:
-    """Largest difference, as a share of full scale; masked pixels must be the same ones."""
+    """Returns the largest difference as a share of full scale; both must have the same masked pixels."""
     assert np.array_equal(np.isnan(a), np.isnan(b))
     return float(np.nanmax(np.abs(a - b))) / scene.stats.scale
 
 
 def in_parts(worker: Engine, scene, rows, cols) -> np.ndarray:
-    """The scene through the engine in blocks cut at these rows and columns, each with no more than it must have."""
+    """Returns the scene fused in blocks divided at these rows and columns, each with exactly the required margin."""
     answer = np.full((len(scene.ms), *scene.core.shape), np.nan, np.float32)
     rows, cols = [0, *rows, scene.core.height], [0, *cols, scene.core.width]
     for top, bottom in zip(rows, rows[1:]):
@@ -64,8 +64,8 @@ def test_blocks_do_not_show_with_trained_weights(sample_weights):
     assert differ(in_parts(worker, scene, [103], [150]), worker.fuse(scene), scene) < SAME
 
 
-def test_with_less_around_it_a_block_would_show(sample_weights, monkeypatch):
-    """What the engine asks for is what it needs: the tests around this one can fail."""
+def test_a_margin_smaller_than_the_reach_changes_pixels(sample_weights, monkeypatch):
+    """A smaller margin than the reach changes pixels, so the other tests of blocks can fail."""
     scene, worker = sample_scene(), engine(sample_weights)
     core = Window(103, 150, 20, 40)
     whole = worker.fuse(replace(scene, core=core))
@@ -75,7 +75,7 @@ def test_with_less_around_it_a_block_would_show(sample_weights, monkeypatch):
 
 @pytest.mark.parametrize(("base", "scale"), [("lms", "scene"), ("mtf-glp-fs", "moments")])
 def test_blocks_do_not_show_where_the_network_sees_another_fusion_too(base, scale):
-    """Around holes, in the dark, and where MS is black."""
+    """Also around holes, in dark pixels, and where MS is 0."""
     scene = smooth_scene(120, 130, origin=(-37, 1003))
     ms, valid = scene.ms.copy(), np.ones(scene.pan.shape, bool)
     ms[:, 18:28, 3:12] = ms.min((1, 2))[:, None, None]
@@ -102,7 +102,7 @@ def test_blocks_do_not_show_wherever_they_are_cut(data):
 
 @pytest.mark.parametrize(("kernel", "shift"), [("cubic", 0.0), ("cubic", 0.5), ("23tap", 0.3)])
 def test_blocks_do_not_show_around_masks(kernel, shift):
-    """At a shift of 0.5 pixels lie right between two MS samples, and belong to the same one in every block."""
+    """At a shift of 0.5, pixels are halfway between two MS samples; every block must assign them to the same one."""
     scene = smooth_scene(120, 120)
     valid = np.ones(scene.pan.shape, bool)
     valid[30:90, 40:] = False
@@ -201,7 +201,7 @@ def test_any_bands_ratio_and_tile(bands, ratio, tile):
 
 @pytest.mark.parametrize("ms_at", [(1.5, 1.5), (2.0, 2.0), (0.7, 3.9), (-1.2, 1.5)])
 def test_a_ramp_stays_a_ramp_at_every_phase(ms_at):
-    """A network that answers nothing leaves the base: a ramp in PAN and MS must come out as that ramp."""
+    """If the network returns 0 the result is the base: a ramp in PAN and MS must stay that ramp."""
     weights = stiff_weights(2, sigma=1e-9)  # an answer too small to see
     rows, cols = np.mgrid[:160, :176].astype(np.float32)
     ramp = 300 + rows + 2 * cols
@@ -213,7 +213,7 @@ def test_a_ramp_stays_a_ramp_at_every_phase(ms_at):
 
 
 def test_the_network_sees_ms_samples_where_it_expects_them():
-    """At a corner-aligned phase the ms tile is made of MS samples themselves, at every tile."""
+    """At a corner-aligned phase every MS tile consists of unchanged MS samples."""
     scene, worker = smooth_scene(200, 200), engine()
     canvas = worker._lay_out(scene, *scene.masks(), np.ones(scene.pan.shape, bool))
     window = canvas.cells.window
@@ -284,7 +284,7 @@ def test_an_all_masked_block_is_answered_without_the_network():
 # --- samples ---------------------------------------------------------------------------------------------------------
 
 
-def test_samples_are_averaged_and_their_spread_told():
+def test_samples_are_averaged_and_their_standard_deviation_is_returned():
     scene = smooth_scene(64, 64)
     mean, std = engine(samples=3, seed=9).fuse_with_spread(scene)
     draws = []
@@ -462,8 +462,8 @@ def test_half_precision_stays_close(precision, sample_weights):
     assert 0 < np.sqrt(np.mean((half - exact) ** 2)) / scene.stats.scale * 2047 < 2
 
 
-def test_half_precision_is_kept_only_where_its_error_is_small(sample_weights, monkeypatch):
-    """The question that CUDA asks, asked here: an answer a hundred times stronger makes a hundred times the error."""
+def test_half_precision_is_used_only_if_its_error_is_small(sample_weights, monkeypatch):
+    """The check made on CUDA, run on the CPU: an output 100 times larger has 100 times the error."""
     one_tile = partial(made_up_tiles, tiles=1)  # half precision is slow on a CPU
     monkeypatch.setattr("ssdiff_core.fusion.engine.made_up_tiles", one_tile)
     sigma = torch.tensor(sample_weights.card.residual_sigma)[:, None, None] / full_scale(sample_weights.card.scale)
@@ -511,12 +511,12 @@ def test_noise_is_the_same_on_cuda():
         ({"steps": 0}, "must be from 1 to 1000, not 0"),
         ({"steps": 1001}, "must be from 1 to 1000, not 1001"),
         ({"samples": 0}, "must be at least 1, not 0"),
-        ({"stride": 50}, "stride 50 does not fit tiles of 64"),
+        ({"stride": 50}, "stride 50 is not possible with tiles of 64"),
         ({"stride": 128}, "stride 128"),
         ({"precision": "double"}, "precision 'double'"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(options, sentence):
+def test_invalid_options_are_refused(options, sentence):
     with pytest.raises(ConfigError, match=sentence):
         engine(**options)
 
@@ -528,14 +528,14 @@ def test_every_fitting_stride_gives_a_whole_image(stride):
 
 
 @pytest.mark.parametrize(("samples", "same"), [(1, False), (8, True)])
-def test_the_mean_of_all_ways_a_tile_can_lie_knows_no_up_or_down(samples, same):
-    """With weights that see no noise. A scene of whole cells, so that mirrored tiles have the same positions."""
+def test_the_mean_over_all_orientations_of_tiles_does_not_depend_on_the_orientation_of_the_scene(samples, same):
+    """With weights that ignore noise, on a scene of whole cells, so that mirrored tiles have the same positions."""
     scene, worker = smooth_scene(96, 96), engine(stiff_weights(tile=32, noisy=False), samples=samples)
     mirrored = replace(scene, pan=scene.pan[::-1].copy(), ms=scene.ms[:, ::-1].copy())
     assert (differ(worker.fuse(mirrored)[:, ::-1], worker.fuse(scene), scene) < SAME) == same
 
 
-def test_tiles_are_not_turned_where_ms_does_not_lie_in_the_middle_of_pan():
+def test_tiles_are_not_rotated_unless_ms_is_centred_on_pan():
     weights = stiff_weights(tile=32, noisy=False)
     off = replace(weights, card=replace(weights.card, ms_phase=2.0))
     scene = smooth_scene(64, 64)
@@ -567,7 +567,7 @@ def test_blocks_that_do_not_fit_are_refused():
         engine().fuse(smooth_scene(64, 64, ratio=2))
     with pytest.raises(BlockError, match="PAN is"):
         replace(scene, window=Window(0, 0, 64, 65))
-    with pytest.raises(BlockError, match="PAN covers only"):
+    with pytest.raises(BlockError, match="is not inside the window"):
         replace(scene, core=Window(0, 0, 65, 64))
     with pytest.raises(BlockError, match="bands, rows, columns"):
         replace(scene, ms=scene.ms[0])

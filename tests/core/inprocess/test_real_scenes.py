@@ -1,4 +1,4 @@
-"""Real scenes of Landsat 7 and 8, end to end: each classical method keeps what MS says and shows what PAN sees."""
+"""Real Landsat 7 and 8 scenes, end to end: each classical method keeps the radiometry of MS and the detail of PAN."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from ssdiff_core.cli.main import main
 from ssdiff_core.domain.kernels import blur, mtf_sigma
 from ssdiff_core.domain.methods import CLASSICAL as METHODS
 
-CONSISTENT = {"landsat8": 0.10, "landsat7": 0.36}
-"the most that the fused image, degraded, may lie off MS: rms, in standard deviations of MS; Landsat 7 counts are few"
-DETAIL = {"landsat8": 0.95, "landsat7": 0.86}
-"the least correlation of the detail of the visible bands with PAN's"
+MAX_ERROR = {"landsat8": 0.10, "landsat7": 0.36}
+"maximum RMSE of the degraded fused image against MS, in standard deviations of MS; Landsat 7 has few counts"
+MIN_DETAIL_CORRELATION = {"landsat8": 0.95, "landsat7": 0.86}
+"minimum correlation of the detail of the visible bands with that of PAN"
 
 
 def degraded(image, at, n, gain):
-    """An image as a sensor with pixels twice as large would see it, whose first one lies at `at`."""
+    """Degrades an image by a factor of 2. at: position of the centre of the first sample."""
     read_at = blur(at + 2 * np.arange(n), image.shape[-1], mtf_sigma(gain, 2), 8)
     return read_at @ image.astype(np.float32) @ read_at.T
 
 
 def fused(folder, pan, ms, method, *options):
     out = folder / "fused.tif"
-    parts = [part for file in ms[::-1] for part in ("--ms", str(file))]  # the order is found out
+    parts = [part for file in ms[::-1] for part in ("--ms", str(file))]  # the order is recognised
     options = options or ("--align", "none")
     assert main(["pansharpen", str(pan), str(out), *parts, "--method", method, "--progress", "none", *options]) == 0
     return read(out)
 
 
-def off_ms(image, ms, at, gain=0.3):
-    """How far the fused image, degraded, lies off each MS band, in that band's standard deviations."""
+def error_against_ms(image, ms, at, gain=0.3):
+    """Returns the RMSE of the degraded fused image against each MS band, in standard deviations of the band."""
     side = ms.shape[1]
     inner = (slice(None), slice(8, -8), slice(8, -8))
     error = (degraded(padded(image, 2 * side), at, side, gain) - ms)[inner]
@@ -52,7 +52,7 @@ def detail(image):
     return (image - rows @ image @ smooth.T)[..., 8:-8, 8:-8]
 
 
-def alike(a, b):
+def correlation(a, b):
     return np.corrcoef(a.ravel(), b.ravel())[0, 1]
 
 
@@ -63,45 +63,49 @@ def ergas(image, truth):
 
 @pytest.mark.parametrize("method", [method for method in METHODS if method != "brovey"])
 @pytest.mark.parametrize("name", SCENES)
-def test_a_method_keeps_ms_and_shows_pan(tmp_path, name, method):
+def test_a_method_keeps_the_radiometry_of_ms_and_the_detail_of_pan(tmp_path, name, method):
     pan, ms = scene(name)
     at = SCENES[name][2]
     image = fused(tmp_path, *files(tmp_path, name, pan, ms), method)
     wrong = fused(tmp_path, *files(tmp_path, name, pan, ms, off=1.0), method)
     wrong = np.pad(wrong, [(0, 0), *((256 - n, 0) for n in wrong.shape[1:])], mode="edge")
-    right, astray = off_ms(image, ms, at)[:3].mean(), off_ms(wrong, ms, at)[:3].mean()
-    shown = [alike(band, detail(pan[: image.shape[1], : image.shape[2]])) for band in detail(image)[:3]]
-    print(f"{name} {method}: off MS {right:.3f}, placed wrong {astray:.3f}; like PAN {np.round(shown, 3)}")
-    assert right < CONSISTENT[name]
-    assert right < astray * (0.55 if method.startswith("mtf") else 0.8)
+    right, misplaced = error_against_ms(image, ms, at)[:3].mean(), error_against_ms(wrong, ms, at)[:3].mean()
+    detail_correlations = [
+        correlation(band, detail(pan[: image.shape[1], : image.shape[2]])) for band in detail(image)[:3]
+    ]
+    print(
+        f"{name} {method}: error {right:.3f}, with misplaced MS {misplaced:.3f}; correlation with PAN {np.round(detail_correlations, 3)}"
+    )
+    assert right < MAX_ERROR[name]
+    assert right < misplaced * (0.55 if method.startswith("mtf") else 0.8)
     if method != "exp":
-        assert min(shown) > DETAIL[name]
+        assert min(detail_correlations) > MIN_DETAIL_CORRELATION[name]
 
 
 @pytest.mark.parametrize("name", SCENES)
 def test_brovey_keeps_the_proportions_of_the_bands(tmp_path, name):
-    """PAN's counts are in other units than those of MS, which Brovey takes as they are: only proportions stay."""
+    """Brovey does not match PAN to MS, whose counts are in other units, so only the proportions are kept."""
     pair = files(tmp_path, name, *scene(name))
     smooth, image = (fused(tmp_path, *pair, method, "--dtype", "float32") for method in ("exp", "brovey"))
     assert np.allclose(image[1:] / image[0], smooth[1:] / smooth[0], rtol=1e-3)
     pan = scene(name)[0][: image.shape[1], : image.shape[2]]
-    assert alike(detail(image)[:3].mean(0), detail(pan)) > 0.85
+    assert correlation(detail(image)[:3].mean(0), detail(pan)) > 0.85
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_the_output_lies_on_pan_to_the_pixel(tmp_path, name):
+def test_the_output_has_the_grid_of_pan(tmp_path, name):
     pair = files(tmp_path, name, *scene(name))
     fused(tmp_path, *pair, "exp")
     out, pan = gdal.Open(str(tmp_path / "fused.tif")), gdal.Open(str(pair[0]))
     assert out.GetGeoTransform() == pan.GetGeoTransform()
     assert out.GetSpatialRef().IsSame(pan.GetSpatialRef())
-    side = 255 if name == "landsat8" else 256  # half of Landsat's last MS sample lies beyond PAN's last pixel but one
+    side = 255 if name == "landsat8" else 256  # half of the last MS sample is outside PAN
     assert (out.RasterYSize, out.RasterXSize) == (side, side)
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_wherever_pan_sees_it_no_method_is_worse_than_interpolation(tmp_path, name):
-    """Wald's protocol: both degraded by 2, fused, and held against the MS that there was."""
+def test_no_method_is_worse_than_interpolation(tmp_path, name):
+    """Wald's protocol: PAN and MS are degraded by 2, fused, and compared with the original MS."""
     pan, ms = scene(name)
     at = SCENES[name][2]
     low_pan = np.rint(degraded(pan, at, 128, 0.15)).astype(pan.dtype)
@@ -116,11 +120,11 @@ def test_wherever_pan_sees_it_no_method_is_worse_than_interpolation(tmp_path, na
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_sensor_bands_and_alignment_are_told(tmp_path, name, capsys):
+def test_sensor_bands_and_alignment_are_reported(tmp_path, name, capsys):
     fused(tmp_path, *files(tmp_path, name, *scene(name)), "exp", "--align", "warn")
-    said = capsys.readouterr().err
-    assert f"sensor {'landsat89' if name == 'landsat8' else name}: the file name" in said
-    assert "the bands are put in the order blue, green, red, nir" in said
-    assert "bleed" not in said
-    rows, cols = (float(part.split()[0]) for part in said.split("MS lies ")[1].split("rows, "))
+    printed = capsys.readouterr().err
+    assert f"sensor {'landsat89' if name == 'landsat8' else name}: the file name" in printed
+    assert "The bands are put into the order blue, green, red, nir" in printed
+    assert "bleed" not in printed
+    rows, cols = (float(part.split()[0]) for part in printed.split("MS is shifted against PAN by ")[1].split("rows and "))
     assert max(abs(rows), abs(cols)) < 0.2

@@ -36,7 +36,7 @@ def offsets(image):
 
 
 def sensor_said(said):
-    (line,) = [line for line in said if line.startswith("sensor ")]
+    (line,) = [line for line in said if line.startswith("Sensor ")]
     return line
 
 
@@ -44,7 +44,7 @@ def sensor_said(said):
 def test_digitalglobe_with_its_metadata_beside(tmp_path, fuse, kind):
     pan, ms = digitalglobe(tmp_path, kind=kind)
     image, said = fuse(pan, ms)
-    assert re.match(r"sensor wv3: the metadata entry .*names WorldView-3\.$", sensor_said(said))
+    assert re.match(r"Sensor wv3: the metadata entry .*names WorldView-3$", sensor_said(said))
     assert offsets(image) == [0, 500, 1000, 1500]
     assert not [line for line in said if "order" in line]
 
@@ -53,16 +53,16 @@ def test_the_other_four_bands_of_worldview_are_not_taken_for_the_usual_ones(tmp_
     """The second array of WorldView-2 is coastal, yellow, red edge and NIR2: only its metadata tell."""
     pan, ms = digitalglobe(tmp_path, "WV02", bands=("C", "Y", "RE", "N2"))
     _, said = fuse(pan, ms)
-    assert sensor_said(said).endswith("names WorldView-2.")
+    assert sensor_said(said).endswith("names WorldView-2")
     (tmp_path / "MUL" / f"{ms.stem}.IMD").unlink()
-    assert "nothing tells the sensor" in sensor_said(fuse(pan, ms)[1])
+    assert "nothing identifies the sensor" in sensor_said(fuse(pan, ms)[1])
 
 
 @pytest.mark.parametrize(("mission", "index", "sensor"), [("PHR", "1B", "pleiades"), ("SPOT", "6", "spot67")])
 def test_airbus_with_its_dimap(tmp_path, fuse, mission, index, sensor):
     image, said = fuse(*airbus(tmp_path, mission, index))
-    assert re.match(f"sensor {sensor}: the metadata entry .*MISSION names ", sensor_said(said))
-    assert "nothing names" not in sensor_said(said)
+    assert re.match(f"Sensor {sensor}: the metadata entry .*MISSION names ", sensor_said(said))
+    assert "nothing identifies" not in sensor_said(said)
     assert offsets(image) == [0, 500, 1000, 1500]
 
 
@@ -71,19 +71,19 @@ def test_airbus_opened_by_its_dimap(tmp_path, fuse):
     pan, ms = (next(tmp_path.glob(f"DIM_*_{part}_*.XML")) for part in ("P", "MS"))
     assert gdal.Open(str(ms)).GetDriver().ShortName == "DIMAP"
     image, said = fuse(pan, ms)
-    assert sensor_said(said).startswith("sensor pleiades: the metadata entry MISSION names Pléiades")
+    assert sensor_said(said).startswith("Sensor pleiades: the metadata entry MISSION names Pléiades")
     assert offsets(image) == [0, 500, 1000, 1500]
 
 
 def test_bands_that_dimap_lists_otherwise_are_put_in_order(tmp_path, fuse):
     image, said = fuse(*airbus(tmp_path, order=("B0", "B1", "B2", "B3")))
-    assert said.count("the bands are put in the order red, green, blue, nir") == 1
+    assert said.count("The bands are put into the order red, green, blue, nir") == 1
     assert offsets(image) == [1000, 500, 0, 1500]
 
 
 def test_gaofen_with_its_xml(tmp_path, fuse):
     assert sensor_said(fuse(*gaofen(tmp_path))[1]).startswith(
-        "sensor gf2: the metadata entry ProductMetaData.SatelliteID names GaoFen-2"
+        "Sensor gf2: the metadata entry ProductMetaData.SatelliteID names GaoFen-2"
     )
 
 
@@ -97,7 +97,7 @@ def test_metadata_within_a_zip(tmp_path, fuse):
     pan, ms = gaofen(tmp_path)
     shutil.make_archive(str(tmp_path / "scene"), "zip", tmp_path)
     zipped = f"/vsizip/{tmp_path}/scene.zip"
-    assert sensor_said(fuse(f"{zipped}/{pan.name}", f"{zipped}/{ms.name}")[1]).startswith("sensor gf2: ")
+    assert sensor_said(fuse(f"{zipped}/{pan.name}", f"{zipped}/{ms.name}")[1]).startswith("Sensor gf2: ")
 
 
 @pytest.mark.parametrize(
@@ -111,19 +111,19 @@ def test_all_files_of_a_landsat_scene_in_any_order(tmp_path, fuse, number, senso
     files = landsat(tmp_path, number)
     shuffled = [files[name] for name in sorted(files, reverse=True)]  # PAN is among them
     image, said = fuse(files["B8"], shuffled)
-    assert sensor_said(said).startswith(f"sensor {sensor}: the metadata entry ")
-    (left,) = [line for line in said if line.startswith("left out (--bands would keep them)")]
+    assert sensor_said(said).startswith(f"Sensor {sensor}: the metadata entry ")
+    (left,) = [line for line in said if line.startswith("Left out (--bands keeps them)")]
     assert {f"_{name}.TIF" for name in ("B8", *others.split())} == {
         re.search(r"_T1(_.*)", name)[1] for name in left.split(": ")[1].split(", ")
     }
-    assert said.count("the bands are put in the order blue, green, red, nir, swir1, swir2") == 1
+    assert said.count("The bands are put into the order blue, green, red, nir, swir1, swir2") == 1
     assert offsets(image) == [x - order[0] for x in order]
 
 
 def test_three_landsat_bands_in_any_order_are_a_colour_image(tmp_path, fuse):
     files = landsat(tmp_path)
     image, said = fuse(files["B8"], [files[name] for name in ("B2", "B3", "B4")])
-    assert "the bands are put in the order red, green, blue" in said
+    assert "The bands are put into the order red, green, blue" in said
     assert offsets(image) == [200, 100, 0]
 
 
@@ -131,14 +131,14 @@ def test_a_landsat_scene_that_has_lost_its_mtl_is_known_by_its_names(tmp_path, f
     files = landsat(tmp_path)
     next(tmp_path.glob("*_MTL.txt")).unlink()
     _, said = fuse(files["B8"], [files[name] for name in ("B4", "B3", "B2", "QA_PIXEL")])
-    assert re.match(r"sensor landsat89: the file name LC08_.* names Landsat 8 and 9\.", sensor_said(said))
+    assert re.match(r"Sensor landsat89: the file name LC08_.* names Landsat 8 and 9$", sensor_said(said))
 
 
 def test_bands_that_are_asked_for_are_taken_as_they_are(tmp_path, fuse):
     files = landsat(tmp_path)
     image, said = fuse(files["B8"], [files[name] for name in ("B5", "B10", "B2")], "--bands", "3,2,1")
     assert offsets(image) == [0, 700, 300]
-    assert not [line for line in said if "order" in line or "left out" in line]
+    assert not [line for line in said if "order" in line or "Left out" in line]
 
 
 def test_a_named_sensor_orders_the_bands_by_their_descriptions(tmp_path, fuse):
@@ -148,7 +148,7 @@ def test_a_named_sensor_orders_the_bands_by_their_descriptions(tmp_path, fuse):
         write(tmp_path / "ms.tif", ms, ms_at, names=["NIR", "Red", "Green", "Blue"]),
     )
     image, said = fuse(*files, "--sensor", "qb")
-    assert said == ["the bands are put in the order blue, green, red, nir", *said[1:]]
+    assert said == ["The bands are put into the order blue, green, red, nir", *said[1:]]
     assert offsets(image) == [1500, 1000, 500, 0]
     assert offsets(fuse(*files)[0]) == [0, 500, 1000, 1500]  # four common names tell no sensor, so no order
 
@@ -162,7 +162,7 @@ def test_wavelengths_tell_the_bands(tmp_path, fuse):
         source.GetRasterBand(index).SetMetadata({"wavelength": str(um), "wavelength_units": "Micrometers"})
     del source
     image, said = fuse(tmp_path / "pan.tif", tmp_path / "ms.tif", "--sensor", "qb")
-    assert said[0] == "the bands are put in the order blue, green, red, nir"
+    assert said[0] == "The bands are put into the order blue, green, red, nir"
     assert offsets(image) == [1500, 1000, 500, 0]
 
 
@@ -173,7 +173,7 @@ SWELLING = '<!DOCTYPE a [<!ENTITY b "c"><!ENTITY d "&b;&b;">]><a>&d;</a>'
 def test_files_that_say_nothing_do_no_harm(tmp_path, fuse, text):
     pan, ms = gaofen(tmp_path)
     ms.with_suffix(".xml").write_text(text)
-    assert sensor_said(fuse(pan, ms)[1]).startswith("sensor general: nothing tells")
+    assert sensor_said(fuse(pan, ms)[1]).startswith("Sensor general: nothing identifies")
     assert vendor_metadata.parsed(text) == []
 
 
@@ -188,5 +188,5 @@ def test_nothing_is_recognised_where_bands_are_too_few_to_tell(tmp_path, fuse):
     pan, ms, pan_at, ms_at = ramps(bands=1)
     files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at)
     image, said = fuse(*files)
-    assert sensor_said(said).startswith("sensor general: nothing tells the sensor of 1 bands")
+    assert sensor_said(said).startswith("Sensor general: nothing identifies the sensor of 1 bands")
     assert np.squeeze(image).shape == pan.shape

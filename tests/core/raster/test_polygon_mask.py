@@ -96,7 +96,7 @@ def test_polygons_that_touch_no_common_ground_are_one_sentence(tmp_path):
     scene = open_scene(write(tmp_path / "pan.tif", pan, at[0]), write(tmp_path / "ms.tif", ms, at[1]))
     with pytest.raises(GeometryError, match="does not touch PAN"):
         polygon_mask.cut_out(scene, "POLYGON ((0 0,1 0,1 1,0 0))")
-    with pytest.raises(GeometryError, match="the mask is no geometry: rubbish"):
+    with pytest.raises(GeometryError, match="the mask is not a valid WKT geometry: rubbish"):
         polygon_mask.cut_out(scene, "rubbish")
 
 
@@ -108,7 +108,7 @@ def test_a_raster_is_no_mask(tmp_path):
 
 def test_lines_and_points_enclose_nothing(tmp_path):
     path = shapes(tmp_path / "mask.gpkg", ["LINESTRING (0 0,9 9)", "POINT (1 1)"])
-    with pytest.raises(GeometryError, match="holds no polygon to cut the scene out by"):
+    with pytest.raises(GeometryError, match="contains no polygon to use as a mask"):
         polygon_mask.read(path, utm())
 
 
@@ -118,5 +118,5 @@ def test_a_file_without_polygons_is_one_sentence(tmp_path):
     command = [sys.executable, "-m", "ssdiff_core", "pansharpen", pan, ms, tmp_path / "out.tif", "--mask", empty]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.strip().endswith("holds no polygon to cut the scene out by")
+    assert done.stderr.strip().endswith("contains no polygon to use as a mask")
     assert "Traceback" not in done.stderr

@@ -8,7 +8,7 @@ from ssdiff_core.common.errors import GeometryError, RasterError
 from ssdiff_core.domain.block_passes import blocks_of
 from ssdiff_core.domain.grid import apply
 from ssdiff_core.domain.kernels import blur, mtf_sigma
-from ssdiff_core.domain.registration import apart
+from ssdiff_core.domain.registration import band_offsets
 from ssdiff_core.domain.window import Window
 from ssdiff_core.fusion.methods.engine import ClassicalEngine
 from ssdiff_core.fusion.parallel import scene_stats
@@ -37,7 +37,7 @@ def test_a_ramp_stays_a_ramp_at_the_phase_of_the_geotransforms(tmp_path, at):
     scene = open_scene(*pair(tmp_path, *ramps(at=at)))
     assert scene.placement.at == pytest.approx(at, abs=1e-6)
     assert_ramp(fused(scene), scene.window)
-    assert scene.notes == ()
+    assert scene.notices == ()
 
 
 def test_landsats_half_pixel_at_ratio_2(tmp_path):
@@ -127,8 +127,8 @@ def test_ms_that_lies_otherwise_is_warped_onto_pan_and_that_is_said(tmp_path, ca
     pan = write(tmp_path / "pan.tif", on_ground(pan_at, 400, 400), pan_at)
     ms = write(tmp_path / "ms.tif", on_ground(ms_at, 150, 150, crs=crs), ms_at, crs=crs)
     scene = open_scene(pan, ms)
-    assert len(scene.notes) == 1
-    assert "it is warped onto PAN's grid, at a ratio of 4" in scene.notes[0]
+    assert len(scene.notices) == 1
+    assert "it is warped onto PAN's grid, at a ratio of 4" in str(scene.notices[0])
     assert scene.grid.transform[1:3] == pan_at[1:3]
     image = fused(scene)[0]
     error = np.abs(image - on_ground(scene.grid.transform, *image.shape)[0])
@@ -176,7 +176,7 @@ def test_a_pair_that_runs_from_south_to_north_stays_so(tmp_path):
     pan, ms, pan_at, ms_at = ramps()
     files = pair(tmp_path, pan, ms, *((*t[:3], 4_000_000.0, 0.0, abs(t[5])) for t in (pan_at, ms_at)))
     scene = open_scene(*files)
-    assert scene.notes == ()
+    assert scene.notices == ()
     assert_ramp(fused(scene), scene.window)
     assert scene.grid.transform[5] == 0.5
 
@@ -218,7 +218,7 @@ def test_a_ratio_that_is_not_whole_is_read_at_its_own_places(tmp_path):
 def test_files_without_georeference_share_their_ground(tmp_path):
     pan, ms, *_ = ramps()
     scene = open_scene(*pair(tmp_path, pan, ms, None, None))
-    assert "neither PAN nor MS is georeferenced" in scene.notes[0]
+    assert "Neither PAN nor MS is georeferenced" in str(scene.notices[0])
     assert_ramp(fused(scene), scene.window)
     assert not scene.grid.placed
 
@@ -248,7 +248,7 @@ def test_bands_of_different_sizes_are_an_error(tmp_path):
 
 
 def test_a_band_that_is_not_there_is_an_error(tmp_path):
-    with pytest.raises(GeometryError, match="band 4 was asked for; MS has bands 1 to 3"):
+    with pytest.raises(GeometryError, match="there is no band 4: MS has bands 1 to 3"):
         open_scene(*pair(tmp_path, *ramps()), bands=(1, 4))
 
 
@@ -320,7 +320,7 @@ def split(tmp_path):
 def test_a_band_that_lies_apart_is_put_where_it_belongs(split):
     scene, off, truth = split
     before = alignment(scene)
-    bands = apart(before)
+    bands = band_offsets(before)
     assert np.abs(np.array([before.rows, before.cols]) + bands[1] - off).max() < 0.15
     right = scene.shifted(before.rows, before.cols, bands)
     after = alignment(right)

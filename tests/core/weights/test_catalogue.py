@@ -189,7 +189,7 @@ def test_what_suits_best_is_fetched_and_if_it_cannot_be_the_best_that_is_here_wi
         raise DownloadError("no network")
 
     assert find("auto", "qb", 4, 4, fails, said.append, entries).name == "four"
-    assert said == ["no network; weights four are taken instead"]
+    assert [str(message) for message in said] == ["no network; weights four are used instead"]
     with pytest.raises(DownloadError):
         find("qb", "qb", 4, 4, fails, said.append, entries)
     with pytest.raises(DownloadError):
@@ -205,7 +205,7 @@ def test_weights_are_fetched_once_on_first_use(plugin, release, folder):
     path = find("eight", "general", 8, 4, fetch, print, known(plugin / "resources"))
     assert path.parent == folder
     assert sha256_of(path) == here(plugin)["eight"].sha256
-    assert "fetching weights eight, " in said[0]
+    assert "Downloading weights eight, " in str(said[0])
     assert shares[-1] == 1
     assert find("auto", "general", 8, 4, never, print, known(plugin / "resources")) == path
     assert len(release.asked) == 1
@@ -237,7 +237,7 @@ def test_offline_the_bundled_ones_work_and_the_others_say_how_to_come_by_them(pl
         find("eight", "general", 8, 4, fetch, print, known(plugin / "resources"))
     said = []
     assert find("auto", "general", 8, 4, fetch, said.append, known(plugin / "resources")).stem == "general-4"
-    assert "weights general-4 are taken instead" in said[0]
+    assert (said[0].kind, said[0].values["weights"]) == ("weights_instead", "general-4")
     assert release.asked == []
 
 

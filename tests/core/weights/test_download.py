@@ -196,7 +196,7 @@ def test_old_partial_files_are_swept_and_young_ones_are_not(server, wanted):
     old, young = (wanted.target.parent / f"{name}.part" for name in ("old", "young"))
     for path in (old, young):
         path.write_bytes(b"x")
-    os.utime(old, (time.time() - download.OLD - 60,) * 2)
+    os.utime(old, (time.time() - download.PARTIAL_FILE_LIFETIME - 60,) * 2)
     fetch([f"{server.url}/w.bin"], wanted)
     assert left(wanted) == ["w.bin", "young.part"]
 

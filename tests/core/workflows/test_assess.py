@@ -1,4 +1,4 @@
-"""`ssdiff assess` on real files: it scores as the measures do, whatever the blocks, and says what it did."""
+"""`ssdiff assess` on files: the values are those of the measures for any block size, and the output is complete."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from scenes import smooth_scene
 
 from ssdiff_core.assessment import measure, tables
 from ssdiff_core.cli.main import main
+from ssdiff_core.domain.grid import Placement
 from ssdiff_core.domain.options import AssessOptions
 from ssdiff_core.domain.study import Result
 from ssdiff_core.domain.window import Window
@@ -29,7 +30,7 @@ MS_AT = (400_000.0, 2.4, 0.0, 4_500_000.0, 0.0, -2.4)
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
-    """PAN, MS, the truth, and a folder of what three methods make of them."""
+    """PAN, MS, the reference, and a folder with the results of three methods."""
     folder = tmp_path_factory.mktemp("sample")
     pan, ms, truth = sample_files(folder)
     results = folder / "results"
@@ -57,16 +58,16 @@ def of(document: dict, name: str) -> dict:
 
 
 @pytest.mark.parametrize("convention", ["geometric", "toolbox"])
-def test_a_file_scores_what_its_array_scores(sample, capsys, convention):
+def test_the_measures_of_a_file_are_those_of_its_array(sample, capsys, convention):
     pan, ms, _, results = sample
     got = told(capsys, results / "gsa.tif", "--pan", pan, "--ms", ms, "--convention", convention)
     arrays = read(results / "gsa.tif"), read(pan), read(ms)
-    wanted = metrics.without_reference(*arrays, (1.5, 1.5), 4, MTF, convention, rounded=True)
+    wanted = metrics.without_reference(*arrays, Placement((1.5, 1.5), 4), MTF, convention, rounded=True)
     assert got["convention"] == wanted["convention"] == convention
     assert of(got, "gsa") == pytest.approx({name: wanted[name] for name in of(got, "gsa")}, rel=1e-6)
 
 
-def test_with_a_reference_a_file_scores_what_its_array_scores(sample, capsys):
+def test_the_measures_with_a_reference_are_those_of_the_arrays(sample, capsys):
     pan, ms, truth, results = sample
     got = told(capsys, results / "bt-h.tif", "--pan", pan, "--ms", ms, "--reference", truth)
     wanted = metrics.with_reference(read(results / "bt-h.tif"), read(truth), 4)
@@ -74,7 +75,7 @@ def test_with_a_reference_a_file_scores_what_its_array_scores(sample, capsys):
     assert of(got, "bt-h") == pytest.approx({name: wanted[name] for name in of(got, "bt-h")}, rel=1e-9)
 
 
-def test_the_rim_of_the_toolboxes_is_left_out_on_request(sample, capsys):
+def test_crop_excludes_the_border_of_the_toolboxes(sample, capsys):
     pan, ms, truth, results = sample
     got = told(capsys, results / "gsa.tif", "--pan", pan, "--ms", ms, "--reference", truth, "--crop")
     wanted = metrics.with_reference(read(results / "gsa.tif"), read(truth), 4, crop=True)
@@ -82,12 +83,12 @@ def test_the_rim_of_the_toolboxes_is_left_out_on_request(sample, capsys):
     assert got["cropped"] is True
     assert got["results"][0]["peak"] == wanted["peak"]
     assert got["scenes"][0]["sample"]["megapixels"] == pytest.approx(215**2 / 1e6)
-    assert any(f"PSNR with {wanted['peak']:g} as its peak, without the rim" in note for note in got["notes"])
+    assert any(f"PSNR with peak value {wanted['peak']:g}, border excluded" in note for note in got["notes"])
     small = ("--pan", pan, "--ms", ms, "--reference", truth, "--crop", "--extent", "400000,4499980,400020,4500000")
-    assert "has no inside left" in failed(capsys, results / "gsa.tif", *small)
+    assert "is too small" in failed(capsys, results / "gsa.tif", *small)
 
 
-def test_json_is_one_object_that_says_what_was_measured(sample, capsys):
+def test_json_output_is_one_object_with_the_inputs_and_results(sample, capsys):
     pan, ms, _, results = sample
     got = told(capsys, results / "gsa.tif", "--pan", pan, "--ms", ms)
     assert (got["protocol"], got["baseline"], got["reference"]) == ("full", "gsa", False)
@@ -104,14 +105,14 @@ def test_json_is_one_object_that_says_what_was_measured(sample, capsys):
     assert any("HQNR rewards interpolation" in note for note in got["notes"])
 
 
-def test_a_file_tells_what_it_is_made_of(sample, capsys):
+def test_pan_and_ms_are_read_from_the_metadata_of_a_fused_file(sample, capsys):
     pan, ms, truth, results = sample
     named = told(capsys, results / "gsa.tif", "--pan", pan, "--ms", ms)
     assert told(capsys, results / "gsa.tif")["results"] == named["results"]
-    assert "name it with --pan" in failed(capsys, truth)
+    assert "give it with --pan" in failed(capsys, truth)
 
 
-def test_what_a_file_is_made_of_is_found_beside_it_too_and_never_written_over(capsys, tmp_path, monkeypatch):
+def test_inputs_are_found_in_the_folder_of_the_fused_file_and_never_overwritten(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pan, _, _ = sample_files(tmp_path)
     assert main(["pansharpen", "pan.tif", "ms.tif", "out.tif", "--method", "exp", "--progress", "none"]) == 0
@@ -129,7 +130,7 @@ def test_what_a_file_is_made_of_is_found_beside_it_too_and_never_written_over(ca
 
 
 @pytest.mark.parametrize("bands_alone", [False, True])
-def test_what_a_file_is_made_of_may_have_commas_in_its_name(capsys, tmp_path, bands_alone):
+def test_file_names_of_inputs_may_contain_commas(capsys, tmp_path, bands_alone):
     folder = tmp_path / "Eureka, California"
     (tmp_path / "Eureka").mkdir()
     folder.mkdir()
@@ -159,7 +160,7 @@ def test_a_folder_gives_mean_deviation_and_paired_differences(sample, capsys, tm
     assert np.array(rows[1:4])[:, 3:].astype(float) == pytest.approx(values)
 
 
-def test_an_image_is_compared_with_as_it_is_spelled_before_any_that_differs_in_case(sample, capsys, tmp_path):
+def test_the_baseline_name_is_matched_exactly_before_ignoring_case(sample, capsys, tmp_path):
     pan, ms, _, results = sample
     folder = tmp_path / "results"
     folder.mkdir()
@@ -184,7 +185,7 @@ def test_differences_are_paired_over_blocks():
 
 @pytest.fixture(scope="module")
 def scenes(sample, tmp_path_factory):
-    """Three scenes of one size, and a folder of what two methods make of each."""
+    """Three scenes of one size, and a folder with the results of two methods for each."""
     folder = tmp_path_factory.mktemp("scenes")
     results = folder / "results"
     results.mkdir()
@@ -199,7 +200,7 @@ def scenes(sample, tmp_path_factory):
     return results
 
 
-def test_over_several_scenes_methods_are_paired_scene_by_scene_and_never_blocks_of_different_ground(scenes, capsys):
+def test_methods_are_paired_by_scene_over_several_scenes(scenes, capsys):
     got = told(capsys, scenes, "--align", "none", "--baseline", "gsa")
     assert [scene["name"] for scene in got["scenes"]] == ["1_pan", "2_pan", "3_pan"]
     paired = {(one["name"], one["scene"]) for one in got["results"] if one["differences"]}
@@ -217,13 +218,13 @@ def test_over_several_scenes_methods_are_paired_scene_by_scene_and_never_blocks_
     assert methods["GSA"]["differences"] == {}
 
 
-def test_the_table_of_several_scenes_tells_which_row_is_of_which(scenes, capsys, tmp_path):
+def test_the_table_of_several_scenes_groups_rows_by_scene(scenes, capsys, tmp_path):
     assert main(["assess", str(scenes), "--align", "none", "--csv", str(tmp_path / "t.csv")]) == 0
     lines = capsys.readouterr().out.splitlines()
     first = lines.index("2_pan")
     assert [line.split()[0] for line in lines[first + 1 : first + 5]] == ["2_brovey", "2_gsa", "EXP", "MTF-GLP-FS"]
     assert any(line.startswith("GSA, mean of 3") for line in lines)
-    assert any(line.startswith("less Brovey") for line in lines)
+    assert any(line.startswith("difference from Brovey") for line in lines)
     assert any("/3 scenes" in line for line in lines)
     with open(tmp_path / "t.csv", encoding="utf-8") as file:
         rows = {(row["image"], row["scene"]) for row in csv.DictReader(file)}
@@ -240,20 +241,21 @@ def test_files_of_one_name_are_told_apart_by_their_folders(scenes, capsys, tmp_p
     assert [one["name"] for one in got["results"] if one["file"]] == ["one/1", "2", "other/1"]
 
 
-def test_what_holds_no_data_is_said_once_and_of_whom_where_images_differ():
+def test_missing_data_is_reported_once_unless_images_differ():
     of = [Result(name, name, {}, {}, valid) for name, valid in (("a", 0.5), ("b", 0.5), ("c", 0.75), ("d", 1.0))]
-    assert tables.missing(of[:2]) == ["50.0% of the pixels hold no data and are left out"]
+    assert tables.missing(of[:2]) == ["50.0% of the pixels have no data and are excluded"]
     assert tables.missing(of) == [
-        "50.0% of the pixels of a, b hold no data and are left out",
-        "25.0% of the pixels of c hold no data and are left out",
+        "50.0% of the pixels of a, b have no data and are excluded",
+        "25.0% of the pixels of c have no data and are excluded",
     ]
 
 
-def test_text_shows_ideals_and_marks_what_stands_beside(sample, capsys):
+def test_the_text_table_shows_directions_baselines_and_differences(sample, capsys):
     *_, results = sample
     assert main(["assess", str(results)]) == 0
     said = capsys.readouterr().out
-    assert all(word in said for word in ("HQNR ↑", "D_rho ↓", "EXP", "MTF-GLP-FS", "mean", "less brovey", "0 is ideal"))
+    words = ("HQNR ↑", "D_rho ↓", "EXP", "MTF-GLP-FS", "mean", "difference from brovey", "0 is ideal")
+    assert all(word in said for word in words)
 
 
 # --- scenes of any size ----------------------------------------------------------------------------------------------
@@ -273,13 +275,13 @@ def large(tmp_path_factory):
     return folder
 
 
-def test_blocks_do_not_matter_and_nodata_is_left_out(large, monkeypatch):
+def test_the_measures_do_not_depend_on_blocks_and_exclude_nodata(large, monkeypatch):
     found = {}
     for side in measure.SIDES:
         monkeypatch.setattr(measure, "side_for", lambda *_, side=side: side)
         asked = AssessOptions(align="none")
         (study,) = studies.open_studies([large / "gsa.tif"], None, None, None, asked, print)
-        study = measure.with_beside(study, asked)
+        study = measure.with_baselines(study, asked)
         found[side] = measure.measure(study, asked)
     fused = read(large / "gsa.tif").astype(np.float32)
     for one, *others in zip(*found.values()):
@@ -290,7 +292,7 @@ def test_blocks_do_not_matter_and_nodata_is_left_out(large, monkeypatch):
     first = found[512][0]
     assert first.valid == pytest.approx(1 - holes.mean())
     wanted = metrics.without_reference(
-        np.where(holes, np.nan, fused), read(large / "pan.tif"), read(large / "ms.tif"), (1.5, 1.5), 4,
+        np.where(holes, np.nan, fused), read(large / "pan.tif"), read(large / "ms.tif"), Placement((1.5, 1.5), 4),
         (0.3, 0.3), "geometric", ~holes, True,
     )  # fmt: skip
     assert first.values == pytest.approx({name: wanted[name] for name in first.values}, rel=1e-6)
@@ -323,12 +325,12 @@ def test_it_says_how_far_it_is(large, capsys, tmp_path, protocol):
     assert told[0] < 0.5
 
 
-def test_blocks_are_drawn_without_an_order_of_their_own():
+def test_sampled_blocks_keep_their_order():
     cores = [Window(r * 100, 0, 100, 100) for r in range(50)]
-    drawn = measure.chosen(cores, AssessOptions(sample=0.1, seed=1))
+    drawn = measure.sampled_blocks(cores, AssessOptions(sample=0.1, seed=1))
     assert len(drawn) == len(set(drawn)) == 10
     assert drawn == sorted(drawn, key=cores.index)
-    assert measure.chosen(cores, AssessOptions(sample=0.5)) == cores
+    assert measure.sampled_blocks(cores, AssessOptions(sample=0.5)) == cores
 
 
 def test_memory_does_not_grow_with_the_scene(tmp_path):
@@ -355,7 +357,7 @@ def test_memory_does_not_grow_with_the_scene(tmp_path):
     assert used[1536] < used[768] + 80
 
 
-# --- what cannot be --------------------------------------------------------------------------------------------------
+# --- errors ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -375,14 +377,14 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
-def test_what_does_not_fit_is_told_in_a_sentence(sample, capsys, tmp_path):
+def test_inputs_that_do_not_match_are_errors(sample, capsys, tmp_path):
     pan, ms, _, results = sample
     inputs = ("--pan", pan, "--ms", ms)
     fused = read(results / "gsa.tif")
     off = write(tmp_path / "off.tif", fused, (400_000.2, 0.6, 0.0, 4_500_000.0, 0.0, -0.6))
-    assert "does not lie on PAN's pixels" in failed(capsys, off, *inputs)
+    assert "is not on PAN's pixel grid" in failed(capsys, off, *inputs)
     far = write(tmp_path / "far.tif", fused, (460_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6))
-    assert "lies beside PAN" in failed(capsys, far, *inputs)
+    assert "does not overlap PAN" in failed(capsys, far, *inputs)
     three = write(tmp_path / "three.tif", fused[:3], PAN_AT)
     assert "3 bands and MS 4: name the MS bands" in failed(capsys, three, *inputs)
     assert main(["assess", str(three), *map(str, inputs), "--bands", "1,2,3", "--json"]) == 0
@@ -397,7 +399,7 @@ def test_what_does_not_fit_is_told_in_a_sentence(sample, capsys, tmp_path):
 
 
 def _part(results, folder):
-    """A part of a result, which is of another extent then."""
+    """Writes a part of a result, and so a file with another extent."""
     path = write(
         folder / "part.tif",
         read(results / "gsa.tif")[:, 64:192, 32:224],
@@ -410,7 +412,7 @@ def _part(results, folder):
     return path
 
 
-def test_a_part_of_the_scene_is_measured_on_its_own_ground(sample, capsys, tmp_path):
+def test_a_file_of_a_part_of_the_scene_is_measured_over_its_extent(sample, capsys, tmp_path):
     *_, results = sample
     got = told(capsys, _part(results, tmp_path))
     assert got["scenes"][0]["window"] == {"row": 64, "col": 32, "height": 128, "width": 192}
