@@ -1,4 +1,4 @@
-"""Real rasters for tests."""
+"""Raster files and simple engines for tests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def utm(zone: int = 32) -> str:
 
 
 def write(path: Path, image: np.ndarray, transform=None, crs: str | None = None, driver="GTiff", **band_values) -> Path:
-    """An array (h, w) or (bands, h, w) as a raster. band_values: nodata, names, mask (h, w bool), options."""
+    """Writes an array (h, w) or (bands, h, w) as a raster. band_values: nodata, names, mask (h, w bool), options."""
     image = image[None] if image.ndim == 2 else image
     kind = gdal_array.NumericTypeCodeToGDALTypeCode(image.dtype.type)
     options = list(band_values.get("options", ()))
@@ -45,7 +45,7 @@ def read(path: Path) -> np.ndarray:
 
 
 def ramps(height=160, width=200, ratio=4, at=(1.5, 1.5), bands=3, pixel=0.5, dtype=np.uint16):
-    """PAN and MS of one ramp, and their geotransforms: any error of phase shows in counts."""
+    """Returns PAN and MS of one ramp, and their geotransforms: an error of phase changes the counts."""
     r, c = np.mgrid[:height, :width]
     pan = 1000 + 4 * r + 8 * c
     i, j = np.mgrid[: height // ratio, : width // ratio]
@@ -58,7 +58,7 @@ def ramps(height=160, width=200, ratio=4, at=(1.5, 1.5), bands=3, pixel=0.5, dty
 
 
 def sample_files(folder: Path, side: int = 256) -> tuple[Path, Path, Path]:
-    """The bundled sample as GeoTIFFs: PAN, MS and the truth."""
+    """Writes the bundled sample as GeoTIFFs: PAN, MS and the reference."""
     pan_at, ms_at = ((400_000.0, pixel, 0.0, 4_500_000.0, 0.0, -pixel) for pixel in (0.6, 2.4))
     with np.load(Path(__file__).parents[2] / "resources" / "sample" / "eureka.npz") as file:
         pan, ms, truth = (file[name][:n, :n] for name, n in (("pan", side), ("ms", side // 4), ("truth", side)))
@@ -72,7 +72,7 @@ def sample_files(folder: Path, side: int = 256) -> tuple[Path, Path, Path]:
 
 
 class Interpolate(Quantising):
-    """The simplest engine: MS read at PAN's pixels."""
+    """The simplest engine: MS interpolated to PAN's pixels."""
 
     reach, ms_halo = 0, 4
 
@@ -88,13 +88,13 @@ class Interpolate(Quantising):
         return lms[(slice(None), *block.core.within(block.window))]
 
     def fuse_with_spread(self, block, progress=None):
-        """As if samples lay apart by a tenth of what they are."""
+        """Returns the image, and a tenth of it as its standard deviation."""
         fused = self.fuse(block, progress)
         return fused, fused / 10
 
 
 class Ending(Interpolate):
-    """Ends at a block, as a full disk, a lost device or a cancelled run would."""
+    """Raises `error` after a number of blocks, as on a full disk, a lost device or a cancelled run."""
 
     def __init__(self, after, error=None):
         self.left, self.error = after, error

@@ -1,4 +1,4 @@
-"""Small scenes in the folders and beside the files that the vendors deliver."""
+"""Small scenes with the folders and metadata files of the vendors' products."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ END
 
 
 def digitalglobe(folder: Path, satellite="WV03", bands=("B", "G", "R", "N"), kind="IMD") -> tuple[Path, Path]:
-    """A PAN and a MUL folder, their metadata beside the images."""
+    """Writes a PAN and a MUL folder with the metadata next to the images."""
     pan, ms, pan_at, ms_at = ramps(bands=len(bands))
     pan_name, ms_name = "20JAN01-P2AS-0001_01_P001", "20JAN01-M2AS-0001_01_P001"
     for part in ("PAN", "MUL"):
@@ -85,7 +85,7 @@ def digitalglobe(folder: Path, satellite="WV03", bands=("B", "G", "R", "N"), kin
 
 
 def airbus(folder: Path, mission="PHR", index="1A", order=("B2", "B1", "B0", "B3")) -> tuple[Path, Path]:
-    """IMG_ files with DIM_ files; the MS one tells which band is which."""
+    """Writes IMG_ files with DIM_ files; that of MS lists the bands."""
     pan, ms, pan_at, ms_at = ramps(bands=len(order))
     files = []
     for part, image, at, ids in (("P", pan, pan_at, ("P",)), ("MS", ms, ms_at, order)):
@@ -117,7 +117,7 @@ LANDSAT_7 = ("B1", "B2", "B3", "B4", "B5", "B6_VCID_1", "B6_VCID_2", "B7", "QA_P
 
 
 def landsat(folder: Path, number: int = 8) -> dict[str, Path]:
-    """One file a band, B8 being PAN, and an MTL.txt; band k of the list shows the ramp plus 100 k counts."""
+    """Writes one file for each band (B8 is PAN) and an MTL.txt; band k of the list is the ramp plus 100 k counts."""
     scene = f"L{'E' if number == 7 else 'C'}0{number}_L1TP_015033_20220101_20220110_02_T1"
     names = LANDSAT_7 if number == 7 else LANDSAT_8
     pan, ms, pan_at, ms_at = ramps(ratio=2, at=(0.0, 0.0), pixel=15, bands=1)

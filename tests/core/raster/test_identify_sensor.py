@@ -1,4 +1,4 @@
-"""Scenes as their vendors deliver them: the sensor is recognised and said, and bands come in the sensor's order."""
+"""Scenes as vendors deliver them: the sensor is recognised and reported, and bands are put into the sensor's order."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ from ssdiff_core.raster import vendor_metadata
 
 @pytest.fixture
 def fuse(tmp_path, capsys):
-    """Runs the command with EXP; answers the fused image and what was said, a sentence a line."""
+    """Runs the command with EXP; returns the fused image and the printed notices, one for each line."""
 
     def run(pan, ms, *options, expect=0):
         ms = [part for file in ms for part in ("--ms", str(file))] if isinstance(ms, list) else [str(ms)]
