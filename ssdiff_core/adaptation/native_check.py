@@ -13,6 +13,7 @@ from functools import reduce
 import numpy as np
 
 from ..domain.block import Block
+from ..domain.grid import Placement
 from ..domain.sensors import Sensor
 from ..domain.window import Window
 from ..fusion.scene_statistics import Survey
@@ -94,7 +95,7 @@ def centre_crop(piece: Piece) -> Piece:
 def native_scores(blocks: Sequence[Block], images: Sequence[np.ndarray], sensor: Sensor) -> dict[str, float]:
     """Returns the means of HQNR and D_rho over all blocks, weighted by pixels; undefined ones are left out."""
     found = [
-        without_reference(image, block.pan, block.ms, block.ms_at, block.ratio, sensor.mtf, "geometric")
+        without_reference(image, block.pan, block.ms, Placement(block.ms_at, block.ratio), sensor.mtf, "geometric")
         for block, image in zip(blocks, images)
     ]
     sizes = [block.pan.size for block in blocks]

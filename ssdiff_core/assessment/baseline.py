@@ -1,4 +1,4 @@
-"""What a classical method makes of a scene, computed over just the windows that are looked at."""
+"""Classical fusions for comparison, computed on demand."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ..fusion.parallel import hands, scene_stats
 
 
 @dataclass
-class Computed:
-    """What a classical method makes of a scene, computed where it is asked for, by any thread."""
+class BaselineImage:
+    """A classical fusion of a scene, computed for each requested window; safe to use from several threads."""
 
     name: str
     scene: Scene
@@ -30,21 +30,22 @@ class Computed:
     path = None
 
     @staticmethod
-    def of(method: str, scene: Scene, sensor: Sensor, open_reader: Callable, memory: int) -> Computed:
+    def of(method: str, scene: Scene, sensor: Sensor, open_reader: Callable, memory: int) -> BaselineImage:
         engine = ClassicalEngine(method, scene.placement.ratio)
         stats = SceneStats(mtf=sensor.mtf)
         if engine.needs_survey:
             stats = scene_stats(scene, open_reader, engine.survey(sensor.mtf, sensor.pan_mtf), memory, hands())
-        return Computed(LABELS.get(method, method), scene, engine, stats, PerThread(open_reader))
+        return BaselineImage(LABELS.get(method, method), scene, engine, stats, PerThread(open_reader))
 
     def close(self) -> None:
-        """Closes the files of the scene, which are opened again if need be."""
+        """Closes the files of the scene; they are reopened on demand."""
         self.reader.close()
 
     def over(self, window: Window) -> np.ndarray:
-        here = window & self.scene.window
-        image = self._fused(here) if here else None
-        return within(image, here, window, len(self.scene.ms))
+        """Returns the fused image (bands, h, w) over a window; NaN beyond the scene."""
+        overlap = window & self.scene.window
+        image = self._fused(overlap) if overlap else None
+        return within(image, overlap, window, len(self.scene.ms))
 
     def _fused(self, core: Window) -> np.ndarray:
         block = self.reader().read(core, self.engine.reach, self.engine.ms_halo)

@@ -1,4 +1,4 @@
-"""Charts as SVG inside a page: they take its colours from classes and its fonts, and are sharp at any size."""
+"""Charts as inline SVG, coloured by the CSS classes of the page."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ import numpy as np
 
 from ..fusion.scene_sums import Histogram
 
-BARS = 64
+BINS = 64
+"bins of a histogram"
 
 
 @dataclass(frozen=True)
 class Series:
+    """A line of a chart."""
+
     name: str
     kind: str
-    "a class of the page's style: pan, ms, fused, beside"
+    "CSS class: pan, ms, fused or baseline"
     x: np.ndarray
     y: np.ndarray
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Where values lie in a picture."""
+    """The mapping of values to positions in an SVG; margins in pixels."""
 
     width: int
     height: int
@@ -56,10 +59,10 @@ def svg(frame: Frame, title: str, body: str) -> str:
 
 
 def histograms(title: str, before: Histogram, after: Histogram, width: int = 300, height: int = 150) -> str:
-    """How often counts occur in MS (an area) and in the fused image (a line)."""
+    """Returns the histograms of a band in MS (an area) and in the fused image (a line)."""
     low, high = before.quantile(0.001), before.quantile(0.999)
     room = (high - low) * 0.06 or 1.0
-    edges = np.linspace(low - room, high + room, BARS + 1)
+    edges = np.linspace(low - room, high + room, BINS + 1)
     one, other = (shares(of, edges) for of in (before, after))
     frame = Frame(width, height, (edges[0], edges[-1]), (0, max(one.max(), other.max()) * 1.05))
     middle = (edges[1:] + edges[:-1]) / 2
@@ -69,7 +72,7 @@ def histograms(title: str, before: Histogram, after: Histogram, width: int = 300
 
 
 def shares(of: Histogram, edges: np.ndarray) -> np.ndarray:
-    """Of all values, how many lie between two edges each; a little smoothed, as whole counts fall unevenly."""
+    """Returns the share of values between successive edges, smoothed because integers fall unevenly into bins."""
     values = np.array([of.value(i) for i in range(len(of.keys))])
     found, _ = np.histogram(values, edges, weights=of.counts)
     around = np.convolve(np.pad(found, 1, mode="edge"), (0.25, 0.5, 0.25), "valid")
@@ -77,7 +80,7 @@ def shares(of: Histogram, edges: np.ndarray) -> np.ndarray:
 
 
 def spectra(series: Sequence[Series], nyquist: float, width: int = 1040, height: int = 400) -> str:
-    """Power by frequency, on a logarithmic scale; nyquist: MS's own, in cycles per PAN pixel."""
+    """Returns power by frequency on a logarithmic scale. nyquist: of MS, in cycles per PAN pixel."""
     drawn = [one for one in series if len(one.x)]
     if not drawn:
         return ""
@@ -89,9 +92,9 @@ def spectra(series: Sequence[Series], nyquist: float, width: int = 1040, height:
     for power in range(math.ceil(low), math.floor(high) + 1):
         y = float(frame.at(0, power)[1])
         body += f'<line class="grid" x1="{frame.left}" x2="{frame.width - frame.right}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        body += f'<text class="tick end" x="{frame.left - 8}" y="{y + 4:.1f}">10{_raised(power)}</text>'
+        body += f'<text class="tick end" x="{frame.left - 8}" y="{y + 4:.1f}">10{_superscript(power)}</text>'
     body += f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{frame.top}" y2="{frame.height - frame.bottom}"/>'
-    body += f'<text class="tick" x="{x + 6:.1f}" y="{frame.top + 12}">MS ends here</text>'
+    body += f'<text class="tick" x="{x + 6:.1f}" y="{frame.top + 12}">Nyquist frequency of MS</text>'
     for one in drawn:
         y = np.maximum(np.log10(one.y), low - 0.2)
         body += f'<path class="line {one.kind}" d="{frame.path(one.x, y)}"/>'
@@ -111,11 +114,11 @@ def _axis(frame: Frame, ticks: Sequence[float], form: str, label: str = "") -> s
 
 
 def _ticks(low: float, high: float, about: int) -> list[float]:
-    """Round numbers within a range."""
+    """Returns about this many round numbers within a range."""
     step = 10 ** math.floor(math.log10((high - low) / about or 1))
     step *= min((m for m in (1, 2, 5, 10) if (high - low) / (step * m) <= about), default=10)
     return [round(i * step, 10) for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def _raised(power: int) -> str:
+def _superscript(power: int) -> str:
     return "".join("⁻" if c == "-" else "⁰¹²³⁴⁵⁶⁷⁸⁹"[int(c)] for c in str(power))

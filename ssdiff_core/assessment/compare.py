@@ -1,4 +1,4 @@
-"""What methods do over several scenes: the mean and spread of each, and how it differs from another, scene by scene."""
+"""Comparison of methods over several scenes: means, standard deviations and paired differences."""
 
 from __future__ import annotations
 
@@ -13,35 +13,37 @@ from ..domain.study import Result, distinct
 
 @dataclass(frozen=True)
 class Difference:
-    """How a measure of one image differs from that of another, block by block; or of a method, scene by scene."""
+    """Difference of a measure between two images, paired by block, or between two methods, paired by scene."""
 
     mean: float
     std: float
     parts: int
     better: int
-    "blocks or scenes in which it is the better one"
+    "number of blocks or scenes in which the first one is better"
 
 
 @dataclass(frozen=True)
 class Summary:
+    """Mean and standard deviation by measure."""
+
     mean: dict[str, float]
     std: dict[str, float]
 
 
 @dataclass(frozen=True)
-class Overall:
-    """A method over all scenes that it was seen on."""
+class MethodSummary:
+    """Results of a method over all scenes it was assessed on."""
 
     method: str
     scenes: int
     mean: dict[str, float]
     std: dict[str, float]
     differences: dict[str, Difference]
-    "from the baseline's method; {} for that itself"
+    "from the method of the baseline; {} for that method itself"
 
 
 def summary(results: Sequence[Result]) -> Summary:
-    """Mean and standard deviation (over n - 1) of each measure."""
+    """Returns the mean and sample standard deviation of each measure."""
     mean, std = {}, {}
     for name in results[0].values:
         values = np.array([result.values[name] for result in results])
@@ -50,24 +52,25 @@ def summary(results: Sequence[Result]) -> Summary:
 
 
 def _mean_and_std(values: np.ndarray) -> tuple[float, float]:
-    """NaN where there are too few for one."""
+    """Returns NaN for what too few values do not define."""
     n = len(values)
     return float(values.mean()) if n else float("nan"), float(values.std(ddof=1)) if n > 1 else float("nan")
 
 
 def paired(one: np.ndarray, other: np.ndarray, measure: Measure) -> Difference:
-    """Of values that belong together one by one; where either is unknown neither counts."""
-    apart = (one - other)[np.isfinite(one) & np.isfinite(other)]
-    better = int((apart > 0 if measure.rises else apart < 0).sum())
-    return Difference(*_mean_and_std(apart), len(apart), better)
+    """Returns the difference of paired values, without the pairs in which one is NaN."""
+    difference = (one - other)[np.isfinite(one) & np.isfinite(other)]
+    better = int((difference > 0 if measure.higher_is_better else difference < 0).sum())
+    return Difference(*_mean_and_std(difference), len(difference), better)
 
 
 def scenes_of(results: Sequence[Result]) -> list[str]:
+    """Returns the names of the scenes in order."""
     return list(dict.fromkeys(result.scene for result in results))
 
 
-def across(results: Sequence[Result], baseline: Result) -> list[Overall]:
-    """Of each method; nothing if there is but one scene."""
+def methods_over_scenes(results: Sequence[Result], baseline: Result) -> list[MethodSummary]:
+    """Returns the summary of each method; [] for a single scene."""
     if len(scenes_of(results)) < 2:
         return []
     methods = _methods(results)
@@ -76,25 +79,25 @@ def across(results: Sequence[Result], baseline: Result) -> list[Overall]:
 
 
 def _methods(results: Sequence[Result]) -> dict[str, dict[str, Result]]:
-    """By method, by scene; what stands beside gives way to a file by the same method."""
+    """Returns the results by method and scene; a file replaces a computed baseline of the same method."""
     found: dict[str, dict[str, Result]] = {}
     for scene in scenes_of(results):
-        here = [result for result in results if result.scene == scene]
-        of_files = {result.method for result in here if result.path}
-        kept = [result for result in here if result.path or result.method not in of_files]
+        in_scene = [result for result in results if result.scene == scene]
+        of_files = {result.method for result in in_scene if result.path}
+        kept = [result for result in in_scene if result.path or result.method not in of_files]
         for method, result in zip(distinct([result.method for result in kept]), kept):
             found.setdefault(method, {})[scene] = result
     return found
 
 
-def _overall(method: str, by_scene: dict[str, Result], first: dict[str, Result]) -> Overall:
+def _overall(method: str, by_scene: dict[str, Result], first: dict[str, Result]) -> MethodSummary:
     of = summary(list(by_scene.values()))
-    apart = {} if by_scene is first else _apart(by_scene, first)
-    return Overall(method, len(by_scene), of.mean, of.std, apart)
+    differences = {} if by_scene is first else _differences(by_scene, first)
+    return MethodSummary(method, len(by_scene), of.mean, of.std, differences)
 
 
-def _apart(by_scene: dict[str, Result], first: dict[str, Result]) -> dict[str, Difference]:
-    """Over the scenes that both were seen on."""
+def _differences(by_scene: dict[str, Result], first: dict[str, Result]) -> dict[str, Difference]:
+    """Returns the differences over the scenes that both methods were assessed on."""
     both, measures = [scene for scene in by_scene if scene in first], next(iter(first.values())).measures
     values = {m.name: [np.array([of[s].values[m.name] for s in both]) for of in (by_scene, first)] for m in measures}
     return {m.name: paired(*values[m.name], m) for m in measures}

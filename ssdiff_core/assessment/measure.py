@@ -1,8 +1,7 @@
-"""How good fused files are: measured on their scene, of any size, beside interpolation and a classical fusion.
+"""Measures of a study: block by block, for scenes of any size.
 
-A `Study` is a scene, images of it and perhaps a reference; `measure` goes over it block by block and keeps the sums of
-each block, so what is true of the whole is known of every part as well. Scenes beyond a stated size are measured in
-blocks drawn from a seed.
+The sums of each block are kept, so the measures are known for the scene and for each block. Of scenes larger than
+`sample` megapixels only a random sample of blocks is measured.
 """
 
 from __future__ import annotations
@@ -24,94 +23,100 @@ from ..domain.window import Window
 from ..fusion.parallel import hands, side_by_side
 from ..metrics.arrays import FullScale, Referenced, Reprojected, Setting
 from ..metrics.conventions import convention
-from ..metrics.reference import inside, pieces
-from .baseline import Computed
+from ..metrics.reference import block_cores, without_border
+from .baseline import BaselineImage
 
 SIDES = (512, 256, 128, 64)
-"of the blocks: the largest that the memory holds, and that leaves a small scene some to compare"
-PIXEL = 200
-"bytes that measuring takes for each pixel of a block and each of its bands"
-AROUND = 100
-"pixels that a block has around itself, both sides together"
-PARTS = 4
-"blocks that a scene should have at least, so that images can be compared in each"
+"sides of blocks in pixels, largest first"
+BYTES_PER_VALUE = 200
+"memory for each pixel and band of a block"
+HALO = 100
+"pixels around a block, both sides together"
+MINIMUM_BLOCKS = 4
+"blocks of a scene below which smaller blocks are used, as images are compared by block"
 
 
 def side_for(scene: Scene, memory: int) -> int:
-    """Side of the blocks: small enough for the memory, and such that the scene has parts to compare, if it can."""
+    """Returns the largest side of blocks that fits the memory and leaves at least MINIMUM_BLOCKS."""
     bands, (height, width) = len(scene.ms), scene.window.shape
-    fit = [side for side in SIDES if (side + AROUND) ** 2 * bands * PIXEL * hands() < memory * 2**20]
-    return next((side for side in fit if height * width >= PARTS * side**2), SIDES[-1])
+    fit = [side for side in SIDES if (side + HALO) ** 2 * bands * BYTES_PER_VALUE * hands() < memory * 2**20]
+    return next((side for side in fit if height * width >= MINIMUM_BLOCKS * side**2), SIDES[-1])
 
 
-def chosen(cores: list[Window], asked: AssessOptions) -> list[Window]:
-    """All blocks, or of a large scene some, drawn from the seed; in their order."""
+def sampled_blocks(cores: list[Window], options: AssessOptions) -> list[Window]:
+    """Returns all blocks, or a random sample of a large scene in their order."""
     total = sum(core.height * core.width for core in cores) / 1e6
-    if not asked.sample or total <= asked.sample:
+    if not options.sample or total <= options.sample:
         return cores
-    count = max(round(len(cores) * asked.sample / total), 1)
-    drawn = np.random.default_rng(asked.seed).choice(len(cores), count, replace=False)
+    count = max(round(len(cores) * options.sample / total), 1)
+    drawn = np.random.default_rng(options.seed).choice(len(cores), count, replace=False)
     return [cores[i] for i in sorted(drawn)]
 
 
-def sample_of(study: Study, asked: AssessOptions) -> Sample:
-    cores = pieces(measured(study, asked), side_for(study.scene, asked.memory))
-    picked = chosen(cores, asked)
-    return Sample(len(picked), len(cores), sum(core.height * core.width for core in picked) / 1e6, asked.seed)
+def sample_of(study: Study, options: AssessOptions) -> Sample:
+    """Returns which share of the scene is measured."""
+    cores = block_cores(measured_window(study, options), side_for(study.scene, options.memory))
+    picked = sampled_blocks(cores, options)
+    return Sample(len(picked), len(cores), sum(core.height * core.width for core in picked) / 1e6, options.seed)
 
 
-def measured(study: Study, asked: AssessOptions) -> Window:
-    """The part of the scene that has a say."""
-    return inside(study.scene.window) if asked.crop and study.reference else study.scene.window
+def measured_window(study: Study, options: AssessOptions) -> Window:
+    """Returns the window that is measured: the scene, without its border if options.crop is set."""
+    return without_border(study.scene.window) if options.crop and study.reference else study.scene.window
 
 
 def setting_of(study: Study) -> Setting:
-    """What the measures must know of the study."""
+    """Returns the geometry and sensor that the measures without a reference need."""
     scene, how = study.scene, convention(study.convention)
     shape, placement = scene.ms_grid.window.shape, scene.placement
     return Setting(scene.window, placement.at, shape, placement.ratio, study.sensor.mtf, how, study.rounded)
 
 
-def with_beside(study: Study, asked: AssessOptions, without: Sequence[str] = ()) -> Study:
-    """The study, with what its images are compared with beside them."""
-    wanted = [method for method in asked.baselines if method not in without]
-    beside = [Computed.of(method, study.scene, study.sensor, study.open_reader, asked.memory) for method in wanted]
-    return replace(study, images=(*study.images, *beside))
+def with_baselines(study: Study, options: AssessOptions, without: Sequence[str] = ()) -> Study:
+    """Returns the study with the images of options.baselines added, except the methods in `without`."""
+    methods = [method for method in options.baselines if method not in without]
+    baselines = [
+        BaselineImage.of(method, study.scene, study.sensor, study.open_reader, options.memory) for method in methods
+    ]
+    return replace(study, images=(*study.images, *baselines))
 
 
-def measure(study: Study, asked: AssessOptions, progress: Callable[[float], None] = lambda share: None) -> list[Result]:
-    """Of each image of the study; files first."""
-    side = side_for(study.scene, asked.memory)
+def measure(
+    study: Study, options: AssessOptions, progress: Callable[[float], None] = lambda share: None
+) -> list[Result]:
+    """Returns the result of each image of the study, files first."""
+    side = side_for(study.scene, options.memory)
     if study.reference:
-        return _referenced(study, asked, side, progress)
-    full, share = _full_scale(study, asked, side, lambda done: progress(done / 2))
-    low = _reprojected(study, asked, side, lambda done: progress(0.5 + done / 2))
+        return _referenced(study, options, side, progress)
+    full, share = _full_scale(study, options, side, lambda done: progress(done / 2))
+    low = _reprojected(study, options, side, lambda done: progress(0.5 + done / 2))
     return [_result(image, [*both], valid) for image, *both, valid in zip(study.images, full, low, share)]
 
 
-def measure_all(studies: Sequence[Study], asked: AssessOptions, progress=lambda share: None) -> list[list[Result]]:
+def measure_all(studies: Sequence[Study], options: AssessOptions, progress=lambda share: None) -> list[list[Result]]:
+    """Returns the results of each study, with the names of their scenes."""
     n, found = len(studies), []
     for i, (study, name) in enumerate(zip(studies, distinct([Path(study.inputs[0]).stem for study in studies]))):
-        results = measure(study, asked, lambda share, i=i: progress((i + share) / n))
+        results = measure(study, options, lambda share, i=i: progress((i + share) / n))
         found.append([replace(result, scene=name) for result in results])
     return found
 
 
-def _referenced(study: Study, asked: AssessOptions, side: int, progress) -> list[Result]:
+def _referenced(study: Study, options: AssessOptions, side: int, progress) -> list[Result]:
     scene = study.scene.window
-    of = Referenced(measured(study, asked), study.scene.placement.ratio, study.rounded)
+    of = Referenced(measured_window(study, options), study.scene.placement.ratio, study.rounded)
 
     def gather(core: Window):
-        here = core.grow(of.reach) & scene
-        truth = study.reference.over(here)
-        fused = [image.over(here) for image in study.images]
-        return [(of.gather(one, truth, here, core), _valid(one, here, core)) for one in fused]
+        window = core.grow(of.reach) & scene
+        truth = study.reference.over(window)
+        fused = [image.over(window) for image in study.images]
+        return [(of.gather(one, truth, window, core), _valid(one, window, core)) for one in fused]
 
-    sums, share = _gathered(chosen(of.cores(side), asked), gather, progress)
+    sums, share = _gathered(sampled_blocks(of.cores(side), options), gather, progress)
     return [_result(image, [(of.values, one)], valid) for image, one, valid in zip(study.images, sums, share)]
 
 
-def _full_scale(study: Study, asked: AssessOptions, side: int, progress):
+def _full_scale(study: Study, options: AssessOptions, side: int, progress):
     of, reader = FullScale(setting_of(study)), PerThread(study.open_reader)
 
     def gather(core: Window):
@@ -119,13 +124,13 @@ def _full_scale(study: Study, asked: AssessOptions, side: int, progress):
         fused = [image.over(block.window) for image in study.images]
         return [(of.gather(block, one), _valid(one, block.window, core)) for one in fused]
 
-    sums, share = _gathered(chosen(of.cores(side), asked), gather, progress)
+    sums, share = _gathered(sampled_blocks(of.cores(side), options), gather, progress)
     return [(of.values, one) for one in sums], share
 
 
-def _reprojected(study: Study, asked: AssessOptions, side: int, progress):
+def _reprojected(study: Study, options: AssessOptions, side: int, progress):
     of, reader = Reprojected(setting_of(study)), PerThread(study.open_reader)
-    cores = chosen(of.cores(side), asked)
+    cores = sampled_blocks(of.cores(side), options)
     shifts = shifts_of(of, reader, cores)
 
     def gather(core: Window):
@@ -137,14 +142,14 @@ def _reprojected(study: Study, asked: AssessOptions, side: int, progress):
 
 
 def shifts_of(of: Reprojected, reader: PerThread, cores: list[Window]):
-    """By how much each band lies beside its place."""
+    """Returns the shift of each band of MS against PAN."""
     return of.shifts(
-        reduce(operator.add, side_by_side(lambda c: of.look(reader().read(c, of.reach, of.ms_halo)), cores))
+        reduce(operator.add, side_by_side(lambda c: of.correlations(reader().read(c, of.reach, of.ms_halo)), cores))
     )
 
 
 def _gathered(cores: list[Window], gather, progress):
-    """For each image the sums of each core, and the share of pixels that count."""
+    """Returns for each image the sums of each core, and the share of valid pixels."""
     rows = []
     for answer in side_by_side(gather, cores):
         rows.append(answer)
@@ -160,12 +165,15 @@ def _valid(image: np.ndarray, window: Window, core: Window) -> float:
 
 
 def _result(image, measured, valid: float) -> Result:
-    """measured: how values are made of sums, and the sums of each block; for each kind of measure."""
+    """Returns the result of an image.
+
+    measured: for each group of measures the function from sums to values, and the sums of each block.
+    """
     values, parts, extra = {}, {}, {}
     for values_of, sums in measured:
         whole = values_of(reduce(operator.add, sums))
         kept = [measure.name for measure in measures.of(whole)]
-        with np.errstate(all="ignore"):  # a block may hold nothing that is valid
+        with np.errstate(all="ignore"):  # a block may have no valid pixel
             each = [values_of(one) for one in sums]
         values |= {name: float(whole[name]) for name in kept}
         parts |= {name: np.array([one[name] for one in each], float) for name in kept}

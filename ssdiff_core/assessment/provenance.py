@@ -1,4 +1,4 @@
-"""What a report tells of where its numbers come from: the files, how they were made, and how they were measured."""
+"""The provenance table of a report: input files, how the images were produced, and how they were assessed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..domain.options import AssessOptions
 from ..domain.study import Study
 from .measure import sample_of
 
-SAID = {
+METADATA_LABELS = {
     "method": "Method",
     "weights": "Weights",
     "weights_sha256": "SHA-256 of the weights",
@@ -17,52 +17,63 @@ SAID = {
     "seed": "Seed",
     "sensor": "Sensor profile",
     "version": "SSDiff version",
-    "pan": "Made of PAN",
-    "ms": "Made of MS",
+    "pan": "PAN of the image",
+    "ms": "MS of the image",
 }
-WEIGHTS = {"weights": "weights", "weights_sha256": "SHA-256", "steps": "steps", "samples": "samples", "seed": "seed"}
-"what is told of each image of several that a network made"
+NETWORK_LABELS = {
+    "weights": "weights",
+    "weights_sha256": "SHA-256",
+    "steps": "steps",
+    "samples": "samples",
+    "seed": "seed",
+}
+"metadata listed for each of several images that a network produced"
 
 
-def facts_of(study: Study, asked: AssessOptions, protocol: str) -> list[tuple[str, str]]:
-    """Each with what it is called."""
+def facts_of(study: Study, options: AssessOptions, protocol: str) -> list[tuple[str, str]]:
+    """Returns the rows of the table: label and value."""
     alone = study.files[0] if len(study.files) == 1 and protocol != "wald" else None
-    rows = [*_inputs(study, protocol, alone), *_measuring(study, asked)]
-    told = {value for _, value in rows}
+    rows = [*_inputs(study, protocol, alone), *_measuring(study, options)]
+    listed = {value for _, value in rows}
     said = alone.said if alone else {}
-    return rows + [(label, said[key]) for key, label in SAID.items() if said.get(key) and said[key] not in told]
+    return rows + [
+        (label, said[key]) for key, label in METADATA_LABELS.items() if said.get(key) and said[key] not in listed
+    ]
 
 
 def _inputs(study: Study, protocol: str, alone) -> list[tuple[str, str]]:
     pan, *ms = study.inputs
     rows = [("PAN", pan), ("MS", ", ".join(ms))]
-    rows += [("Image", alone.path)] if alone else _images(study, lasting=protocol != "wald")
+    rows += [("Image", alone.path)] if alone else _images(study, permanent=protocol != "wald")
     return rows + ([("Reference", study.reference.path)] if study.reference and protocol != "wald" else [])
 
 
-def _images(study: Study, lasting: bool) -> list[tuple[str, str]]:
-    """Of several: where each lies, if it is there to stay, and what weights made it."""
+def _images(study: Study, permanent: bool) -> list[tuple[str, str]]:
+    """Returns a row for each image: its path if the file is permanent, and the weights that produced it."""
     rows = []
     for image in study.files:
         said = image.said if image.said.get("weights") else {}
-        told = [f"{what} {said[key]}" for key, what in WEIGHTS.items() if key in said]
-        rows.append((image.name, ", ".join([*([image.path] if lasting else []), *told])))
-    return [(name, told) for name, told in rows if told]
+        values = [f"{what} {said[key]}" for key, what in NETWORK_LABELS.items() if key in said]
+        rows.append((image.name, ", ".join([*([image.path] if permanent else []), *values])))
+    return [(name, values) for name, values in rows if values]
 
 
-def _measuring(study: Study, asked: AssessOptions) -> list[tuple[str, str]]:
+def _measuring(study: Study, options: AssessOptions) -> list[tuple[str, str]]:
     window, ratio = study.scene.window, study.scene.placement.ratio
     rows = [
         ("Sensor", f"{study.sensor.label}: {', '.join(study.sensor.bands)}"),
-        ("MTF at Nyquist", ", ".join(f"{gain:g}" for gain in study.sensor.mtf)),
-        ("Ground", f"{window.width} × {window.height} pixels{_pixel(study)}, ratio {ratio:g}"),
-        ("Measured", str(sample_of(study, asked))),
+        ("MTF at the Nyquist frequency", ", ".join(f"{gain:g}" for gain in study.sensor.mtf)),
+        ("Extent", f"{window.width} × {window.height} pixels{_pixel(study)}, ratio {ratio:g}"),
+        ("Measured", str(sample_of(study, options))),
     ]
     if not study.reference:
         rows.append(("Convention", study.convention))
-    elif asked.crop:
-        rows.append(("Rim", "left out, as the toolboxes may"))
-    return [*rows, ("Q2ⁿ", "of counts rounded to 16 bits" if study.rounded else "of the values as they are")]
+    elif options.crop:
+        rows.append(("Border", "excluded, as in the MATLAB toolbox"))
+    return [
+        *rows,
+        ("Q2ⁿ", "computed on values rounded to 16-bit integers" if study.rounded else "computed on unrounded values"),
+    ]
 
 
 def _pixel(study: Study) -> str:

@@ -1,4 +1,4 @@
-"""Results side by side: their mean and spread and how each differs from a baseline; as text, CSV and plain values."""
+"""Result tables with means, standard deviations and differences from a baseline: as text, CSV and JSON values."""
 
 from __future__ import annotations
 
@@ -14,67 +14,71 @@ from ..common.errors import ConfigError
 from ..domain.measures import ON_HQNR
 from ..domain.options import AssessOptions
 from ..domain.study import Result, Study
-from .compare import Difference, across, paired, scenes_of, summary
+from .compare import Difference, methods_over_scenes, paired, scenes_of, summary
 from .measure import sample_of
 
 
 def differences(result: Result, baseline: Result) -> dict[str, Difference]:
-    """Paired over the blocks of the scene that both show; {} where they are of different scenes or extents."""
+    """Returns the differences paired over the blocks of a scene; {} for results of different scenes or extents."""
     if result.scene != baseline.scene:
         return {}
     return {m.name: paired(result.parts[m.name], baseline.parts[m.name], m) for m in result.measures}
 
 
 def baseline_of(results: Sequence[Result], name: str | None) -> Result:
-    """The result of that name, path or method; the first if none is told."""
+    """Returns the result with this name, path or method; by default the first.
+
+    Raises ConfigError if there is no such result.
+    """
     if name is None:
         return results[0]
-    for alike in (str, str.lower):
+    for normalised in (str, str.lower):
         for result in results:
-            if name == result.path or alike(name) in (alike(result.name), alike(result.method)):
+            if name == result.path or normalised(name) in (normalised(result.name), normalised(result.method)):
                 return result
-    raise ConfigError(f"there is no result {name!r} to compare with; these are: {', '.join(r.name for r in results)}")
+    raise ConfigError(f"--baseline: no result {name!r}; choose one of: {', '.join(r.name for r in results)}")
 
 
 # --- as text ---------------------------------------------------------------------------------------------------------
 
 
-def text(results: Sequence[Result], baseline: Result, said: Sequence[str] = (), means: bool = True) -> str:
-    """A table for a terminal; means: with those of the files."""
+def text(results: Sequence[Result], baseline: Result, notes: Sequence[str] = (), means: bool = True) -> str:
+    """Returns a table for a terminal. means: whether to add the means of the files."""
     several = len(scenes_of(results)) > 1
     lines = _several_as_text(results, baseline) if several else _one_as_text(results, baseline, means)
-    lines.append(
-        "↓ 0 is ideal, ↑ 1 is ideal" + (", of PSNR the more the better" if "PSNR" in results[0].values else "")
-    )
-    return "\n".join([*lines, *said])
+    lines.append("↓ 0 is ideal, ↑ 1 is ideal" + (", higher PSNR is better" if "PSNR" in results[0].values else ""))
+    return "\n".join([*lines, *notes])
 
 
 def _one_as_text(results: Sequence[Result], baseline: Result, means: bool) -> list[str]:
-    """Of one scene; differences are over its blocks."""
+    """Returns the lines for results of one scene, with differences over its blocks."""
     measures = results[0].measures
     files = [result for result in results if result.path]
     rows = [["", *_heads(measures)], *(_row(result, measures) for result in files)]
     if len(files) > 1 and means:
         overall = summary(files)
-        rows += [["mean", *_shown(measures, overall.mean)], ["standard deviation", *_shown(measures, overall.std)]]
-    beside = [_row(result, measures) for result in results if not result.path]
-    lines = [*aligned(rows + beside), ""]
-    lines[len(rows) : len(rows)] = [""] if beside else []
+        rows += [
+            ["mean", *_formatted(measures, overall.mean)],
+            ["standard deviation", *_formatted(measures, overall.std)],
+        ]
+    baselines = [_row(result, measures) for result in results if not result.path]
+    lines = [*in_columns(rows + baselines), ""]
+    lines[len(rows) : len(rows)] = [""] if baselines else []
     found = {result.name: differences(result, baseline) for result in files if result is not baseline}
     return [*lines, *_differences_as_text(found, baseline.name, measures, "blocks")]
 
 
 def _several_as_text(results: Sequence[Result], baseline: Result) -> list[str]:
-    """Scene after scene, and then each method over all of them."""
+    """Returns the lines for each scene, then for each method over all scenes."""
     measures, none = results[0].measures, [""] * len(results[0].measures)
     rows = [["", *_heads(measures)]]
     for scene in scenes_of(results):
         rows += [[scene, *none], *(_row(result, measures, "  ") for result in results if result.scene == scene)]
-    overall = across(results, baseline)
+    overall = methods_over_scenes(results, baseline)
     for one in overall:
-        rows += [[f"{one.method}, mean of {one.scenes}", *_shown(measures, one.mean)]]
-        rows += [["  standard deviation", *_shown(measures, one.std)]]
-    lines = [line.rstrip() for line in aligned(rows)]
+        rows += [[f"{one.method}, mean of {one.scenes}", *_formatted(measures, one.mean)]]
+        rows += [["  standard deviation", *_formatted(measures, one.std)]]
+    lines = [line.rstrip() for line in in_columns(rows)]
     lines[len(rows) - 2 * len(overall) : len(rows) - 2 * len(overall)] = [""]
     first = next(one.method for one in overall if not one.differences)
     found = {one.method: one.differences for one in overall}
@@ -86,24 +90,24 @@ def _heads(measures) -> list[str]:
 
 
 def _row(result: Result, measures, indent: str = "") -> list[str]:
-    return [indent + result.name, *_shown(measures, result.values)]
+    return [indent + result.name, *_formatted(measures, result.values)]
 
 
-def _shown(measures, values: dict[str, float]) -> list[str]:
-    return [measure.shown(values[measure.name]) for measure in measures]
+def _formatted(measures, values: dict[str, float]) -> list[str]:
+    return [measure.formatted(values[measure.name]) for measure in measures]
 
 
 def _differences_as_text(by_name: dict[str, dict[str, Difference]], baseline: str, measures, over: str) -> list[str]:
-    rows = [[f"less {baseline}", *_heads(measures)]]
+    rows = [[f"difference from {baseline}", *_heads(measures)]]
     for name, found in by_name.items():
         if any(one.parts for one in found.values()):
             rows.append([name, *(f"{found[m.name].mean:+.{m.decimals}f}" for m in measures)])
             rows.append(["  better in", *(f"{found[m.name].better}/{found[m.name].parts} {over}" for m in measures)])
-    return [*aligned(rows), ""] if len(rows) > 1 else []
+    return [*in_columns(rows), ""] if len(rows) > 1 else []
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns, the first flush left and the others flush right."""
+def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Returns lines with the cells in columns, the first left-aligned and the others right-aligned."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join(cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths)))
@@ -111,24 +115,25 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-# --- for programs ----------------------------------------------------------------------------------------------------
+# --- CSV and JSON ---------------------------------------------------------------------------------------------------
 
 
-def write_csv(path: str | Path, results: Sequence[Result], lasting: bool = True) -> None:
-    """One line for each image; of files that are there to stay, and several, their mean and standard deviation.
+def write_csv(path: str | Path, results: Sequence[Result], permanent: bool = True) -> None:
+    """Writes one line for each image, then the mean and standard deviation of the files, or of each method if there are
+    several scenes.
 
-    Of several scenes these are those of each method.
+    permanent: whether the fused files remain after the run; the paths and means of temporary files are left out.
     """
     names = list(results[0].values)
-    overall = [(f" of {one.method}", one) for one in across(results, results[0])]
+    overall = [(f" of {one.method}", one) for one in methods_over_scenes(results, results[0])]
     files = [result for result in results if result.path]
-    if lasting and len(files) > 1 and not overall:
+    if permanent and len(files) > 1 and not overall:
         overall = [("", summary(files))]
     with open(path, "w", newline="", encoding="utf-8") as file:
         out = csv.writer(file)
         out.writerow(["image", "file", "scene", *names])
         for result in results:
-            kept = result.path if result.path and lasting else ""
+            kept = result.path if result.path and permanent else ""
             out.writerow([result.name, kept, result.scene, *(result.values[name] for name in names)])
         for of, one in overall:
             out.writerow([f"mean{of}", "", "", *one.mean.values()])
@@ -136,34 +141,34 @@ def write_csv(path: str | Path, results: Sequence[Result], lasting: bool = True)
 
 
 def document(
-    studies: Sequence[Study], results: Sequence[Result], asked: AssessOptions, protocol: str, baseline
+    studies: Sequence[Study], results: Sequence[Result], options: AssessOptions, protocol: str, baseline
 ) -> dict:
-    """All that is known, as plain values: what `ssdiff assess --json` prints."""
+    """Returns all results as JSON values: the output of `ssdiff assess --json`."""
     files = [result for result in results if result.path]
     overall = summary(files)
     extra = results[0].extra
-    return plain(
+    return to_json(
         {
             "version": __version__,
             "protocol": protocol,
             "reference": studies[0].reference is not None,
             "convention": extra.get("convention"),
             "rounded": extra.get("rounded"),
-            "cropped": asked.crop and studies[0].reference is not None,
-            "scenes": [{"name": name, **scene(study, asked)} for name, study in zip(scenes_of(results), studies)],
+            "cropped": options.crop and studies[0].reference is not None,
+            "scenes": [{"name": name, **_scene(study, options)} for name, study in zip(scenes_of(results), studies)],
             "measures": {m.name: {"ideal": m.ideal, "unit": m.unit, "meaning": m.meaning} for m in results[0].measures},
             "results": [_result(result, baseline, protocol == "full") for result in results],
             "baseline": baseline.name,
             "mean": overall.mean,
             "std": overall.std,
-            "methods": [asdict(one) for one in across(results, baseline)],
-            "notes": notes(studies, results, asked),
+            "methods": [asdict(one) for one in methods_over_scenes(results, baseline)],
+            "notes": notes(studies, results, options),
         }
     )
 
 
-def scene(study: Study, asked: AssessOptions) -> dict:
-    window, sample, (pan, *ms) = study.scene.window, sample_of(study, asked), study.inputs
+def _scene(study: Study, options: AssessOptions) -> dict:
+    window, sample, (pan, *ms) = study.scene.window, sample_of(study, options), study.inputs
     return {
         "pan": pan,
         "ms": ms,
@@ -175,12 +180,12 @@ def scene(study: Study, asked: AssessOptions) -> dict:
     }
 
 
-def _result(result: Result, baseline: Result, lasting: bool) -> dict:
-    """lasting: whether there is a file when all is done."""
+def _result(result: Result, baseline: Result, permanent: bool) -> dict:
+    """permanent: whether the fused file remains after the run."""
     paired = differences(result, baseline) if result.path and result is not baseline else {}
     return {
         "name": result.name,
-        "file": result.path if lasting else None,
+        "file": result.path if permanent else None,
         "scene": result.scene,
         "method": result.method,
         "beside": result.path is None,
@@ -191,34 +196,34 @@ def _result(result: Result, baseline: Result, lasting: bool) -> dict:
     }
 
 
-def notes(studies: Sequence[Study], results: Sequence[Result], asked: AssessOptions) -> list[str]:
-    """What a reader of the numbers should know."""
+def notes(studies: Sequence[Study], results: Sequence[Result], options: AssessOptions) -> list[str]:
+    """Returns notes on how the results were computed, and warnings."""
     names = scenes_of(results)
     where = [f"{name}: " if len(names) > 1 else "" for name in names]
-    told = [f"{of}{warning}" for of, study in zip(where, studies) for warning in study.warnings]
+    messages = [f"{of}{warning}" for of, study in zip(where, studies) for warning in study.warnings]
     extra = results[0].extra
-    how = "by 16-bit counts" if extra["rounded"] else "as they are"
+    values = "values rounded to 16-bit integers" if extra["rounded"] else "unrounded values"
     if "convention" in extra:
-        told.append(f"in the {extra['convention']} convention, Q2n of values {how}")
+        messages.append(f"{extra['convention']} convention, Q2n of {values}")
     else:
-        told.append(f"Q2n of values {how}, PSNR with {_peak(results)} as its peak{_rim(asked)}")
+        messages.append(f"Q2n of {values}, PSNR with peak value {_peak(results)}{_border(options)}")
     for of, study in zip(where, studies):
-        sample = sample_of(study, asked)
+        sample = sample_of(study, options)
         if not sample.whole:
-            told.append(f"{of}measured on {sample}; --sample 0 measures all")
+            messages.append(f"{of}the measures are computed on {sample}; --sample 0 uses all blocks")
     for of, name in zip(where, names):
-        told += [of + said for said in missing([result for result in results if result.scene == name])]
-    return [*dict.fromkeys(told), *([ON_HQNR] if "HQNR" in results[0].values else [])]
+        messages += [of + message for message in missing([result for result in results if result.scene == name])]
+    return [*dict.fromkeys(messages), *([ON_HQNR] if "HQNR" in results[0].values else [])]
 
 
 def missing(results: Sequence[Result]) -> list[str]:
-    """How much of a scene is left out; said once where it is the same in all images."""
+    """Returns a message for each share of pixels without data, naming the images unless all have the same share."""
     shares: dict[str, list[str]] = {}
     for result in results:
         if result.valid < 0.999:
             shares.setdefault(f"{1 - result.valid:.1%}", []).append(result.name)
     of = {share: "" if len(names) == len(results) else f" of {', '.join(names)}" for share, names in shares.items()}
-    return [f"{share} of the pixels{which} hold no data and are left out" for share, which in of.items()]
+    return [f"{share} of the pixels{which} have no data and are excluded" for share, which in of.items()]
 
 
 def _peak(results: Sequence[Result]) -> str:
@@ -226,16 +231,16 @@ def _peak(results: Sequence[Result]) -> str:
     return f"{peaks[0]:g}" if len(peaks) == 1 else f"{peaks[0]:g} to {peaks[-1]:g}"
 
 
-def _rim(asked: AssessOptions) -> str:
-    return ", without the rim that the toolboxes leave out" if asked.crop else ""
+def _border(options: AssessOptions) -> str:
+    return ", border excluded as in the MATLAB toolbox" if options.crop else ""
 
 
-def plain(value):
-    """A value as JSON may hold it: no NaN, no infinity, nothing of NumPy."""
+def to_json(value):
+    """Returns the value with lists for arrays and None for NaN and infinity."""
     if isinstance(value, dict):
-        return {key: plain(one) for key, one in value.items()}
+        return {key: to_json(one) for key, one in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):
-        return [plain(one) for one in value]
+        return [to_json(one) for one in value]
     if isinstance(value, (float, np.floating)):
         return float(value) if np.isfinite(value) else None
     return value

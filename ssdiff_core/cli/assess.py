@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from ..common import progress
 from ..common.errors import ConfigError
-from ..common.paths import made_folder
-from ..common.progress import part
+from ..common.paths import ensure_folder
+from ..common.progress import subrange
 from ..domain.options import DEVICE_OPTION, AssessOptions
 from .arguments import add_json, add_options, add_progress, between, check_files, file_name, options_from
 from .console import tell
@@ -66,7 +66,7 @@ def add(commands) -> None:
 
 
 def names(text: str) -> tuple[str, ...]:
-    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    found = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if not found:
         raise argparse.ArgumentTypeError("must be a comma-separated list of methods")
     return found
@@ -78,27 +78,27 @@ def run(args) -> None:
     check(args)
     check_files(args.report, args.csv, inputs=[args.pan, *(args.ms or ()), args.reference, *args.fused])
     if args.png:
-        made_folder(args.png)
+        ensure_folder(args.png)
     options = options_from(args, AssessOptions)
     with_report, report = bool(args.report or args.png), progress.reporter(args.progress, 0)
     start, end = (0.5 if args.protocol == "wald" else 0.0), (0.8 if with_report else 1.0)
     methods = (args.methods or WALD_METHODS) if args.protocol == "wald" else ()
-    with open_studies(args, methods, options, part(report, 0, start)) as opened, contextlib.ExitStack() as at_end:
+    with open_studies(args, methods, options, subrange(report, 0, start)) as opened, contextlib.ExitStack() as at_end:
         for study in opened:
             check_files(args.report, args.csv, inputs=[*study.inputs, *(image.path for image in study.files)])
         if with_report and len(opened) > 1:
             raise ConfigError("a report covers one scene and extent; these files are of several")
-        studies = [measure.with_beside(study, options, methods) for study in opened]
+        studies = [measure.with_baselines(study, options, methods) for study in opened]
         for study in studies:
             at_end.callback(study.close)
-        results = measure.measure_all(studies, options, part(report, start, end))
+        results = measure.measure_all(studies, options, subrange(report, start, end))
         all_results = [result for of_study in results for result in of_study]
         baseline = tables.baseline_of(all_results, args.baseline)
         if args.csv:
             tables.write_csv(args.csv, all_results, args.protocol == "full")
         if with_report:
             html_report.write(
-                studies[0], results[0], options, args.report, args.png, args.protocol, part(report, end, 1)
+                studies[0], results[0], options, args.report, args.png, args.protocol, subrange(report, end, 1)
             )
         report(1.0)
         document = tables.document(studies, all_results, options, args.protocol, baseline)
@@ -121,7 +121,7 @@ def open_studies(args, methods, options: AssessOptions, report) -> Iterator[list
     fusing = PansharpenOptions(
         steps=args.steps, seed=args.seed, weights=args.weights or "auto", device=args.device or "auto"
     )
-    with wald.on_coarser(args.pan, args.ms, methods, options, fusing, tell, report) as study:
+    with wald.wald_study(args.pan, args.ms, methods, options, fusing, tell, report) as study:
         yield [study]
 
 

@@ -1,4 +1,4 @@
-"""What is assessed, and what comes of it: plain values, and images that answer any window of PAN."""
+"""Studies to assess, and the results of their images."""
 
 from __future__ import annotations
 
@@ -17,58 +17,62 @@ from .window import Window
 
 @dataclass(frozen=True)
 class Study:
-    """What is assessed."""
+    """A scene, fused images of it and possibly a reference image."""
 
     scene: Scene
-    "its window is what is measured"
+    "the scene; its window is measured"
     sensor: Sensor
     images: tuple
-    "files first, then those computed beside them"
+    "fused images: files first, then computed baselines"
     rounded: bool
-    "whether Q2n is that of whole counts"
+    "whether Q2n is computed on values rounded to integers"
     convention: str = "geometric"
     reference: object = None
-    "an image too; None: PAN and MS are all that is known"
-    warnings: tuple[Notice, ...] = ()
+    "reference image; None: full-resolution assessment against PAN and MS"
+    warnings: tuple[Notice | str, ...] = ()
+    "notices about the inputs, such as a shift between PAN and MS"
     crs: tuple[str, str] = ("", "")
-    "what the scene's CRS is called, and the unit of its coordinates"
+    "name of the scene's CRS, and the unit of its coordinates"
     open_reader: Callable = field(default=None, compare=False)
-    "answers what reads the scene's blocks; each thread wants its own"
-    made_of: tuple[str, ...] = ()
-    "PAN and the files of MS that a user named, where the scene is one made coarser of them"
+    "opens a reader of the scene's blocks; each thread needs its own"
+    original_files: tuple[str, ...] = ()
+    "original PAN and MS files, if the scene is a degraded version of them"
 
     @property
     def files(self) -> tuple:
+        """The fused images that are files."""
         return tuple(image for image in self.images if image.path)
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """PAN and the files of MS, as a user knows them."""
-        return self.made_of or self.scene.files
+        """The PAN file and the MS files that the user gave."""
+        return self.original_files or self.scene.files
 
     def close(self) -> None:
-        """Closes all files: Windows removes none that is open."""
+        """Closes all files, because Windows cannot delete an open file."""
         for image in (*self.images, *([self.reference] if self.reference else [])):
             image.close()
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured of one image."""
+    """The measures of one image."""
 
     name: str
     path: str | None
-    "None: it was computed to stand beside"
+    "path of the file; None: a computed baseline"
     values: dict[str, float]
+    "measures of the whole scene, by name"
     parts: dict[str, np.ndarray]
-    "the same of each block"
+    "measures of each block, by name"
     valid: float
-    "share of the pixels that were measured"
+    "share of valid pixels"
     extra: dict = field(default_factory=dict)
+    "settings of the measures: convention, rounding, peak and shifts"
     method: str = ""
-    "what made it; the same for images of several scenes"
+    "fusion method, equal for images of several scenes"
     scene: str = ""
-    "which one it shows, where there may be several"
+    "name of the scene"
 
     @property
     def measures(self) -> list[measures.Measure]:
@@ -77,7 +81,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Sample:
-    """Which blocks are measured."""
+    """The random sample of blocks that is measured."""
 
     blocks: int
     of: int
@@ -91,28 +95,30 @@ class Sample:
     def __str__(self) -> str:
         if self.whole:
             return f"all {self.megapixels:.3g} megapixels"
-        return f"{self.blocks} of {self.of} blocks, drawn with seed {self.seed} ({self.megapixels:.3g} megapixels)"
+        return (
+            f"{self.blocks} of {self.of} blocks, random sample with seed {self.seed} ({self.megapixels:.3g} megapixels)"
+        )
 
 
 def method_of(image) -> str:
-    """What made an image, if it says so; else its name."""
-    said = image.said if image.path else {}
-    if "method" not in said:
+    """Returns the fusion method in the metadata of an image, otherwise its name."""
+    metadata = image.said if image.path else {}
+    if "method" not in metadata:
         return image.name
-    label = LABELS.get(said["method"], said["method"])
-    return f"{label} ({said['weights']})" if "weights" in said else label
+    label = LABELS.get(metadata["method"], metadata["method"])
+    return f"{label} ({metadata['weights']})" if "weights" in metadata else label
 
 
 def distinct(names: Sequence[str]) -> list[str]:
-    """Names, those that occur again with a number."""
+    """Returns the names, with a number appended to repeated ones."""
     return [f"{name} ({names[:i].count(name) + 1})" if names[:i].count(name) else name for i, name in enumerate(names)]
 
 
 def within(image: np.ndarray | None, here: Window, window: Window, bands: int) -> np.ndarray:
-    """An image over `here` as one over the window around it, NaN where it does not reach."""
+    """Returns an image over `here` extended to `window` with NaN. image: None if `here` is empty."""
     if here == window:
         return image
-    answer = np.full((bands, *window.shape), np.nan, np.float32)
+    extended = np.full((bands, *window.shape), np.nan, np.float32)
     if image is not None:
-        answer[(slice(None), *here.within(window))] = image
-    return answer
+        extended[(slice(None), *here.within(window))] = image
+    return extended

@@ -1,4 +1,4 @@
-"""Sums over parts of a scene that may be added in any order: what a measure keeps instead of the scene."""
+"""Accumulators of the measures: sums over parts of a scene that can be added in any order."""
 
 from __future__ import annotations
 
@@ -8,33 +8,35 @@ import numpy as np
 from torch import Tensor
 
 
-class Tally:
-    """A dataclass whose fields can be added; so can it."""
+class Accumulator:
+    """Base of dataclasses that are added field by field."""
 
     def __add__(self, other):
         return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
 @dataclass(frozen=True)
-class Mean(Tally):
-    """Of numbers, or of arrays of one shape."""
+class Mean(Accumulator):
+    """The mean of numbers, or of arrays of one shape."""
 
     total: np.ndarray
     count: int
 
     @staticmethod
     def of(values: Tensor) -> Mean:
-        """Over the first axis."""
+        """Returns the mean over the first axis."""
         return Mean(values.double().sum(0).numpy(), len(values))
 
     @property
     def value(self) -> np.ndarray:
-        """NaN where nothing was counted."""
+        """The mean; NaN without values."""
         return self.total / self.count if self.count else np.full(np.shape(self.total), np.nan)
 
 
 @dataclass(frozen=True)
 class Largest:
+    """The maximum of numbers."""
+
     value: float
 
     def __add__(self, other: Largest) -> Largest:

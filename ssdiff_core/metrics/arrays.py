@@ -1,7 +1,6 @@
-"""How good a fused image is, as the field measures it: arrays in, numbers out.
+"""Quality measures of images held in memory.
 
-`Referenced`, `FullScale` and `Reprojected` do the same for scenes of any size, block by block: each keeps sums that
-add exactly, so how a scene is cut does not matter.
+`Referenced`, `FullScale` and `Reprojected` compute the same measures for scenes of any size, block by block.
 """
 
 from __future__ import annotations
@@ -13,11 +12,12 @@ import numpy as np
 
 from ..common.errors import BlockError
 from ..domain.block import Block
+from ..domain.grid import Placement
 from ..domain.window import Window
 from .block_view import Setting
-from .conventions import convention as named
+from .conventions import convention as convention_of
 from .full_scale import FullScale
-from .reference import Referenced, inside
+from .reference import Referenced, without_border
 from .reprojected import Reprojected
 
 __all__ = ["FullScale", "Referenced", "Reprojected", "Setting", "with_reference", "without_reference"]
@@ -32,16 +32,20 @@ def with_reference(
     rounded: bool | None = None,
     peak: float | None = None,
 ) -> dict:
-    """SAM (degrees), ERGAS, Q2n, SCC, PSNR and UQI of an image (bands, h, w) against what it should be.
+    """Returns SAM (degrees), ERGAS, Q2n, SCC, PSNR and UQI of an image (bands, h, w) and its reference.
 
-    mask (h, w) is true where pixels count; NaN never does. crop leaves out a rim of about 21 pixels, as the toolboxes
-    may. rounded: Q2n as of 16-bit counts; by default where the reference is made of whole numbers.
+    mask: true for valid pixels (h, w); NaN is always invalid.
+    crop: exclude a border of about 21 pixels, as the MATLAB toolbox does.
+    rounded: compute Q2n on values rounded to 16-bit integers. Default: if the reference is of an integer type.
+    peak: full scale for PSNR. Default: the maximum of the reference.
     """
     if fused.shape != reference.shape:
-        raise BlockError(f"the fused image is {fused.shape}, its reference {reference.shape}: they must be alike")
+        raise BlockError(
+            f"the fused image has shape {fused.shape} and its reference {reference.shape}: the shapes must be equal"
+        )
     whole = Window(0, 0, *reference.shape[1:])
-    rounded = _whole_numbers(reference) if rounded is None else rounded
-    measure = Referenced(inside(whole) if crop else whole, ratio, rounded, peak)
+    rounded = _has_integers(reference) if rounded is None else rounded
+    measure = Referenced(without_border(whole) if crop else whole, ratio, rounded, peak)
     sums = (measure.gather(fused, reference, whole, core, mask) for core in measure.cores())
     return {**measure.values(functools.reduce(operator.add, sums)), "cropped": crop}
 
@@ -50,34 +54,35 @@ def without_reference(
     fused: np.ndarray,
     pan: np.ndarray,
     ms: np.ndarray,
-    ms_at: tuple[float, float],
-    ratio: float,
+    placement: Placement,
     mtf: tuple[float, ...],
     convention: str = "toolbox",
     mask: np.ndarray | None = None,
     rounded: bool | None = None,
 ) -> dict:
-    """D_lambda_K, D_s, HQNR, D_lambda, QNR, D_rho, R-SAM, R-ERGAS and R-Q2n of a fused image (bands, h, w).
+    """Returns D_lambda_K, D_s, HQNR, D_lambda, QNR, D_rho, R-SAM, R-ERGAS and R-Q2n of a fused image (bands, h, w).
 
-    ms_at and ratio place MS on PAN as in blocks.Block, PAN's first pixel being at 0; mtf is the gain of each band at
-    the MS Nyquist frequency. mask and rounded as in with_reference.
+    placement: of MS on PAN, whose first pixel is at (0, 0). mtf: gain of each band at the MS Nyquist frequency.
+    convention: a key of CONVENTIONS. mask, rounded: as in with_reference.
     """
-    window = Window(0, 0, *pan.shape)
+    window, at, ratio = Window(0, 0, *pan.shape), placement.at, placement.ratio
     if fused.shape != (len(ms), *pan.shape) or len(mtf) != len(ms):
-        raise BlockError(f"a fused image {fused.shape} of PAN {pan.shape}, MS {ms.shape} and {len(mtf)} MTF gains")
-    scene = Block(pan, ms, ms_at, ratio, window, window, mask)
-    rounded = _whole_numbers(ms) if rounded is None else rounded
-    setting = Setting(window, ms_at, ms.shape[1:], ratio, tuple(mtf), named(convention), rounded)
+        raise BlockError(
+            f"the fused image {fused.shape}, PAN {pan.shape}, MS {ms.shape} and the {len(mtf)} MTF gains do not match"
+        )
+    scene = Block(pan, ms, at, ratio, window, window, mask)
+    rounded = _has_integers(ms) if rounded is None else rounded
+    setting = Setting(window, at, ms.shape[1:], ratio, tuple(mtf), convention_of(convention), rounded)
     full, low = FullScale(setting), Reprojected(setting)
-    shifts = low.shifts(_over(low, low.look, scene))
+    shifts = low.shifts(_gather_all(low, low.correlations, scene))
     return {
-        **full.values(_over(full, full.gather, scene, fused)),
-        **low.values(_over(low, functools.partial(low.gather, shifts=shifts), scene, fused), shifts),
+        **full.values(_gather_all(full, full.gather, scene, fused)),
+        **low.values(_gather_all(low, functools.partial(low.gather, shifts=shifts), scene, fused), shifts),
     }
 
 
-def _over(measure, gather, scene: Block, *fused: np.ndarray):
-    """The sums over a scene held in memory."""
+def _gather_all(measure, gather, scene: Block, *fused: np.ndarray):
+    """Returns the sums of a measure over a scene held in memory."""
     parts = (scene.crop(core, measure.reach, measure.ms_halo) for core in measure.cores())
     sums = (
         gather(part, *(image[(slice(None), *part.window.within(scene.window))] for image in fused)) for part in parts
@@ -85,5 +90,5 @@ def _over(measure, gather, scene: Block, *fused: np.ndarray):
     return functools.reduce(operator.add, sums)
 
 
-def _whole_numbers(image: np.ndarray) -> bool:
+def _has_integers(image: np.ndarray) -> bool:
     return image.dtype.kind in "iub"

@@ -1,4 +1,4 @@
-"""What the measures without a reference are told of a scene, and how they see a block of it."""
+"""Geometry and sensor of a scene for the measures without a reference, and views of its blocks."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..domain.window import Window
 from ..fusion.masks import filled
 from ..fusion.ms_samples import MsSamples
 from ..fusion.resample import take_cols, take_rows
-from .conventions import NEARLY, Geometric, Point, shrinker
-from .reference import taken
+from .conventions import TOLERANCE, Geometric, Point, downsampling_filter
+from .reference import extract
 from .similarity import local_correlation, unmasked
 
 KERNEL = "23tap"
@@ -25,37 +25,39 @@ KERNEL = "23tap"
 
 @dataclass(frozen=True)
 class Setting:
+    """Geometry, sensor and convention of an assessment without a reference."""
+
     scene: Window
-    "the part of PAN that is measured; squares of 32 pixels are counted from its first one"
+    "measured window of PAN; squares of 32 pixels start at its first pixel"
     ms_at: Point
-    "where the first sample of the whole MS lies; absolute, as in blocks.Block"
+    "position of the first sample of the whole MS on PAN, absolute as in Block"
     ms_size: tuple[int, int]
     "rows and columns of the whole MS"
     ratio: float
     mtf: tuple[float, ...]
-    "response of each MS band's sensor at the MS Nyquist frequency"
+    "gain of each MS band at the MS Nyquist frequency"
     convention: Geometric
     rounded: bool = True
     "as in Referenced"
 
     @functools.cached_property
     def placed(self) -> tuple[Point, float]:
-        """The first sample and the ratio, as the convention has them."""
+        """The position of the first MS sample and the ratio in the convention."""
         return self.convention.place(self.ms_at, self.ratio)
 
     def centre(self, row: float, col: float) -> Point:
-        """Where an MS sample lies in the convention."""
+        """Returns the position of an MS sample on PAN in the convention."""
         at, ratio = self.placed
         return at[0] + row * ratio, at[1] + col * ratio
 
     def first_sample(self, block: Block) -> tuple[int, int]:
-        """Which sample of the whole MS a block's first is."""
+        """Returns the row and column in the whole MS of a block's first sample."""
         row, col = (round((here - first) / self.ratio) for here, first in zip(block.ms_at, self.ms_at))
         return row, col
 
 
 class View:
-    """One block as a measure sees it: MS at the convention's place, nothing masked left in, all within the scene."""
+    """A block clipped to the scene, with MS positioned by the convention and masked pixels filled."""
 
     def __init__(self, setting: Setting, block: Block, fused):
         self.setting, self.window = setting, block.window & setting.scene
@@ -78,16 +80,17 @@ class View:
         return MsSamples(self.block, KERNEL)
 
     def core(self, image: Tensor) -> Tensor:
+        """Returns the core of an image over the window."""
         return image[(..., *self.block.core.within(self.window))]
 
     def interpolated(self) -> tuple[Tensor, Tensor]:
-        """MS at the core's pixels, and PAN once as coarse."""
+        """Returns MS interpolated at the pixels of the core, and likewise PAN at the resolution of MS."""
         rows, cols = self.ground.up
         fine = take_rows(rows, take_cols(cols, torch.cat([self.ground.ms, self._coarse_pan()[None]])))
         return fine[:-1], fine[-1]
 
     def _coarse_pan(self) -> Tensor:
-        """At the samples that the core is read from; as MS, it goes on beyond the scene as it ended."""
+        """Returns PAN at the MS samples used for the core; beyond the scene the edge values are repeated, as for MS."""
         image, along, index = self.pan, [], []
         ends = zip((self.window.row, self.window.col), self.window.shape, (self.ground.rows, self.ground.cols))
         for axis, (start, n, samples) in enumerate(ends):
@@ -97,19 +100,19 @@ class View:
             margin = math.ceil(2 * self.block.ratio) + 1
             mirror = reflect(np.arange(-margin, n + margin), 0, n).astype(np.intp)
             image = image.index_select(axis, torch.from_numpy(mirror))
-            along.append(shrinker(centres + margin, self.block.ratio))
+            along.append(downsampling_filter(centres + margin, self.block.ratio))
             index.append(torch.from_numpy(samples - samples[0]))
         low = take_cols(along[1], take_rows(along[0], image))
         return low[index[0][:, None], index[1]]
 
-    def as_ms_sees(self) -> Tensor:
-        """The fused image at the core's pixels, through the sensor of each band."""
+    def blurred_by_mtf(self) -> Tensor:
+        """Returns the fused image at the pixels of the core, each band blurred by its MTF."""
         core = self.block.core
         at = np.arange(core.row, core.stop[0]), np.arange(core.col, core.stop[1])
         return torch.stack([self.blurred(band, gain, *at) for band, gain in zip(self.fused, self.setting.mtf)])
 
     def blurred(self, image: Tensor, gain: float, rows: np.ndarray, cols: np.ndarray) -> Tensor:
-        """An image over the window at absolute rows and columns, through a sensor of that MTF."""
+        """Returns an image over the window, blurred by an MTF with this gain, at absolute rows and columns."""
         blur = self.setting.convention.blur
         down, across = (
             blur(at - start, gain, self.block.ratio) for at, start in ((rows, self.window.row), (cols, self.window.col))
@@ -117,15 +120,15 @@ class View:
         return take_cols(across, take_rows(down, image))
 
     def correlation(self) -> tuple[Tensor, Tensor]:
-        """Each band's with PAN (bands, h, w) over the core, and where it is known (h, w)."""
+        """Returns the local correlation of each band with PAN (bands, h, w) over the core, and its mask (h, w)."""
         setting, core = self.setting, self.block.core
-        half = math.ceil(setting.ratio / 2 - NEARLY)
+        half = math.ceil(setting.ratio / 2 - TOLERANCE)
         back, on = 2 * (half - 1), 2 * half
         wanted = Window(core.row - back, core.col - back, core.height + back + on, core.width + back + on)
         inside = torch.ones(self.window.shape)
         ok = inside.bool() if self.ok is None else self.ok
         fused, pan, inside = (
-            taken(field, self.window, wanted, setting.scene).double() for field in (self.fused, self.pan, inside)
+            extract(field, self.window, wanted, setting.scene).double() for field in (self.fused, self.pan, inside)
         )
-        known = unmasked(taken(ok, self.window, wanted, setting.scene, setting.convention.rim), back + on + 1)
+        known = unmasked(extract(ok, self.window, wanted, setting.scene, setting.convention.rim), back + on + 1)
         return local_correlation(fused, pan, half, inside), known

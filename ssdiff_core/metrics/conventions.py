@@ -1,7 +1,7 @@
-"""Two readings of how MS lies on PAN and what its sensor sees: the field's toolboxes', and the one the geometry gives.
+"""Two conventions for the position of MS on PAN and the blur of its sensor: toolbox and geometric.
 
-The toolboxes take ratios that are powers of 2, put MS sample i at PAN pixel r i + r / 2, which is half a pixel beside
-its centre, and blur by 41 taps. Published figures are in their convention; a scene's true ones are geometric.
+The MATLAB toolboxes support ratios that are powers of 2, put MS sample i at PAN pixel r i + r / 2, half a pixel off its
+centre, and blur with 41 taps. Published values use this convention; the geometric one follows the georeferencing.
 """
 
 from __future__ import annotations
@@ -17,57 +17,61 @@ from ..common.errors import ConfigError
 from ..domain.kernels import BLUR_REACH, blur, cubic, mtf_sigma
 from ..fusion.resample import Strip
 
-TAPS = 41  # of the toolboxes' MTF filter
-NEARLY = 1e-3  # what files may be off a whole ratio or pixel
-SIDE = 64  # answers that one strip of a filter makes
+TAPS = 41  # length of the toolboxes' MTF filter
+TOLERANCE = 1e-3  # deviation of files from an integer ratio or pixel position
+STRIP_LENGTH = 64  # output positions of one strip of a filter
 
 
 Point = tuple[float, float]  # row and column of PAN
 
 
 class Geometric:
-    """MS where it truly lies; the sensor's blur a Gaussian with the MTF's gain at the MS Nyquist frequency."""
+    """MS at its georeferenced position; the blur is a Gaussian with the given gain at the MS Nyquist frequency."""
 
     name = "geometric"
     rim = False
-    "whether local correlation goes on with zeros beyond the scene"
+    "whether local correlation is computed with zeros beyond the scene"
 
     def place(self, at: Point, ratio: float) -> tuple[Point, float]:
-        """Where the first MS sample is taken to lie, and how many PAN pixels a sample is."""
+        """Returns the position of the first MS sample and the ratio in this convention."""
         return at, ratio
 
     def pan_at(self, centres: np.ndarray) -> np.ndarray:
-        """Where PAN is read for what it holds at MS samples."""
+        """Returns the positions at which PAN is sampled for MS samples at `centres`."""
         return centres
 
     def shifts(self, ratio: float) -> np.ndarray:
-        """PAN pixels along an axis by which MS may lie beside its place, to be tried."""
+        """Returns the candidate shifts of MS along an axis, in PAN pixels."""
         return np.arange(-round(ratio / 2), round(ratio / 2) + 1.0)
 
     def reach(self, ratio: float) -> int:
-        """PAN pixels that the blur sees on each side."""
+        """Returns the radius of the blur in PAN pixels."""
         return round(BLUR_REACH * ratio) + 1
 
     def blur(self, at: np.ndarray, gain: float, ratio: float) -> list[Strip]:
-        """The image at positions `at` of an axis, as the sensor sees it."""
+        """Returns the filter that computes the blurred image at positions `at` of an axis."""
         reach = self.reach(ratio)
-        return strips(at, reach, lambda at, n: blur(at, n, mtf_sigma(gain, ratio), reach - 1), SIDE)
+        return strips(at, reach, lambda at, n: blur(at, n, mtf_sigma(gain, ratio), reach - 1), STRIP_LENGTH)
 
 
 class Toolbox(Geometric):
+    """The convention of the MATLAB toolboxes."""
+
     name = "toolbox"
     rim = True
 
     def place(self, at: Point, ratio: float) -> tuple[Point, float]:
-        """Each sample lies over the r by r pixels whose middle is nearest to it."""
+        """Returns positions such that each sample covers the r by r pixels whose centre is nearest to it."""
         whole = round(ratio)
-        if whole not in (2, 4, 8, 16) or abs(ratio - whole) > NEARLY * whole:
-            raise ConfigError(f"the toolboxes know no ratio of {ratio:g}: take the geometric convention")
-        row, col = (math.floor(a - (whole - 1) / 2 + 0.5 - NEARLY) + whole / 2 for a in at)
+        if whole not in (2, 4, 8, 16) or abs(ratio - whole) > TOLERANCE * whole:
+            raise ConfigError(
+                f"the toolbox convention supports ratios 2, 4, 8 and 16, not {ratio:g}: use the geometric convention"
+            )
+        row, col = (math.floor(a - (whole - 1) / 2 + 0.5 - TOLERANCE) + whole / 2 for a in at)
         return (row, col), float(whole)
 
     def pan_at(self, centres: np.ndarray) -> np.ndarray:
-        "In the middle of those pixels: MS is read half a pixel off, PAN is not."
+        """Returns the centres of those pixels: only MS is offset by half a pixel."""
         return centres - 0.5
 
     def shifts(self, ratio: float) -> np.ndarray:
@@ -83,28 +87,29 @@ class Toolbox(Geometric):
         def weigh(at: np.ndarray, n: int) -> np.ndarray:
             return np.interp(np.arange(n) - at[:, None], place, taps, 0, 0).astype(np.float32)
 
-        return strips(at, self.reach(ratio), weigh, SIDE)
+        return strips(at, self.reach(ratio), weigh, STRIP_LENGTH)
 
 
 CONVENTIONS = {convention.name: convention for convention in (Toolbox(), Geometric())}
 
 
 def convention(name: str) -> Geometric:
+    """Returns the convention with this name; raises ConfigError for other names."""
     if name not in CONVENTIONS:
-        raise ConfigError(f"there is no convention '{name}'; there are {' and '.join(CONVENTIONS)}")
+        raise ConfigError(f"unknown convention '{name}': choose {' or '.join(CONVENTIONS)}")
     return CONVENTIONS[name]
 
 
 @functools.cache
 def toolbox_taps(gain: float, ratio: float) -> np.ndarray:
-    """One axis of the toolboxes' filter: a Gaussian sampled at 41 frequencies, its transform under a round window.
+    """Returns one axis of the toolboxes' MTF filter: a Gaussian sampled at 41 frequencies, with a circular window.
 
-    Three traits of it are kept. It is not normalised: constants come out at 0.9987 for a gain of 0.3 at ratio 4. It has
-    that gain at 40/41 of the MS Nyquist frequency, and at that frequency itself 0.282. And it is no product of two
-    axes: the best such product, which this is, differs from it by 1e-5 of the whole.
+    Three properties are kept: it is not normalised (constants become 0.9987 for a gain of 0.3 at ratio 4), it has the
+    given gain at 40/41 of the MS Nyquist frequency (0.282 at that frequency itself), and it is not separable. This is
+    the best separable approximation, which differs from it by 1e-5 of the sum.
     """
     if not 0 < gain < 1:
-        raise ConfigError(f"an MTF is between 0 and 1; this was given: {gain}")
+        raise ConfigError(f"an MTF gain must be between 0 and 1, not {gain}")
     n = np.arange(TAPS) - TAPS // 2
     wanted = np.exp((n[:, None] ** 2 + n**2) * math.log(gain) / ((TAPS - 1) / (2 * ratio)) ** 2)
     kernel = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(wanted))).real
@@ -114,21 +119,21 @@ def toolbox_taps(gain: float, ratio: float) -> np.ndarray:
     return np.abs(left[:, 0].sum()) / left[:, 0].sum() * left[:, 0] * math.sqrt(size[0])
 
 
-def shrinker(at: np.ndarray, ratio: float) -> list[Strip]:
-    """The image at positions `at`, 1 / ratio as fine: cubic, widened so that nothing folds over."""
+def downsampling_filter(at: np.ndarray, ratio: float) -> list[Strip]:
+    """Returns the filter that reduces an image by the ratio at positions `at`: cubic, widened to prevent aliasing."""
     reach = math.ceil(2 * ratio)
 
     def weigh(at: np.ndarray, n: int) -> np.ndarray:
         weights = cubic(np.abs(np.arange(n) - at[:, None]) / ratio)
         return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
-    return strips(at, reach, weigh, SIDE)
+    return strips(at, reach, weigh, STRIP_LENGTH)
 
 
 def strips(at: np.ndarray, reach: int, weigh: Callable[[np.ndarray, int], np.ndarray], side: int) -> list[Strip]:
-    """The matrix weigh(at, n) for any rising positions on an axis without ends, `side` answers at a time.
+    """Returns the matrix weigh(at, n) for increasing positions on an unbounded axis, in strips of `side` positions.
 
-    At a whole ratio every strip is the first one over again, and that is made but once.
+    At an integer ratio all strips are equal and the weights are computed once.
     """
     made, places, answer = None, None, []
     for first in range(0, len(at), side):

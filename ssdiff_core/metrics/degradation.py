@@ -1,6 +1,6 @@
-"""A scene as its sensors would have seen it from further away: what Wald's test is made of, and what adapting learns.
+"""Degradation of a scene by its ratio (Wald's protocol), for the assessment and for adaptation.
 
-PAN is taken at the MS samples, and MS a ratio coarser, each through the MTF of its own sensor.
+PAN is blurred and sampled at the MS samples, and MS at samples a ratio coarser, each with the MTF of its own sensor.
 """
 
 from __future__ import annotations
@@ -20,41 +20,42 @@ from ..fusion.masks import filled
 from ..fusion.resample import take_cols, take_rows
 from .conventions import Geometric
 
-LEAST = 16
-"samples of the coarser MS along a side, below which nothing can be said"
-TRUSTED = 0.99
-"share of what a coarse pixel sees that must be valid"
+MINIMUM_SIDE = 16
+"minimum side of the degraded MS in samples"
+VALID_SHARE = 0.99
+"minimum share of valid weights under the blur for a coarse pixel to be valid"
 BLUR = Geometric()
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which MS samples the test is made of, and where they lie."""
+    """The MS samples that are degraded, and their position on PAN."""
 
     part: Window
-    "in MS samples"
+    "window in MS samples"
     at: tuple[float, float]
-    "row and column of PAN of the centre of MS's first sample"
+    "position on PAN of the centre of the first MS sample"
     ratio: float
 
     @property
     def coarse(self) -> Window:
+        """The window of the degraded MS."""
         return Window(0, 0, *(math.floor(n / self.ratio + 1e-6) for n in self.part.shape))
 
     def centres(self, axis: int, samples: np.ndarray) -> np.ndarray:
-        """Of samples, which are counted from the part's first one, on PAN."""
+        """Returns positions on PAN of the centres of samples, which are counted from the first of the part."""
         first = (self.part.row, self.part.col)[axis]
         return self.at[axis] + (first + samples) * self.ratio
 
     def centres_coarse(self, samples: np.ndarray) -> np.ndarray:
-        """Of coarse samples, in samples of MS: corner to corner."""
+        """Returns positions in MS samples of the centres of coarse samples, aligned at the corner."""
         return (samples + 0.5) * self.ratio - 0.5
 
 
-def layout_of(scene: Scene, purpose: str = "this test", least: int = LEAST) -> Layout:
-    """The MS samples whose whole ground lies in the scene, in whole coarse samples.
+def layout_of(scene: Scene, purpose: str = "this test", minimum: int = MINIMUM_SIDE) -> Layout:
+    """Returns the MS samples that are entirely in the scene, cut to whole coarse samples.
 
-    purpose: what they are for; least: as LEAST.
+    purpose: named in the error. minimum: side of the degraded MS below which GeometryError is raised.
     """
     at, ratio, window = scene.placement.at, scene.placement.ratio, scene.window
     spans = []
@@ -63,27 +64,27 @@ def layout_of(scene: Scene, purpose: str = "this test", least: int = LEAST) -> L
         end = min(math.floor((stop - 0.5 - first) / ratio + 0.5 + 1e-6), n)
         coarse = math.floor(max(end - begin, 0) / ratio + 1e-6)
         spans.append((begin, math.floor(coarse * ratio + 1e-6)))
-        if coarse < least:
+        if coarse < minimum:
             raise GeometryError(
-                f"the scene is too small for {purpose}: its MS would be {coarse} pixels along a side after it is made "
-                f"coarser; {least} are needed"
+                f"the scene is too small for {purpose}: its degraded MS would have {coarse} pixels along a side, "
+                f"and needs {minimum}"
             )
     (row, height), (col, width) = spans
     return Layout(Window(row, col, height, width), at, ratio)
 
 
 def samples(block: Block, layout: Layout, window: Window) -> np.ndarray:
-    """The MS samples of a window, out of a block around them."""
-    have = [round((here - first) / layout.ratio) for here, first in zip(block.ms_at, layout.at)]
+    """Returns the MS samples of a window from a block around it."""
+    have = [round((start - first) / layout.ratio) for start, first in zip(block.ms_at, layout.at)]
     row, col = (
-        start + part - held
-        for start, part, held in zip((window.row, window.col), (layout.part.row, layout.part.col), have)
+        first + part - held
+        for first, part, held in zip((window.row, window.col), (layout.part.row, layout.part.col), have)
     )
     return block.ms[:, row : row + window.height, col : col + window.width]
 
 
 def blurred(image: np.ndarray, ok: np.ndarray, at, gains: Sequence[float], ratio: float) -> np.ndarray:
-    """Bands (n, h, w) at rows and columns `at`, each through its sensor; NaN where that sees what is masked."""
+    """Returns bands (n, h, w), each blurred by its MTF, at rows and columns `at`; NaN next to masked pixels."""
     if not ok.any():
         return np.full((len(image), *map(len, at)), np.nan, np.float32)
     known = None if ok.all() else torch.from_numpy(ok).float()
@@ -93,6 +94,6 @@ def blurred(image: np.ndarray, ok: np.ndarray, at, gains: Sequence[float], ratio
         rows, cols = (BLUR.blur(places, gain, ratio) for places in at)
         low = take_cols(cols, take_rows(rows, band))
         if known is not None:
-            low[take_cols(cols, take_rows(rows, known)) < TRUSTED] = torch.nan
+            low[take_cols(cols, take_rows(rows, known)) < VALID_SHARE] = torch.nan
         answer.append(low.numpy())
     return np.stack(answer)

@@ -1,6 +1,6 @@
 """The measures of a fused image at full scale, against PAN and MS: D_lambda_K, D_s, HQNR, D_lambda, QNR and D_rho.
 
-`FullScale` looks at a scene block by block (blocks.Block, and the fused image over its window) and keeps sums.
+`FullScale` accumulates sums block by block, from a Block and the fused image over its window.
 """
 
 from __future__ import annotations
@@ -14,20 +14,22 @@ import torch
 from ..domain.block import Block
 from ..domain.kernels import REACH
 from ..domain.window import Window
-from .accumulators import Mean, Tally
+from .accumulators import Accumulator, Mean
 from .block_view import KERNEL, Setting, View
 from .q2n import SquareMoments, q2n, uqi_matrix
-from .reference import counts, pieces
+from .reference import block_cores, rounded_counts
 
 
 @dataclass(frozen=True)
-class FullScaleSums(Tally):
+class FullScaleSums(Accumulator):
+    """Accumulated sums of the full-scale measures."""
+
     q2n: Mean
-    "of MS as interpolated with the fused image as MS sees it"
+    "Q2n between interpolated MS and the fused image blurred by the MTF of each band"
     fused: Mean
-    "universal quality index of the fused bands and PAN, all with all"
+    "universal quality index between all pairs of the fused bands and PAN"
     ms: Mean
-    "of the interpolated bands and PAN as coarse as they"
+    "universal quality index between all pairs of the interpolated MS bands and PAN at the resolution of MS"
     rho: Mean
     "local correlation of each band with PAN"
 
@@ -40,23 +42,24 @@ class FullScale:
 
     @property
     def reach(self) -> int:
-        """PAN pixels that a block must have around its core, wherever the scene does."""
+        """PAN pixels that a block needs around its core, except beyond the scene."""
         return math.ceil((REACH[KERNEL] + 4) * self.setting.ratio)
 
     ms_halo = 1
 
     def cores(self, side: int = 512) -> list[Window]:
-        return pieces(self.setting.scene, side)
+        """Returns the cores of the blocks."""
+        return block_cores(self.setting.scene, side)
 
     def gather(self, block: Block, fused) -> FullScaleSums:
-        """The sums over block.core; fused (bands, h, w) over block.window."""
+        """Returns the sums over block.core. fused: (bands, h, w) over block.window."""
         with torch.inference_mode():
             view = View(self.setting, block, fused)
             lms, low_pan = view.interpolated()
             core = view.core(view.fused)
             ok = None if view.ok is None else view.core(view.ok)
-            seen = view.as_ms_sees()
-            pair = [counts(image) for image in (lms, seen)] if self.setting.rounded else (lms, seen)
+            seen = view.blurred_by_mtf()
+            pair = [rounded_counts(image) for image in (lms, seen)] if self.setting.rounded else (lms, seen)
             fine = SquareMoments.of(torch.cat([core, view.core(view.pan)[None]]), ok)
             coarse = SquareMoments.of(torch.cat([lms, low_pan[None]]), ok)
             rho, known = view.correlation()
@@ -68,17 +71,18 @@ class FullScale:
             )
 
     def correlation_map(self, block: Block, fused) -> np.ndarray:
-        """The map behind D_rho: local correlation of each band with PAN over block.core; NaN where masked."""
+        """Returns the local correlation of each band with PAN over block.core, NaN where masked: 1 - D_rho by pixel."""
         with torch.inference_mode():
             rho, known = View(self.setting, block, fused).correlation()
             return torch.where(known, rho, torch.nan).float().numpy()
 
     def values(self, sums: FullScaleSums) -> dict:
+        """Returns the measures and the settings they depend on."""
         fused, ms = sums.fused.value, sums.ms.value
-        moved = np.abs(fused - ms)
+        change = np.abs(fused - ms)
         bands = len(self.setting.mtf)
-        pairs = moved[:bands, :bands][np.triu_indices(bands, 1)]
-        khan, spatial = 1 - float(sums.q2n.value), float(moved[:bands, bands].mean())
+        pairs = change[:bands, :bands][np.triu_indices(bands, 1)]
+        khan, spatial = 1 - float(sums.q2n.value), float(change[:bands, bands].mean())
         spectral = float(pairs.mean()) if bands > 1 else 0.0
         return {
             "D_lambda_K": khan,

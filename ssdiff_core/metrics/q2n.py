@@ -1,8 +1,7 @@
-"""Likeness of two images in squares of 32 by 32 pixels: the universal quality index, and Q2n of any band count.
+"""Similarity of two images in squares of 32 x 32 pixels: universal quality index, and Q2n for any number of bands.
 
-Q2n takes a pixel's bands for the parts of one hypercomplex number (Garzelli & Nencini, GRSL 2009). A product of two
-of them is bilinear, so the hypercomplex covariance of a square follows from the plain covariances of its bands: no
-hypercomplex number is ever formed.
+Q2n treats the bands of a pixel as the components of a hypercomplex number (Garzelli & Nencini, GRSL 2009). The product
+of two such numbers is bilinear, so the hypercomplex covariance of a square follows from the covariances of its bands.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from torch import Tensor
 
 SIDE = 32
 TINY = np.finfo(np.float64).eps
-FLAT = 1e-12  # variance, as a share of the squared mean, that is rounding and no detail
+FLAT = 1e-12  # maximum variance of a constant square, relative to the squared mean: rounding errors
 
 
 # --- squares ---------------------------------------------------------------------------------------------------------
 
 
 def squares(image: Tensor) -> Tensor:
-    """(n, h, w) -> (squares, n, pixels), cut from the first pixel on; what is short at the end is mirrored."""
+    """Returns an image (n, h, w) as squares (squares, n, pixels), mirrored at the end to a multiple of 32."""
     rows, cols = (_mirrored(size) for size in image.shape[-2:])
     if rows is not None or cols is not None:
         every = slice(None)
@@ -35,12 +34,12 @@ def squares(image: Tensor) -> Tensor:
 
 
 def whole_squares(ok: Tensor) -> Tensor:
-    """Which squares have nothing masked (squares,)."""
+    """Returns which squares have no masked pixel (squares,)."""
     return squares(ok[None]).all(-1)[:, 0]
 
 
 def _mirrored(size: int) -> Tensor | None:
-    """Indices that go on to the next multiple of 32, back from the end; None where there is nothing to add."""
+    """Returns indices mirrored at the end to a multiple of 32; None if the size is one."""
     if size % SIDE == 0:
         return None
     index = torch.arange(-(-size // SIDE) * SIDE) % (2 * size)
@@ -49,14 +48,14 @@ def _mirrored(size: int) -> Tensor | None:
 
 @dataclass(frozen=True)
 class SquareMoments:
-    """Means (squares, n) and covariances (squares, n, n) of the pixels of each square; divided by their number."""
+    """Means (squares, n) and population covariances (squares, n, n) of the pixels of each square."""
 
     mean: Tensor
     cov: Tensor
 
     @staticmethod
     def of(image: Tensor, ok: Tensor | None = None) -> SquareMoments:
-        """Of an image (n, h, w), without the squares that ok (h, w) masks anything of."""
+        """Returns the moments of an image (n, h, w), without squares that have pixels not in the mask ok."""
         pixels = squares(image).double()
         if ok is not None:
             pixels = pixels[whole_squares(ok)]
@@ -69,14 +68,14 @@ class SquareMoments:
 
 
 def uqi(mean_x: Tensor, mean_y: Tensor, var_x: Tensor, var_y: Tensor, cov: Tensor) -> Tensor:
-    """Wang & Bovik's index (SPL 2002). Where both are flat only the means are compared, and 0 is like 0."""
+    """Returns the index of Wang & Bovik (SPL 2002). For constant squares only the means are compared; 0 equals 0."""
     level, spread = mean_x**2 + mean_y**2, var_x + var_y
     means = torch.where(level > 0, 2 * mean_x * mean_y / level.clamp(min=1e-300), 1.0)
     return torch.where(spread > FLAT * level, means * 2 * cov / spread.clamp(min=1e-300), means)
 
 
 def uqi_matrix(moments: SquareMoments) -> Tensor:
-    """All with all (squares, n, n)."""
+    """Returns the index between all pairs of bands (squares, n, n)."""
     mean, var = moments.mean, moments.cov.diagonal(dim1=1, dim2=2)
     return uqi(mean[:, :, None], mean[:, None], var[:, :, None], var[:, None], moments.cov)
 
@@ -85,22 +84,22 @@ def uqi_matrix(moments: SquareMoments) -> Tensor:
 
 
 @functools.cache
-def table(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cayley-Dickson numbers of n parts: unit i times unit j is sign[i, j] times unit part[i, j].
+def multiplication_table(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the multiplication table of Cayley-Dickson numbers: unit i times unit j is sign[i, j] times part[i, j].
 
     Pairs of halves multiply as (a, b) (c, d) = (a c - d* b, d a + b c*): complex numbers, quaternions, octonions ...
     """
     if n == 1:
         return np.ones((1, 1)), np.zeros((1, 1), int)
     half = n // 2
-    sign, part = table(half)
+    sign, part = multiplication_table(half)
     conjugate = np.append(1, -np.ones(half - 1))
     sign = np.block([[sign, sign.T], [sign * conjugate, -(sign * conjugate[:, None]).T]])
     return sign, np.block([[part, part.T + half], [part + half, part.T]])
 
 
 def q2n(reference: Tensor, image: Tensor, ok: Tensor | None = None) -> Tensor:
-    """Q2n of each square of two images (bands, h, w); 1 is the best. The reference sets the scale of each band."""
+    """Returns Q2n of each square of two images (bands, h, w). The reference sets the scale of each band."""
     bands = len(reference)
     parts = 1 << (bands - 1).bit_length()
     moments = SquareMoments.of(torch.cat([reference, image]), ok)
@@ -113,7 +112,7 @@ def q2n(reference: Tensor, image: Tensor, ok: Tensor | None = None) -> Tensor:
 
 
 def _scale(mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean and deviation that bring each band of the reference to 1 and 1; a band of mean 0 stays as it is."""
+    """Returns the mean and standard deviation that normalise each band of the reference; 1 for bands of mean 0."""
     deviation = (var * (SIDE**2 / (SIDE**2 - 1))).sqrt().clamp(min=TINY)
     return mean, torch.where(mean == 0, 1.0, deviation)
 
@@ -124,8 +123,11 @@ def _padded(cross: Tensor, parts: int) -> Tensor:
 
 
 def _compare(cross: Tensor, level: Tensor, variation: Tensor) -> Tensor:
-    """The modulus from covariances (squares, parts, parts), the image's means where the reference's are 1, and the
-    sum of both variances: likeness of means, times covariance over mean variance."""
+    """Returns the modulus of Q2n: similarity of the means, times covariance divided by mean variance.
+
+    cross: covariances (squares, parts, parts). level: means of the image relative to those of the reference.
+    variation: sum of both variances.
+    """
     parts = level.shape[1]
     square, norm = (level**2).sum(1), parts
     means = 2 * (square * norm).sqrt() / (square + norm)
@@ -137,8 +139,8 @@ def _compare(cross: Tensor, level: Tensor, variation: Tensor) -> Tensor:
 
 @functools.cache
 def _units(parts: int) -> tuple[Tensor, Tensor]:
-    """Which part each product of a part of the reference and one of the image's conjugate goes to, and its sign."""
-    sign, part = table(parts)
+    """Returns the component and the sign of each product of components of the reference and the image's conjugate."""
+    sign, part = multiplication_table(parts)
     conjugate = np.append(1.0, -np.ones(parts - 1))
     units = np.eye(parts)[part.ravel()]
     return torch.from_numpy(units), torch.from_numpy((sign * conjugate).reshape(-1, 1))

@@ -1,6 +1,6 @@
-"""The measures of an image against the image that it should be: SAM, ERGAS, Q2n, SCC, PSNR and UQI.
+"""The measures of an image against its reference: SAM, ERGAS, Q2n, SCC, PSNR and UQI.
 
-`Referenced` looks at a scene piece by piece and keeps sums; its `values` come from the sums of all pieces.
+`Referenced` accumulates sums block by block and computes the measures from their total.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from torch import Tensor
 
 from ..common.errors import BlockError
 from ..domain.window import Window
-from .accumulators import Largest, Mean, Tally
+from .accumulators import Accumulator, Largest, Mean
 from .q2n import SIDE, q2n
 from .similarity import angles, edges, sliding_uqi, unmasked
 
-COUNTS = 65535  # the toolboxes hold counts in 16 bits
-CROP = (20, 21)  # pixels that the toolboxes leave out on request, at the beginning and at the end of each axis
+MAXIMUM_COUNT = 65535  # the toolboxes round values to 16-bit integers
+BORDER = (20, 21)  # pixels at the start and end of each axis that the toolboxes exclude on request
 
 
 @dataclass(frozen=True)
-class Likeness(Tally):
-    """What single pixels and squares tell."""
+class Likeness(Accumulator):
+    """Accumulated sums over pixels and over squares."""
 
     angle: Mean
     error: Mean
-    "squared, of each band"
+    "squared error of each band"
     level: Mean
-    "of each band of the reference"
+    "mean of each band of the reference"
     peak: Largest
     q2n: Mean
 
     @staticmethod
     def of(image: Tensor, reference: Tensor, ok: Tensor, rounded: bool) -> Likeness:
-        """Over a piece whose squares begin at its first pixel. What is masked must be finite."""
+        """Returns the sums over a block whose squares start at its first pixel. Masked pixels must be finite."""
         masked = not ok.all()
         seen, wanted = (field[:, ok] if masked else field.flatten(1) for field in (image, reference))
         angle = angles(seen, wanted)
         if rounded:
-            image, reference = counts(image), counts(reference)
+            image, reference = rounded_counts(image), rounded_counts(reference)
         return Likeness(
             Mean.of(angle[~angle.isnan()]),
             Mean.of(((seen - wanted) ** 2).T),
@@ -60,13 +60,13 @@ class Likeness(Tally):
 
 
 @dataclass(frozen=True)
-class Structure(Tally):
-    """What neighbouring pixels tell."""
+class Structure(Accumulator):
+    """Accumulated sums over sliding windows."""
 
     uqi: Mean
-    "of each band"
+    "universal quality index of each band"
     edges: np.ndarray
-    "of the edges: image times reference, image squared, reference squared"
+    "sums over the edges: image times reference, image squared, reference squared"
 
     @property
     def scc(self) -> float:
@@ -75,31 +75,34 @@ class Structure(Tally):
 
 
 @dataclass(frozen=True)
-class ReferencedSums(Tally):
+class ReferencedSums(Accumulator):
+    """Accumulated sums of the measures with a reference."""
+
     likeness: Likeness
     structure: Structure
 
 
 @dataclass(frozen=True)
 class Referenced:
-    """The measures over a window of a scene, piece by piece."""
+    """The measures over a window of a scene, block by block."""
 
     scene: Window
-    "what is measured; squares of 32 pixels are counted from its first pixel"
+    "measured window; squares of 32 pixels start at its first pixel"
     ratio: float
     rounded: bool = True
-    "whether Q2n is that of counts in 16 bits, as in the toolboxes; never for values that are all below 1 or so"
+    "whether Q2n is computed on 16-bit integers, as in the toolboxes; unsuitable for reflectances in 0 to 1"
     peak: float | None = None
-    "what PSNR takes for full scale; the greatest value of the reference if none is told"
+    "full scale for PSNR; None: the maximum of the reference"
 
     reach = SIDE
-    "pixels that a piece must have around its core, wherever the scene does"
+    "pixels that a block needs around its core, except beyond the scene"
 
     def cores(self, side: int = 512) -> list[Window]:
-        return pieces(self.scene, side)
+        """Returns the cores of the blocks."""
+        return block_cores(self.scene, side)
 
     def gather(self, image, reference, window: Window, core: Window, ok=None) -> ReferencedSums:
-        """The sums over a core, from what both are over a window around it (bands, h, w)."""
+        """Returns the sums over a core. image, reference: (bands, h, w) over a window around it."""
         here = core.grow(self.reach) & window & self.scene
         with torch.inference_mode():
             image, reference, ok = finite(here, window, image, reference, ok)
@@ -109,14 +112,14 @@ class Referenced:
             return ReferencedSums(likeness, Structure(uqi, sums))
 
     def maps(self, image, reference, window: Window, core: Window, ok=None) -> tuple[np.ndarray, np.ndarray]:
-        """Of each pixel of a core: the angle in degrees, and the error of its bands (rms); NaN where masked."""
+        """Returns for each pixel of a core the spectral angle in degrees and the RMS error; NaN where masked."""
         with torch.inference_mode():
             image, reference, ok = finite(core, window, image, reference, ok)
             error = ((image - reference) ** 2).mean(0).sqrt()
             return tuple(torch.where(ok, of, torch.nan).float().numpy() for of in (angles(image, reference), error))
 
     def _uqi(self, image: Tensor, reference: Tensor, ok: Tensor, here: Window, core: Window) -> Mean:
-        """Of the windows that begin in the core and end in the scene."""
+        """Returns the mean over the windows that start in the core and end in the scene."""
         begin = Window(core.row, core.col, core.height + SIDE - 1, core.width + SIDE - 1) & here
         part = begin.within(here)
         known = unmasked(ok[part], SIDE)
@@ -124,16 +127,17 @@ class Referenced:
         return Mean.of(torch.stack([sliding_uqi(one, other)[known] for one, other in bands], -1))
 
     def _edges(self, image: Tensor, reference: Tensor, ok: Tensor, here: Window, core: Window) -> np.ndarray:
-        """Without the scene's outermost pixels, beyond which all is 0: so the toolboxes have it."""
+        """Returns the sums over the edges, without the outermost pixels of the scene, as in the toolboxes."""
         inner = self.scene.grow(-1)
         core = core & inner
         if not core:
             return np.zeros(3)
-        known = unmasked(taken(ok, here, core.grow(1), inner, True), 3)
-        one, other = (edges(taken(field, here, core.grow(1), inner))[:, known] for field in (image, reference))
+        known = unmasked(extract(ok, here, core.grow(1), inner, True), 3)
+        one, other = (edges(extract(field, here, core.grow(1), inner))[:, known] for field in (image, reference))
         return np.array([float((a * b).sum()) for a, b in ((one, other), (one, one), (other, other))])
 
     def values(self, sums: ReferencedSums) -> dict:
+        """Returns the measures and the settings they depend on."""
         like, peak = sums.likeness, self.peak or sums.likeness.peak.value
         return {
             "SAM": float(like.angle.value),
@@ -147,22 +151,26 @@ class Referenced:
         }
 
 
-def counts(image: Tensor) -> Tensor:
-    """As a cast to 16 bits makes them."""
-    return (image + 0.5).floor().clamp(0, COUNTS)
+def rounded_counts(image: Tensor) -> Tensor:
+    """Returns the values rounded and clipped to unsigned 16-bit integers."""
+    return (image + 0.5).floor().clamp(0, MAXIMUM_COUNT)
 
 
-def inside(whole: Window) -> Window:
-    """An image without the rim that the toolboxes leave out on request."""
-    found = Window(whole.row + CROP[0], whole.col + CROP[0], *(n - sum(CROP) for n in whole.shape)) & whole
+def without_border(whole: Window) -> Window:
+    """Returns the window without the border that the toolboxes exclude; raises BlockError if nothing remains."""
+    found = Window(whole.row + BORDER[0], whole.col + BORDER[0], *(n - sum(BORDER) for n in whole.shape)) & whole
     if not found:
-        raise BlockError(f"an image of {whole.width} by {whole.height} pixels has no inside left to measure")
+        raise BlockError(
+            f"an image of {whole.width} x {whole.height} pixels is too small to exclude a border of {BORDER[1]} pixels"
+        )
     return found
 
 
-def pieces(window: Window, side: int) -> list[Window]:
-    """A window in pieces of side by side pixels, a multiple of 32; what is less than 32 goes to the piece before, so
-    that a piece has all that its last squares are mirrored from."""
+def block_cores(window: Window, side: int) -> list[Window]:
+    """Returns a window divided into blocks of `side` pixels, rounded down to a multiple of 32.
+
+    A remainder below 32 pixels is joined to the last block, which needs its neighbours for mirroring.
+    """
     rows, cols = (_spans(start, n, side) for start, n in zip((window.row, window.col), window.shape))
     return [Window(r, c, h, w) for r, h in rows for c, w in cols]
 
@@ -174,7 +182,7 @@ def _spans(start: int, n: int, side: int) -> list[tuple[int, int]]:
 
 
 def finite(here: Window, window: Window, image, reference, ok=None) -> tuple[Tensor, Tensor, Tensor]:
-    """Both images and what is valid of them, cut from a window; 0 where it is not."""
+    """Returns both images over `here`, with 0 for invalid pixels, and the mask of valid pixels."""
     part = (..., *here.within(window))
     image, reference = (torch.from_numpy(np.ascontiguousarray(a[part], np.float64)) for a in (image, reference))
     known = image.isfinite().all(0) & reference.isfinite().all(0)
@@ -185,8 +193,8 @@ def finite(here: Window, window: Window, image, reference, ok=None) -> tuple[Ten
     return image, reference, known
 
 
-def taken(field: Tensor, window: Window, wanted: Window, scene: Window, beyond: float = 0) -> Tensor:
-    """A field over a window (..., h, w), over another one; `beyond` where that one leaves the scene."""
+def extract(field: Tensor, window: Window, wanted: Window, scene: Window, beyond: float = 0) -> Tensor:
+    """Returns a field (..., h, w) given over `window` over `wanted`, filled with `beyond` outside the scene."""
     there = wanted & scene
     (top, left), (bottom, right) = (
         (a - b for a, b in zip(*ends))

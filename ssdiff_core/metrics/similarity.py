@@ -1,4 +1,4 @@
-"""How alike two images are, pixel by pixel and window by window. Images are (bands, h, w), in double precision."""
+"""Similarity of two images by pixel and by window. Images are (bands, h, w), in double precision."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from torch import Tensor
 
 from .q2n import SIDE, uqi
 
-FLAT = 1e-6  # deviation, as a share of the mean, that is rounding and no detail
+FLAT = 1e-6  # maximum deviation of a constant window, relative to the mean: rounding errors
 
 
 def angles(image: Tensor, reference: Tensor) -> Tensor:
-    """Between the spectra of each pixel, in degrees (h, w); NaN where one of them is all 0."""
+    """Returns the angle between the spectra of each pixel in degrees (h, w); NaN where one of them is 0."""
     dot = (image * reference).sum(0)
     size = ((image**2).sum(0) * (reference**2).sum(0)).sqrt()
     return torch.rad2deg(torch.acos((dot / size).clamp(-1, 1)))
 
 
 def edges(image: Tensor) -> Tensor:
-    """Sobel's magnitude of all but the outermost pixels."""
+    """Returns the Sobel gradient magnitude of all but the outermost pixels."""
     down, across = image[:, 2:] - image[:, :-2], image[..., 2:] - image[..., :-2]
     vertical = down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:]
     horizontal = across[:, :-2] + 2 * across[:, 1:-1] + across[:, 2:]
@@ -26,8 +26,8 @@ def edges(image: Tensor) -> Tensor:
 
 
 def sliding_uqi(one: Tensor, other: Tensor) -> Tensor:
-    """The universal quality index of two single bands (h, w), in each window of 32 by 32 within them."""
-    centre = float(one.mean() + other.mean()) / 2  # spares digits
+    """Returns the universal quality index of two bands (h, w) in each window of 32 x 32 pixels."""
+    centre = float(one.mean() + other.mean()) / 2  # reduces rounding errors
     x, y, n = one - centre, other - centre, SIDE**2
     mean_x, mean_y = box(x, SIDE) / n, box(y, SIDE) / n
     var_x, var_y = box(x * x, SIDE) / n - mean_x**2, box(y * y, SIDE) / n - mean_y**2
@@ -36,11 +36,11 @@ def sliding_uqi(one: Tensor, other: Tensor) -> Tensor:
 
 
 def local_correlation(image: Tensor, pan: Tensor, half: int, inside: Tensor | None = None) -> Tensor:
-    """Of each band with pan (h, w), over windows of 2 half by 2 half pixels (Scarpa & Ciotola, TGRS 2022).
+    """Returns the local correlation of each band with PAN (Scarpa & Ciotola, TGRS 2022).
 
-    As their program has it: each pixel is taken less the mean of the window around itself. A window reaches half - 1
-    pixels back and half pixels on, twice; so the answer is 4 half - 2 pixels smaller. Flat goes with nothing: 0.
-    Beyond the scene all is 0: inside (h, w) is 0 there too.
+    As in their code, the mean of the window around each pixel is subtracted first. Windows have 2 half x 2 half pixels
+    and extend from half - 1 pixels before to half pixels after, so the result is 4 half - 2 pixels smaller. Constant
+    windows have correlation 0. inside (h, w): 1 in the scene and 0 beyond, where values count as 0.
     """
     pan, pan_square = _detail(pan, half, inside)
     answer = []
@@ -52,7 +52,7 @@ def local_correlation(image: Tensor, pan: Tensor, half: int, inside: Tensor | No
 
 
 def _detail(band: Tensor, half: int, inside: Tensor | None) -> tuple[Tensor, Tensor]:
-    """A band less its local mean, and the sums of its squares over each window; 0 where they are rounding."""
+    """Returns a band minus its local mean, and the sum of its squares in each window; 0 for rounding errors."""
     mean = box(band, 2 * half) / (2 * half) ** 2
     detail = _inner(band, half) - mean
     if inside is not None:
@@ -62,27 +62,27 @@ def _detail(band: Tensor, half: int, inside: Tensor | None) -> tuple[Tensor, Ten
 
 
 def _inner(field: Tensor, half: int) -> Tensor:
-    """The pixels whose windows lie within the field."""
+    """Returns the pixels whose windows are within the field."""
     return field[half - 1 : field.shape[0] - half, half - 1 : field.shape[1] - half]
 
 
 def unmasked(ok: Tensor, side: int) -> Tensor:
-    """Which windows of side by side pixels have nothing masked."""
+    """Returns which windows of side x side pixels have no masked pixel."""
     return box(ok.int(), side) == side**2
 
 
 def box(image: Tensor, side: int) -> Tensor:
-    """Sums over all windows of side by side pixels that lie within an image (..., h, w)."""
-    return _run(_run(image, side, -2), side, -1)
+    """Returns the sums over all windows of side x side pixels within an image (..., h, w)."""
+    return _running_sum(_running_sum(image, side, -2), side, -1)
 
 
-def _run(image: Tensor, side: int, axis: int) -> Tensor:
-    """Sums of `side` neighbours: of two halves, and of one more where that is odd."""
+def _running_sum(image: Tensor, side: int, axis: int) -> Tensor:
+    """Returns the sums of `side` neighbours along an axis, by recursive halving."""
     if side == 1:
         return image
     half, count = side // 2, image.shape[axis] - side + 1
     if count <= 0:
         return image.narrow(axis, 0, 0)
-    part = _run(image, half, axis)
+    part = _running_sum(image, half, axis)
     total = part.narrow(axis, 0, count) + part.narrow(axis, half, count)
     return total if side % 2 == 0 else total + image.narrow(axis, side - 1, count)

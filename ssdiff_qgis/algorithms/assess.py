@@ -81,7 +81,7 @@ class Assess(Algorithm):
         report = worker_backend(feedback).assess(study, self.options, Path(page) if page else None, Progress(feedback))
         result = report["results"][0]
         for name, value in result["measures"].items():
-            feedback.pushInfo(f"{name}: {measures.ALL[name].shown(value)} ({tr(measures.ALL[name].meaning)})")
+            feedback.pushInfo(f"{name}: {measures.ALL[name].formatted(value)} ({tr(measures.ALL[name].meaning)})")
         for note in report["notes"]:
             feedback.pushInfo(note)
         outputs = {output(name): value for name, value in result["measures"].items()}

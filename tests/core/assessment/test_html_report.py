@@ -1,4 +1,4 @@
-"""The report as a reader has it: one file, whole, that a browser shows without a word of complaint."""
+"""The HTML report: self-contained, complete, and displayed by a browser without errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from osgeo import gdal
 
 from ssdiff_core.assessment import html_report
 from ssdiff_core.assessment.html_report import saturation
-from ssdiff_core.assessment.report_data import Canvas, Spectrum, places, samples_of
+from ssdiff_core.assessment.report_data import CellMeans, Spectrum, crop_windows, samples_of
 from ssdiff_core.cli.main import main
 from ssdiff_core.domain.window import Window
 from ssdiff_core.fusion.scene_sums import Histogram
@@ -26,7 +26,7 @@ SECTIONS = ("measures", "crops", "maps", "histograms", "spectra", "correlation",
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The sample fused, and its report."""
+    """A folder with the fused sample and its report."""
     folder = tmp_path_factory.mktemp("report")
     pan, ms, _ = sample_files(folder)
     out = folder / "fused.tif"
@@ -40,7 +40,7 @@ def page(folder):
     return (folder / "report.html").read_text(encoding="utf-8")
 
 
-def test_it_is_one_file_that_asks_for_nothing_else(page):
+def test_the_report_is_self_contained(page):
     assert len(page.encode()) < 3e6
     links = re.findall(r"""(?:src|href|xlink:href|action)\s*=\s*["']?([^"'\s>]+)""", page)
     assert links
@@ -49,7 +49,7 @@ def test_it_is_one_file_that_asks_for_nothing_else(page):
     assert not re.search(r"https?:|//\w+\.\w|@import|url\(|<link|<iframe|fetch\(|XMLHttp", without_pictures)
 
 
-def test_it_has_every_part_and_no_place_left_open(page):
+def test_every_section_is_present_and_every_placeholder_is_filled(page):
     assert all(f'<section id="{name}">' in page for name in SECTIONS)
     assert "$" not in re.sub(r"<script>.*</script>", "", page, flags=re.DOTALL)
     assert "prefers-color-scheme: dark" in page
@@ -58,7 +58,7 @@ def test_it_has_every_part_and_no_place_left_open(page):
     assert "gsa" in page.split("Inputs and provenance")[1]
 
 
-def test_its_figures_are_those_of_assess(folder, page, capsys):
+def test_the_table_has_the_values_of_assess(folder, page, capsys):
     capsys.readouterr()
     assert main(["assess", str(folder / "fused.tif"), "--json"]) == 0
     for result in json.loads(capsys.readouterr().out)["results"]:
@@ -67,8 +67,8 @@ def test_its_figures_are_those_of_assess(folder, page, capsys):
         assert shown == pytest.approx(list(result["measures"].values()), abs=6e-4)
 
 
-def test_a_browser_shows_it_without_complaint_and_the_slider_moves(folder, page):
-    """As a person would: the slider hears an event, then the left image is chosen anew."""
+def test_a_browser_displays_the_report_without_errors_and_the_controls_work(folder, page):
+    """Moves the slider, chooses another left image and another zoom."""
     script = """<script>
       const crop = document.querySelector(".crop"), slider = crop.querySelector("input");
       const at = () => getComputedStyle(crop.querySelector("img.after")).clipPath;
@@ -95,8 +95,8 @@ def test_a_browser_shows_it_without_complaint_and_the_slider_moves(folder, page)
     assert found["wider"] == 2
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the browser is spoken to over inherited pipes")
-def test_the_line_between_two_images_follows_mouse_and_keys(folder):
+@pytest.mark.skipif(os.name == "nt", reason="the browser is controlled through inherited pipes")
+def test_the_divider_follows_mouse_and_keys(folder):
     with browser.tab(folder / "report.html") as tab:
         tab.js("document.querySelector('.stage').scrollIntoView({block: 'center'})")
         box = tab.js("document.querySelector('.stage').getBoundingClientRect().toJSON()")
@@ -114,10 +114,10 @@ def test_the_line_between_two_images_follows_mouse_and_keys(folder):
         assert tab.js("document.querySelector('.stage img.before').dataset.of") == "MS"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the browser is spoken to over inherited pipes")
-def test_on_paper_both_images_lie_side_by_side_and_are_named(folder):
+@pytest.mark.skipif(os.name == "nt", reason="the browser is controlled through inherited pipes")
+def test_in_print_both_images_are_side_by_side_and_named(folder):
     with browser.tab(folder / "report.html") as tab:
-        tab.ask("Emulation.setEmulatedMedia", media="print")
+        tab.send("Emulation.setEmulatedMedia", media="print")
         shown = tab.js("document.querySelector('.choices').innerText").split()
         assert shown == ["Left", "EXP", "Right", "fused"]
         left, right = (
@@ -129,14 +129,14 @@ def test_on_paper_both_images_lie_side_by_side_and_are_named(folder):
 
 
 @pytest.mark.parametrize(("arguments", "light"), [((), True), ((browser.DARK,), False)])
-def test_it_is_light_or_dark_as_the_reader_has_it(folder, tmp_path, arguments, light):
+def test_the_report_follows_the_light_or_dark_colour_scheme(folder, tmp_path, arguments, light):
     shot = browser.screenshot(folder / "report.html", tmp_path / "s.png", *arguments)
     image = gdal.Open(str(shot)).ReadAsArray()[:3]
     assert (np.median(image) > 200) == light
     assert image.std() > 10
 
 
-def test_on_a_small_screen_nothing_sticks_out(folder, page, tmp_path):
+def test_nothing_overflows_a_small_screen(folder, page, tmp_path):
     script = """<script>document.body.dataset.over = [...document.querySelectorAll("section > *, .figures > div")]
       .filter((part) => !part.classList.contains("wide") && part.getBoundingClientRect().right > innerWidth + 1).length;
       </script></body>"""
@@ -146,13 +146,13 @@ def test_on_a_small_screen_nothing_sticks_out(folder, page, tmp_path):
     assert 'data-over="0"' in dom
 
 
-def test_on_paper_it_is_a_few_pages(folder, tmp_path):
+def test_the_report_prints_on_a_few_pages(folder, tmp_path):
     browser.run(f"--print-to-pdf={tmp_path / 'r.pdf'}", (folder / "report.html").as_uri())
     pages = len(re.findall(rb"/Type\s*/Page\b", (tmp_path / "r.pdf").read_bytes()))
     assert 2 <= pages <= 8
 
 
-def test_names_are_shown_as_they_are_and_never_run(folder, tmp_path, capsys):
+def test_file_names_are_escaped(folder, tmp_path, capsys):
     odd = tmp_path / "a<img src=x onerror=alert(1)>&'.tif"
     shutil.copy(folder / "fused.tif", odd)
     assert main(["assess", str(odd), "--report", str(tmp_path / "r.html")]) == 0
@@ -161,14 +161,14 @@ def test_names_are_shown_as_they_are_and_never_run(folder, tmp_path, capsys):
     assert "a&lt;img src=x onerror=alert(1)&gt;&amp;" in text
 
 
-def test_pictures_come_as_files_too(folder, tmp_path):
+def test_maps_and_crops_are_written_as_png_files(folder, tmp_path):
     assert main(["assess", str(folder / "fused.tif"), "--png", str(tmp_path / "png")]) == 0
     names = {path.stem for path in (tmp_path / "png").iterdir()}
     assert {"overview", "D_rho_fused", "R-SAM_EXP", "crop1_PAN", "crop1_fused"} <= names
     assert gdal.Open(str(tmp_path / "png" / "overview.png")).ReadAsArray().shape == (3, 256, 256)
 
 
-def test_with_a_reference_and_in_the_test_on_coarser_inputs(folder, tmp_path):
+def test_reports_with_a_reference_and_of_the_reduced_resolution_assessment(folder, tmp_path):
     pan, ms, truth = (str(folder / f"{name}.tif") for name in ("pan", "ms", "truth"))
     out = tmp_path / "r.html"
     assert main(["assess", str(folder / "fused.tif"), "--reference", truth, "--report", str(out)]) == 0
@@ -176,17 +176,17 @@ def test_with_a_reference_and_in_the_test_on_coarser_inputs(folder, tmp_path):
     wald = ["assess", "--protocol", "wald", "--pan", pan, "--ms", ms, "--methods", "gsa,ssdiff"]
     assert main([*wald, "--report", str(out), "--crop"]) == 0
     assert "<h1>GSA, SSDiff</h1>" in out.read_text()
-    told = out.read_text().split("Inputs and provenance")[1]
-    assert all(word in told for word in (pan, ms, "weights general-4, SHA-256", "toolboxes"))
+    provenance = out.read_text().split("Inputs and provenance")[1]
+    assert all(word in provenance for word in (pan, ms, "weights general-4, SHA-256", "MATLAB toolbox"))
 
 
-def test_a_report_that_cannot_be_written_leaves_nothing_and_says_so(folder, tmp_path, capsys):
+def test_a_report_that_cannot_be_written_is_an_error_and_leaves_no_file(folder, tmp_path, capsys):
     assert main(["assess", str(folder / "fused.tif"), "--report", str(tmp_path / "no" / "r.html")]) == 1
     assert capsys.readouterr().err.startswith("ssdiff: ")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_shift_saturation_and_holes_are_warned_of(folder, tmp_path):
+def test_a_shift_saturation_and_missing_data_are_warnings(folder, tmp_path):
     pan, ms = read(folder / "pan.tif"), read(folder / "ms.tif")
     ms = np.minimum(ms, np.quantile(ms, 0.9).astype(np.uint16))
     pan[:40, :60] = 0
@@ -196,18 +196,18 @@ def test_a_shift_saturation_and_holes_are_warned_of(folder, tmp_path):
     assert main(["pansharpen", *files, "--method", "gsa", "--report", str(tmp_path / "r.html")]) == 0
     warned = re.search(r'<ul class="warnings">(.*?)</ul>', (tmp_path / "r.html").read_text()).group(1)
     assert all(word in warned for word in ("colours will bleed", "probably saturated"))
-    assert re.findall(r"<li>([^<]*hold no data[^<]*)</li>", warned) == [
-        "3.3% of the pixels hold no data and are left out."
+    assert re.findall(r"<li>([^<]*have no data[^<]*)</li>", warned) == [
+        "3.3% of the pixels have no data and are excluded."
     ]
 
 
-# --- what it is made of ----------------------------------------------------------------------------------------------
+# --- the data of the figures -----------------------------------------------------------------------------------------
 
 
-def test_a_canvas_holds_means_whatever_the_blocks():
+def test_cell_means_do_not_depend_on_the_blocks():
     window, field = Window(10, 20, 50, 70), np.random.default_rng(0).random((50, 70))
     field[5:9, 5:9] = np.nan
-    whole, parts = Canvas(window, 7), Canvas(window, 7)
+    whole, parts = CellMeans(window, 7), CellMeans(window, 7)
     whole.add(field, np.arange(10, 60), np.arange(20, 90))
     for r in (0, 13, 40):
         rows = np.arange(r, {0: 13, 13: 40, 40: 50}[r])
@@ -216,7 +216,7 @@ def test_a_canvas_holds_means_whatever_the_blocks():
     assert whole.mean[1, 1] == pytest.approx(np.nanmean(field[7:14, 7:14]))
 
 
-def test_a_wave_stands_in_the_spectrum_where_it_belongs():
+def test_the_spectrum_of_a_wave_peaks_at_its_frequency():
     spectrum = Spectrum(128, 1.0)
     spectrum.add_all(np.sin(2 * np.pi * 0.25 * np.arange(300))[None, None] * np.ones((1, 300, 1)))
     at, power = spectrum.curve
@@ -224,8 +224,8 @@ def test_a_wave_stands_in_the_spectrum_where_it_belongs():
     assert at[power.argmax()] == pytest.approx(0.25, abs=0.0126)
 
 
-def test_noise_has_one_level_of_power_whatever_the_pixel():
-    """So MS and PAN stand in one chart: the density of white noise is its variance times the pixel's ground."""
+def test_the_power_density_of_noise_does_not_depend_on_the_pixel_size():
+    """MS and PAN share one chart: the density of white noise is its variance times the area of a pixel."""
     noise = np.random.default_rng(0).normal(0, 3, (2, 512, 512))
     for pixel in (1.0, 4.0):
         spectrum = Spectrum(64, pixel)
@@ -235,10 +235,10 @@ def test_noise_has_one_level_of_power_whatever_the_pixel():
 
 def test_crops_are_where_images_differ_most_and_do_not_overlap():
     window = Window(5, 9, 960, 960)
-    canvas, field = Canvas(window, 24), np.zeros((960, 960))
+    canvas, field = CellMeans(window, 24), np.zeros((960, 960))
     field[100:120, 700:720], field[800:820, 200:220] = 2, 5
     canvas.add(field, np.arange(5, 965), np.arange(9, 969))
-    first, second = places(canvas, window, 2)
+    first, second = crop_windows(canvas, window, 2)
     assert Window(805, 209, 20, 20) in first
     assert Window(105, 709, 20, 20) in second
     assert first in window
@@ -254,18 +254,18 @@ def test_each_ms_sample_is_counted_in_one_block(folder):
     assert np.array_equal(np.sort(np.concatenate(seen, 1), 1), np.sort(wanted, 1))
 
 
-def test_only_a_pile_at_the_greatest_value_is_saturation():
-    class Shown:
+def test_only_an_accumulation_at_the_maximum_is_saturation():
+    class Data:
         bands = ("blue",)
 
     values = np.random.default_rng(0).normal(500, 100, 100_000).astype(np.float32)
     for most, found in ((5000, 0), (600, 2)):
         of = Histogram.of(np.round(np.minimum(values, most)))
-        Shown.histograms = {"PAN": [of], "MS": [of]}
-        assert len(saturation(Shown)) == found
+        Data.histograms = {"PAN": [of], "MS": [of]}
+        assert len(saturation(Data)) == found
 
 
-def test_the_template_is_whole():
+def test_the_template_is_well_formed():
     text = html_report.TEMPLATE.read_text(encoding="utf-8")
     assert text.count("$") == 4
     assert text.count("{") == text.count("}")
