@@ -32,7 +32,7 @@ def shapes(path, wkts, epsg=32632):
 
 def test_pixels_are_inside_if_their_centres_are():
     grid = Grid(4, 5, (10.0, 2.0, 0.0, 20.0, 0.0, -2.0), utm())
-    found = polygon_mask.inside(polygon_mask.drawn("POLYGON ((12 20,16 20,16 15.5,12 15.5,12 20))", utm()), grid)
+    found = polygon_mask.inside(polygon_mask.as_layer("POLYGON ((12 20,16 20,16 15.5,12 15.5,12 20))", utm()), grid)
     expected = np.zeros((4, 5), bool)
     expected[:2, 1:3] = True
     np.testing.assert_array_equal(found, expected)
@@ -51,7 +51,7 @@ def test_what_is_wanted_is_as_in_its_extent_and_all_else_is_nodata(method, tmp_p
     cut, box = read(tmp_path / "cut.tif"), read(tmp_path / "box.tif")
     file = gdal.Open(str(tmp_path / "cut.tif"))
     inside = polygon_mask.inside(
-        polygon_mask.drawn(WEDGE, utm()), Grid(*cut.shape[1:], file.GetGeoTransform(), file.GetProjection())
+        polygon_mask.as_layer(WEDGE, utm()), Grid(*cut.shape[1:], file.GetGeoTransform(), file.GetProjection())
     )
     assert 0.2 < inside.mean() < 0.8
     np.testing.assert_array_equal(cut[:, inside], box[:, inside])
