@@ -1,9 +1,9 @@
-"""Writes resources/weights.json, the catalogue of published weights, from the files themselves.
+"""Writes resources/weights.json, the catalogue of published weights, from the weights files.
 
 python scripts/make_catalogue.py [FURTHER.safetensors ...]
 
-The files in resources/weights come with SSDiff; further ones lie in the release only, and stay in the catalogue once
-they are in it. Upload them all to the release that the catalogue names.
+The files in resources/weights are bundled; further ones are only in the release. Entries of the existing catalogue are
+kept. Upload all files to the release that the catalogue names.
 """
 
 import configparser
@@ -19,7 +19,7 @@ from ssdiff_core.weights.catalogue import entry_of
 FILE = RESOURCES / "weights.json"
 ABOUT = Path(__file__).parents[1] / "metadata.txt"
 RELEASE = "weights-1"
-"tag of the release on the project's page that holds the files"
+"tag of the release that contains the files"
 
 
 def main(further: list[str]) -> None:
@@ -27,28 +27,28 @@ def main(further: list[str]) -> None:
 
 
 def catalogue(further: list[str] = ()) -> str:
-    bundled = [told(path, True) for path in in_order((RESOURCES / "weights").glob("*.safetensors"))]
-    new = [told(Path(path), False) for path in further]
+    bundled = [entry(path, True) for path in sorted_by_id((RESOURCES / "weights").glob("*.safetensors"))]
+    new = [entry(Path(path), False) for path in further]
     written = {entry["id"] for entry in bundled + new}
-    before = json.loads(FILE.read_text(encoding="utf-8"))["weights"] if FILE.exists() else []
-    kept = [entry for entry in before if not entry["bundled"] and entry["id"] not in written]
-    made = {"repository": repository(), "release": RELEASE, "weights": bundled + kept + new}
-    return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+    existing = json.loads(FILE.read_text(encoding="utf-8"))["weights"] if FILE.exists() else []
+    kept = [entry for entry in existing if not entry["bundled"] and entry["id"] not in written]
+    content = {"repository": repository(), "release": RELEASE, "weights": bundled + kept + new}
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def repository() -> str:
-    """The project's home, as the plugin names it."""
+    """Returns the URL of the repository, from the metadata of the plugin."""
     about = configparser.ConfigParser(interpolation=None)
     about.read(ABOUT, encoding="utf-8")
     return about["general"]["repository"]
 
 
-def in_order(paths: Iterable[Path]) -> list[Path]:
-    """By their names without the suffix: general-4 before general-4-ratio2."""
+def sorted_by_id(paths: Iterable[Path]) -> list[Path]:
+    """Sorts paths by name without suffix, so that general-4 precedes general-4-ratio2."""
     return sorted(paths, key=lambda path: path.stem)
 
 
-def told(path: Path, bundled: bool) -> dict:
+def entry(path: Path, bundled: bool) -> dict:
     entry = entry_of(path)
     return {
         "id": entry.id,

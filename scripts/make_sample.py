@@ -1,4 +1,4 @@
-"""Makes the bundled sample: one tile of a city that no weights were trained on, seen as by a satellite of ratio 4.
+"""Makes the bundled sample: simulates a satellite of ratio 4 from a tile of a city that no weights were trained on.
 
 python scripts/make_sample.py naip_urban_eureka.npz resources/sample/eureka.npz
 """
@@ -17,7 +17,7 @@ PAN_SHARE = (0.16, 0.28, 0.32, 0.24)
 def main(source: str, target: str) -> None:
     rng = np.random.default_rng(0)
     tile = np.load(source)["img"].reshape(-1, SIDE, SIDE, 4)[TILE][..., (2, 1, 0, 3)]
-    truth = 80 + 1500 * (tile / 255.0) ** 1.6  # counts as of an 11-bit sensor under a little haze
+    truth = 80 + 1500 * (tile / 255.0) ** 1.6  # counts of an 11-bit sensor with a little haze
     pan = truth @ PAN_SHARE + rng.normal(0, 2, (SIDE, SIDE))
     ms = np.stack([degraded(truth[..., band], gain, RATIO) for band, gain in enumerate(MTF)], axis=-1)
     ms += rng.normal(0, 1, ms.shape)

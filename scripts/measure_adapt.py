@@ -1,9 +1,9 @@
-"""What adapting does to scenes: the table of docs/adapt.md, a row for each.
+"""Measures what adapting gains on real scenes: the table of docs/adapt.md, one row per scene.
 
     python scripts/measure_adapt.py --steps 64 PAN MS [PAN MS ...] --keep FOLDER
 
-Scores are SAM / ERGAS of what adapting holds out, and HQNR / D_rho of the whole scene at native resolution, where both
-weights put the scene right. FOLDER keeps the weights and images.
+The scores are held-out SAM / ERGAS, and HQNR / D_rho of the whole aligned scene at native resolution. FOLDER receives
+the weights and images.
 """
 
 from __future__ import annotations
@@ -21,39 +21,51 @@ from ssdiff_core.workflows import adapt
 from ssdiff_core.workflows.pansharpen import PansharpenOptions, pansharpen
 
 
-def quiet(what) -> None:
+def quiet(value) -> None:
     pass
 
 
 def native(pan: str, ms: str, weights: str, out: Path) -> str:
-    """HQNR / D_rho of the scene, fused."""
+    """Fuses a scene; returns HQNR / D_rho, as text."""
     pansharpen(pan, ms, out, PansharpenOptions(weights=weights, align="auto"), quiet, lambda n: quiet, LocalBackend())
     command = [sys.executable, "-m", "ssdiff_core", "assess", str(out), "--pan", pan, "--ms", ms, "--json"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = json.loads(told)["results"][0]["measures"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = json.loads(printed)["results"][0]["measures"]
     return f"{found['HQNR']:.3f} / {found['D_rho']:.3f}"
 
 
-def both(scores: dict[str, float]) -> str:
+def sam_and_ergas(scores: dict[str, float]) -> str:
     return f"{scores['SAM']:.3f} / {scores['ERGAS']:.3f}"
 
 
 def row(pan: str, ms: str, options, log) -> list[str]:
+    """Adapts weights to a scene; returns its row of the table."""
     name = Path(pan).stem.removesuffix("_pan")
     out, began = options.keep / f"{name}.safetensors", time.monotonic()
     wishes = adapt.AdaptOptions(minutes=options.minutes, steps=options.steps, mode=options.mode, base=options.base)
     notify = functools.partial(print, name, file=log, flush=True)
     found = adapt.adapt([(pan, ms)], out, wishes, notify, lambda n: quiet, LocalBackend())
     seconds = time.monotonic() - began
-    least = {score: min(each[score] for each in found.classical.values()) for score in ("SAM", "ERGAS")}
-    shares = [found.after[score] / other[score] for other in (found.before, least) for score in ("SAM", "ERGAS")]
+    best_classical = {score: min(each[score] for each in found.classical.values()) for score in ("SAM", "ERGAS")}
+    shares = [
+        found.after[score] / other[score] for other in (found.before, best_classical) for score in ("SAM", "ERGAS")
+    ]
     before = native(pan, ms, options.base, options.keep / f"{name}_before.tif")
     after = native(pan, ms, found.use, options.keep / f"{name}_after.tif") if found.path else before
-    told = (
+    changes = (
         " / ".join(f"{share - 1:+.1%}" for share in shares[:2]),
         " / ".join(f"{share - 1:+.1%}" for share in shares[2:]),
     )
-    return [name, both(least), both(found.before), both(found.after), *told, before, after, f"{seconds:.0f}"]
+    return [
+        name,
+        sam_and_ergas(best_classical),
+        sam_and_ergas(found.before),
+        sam_and_ergas(found.after),
+        *changes,
+        before,
+        after,
+        f"{seconds:.0f}",
+    ]
 
 
 def main() -> None:

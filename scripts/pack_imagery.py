@@ -1,9 +1,9 @@
-"""Packs the open imagery that the bundled weights are made from into one file for `ssdiff train`.
+"""Packs the open imagery that the bundled weights were trained on into one file for `ssdiff train`.
 
     python scripts/pack_imagery.py FOLDER OUT.npz [--half]
 
-FOLDER holds the imagery as .npz files: NAIP and TreeSatAI as strips of tiles (`img`, rows x columns x bands, `tile`),
-Landsat as `ms`. --half packs the NAIP cities at half their resolution, to travel light.
+FOLDER contains the imagery as .npz files: NAIP and TreeSatAI as strips of tiles (`img`, rows x columns x bands,
+`tile`), Landsat as `ms`. --half packs the NAIP cities at half their resolution, for a smaller file.
 """
 
 import argparse
@@ -18,9 +18,9 @@ from ssdiff_core.training.simulated_source import Place
 AERIAL = (650.0, 560.0, 470.0, 830.0)  # red, green, blue, near infrared
 LANDSAT7 = (660.0, 560.0, 480.0, 835.0)
 LANDSAT8 = (482.0, 561.0, 655.0, 865.0)
-RESAMPLED = ("naip_va_2m", "naip_rural_1p8m", "naip_ailanthus_2m")  # as coarse as a satellite's already
-SIDE = 199  # of the pictures that a Landsat 7 scene is cut into
-DARK = 5000  # counts that Landsat 8 writes for no light, about
+RESAMPLED = ("naip_va_2m", "naip_rural_1p8m", "naip_ailanthus_2m")  # as coarse as imagery of satellites
+SIDE = 199  # of the pictures that a Landsat 7 scene is cut into, in pixels
+DARK = 5000  # approximate count of Landsat 8 without light
 
 
 def aerial(path: Path, half: bool) -> Place:

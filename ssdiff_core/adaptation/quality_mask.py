@@ -55,8 +55,8 @@ def _unsaturated(piece: Piece, tops: np.ndarray, pan_top: float, sensor: Sensor)
     if not saturated.any():
         return clear
     at = [first + piece.ratio * np.arange(n) for first, n in zip(piece.at, clear.shape)]
-    seen = blurred(saturated[None].astype(np.float32), np.ones_like(saturated), at, (sensor.pan_mtf,), piece.ratio)[0]
-    return clear & (seen < MAX_SATURATED_PAN)
+    share = blurred(saturated[None].astype(np.float32), np.ones_like(saturated), at, (sensor.pan_mtf,), piece.ratio)[0]
+    return clear & (share < MAX_SATURATED_PAN)
 
 
 # --- clouds ----------------------------------------------------------------------------------------------------------

@@ -134,12 +134,12 @@ class SceneSource:
 
 def scores(pairs: Sequence[Pair], fuse: Callable[[Block], np.ndarray]) -> dict[str, float]:
     """Returns ERGAS and SAM of the fused pairs against their truth."""
-    sums = reduce(operator.add, (_likeness(made, fuse(made.block)) for made in pairs))
+    sums = reduce(operator.add, (_error_sums(pair, fuse(pair.block)) for pair in pairs))
     return {"ERGAS": sums.ergas(pairs[0].piece.ratio), "SAM": float(sums.angle.value)}
 
 
-def _likeness(made: Pair, fused: np.ndarray) -> Likeness:
-    image, truth = (torch.from_numpy(np.asarray(each, np.float64)) for each in (fused, made.truth))
+def _error_sums(pair: Pair, fused: np.ndarray) -> Likeness:
+    image, truth = (torch.from_numpy(np.asarray(each, np.float64)) for each in (fused, pair.truth))
     ok = image.isfinite().all(0) & truth.isfinite().all(0)
     return Likeness.of(torch.where(ok, image, 0), torch.where(ok, truth, 0), ok, rounded=False)
 

@@ -192,14 +192,16 @@ def engine_and_inputs(device: str, bands: int):
     engine.fuse(random_scene(bands, 96))
     shapes = [(bands, 64, 64), None, (bands, 64, 64), (1, 64, 64), (bands, 16, 16)]
     generator = torch.Generator().manual_seed(0)
-    made = [
+    tensors = [
         torch.full((1,), 999) if shape is None else torch.rand(engine.batch, *shape, generator=generator)
         for shape in shapes
     ]
 
     def inputs(dtype: torch.dtype) -> list[Tensor]:
-        kinds = [{"memory_format": torch.channels_last, "dtype": dtype} if tensor.dim() == 4 else {} for tensor in made]
-        return [tensor.to(engine.device, **kind) for tensor, kind in zip(made, kinds)]
+        kinds = [
+            {"memory_format": torch.channels_last, "dtype": dtype} if tensor.dim() == 4 else {} for tensor in tensors
+        ]
+        return [tensor.to(engine.device, **kind) for tensor, kind in zip(tensors, kinds)]
 
     return engine, inputs
 

@@ -126,14 +126,14 @@ def draw(sensor: Sensor, wavelengths: tuple[float, ...], soft: bool, coarsest: f
     )
 
 
-def _mixture(wanted: tuple[float, ...], given: tuple[float, ...], rng: np.random.Generator) -> np.ndarray:
+def _mixture(target: tuple[float, ...], source: tuple[float, ...], rng: np.random.Generator) -> np.ndarray:
     """Returns random weights that decrease with distance in wavelength: a missing band is a mixture of its neighbours.
 
-    wanted, given: the wavelengths of the bands and of the source bands.
+    target, source: the wavelengths of the bands and of the source bands.
     """
-    if not wanted:  # the sensor has no wavelengths: any mixture
-        return rng.dirichlet(np.full(len(given), 0.5), len(given))
-    far = np.abs(np.subtract.outer(wanted, given)) / rng.uniform(15, 60)
+    if not target:  # the sensor has no wavelengths: any mixture
+        return rng.dirichlet(np.full(len(source), 0.5), len(source))
+    far = np.abs(np.subtract.outer(target, source)) / rng.uniform(15, 60)
     weights = np.exp(-far) * rng.uniform(0.7, 1.4, far.shape)
     return weights / weights.sum(1, keepdims=True)
 
@@ -148,11 +148,11 @@ def make(pictures: list[Picture], drawn: Draw, ratio: int, rng: np.random.Genera
 
     rng: generator of the noise. side: the sides of PAN are multiples of it.
     """
-    seen = [_rotated(np.asarray(p.image, np.float32) / np.float32(p.full), *drawn.rotation) for p in pictures]
-    seen = [np.clip(image, 0, None) ** np.float32(drawn.gamma) for image in seen]
-    flat = np.concatenate([image.reshape(len(image), -1)[:, ::7] for image in seen], axis=1)
+    images = [_rotated(np.asarray(p.image, np.float32) / np.float32(p.full), *drawn.rotation) for p in pictures]
+    images = [np.clip(image, 0, None) ** np.float32(drawn.gamma) for image in images]
+    flat = np.concatenate([image.reshape(len(image), -1)[:, ::7] for image in images], axis=1)
     about = flat.mean(1), flat.std(1) + 1e-6
-    return [_scene(image, about, drawn, ratio, rng, side) for image in seen]
+    return [_scene(image, about, drawn, ratio, rng, side) for image in images]
 
 
 def _rotated(image: np.ndarray, quarters: int, flipped: bool) -> np.ndarray:
@@ -221,5 +221,5 @@ def _digitised(image: np.ndarray, drawn: Draw, sigma: float, haze: np.ndarray, r
     light = np.clip(image, 0, None)
     noise = rng.standard_normal(image.shape, np.float32) * np.float32(sigma) * np.sqrt(light / 0.3 + 0.1)
     haze = haze.astype(np.float32)[:, None, None] if image.ndim == 3 else np.float32(haze[0])
-    seen = np.minimum(image + noise, np.float32(drawn.saturation)) + haze
-    return np.rint(seen * np.float32(drawn.levels)).clip(0, None)
+    signal = np.minimum(image + noise, np.float32(drawn.saturation)) + haze
+    return np.rint(signal * np.float32(drawn.levels)).clip(0, None)

@@ -126,5 +126,6 @@ def test_sensor_bands_and_alignment_are_reported(tmp_path, name, capsys):
     assert f"sensor {'landsat89' if name == 'landsat8' else name}: the file name" in printed
     assert "The bands are put into the order blue, green, red, nir" in printed
     assert "bleed" not in printed
-    rows, cols = (float(part.split()[0]) for part in printed.split("MS is shifted against PAN by ")[1].split("rows and "))
+    shift = printed.split("MS is shifted against PAN by ")[1]
+    rows, cols = (float(part.split()[0]) for part in shift.split("rows and "))
     assert max(abs(rows), abs(cols)) < 0.2
