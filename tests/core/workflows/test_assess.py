@@ -124,9 +124,7 @@ def test_inputs_are_found_in_the_folder_of_the_fused_file_and_never_overwritten(
     assert "pan.tif is one of the inputs" in failed(capsys, tmp_path / "out.tif", "--csv", pan)
     assert pan.read_bytes() == before
     pan.rename(tmp_path / "sharp.tif")
-    assert "says that its PAN is pan.tif, which cannot be opened here: name it with --pan" in failed(
-        capsys, tmp_path / "out.tif"
-    )
+    assert "cannot be opened (pan.tif): give it with --pan" in failed(capsys, tmp_path / "out.tif")
 
 
 @pytest.mark.parametrize("bands_alone", [False, True])
@@ -386,12 +384,12 @@ def test_inputs_that_do_not_match_are_errors(sample, capsys, tmp_path):
     far = write(tmp_path / "far.tif", fused, (460_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6))
     assert "does not overlap PAN" in failed(capsys, far, *inputs)
     three = write(tmp_path / "three.tif", fused[:3], PAN_AT)
-    assert "3 bands and MS 4: name the MS bands" in failed(capsys, three, *inputs)
+    assert "3 bands and MS 4: give the MS bands" in failed(capsys, three, *inputs)
     assert main(["assess", str(three), *map(str, inputs), "--bands", "1,2,3", "--json"]) == 0
     gsa = results / "gsa.tif"
     assert "three.tif has 3 bands and" in failed(capsys, gsa, *inputs, "--reference", three)
     corner = ("--extent", "400000,4499998.8,400001.2,4500000")
-    assert "2 x 2 PAN pixels are less than one of MS" in failed(capsys, gsa, *inputs, *corner)
+    assert "2 x 2 PAN pixels is smaller than one MS pixel" in failed(capsys, gsa, *inputs, *corner)
     assert "no result 'x'" in failed(capsys, results, "--baseline", "x")
     assert "no .tif file" in failed(capsys, tmp_path / "..", *inputs)
     assert "several" in failed(capsys, results / "gsa.tif", _part(results, tmp_path), "--report", tmp_path / "r.html")
