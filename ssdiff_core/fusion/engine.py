@@ -1,7 +1,8 @@
-"""SSDiff on a block: arrays in, arrays out, on whatever device there is.
+"""The engine of the network: fuses a block on a CPU or GPU.
 
-A block goes through in pieces of whole cells. A piece is brought to the device, MS is taken to PAN at its true phase,
-tiles are cut, sampled in batches and blended. What a pixel becomes depends on scene, weights and seed alone.
+A block is divided into pieces of whole cells. Each piece is uploaded to the device, MS is interpolated to PAN's pixels
+at its true phase, and tiles are cut, sampled in batches and blended. The value of a pixel depends only on the scene,
+the weights, the seed and the options of sampling, not on how the scene is divided.
 """
 
 from __future__ import annotations
@@ -37,31 +38,31 @@ from .tiles import WAYS, Cells, Grid, blend, split, turned, turned_back
 
 BATCH = {"cpu": 4, "cuda": 128, "mps": 16}
 PIECE = {"cpu": 480, "cuda": 2016, "mps": 960}
-"side, in PAN pixels, of what is in work at once"
+"side of the pieces by device, in PAN pixels"
 PIXEL_BYTES = 40
-"of device memory for each pixel and band of a piece, about"
+"device memory for each pixel and band of a piece, approximately"
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 HALF_ERROR = 0.5 / 2047
-"the most that half precision may cost, root mean square, where 1 is full scale: half a count at 11 bits"
+"maximum root mean square error of half precision, as a share of full scale: half a count at 11 bits"
 
 log = logging.getLogger("ssdiff")
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """A piece on the device, laid out over the tiles that touch it. Image units: those of the weights (units.py)."""
+    """The images of a piece on the device, over all tiles that touch it, normalised (see model.normalisation)."""
 
     cells: Cells
     live: Tensor
-    "(n, 2) rows and columns of the tiles that hold a valid pixel"
+    "(n, 2) rows and columns of the tiles that have a valid pixel"
     pan: Tensor
-    "(guides + views * C, h, w): PAN, and what the spatial branch looks at besides"
+    "(guides + views * C, h, w): the input of the spatial branch, PAN first"
     base: Tensor
-    "(C, h, w)"
+    "(C, h, w): the classical fusion that the network refines"
     ms: Tensor
     "(C, h / ratio, w / ratio)"
     ok: Tensor | None
-    "(h, w), None where all is valid"
+    "(h, w): mask of valid pixels; None: all are valid"
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,11 @@ class Tiling:
     """How a block is divided for the network."""
 
     stride: int | None = None
-    "PAN pixels between tiles; None: three quarters of a tile"
+    "distance between tiles in PAN pixels; None: about three quarters of a tile"
     batch: int | None = None
-    "tiles computed at a time; None: what suits the device"
+    "number of tiles computed at a time; None: the default of the device"
     piece: int | None = None
-    "side of the pieces of a block, in PAN pixels; None: what suits the device"
+    "side of the pieces of a block, in PAN pixels; None: the default of the device"
 
 
 DEFAULT_SAMPLING, DEFAULT_TILING = SamplingOptions(), Tiling()
@@ -92,10 +93,10 @@ class Engine(Quantising):
         consensus: bool = False,
         notify: Notify = log.warning,
     ):
-        """sampling: device, steps, samples and seed; by default those that the weights were made for.
+        """sampling: device, steps, samples and seed; steps and samples are by default those of the weights' card.
 
         precision: auto, float32, float16 or bfloat16; auto tries half precision on CUDA and keeps it if the error is
-        small. consensus: overlapping tiles are averaged at every step, not only at the end.
+        small. consensus: average overlapping tiles at every step, not only after the last.
         """
         self.card, self._weights = weights.card, weights
         self.steps = self.card.steps if sampling.steps is None else sampling.steps
@@ -123,46 +124,52 @@ class Engine(Quantising):
 
     @property
     def reach(self) -> int:
-        """How far, in PAN pixels, block.window must go beyond block.core wherever the scene does."""
+        """PAN pixels that block.window must extend beyond block.core, wherever the scene does."""
         return self.grid.reach(self._hops) + self._base_reach
 
     @property
     def _base_reach(self) -> int:
-        name = "mtf-glp-fs" if self.card.arch.guides > 1 else self.card.base  # both look at PAN as the MS sensor does
+        name = "mtf-glp-fs" if self.card.arch.guides > 1 else self.card.base  # the second guide blurs PAN too
         return network_inputs.base_reach(name, self.card.ratio, self.card.interpolation)
 
     @property
     def ms_halo(self) -> int:
-        """How far, in MS pixels, block.ms must go beyond the ground of block.window."""
+        """MS pixels that block.ms must extend beyond the ground of block.window."""
         return 2 * REACH[self.card.interpolation]
 
     def fuse(self, block: Block, progress: Callable[[float], None] | None = None) -> np.ndarray:
-        """The fused core, in counts (C, h, w) float32; NaN where PAN or MS is masked. progress hears the share done."""
+        """Returns the fused core in counts (C, h, w) float32, NaN where PAN or MS is masked.
+
+        progress: receives the share done.
+        """
         return self._run(block, 1, progress)[0]
 
     def fuse_with_spread(self, block: Block, progress: Callable[[float], None] | None = None):
-        """Mean and standard deviation of the samples, in counts, each (C, h, w). One sample spreads by 0."""
+        """Returns mean and standard deviation of the samples in counts, each (C, h, w); 0 for a single sample."""
         mean, std = self._run(block, 2, progress)
         return mean, std
 
     def _run(self, block: Block, images: int, progress: Callable[[float], None] | None) -> np.ndarray:
-        """The mean, and the spread if two images are wanted, over block.core (images, C, h, w)."""
+        """Returns the mean and, for images = 2, the standard deviation over block.core (images, C, h, w)."""
         self._check(block)
-        answer = np.full((images, self.card.arch.bands, *block.core.shape), np.nan, np.float32)
-        landing = deque()
-        for core, arrival in self._pieces(block, images, progress or (lambda share: None)):
-            landing.append((answer[(slice(None), slice(None), *core.within(block.core))], arrival))
-            if len(landing) > 1:  # the piece before comes home while this one is computed
-                place, arrival = landing.popleft()
-                place[:] = arrival()
-        for place, arrival in landing:
-            place[:] = arrival()
-        return answer
+        fused = np.full((images, self.card.arch.bands, *block.core.shape), np.nan, np.float32)
+        downloads = deque()
+        for core, wait in self._pieces(block, images, progress or (lambda share: None)):
+            downloads.append((fused[(slice(None), slice(None), *core.within(block.core))], wait))
+            if len(downloads) > 1:  # the previous piece is downloaded while this one is computed
+                target, wait = downloads.popleft()
+                target[:] = wait()
+        for target, wait in downloads:
+            target[:] = wait()
+        return fused
 
     def _pieces(
         self, block: Block, images: int, progress: Callable[[float], None]
     ) -> Iterator[tuple[Window, Callable]]:
-        """The pieces of block.core that have a valid pixel, each with a way to wait for it; smaller ones if need be."""
+        """Yields the pieces of block.core that have a valid pixel, each with a function that waits for its pixels.
+
+        Pieces that do not fit in memory are divided further.
+        """
         todo, done = deque(self.grid.cover(block.core, self._side())), 0
         total = block.core.height * block.core.width
         while todo:
@@ -184,7 +191,7 @@ class Engine(Quantising):
             progress(done / total)
 
     def _attempt(self, block: Block, images: int, report: Callable[[float], None]) -> tuple[bool, Tensor | None]:
-        """Whether the piece fits in memory, and what became of it."""
+        """Returns whether the piece fits in memory, and its images; None if all of it is masked."""
         try:
             with torch.inference_mode():
                 return True, self._piece(block, images, report)
@@ -195,7 +202,7 @@ class Engine(Quantising):
 
     @property
     def _hops(self) -> int:
-        """With consensus, each step hears of the tiles around those it heard of before."""
+        """Number of tiles by which a pixel's dependence extends: with consensus, one more at each step."""
         return self.steps if self.consensus else 1
 
     def _check(self, block: Block) -> None:
@@ -207,7 +214,7 @@ class Engine(Quantising):
                 f"PAN is {block.ratio:g} times finer than MS, weights {self.card.id!r} are for {self.card.ratio}"
             )
         stats = block.stats
-        units(self.card.scale, stats, bands)  # complains if it cannot be had
+        units(self.card.scale, stats, bands)  # raises BlockError if the statistics are missing
         for view in self.card.arch.views:
             if not network_inputs.has_statistics(block, view, bands):
                 raise BlockError(f"weights {self.card.id!r} need statistics for {view}; the block has none")
@@ -220,7 +227,7 @@ class Engine(Quantising):
     # --- devices -------------------------------------------------------------------------------------------------
 
     def _use(self, device: torch.device) -> None:
-        """Puts the network on a device."""
+        """Copies the network to a device and chooses its precision."""
         self.device = device
         self._work = ReducedWork(device, self._tiling.batch or BATCH[device.type], self.notify)
         if device.type == "cuda":
@@ -244,18 +251,18 @@ class Engine(Quantising):
         return self._work.side(side)
 
     def _upload(self, image: np.ndarray) -> Tensor:
-        """An image on the device as float32; on CUDA while the piece before is still being computed."""
+        """Returns an image on the device as float32; CUDA copies it while the previous piece is computed."""
         image = np.asarray(image, np.float32)
         if self.device.type != "cuda":
             return devices.upload(image, self.device)
         with torch.cuda.stream(self._upstream):
-            there = devices.upload(image, self.device)
+            uploaded = devices.upload(image, self.device)
         torch.cuda.current_stream(self.device).wait_stream(self._upstream)
-        there.record_stream(torch.cuda.current_stream(self.device))
-        return there
+        uploaded.record_stream(torch.cuda.current_stream(self.device))
+        return uploaded
 
     def _download(self, tensor: Tensor) -> Callable[[], np.ndarray]:
-        """Starts the way back to the host; what it answers waits for the arrival."""
+        """Starts the copy to the host; returns a function that waits for it and returns the array."""
         if self.device.type != "cuda":
             return lambda: tensor.cpu().numpy()
         self._downstream.wait_stream(torch.cuda.current_stream(self.device))
@@ -269,7 +276,7 @@ class Engine(Quantising):
     # --- one piece -----------------------------------------------------------------------------------------------
 
     def _piece(self, block: Block, images: int, report: Callable[[float], None]) -> Tensor | None:
-        """Mean and, if wanted, spread of the samples over block.core, in counts; None if all of it is masked."""
+        """Returns mean and, for images = 2, standard deviation over block.core in counts; None if all is masked."""
         pan_ok, ms_ok = block.masks()
         ok = pan_ok & block.nearest_on_ms(ms_ok)
         if not ok[block.core.within(block.window)].any():
@@ -279,51 +286,53 @@ class Engine(Quantising):
             self._sample(canvas, k, lambda share, k=k: report((k + share) / self.samples)) for k in range(self.samples)
         )
         mean, std = diffusion.mean_and_std(draws)
-        here = (slice(None), *block.core.within(canvas.cells.window))
-        answer = torch.stack([canvas.base[here] + self._sigma * mean[here], self._sigma * std[here]][:images])
-        own = self._units(block)
-        answer = answer * own.ones
-        answer[0] += own.zeros
-        return answer if canvas.ok is None else torch.where(canvas.ok[here[1:]], answer, torch.nan)
+        core = (slice(None), *block.core.within(canvas.cells.window))
+        fused = torch.stack([canvas.base[core] + self._sigma * mean[core], self._sigma * std[core]][:images])
+        scaling = self._units(block)
+        fused = fused * scaling.ones
+        fused[0] += scaling.zeros
+        return fused if canvas.ok is None else torch.where(canvas.ok[core[1:]], fused, torch.nan)
 
     def _units(self, block: Block) -> Units:
         return units(self.card.scale, block.stats, self.card.arch.bands, self.device)
 
     def _lay_out(self, block: Block, pan_ok: np.ndarray, ms_ok: np.ndarray, ok: np.ndarray) -> Canvas:
+        """Uploads a piece and returns its images over all tiles that touch it, mirrored beyond the scene."""
         core = block.core.grow(self.grid.reach(self._hops - 1))
         cells = self.grid.touching(core & block.window, block.window)
-        kernel, own = self.card.interpolation, self._units(block)
-        around = self._base_reach
-        pan = self._upload(filled(block.pan[None], pan_ok, around))[0]
+        kernel, scaling = self.card.interpolation, self._units(block)
+        pan = self._upload(filled(block.pan[None], pan_ok, self._base_reach))[0]
         ms = self._upload(filled(block.ms, ms_ok, REACH[kernel]))
         arch = self.card.arch
-        seen, base = network_inputs.network_inputs(block, pan, ms, own, kernel, self.card.base, arch.guides, arch.views)
+        seen, base = network_inputs.network_inputs(
+            block, pan, ms, scaling, kernel, self.card.base, arch.guides, arch.views
+        )
 
         window, outer = cells.window, block.window
         rows = reflect(np.arange(window.row, window.stop[0]), outer.row, outer.stop[0])
         cols = reflect(np.arange(window.col, window.stop[1]), outer.col, outer.stop[1])
         r, c = (rows - outer.row).astype(np.int64), (cols - outer.col).astype(np.int64)
-        there = devices.upload(r, self.device)[:, None], devices.upload(c, self.device)
+        index = devices.upload(r, self.device)[:, None], devices.upload(c, self.device)
         ok = ok[np.ix_(r, c)]
         live = split(torch.from_numpy(ok)[None], cells).flatten(2).any(2).nonzero()
         return Canvas(
             cells=cells,
             live=devices.upload(live.numpy(), self.device),
-            pan=seen[:, there[0], there[1]],
-            base=base[:, there[0], there[1]],
-            ms=own.of_ms(network_inputs.upsample(block, ms, kernel, *self._ms_grid(window, outer))),
+            pan=seen[:, index[0], index[1]],
+            base=base[:, index[0], index[1]],
+            ms=scaling.of_ms(network_inputs.upsample(block, ms, kernel, *self._ms_grid(window, outer))),
             ok=None if ok.all() else devices.upload(ok, self.device),
         )
 
     def _ms_grid(self, window: Window, outer: Window) -> Iterator[np.ndarray]:
-        """Rows and columns where the network wants MS samples: ms_phase from each tile's corner, mirrored like PAN."""
+        """Yields the rows and columns of the MS samples: ms_phase from each tile's corner, mirrored like PAN."""
         for axis in (0, 1):
             start, size = (window.row, window.col)[axis], window.shape[axis]
             at = np.arange(size // self.card.ratio) * self.card.ratio + self.card.ms_phase + start
             yield reflect(at, (outer.row, outer.col)[axis], outer.stop[axis])
 
     def _sample(self, canvas: Canvas, sample: int, report: Callable[[float], None]) -> Tensor:
-        """One draw of x0 over canvas.cells.window (C, h, w)."""
+        """Returns one sample of x0 over canvas.cells.window (C, h, w)."""
         window = canvas.cells.window
         rows = torch.arange(window.row, window.stop[0], device=self.device)
         cols = torch.arange(window.col, window.stop[1], device=self.device)
@@ -332,31 +341,32 @@ class Engine(Quantising):
             return self._in_tiles(
                 canvas, noise, sample, lambda net, x_t: diffusion.ddim_sample(net, x_t, self.steps), report
             )
-        heard = [0]
+        steps_done = 0
 
         def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+            nonlocal steps_done
             x0 = self._in_tiles(canvas, x_t, sample, lambda net, part: net(part, t), lambda share: None)
-            heard[0] += 1
-            report(heard[0] / self.steps)
+            steps_done += 1
+            report(steps_done / self.steps)
             return x0
 
         return diffusion.ddim_sample(denoise, noise, self.steps)
 
     def _in_tiles(self, canvas: Canvas, image: Tensor, sample: int, sampler, report: Callable[[float], None]) -> Tensor:
-        """Cuts image (C, h, w) into tiles, passes the live ones through sampler(denoiser, tiles), and blends."""
+        """Cuts an image (C, h, w) into tiles, applies sampler(denoiser, tiles) to the live ones, and blends."""
         way = self._ways[sample % len(self._ways)]
         cells, tiles = canvas.cells, split(image, canvas.cells)
-        answer = torch.zeros(tiles.shape, device=self.device)
+        sampled = torch.zeros(tiles.shape, device=self.device)
         done = 0
         while done < len(canvas.live):
             r, c = canvas.live[done : done + self._work.batch].unbind(1)
-            answer[r, c] = turned_back(sampler(self._denoiser(canvas, r, c, way), turned(tiles[r, c], way)), way)
+            sampled[r, c] = turned_back(sampler(self._denoiser(canvas, r, c, way), turned(tiles[r, c], way)), way)
             done += len(r)
             report(done / len(canvas.live))
-        return blend(answer, cells)
+        return blend(sampled, cells)
 
     def _denoiser(self, canvas: Canvas, r: Tensor, c: Tensor, way: tuple[int, bool]) -> diffusion.Denoiser:
-        """The network on the tiles at rows r and columns c of the canvas, which lie that way before it."""
+        """Returns the network as a function of x_t and t, for the tiles at rows r and columns c, rotated or flipped."""
         pan, lms, ms = (split(image, canvas.cells)[r, c] for image in (canvas.pan, canvas.base, canvas.ms))
         if canvas.ok is not None:
             ok = split(canvas.ok[None], canvas.cells)[r, c, 0]
@@ -372,9 +382,9 @@ class Engine(Quantising):
 
 
 def half_if_close(net: SSNet, sigma: Tensor, steps: int) -> SSNet:
-    """The network in half precision if that costs less than half a count at 11 bits, else the network as it is.
+    """Returns the network in half precision if its error is below HALF_ERROR, otherwise the network unchanged.
 
-    Asked on made-up tiles, so that the answer is the same whatever block comes first.
+    The error is measured on synthetic tiles, so that the choice does not depend on which block comes first.
     """
     config, device = net.config, sigma.device
     lms = made_up_tiles(config.bands, config.tile, device)
@@ -397,7 +407,7 @@ def half_if_close(net: SSNet, sigma: Tensor, steps: int) -> SSNet:
 
 
 def made_up_tiles(bands: int, side: int, device: torch.device, tiles: int = 4) -> Tensor:
-    """Tiles (B, C, S, S) with detail at every scale, between 0 and about 1, always the same."""
+    """Returns tiles (B, C, S, S) with detail at every scale, from 0 to about 1; the same at every call."""
     image = torch.zeros(tiles, bands, side, side, device=device)
     for octave in range(6):
         n = max(side >> octave, 1)
@@ -408,10 +418,13 @@ def made_up_tiles(bands: int, side: int, device: torch.device, tiles: int = 4) -
 
 
 def _grid(tile: int, stride: int | None, ratio: int) -> Grid:
-    """The grid whose margins are whole MS pixels; by default its stride is the fitting one next to three quarters."""
+    """Returns a grid whose margins are whole MS pixels.
+
+    stride: None: the possible stride nearest to three quarters of a tile.
+    """
     fit = [s for s in range(ratio, tile + 1, ratio) if (tile - s) % (2 * ratio) == 0]
     if stride is None:
         stride = min(fit, key=lambda s: abs(4 * s - 3 * tile))
     if stride not in fit:
-        raise ConfigError(f"stride {stride} does not fit tiles of {tile} at ratio {ratio}; these do: {fit}")
+        raise ConfigError(f"stride {stride} is not possible with tiles of {tile} at ratio {ratio}; choose one of {fit}")
     return Grid(tile, stride)

@@ -1,4 +1,4 @@
-"""A network for a few bands on a scene of any number of bands: each band group is fused by itself."""
+"""Engine for scenes with more bands than the network: fuses one group of bands after the other."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from ..domain.block import Block, SceneStats
 from .quantise import Quantising
 
 OF_BANDS = ("gains", "mtf", "limits", "haze", "caps")
+"fields of SceneStats with one value for each band"
 OF_GROUPS = ("weights", "match")
+"fields of SceneStats with one value for each group of bands"
 
 
 class Grouped(Quantising):
-    """An engine for `size` bands as one for any number: each group is fused by itself."""
+    """Applies an engine for a few bands to each group of bands (see domain.band_groups)."""
 
     def __init__(self, engine, of_bands: list[tuple[int, ...]]):
         self.engine, self.groups = engine, of_bands
@@ -32,38 +34,41 @@ class Grouped(Quantising):
         return self.engine.ms_halo
 
     def fuse(self, block: Block, progress: Callable[[float], None] | None = None) -> np.ndarray:
-        return self._by_group(lambda *asked: [self.engine.fuse(*asked)], 1, block, progress)[0]
+        return self._by_group(lambda *arguments: [self.engine.fuse(*arguments)], 1, block, progress)[0]
 
     def fuse_with_spread(self, block: Block, progress: Callable[[float], None] | None = None):
         mean, std = self._by_group(self.engine.fuse_with_spread, 2, block, progress)
         return mean, std
 
     def _by_group(self, fuse: Callable, images: int, block: Block, progress) -> np.ndarray:
-        """What fuse answers to each group, put together (images, C, h, w)."""
+        """Returns the images that fuse returns for each group, with all bands together (images, C, h, w)."""
         report = progress or (lambda share: None)
-        answer = np.empty((images, len(block.ms), *block.core.shape), np.float32)
+        fused = np.empty((images, len(block.ms), *block.core.shape), np.float32)
         block = whole_holes(block)
         for k, bands in enumerate(self.groups):
-            made = fuse(only(block, bands, k), lambda share, k=k: report((k + share) / len(self.groups)))
+            of_group = fuse(only(block, bands, k), lambda share, k=k: report((k + share) / len(self.groups)))
             for band in dict.fromkeys(bands):
-                answer[:, band] = [image[bands.index(band)] for image in made]
-        return answer
+                fused[:, band] = [image[bands.index(band)] for image in of_group]
+        return fused
 
 
 def whole_holes(block: Block) -> Block:
-    """The block with a hole in any band being one in all."""
+    """Returns the block with a pixel masked in all bands where it is masked in any."""
     if block.ms.dtype.kind != "f":
         return block
     return replace(block, ms=np.where(np.isfinite(block.ms).all(0), block.ms, np.float32(np.nan)))
 
 
 def only(block: Block, bands: Sequence[int], number: int = 0) -> Block:
-    """The block with these of its bands, and what is known of them; number: which of the surveyed groups they are."""
+    """Returns the block with only these bands and their statistics.
+
+    number: index of their group in the statistics that each group has (OF_GROUPS).
+    """
     return replace(block, ms=block.ms[list(bands)], stats=_stats_of(block.stats, bands, number))
 
 
 def _stats_of(stats: SceneStats, bands: Sequence[int], number: int) -> SceneStats:
-    """Of these bands; of means and spreads, PAN's come last."""
+    """Returns the statistics of these bands; the means and standard deviations keep PAN's as the last."""
     picked = {name: getattr(stats, name)[number : number + 1] for name in OF_GROUPS}
     picked |= {name: tuple(getattr(stats, name)[band] for band in bands) for name in OF_BANDS if getattr(stats, name)}
     if stats.means:

@@ -1,4 +1,4 @@
-"""Putting something sensible where nothing is known, so that the network has whole tiles to look at."""
+"""Filling masked pixels, so that the network receives complete tiles."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ NEIGHBOURS = [(0, 1), (1, 0), (1, 2), (2, 1), (0, 0), (0, 2), (2, 0), (2, 2)]  #
 
 
 def filled(image: np.ndarray, ok: np.ndarray, rounds: int) -> np.ndarray:
-    """An image (C, h, w) as float32 without a trace of what is masked: neighbours so far, 0 beyond."""
+    """Returns an image (C, h, w) as float32 with masked pixels filled from pixels within `rounds` pixels, else 0."""
     image = np.asarray(image, np.float32)
     return image if ok.all() else spread_valid(torch.from_numpy(image), torch.from_numpy(ok), rounds).numpy()
 
 
 def spread_valid(image: Tensor, ok: Tensor, rounds: int) -> Tensor:
-    """Grows the valid pixels of image (C, h, w) by a pixel a round, each new one a copy of a neighbour; the rest is 0.
+    """Extends the valid pixels of an image (C, h, w) by one pixel a round, copying a neighbour; all others become 0.
 
-    What a pixel gets depends on its neighbourhood of that many pixels alone, so blocks agree.
+    A filled value depends only on the neighbourhood of `rounds` pixels, so that it is the same in every block.
     """
     image = torch.where(ok, image, 0)
     for _ in range(rounds):
@@ -37,11 +37,11 @@ def spread_valid(image: Tensor, ok: Tensor, rounds: int) -> Tensor:
 
 
 def nearest_valid(ok: Tensor) -> Tensor:
-    """For each pixel of the masks (B, h, w) the flat index of the nearest valid pixel of its own mask (B, h * w)."""
+    """Returns the flat index (B, h * w) of the nearest valid pixel for each pixel of the masks (B, h, w)."""
     h, w = ok.shape[1:]
     far = 2 * (h + w)
     rows, cols = torch.arange(h, device=ok.device), torch.arange(w, device=ok.device)
-    # First along each column, then along each row over what the columns answered: exact Euclidean distance.
+    # First along each column, then along each row over the distances in the columns: exact Euclidean distance.
     gap = (rows[:, None] - rows).abs()[None, :, :, None] + far * (~ok)[:, None].float()  # (B, h, h', w)
     distance, row = gap.min(dim=2)  # (B, h, w)
     squares = distance[:, :, None, :] ** 2 + ((cols[:, None] - cols) ** 2)[None, None]  # (B, h, w, w')
@@ -50,6 +50,6 @@ def nearest_valid(ok: Tensor) -> Tensor:
 
 
 def fill_nearest(tiles: Tensor, ok: Tensor) -> Tensor:
-    """Tiles (B, C, h, w), each pixel outside ok (B, h, w) replaced by the nearest inside, if there is any."""
+    """Returns tiles (B, C, h, w) with each pixel that is not ok (B, h, w) replaced by the nearest that is, if any."""
     index = nearest_valid(ok)[:, None].expand(-1, tiles.shape[1], -1)  # (B, C, h * w)
     return tiles.flatten(2).gather(2, index).view_as(tiles)

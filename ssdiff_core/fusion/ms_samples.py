@@ -13,7 +13,7 @@ from torch import Tensor
 from ..domain.block import Block
 from ..domain.kernels import REACH
 from .masks import filled
-from .resample import Strip, blurrer, give_back, reader, take_cols, take_rows
+from .resample import Strip, blurrer, reader, take_cols, take_rows, transposed
 
 
 def masks(block: Block) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -58,8 +58,8 @@ class MsSamples:
 
     def pan(self) -> Tensor:
         """Returns PAN over the core (h, w)."""
-        here = self.block.pan[self.block.core.within(self.block.window)]
-        return torch.from_numpy(here.astype(np.float32))
+        pan = self.block.pan[self.block.core.within(self.block.window)]
+        return torch.from_numpy(pan.astype(np.float32))
 
     @functools.cached_property
     def up(self) -> tuple[list[Strip], list[Strip]]:
@@ -106,7 +106,7 @@ class MsSamples:
 
     def given(self, image: Tensor) -> Tensor:
         """Returns how much each sample contributes to the core's pixels, weighted with an image (..., h, w)."""
-        return give_back(*self.up, image, (len(self.rows), len(self.cols)))
+        return transposed(*self.up, image, (len(self.rows), len(self.cols)))
 
     def own(self) -> tuple[slice, slice]:
         """Returns the samples in the core; however a scene is divided into cores, each sample is in exactly one."""

@@ -1,4 +1,4 @@
-"""Blocks worked on side by side, each by one processor: all of them on one block would mostly wait for each other."""
+"""Parallel work on blocks, one thread each: several threads on one block would mostly wait for each other."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from ..domain.block_passes import MEMORY, block_side, blocks_of, read_and_use
 from ..domain.scene import Scene
 from ..domain.window import Window
 
-MOST = 4
+MAXIMUM_WORKERS = 4
 
 
 def hands() -> int:
-    return min(os.cpu_count() or 1, MOST)
+    """Returns how many blocks are computed at a time by default."""
+    return min(os.cpu_count() or 1, MAXIMUM_WORKERS)
 
 
 def side_by_side(work: Callable, items: Iterable, at_once: int | None = None) -> Iterator:
-    """What work answers to each item, in their order. Only as many items are in work or waiting as there are hands."""
+    """Yields the result of work for each item, in order; only about at_once items are computed or waiting at a time."""
     at_once, waiting = at_once or hands(), []
     with processors(at_once), ThreadPoolExecutor(at_once) as pool:
         try:
@@ -35,16 +36,15 @@ def side_by_side(work: Callable, items: Iterable, at_once: int | None = None) ->
                 waiting.append(pool.submit(work, item))
                 if len(waiting) > at_once:
                     yield waiting.pop(0).result()
-                    give_back()
+                    release_memory()
             while waiting:
                 yield waiting.pop(0).result()
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def give_back() -> None:
-    """Hands the memory of blocks that are done back to the system: glibc keeps it, ever more of it in ever smaller
-    pieces, so that a large scene would take more than a small one."""
+def release_memory() -> None:
+    """Returns freed memory to the system: glibc keeps it and fragments it, so memory use would grow with the scene."""
     trim = _trim()
     if trim:
         trim(0)
@@ -52,14 +52,14 @@ def give_back() -> None:
 
 @functools.cache
 def _trim():
-    """None where the system's C library has no such thing."""
+    """Returns glibc's malloc_trim; None if the C library has no such function."""
     return getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
 
 
 @contextlib.contextmanager
-def processors(hands: int):
-    """Several hands get a processor each: to share all of them they would have to wait for each other at every step."""
-    if hands == 1:
+def processors(workers: int):
+    """Limits torch to one thread for each worker if there are several, so that they do not wait for each other."""
+    if workers == 1:
         yield
         return
     before = torch.get_num_threads()
@@ -70,18 +70,18 @@ def processors(hands: int):
         torch.set_num_threads(before)
 
 
-def scene_stats(scene: Scene, open_reader: Callable, survey, memory: int = MEMORY, hands: int = 1) -> SceneStats:
-    """One pass over the scene, block by block; what it answers does not depend on which block is ready first.
+def scene_stats(scene: Scene, open_reader: Callable, survey, memory: int = MEMORY, workers: int = 1) -> SceneStats:
+    """Returns the statistics of a scene in one pass over its blocks; the order in which they finish does not matter.
 
-    open_reader answers what reads the scene's blocks, and is called in the thread that reads.
+    open_reader: returns the reader of the scene's blocks; called in the thread that reads. memory: in MB.
     """
     stop, sums = threading.Event(), {}
-    side = block_side(memory, len(scene.ms), survey.reach, hands)
+    side = block_side(memory, len(scene.ms), survey.reach, workers)
     blocks = dict(enumerate(blocks_of(scene.window, side)))
 
     def gather(number: int, window: Window, block: Block) -> None:
         sums[number] = survey.gather(block)
 
-    with processors(hands):
-        run_threads(read_and_use(open_reader, blocks, survey, hands, gather, stop), stop)
+    with processors(workers):
+        run_threads(read_and_use(open_reader, blocks, survey, workers, gather, stop), stop)
     return survey.stats(functools.reduce(operator.add, (sums[number] for number in blocks)))

@@ -1,7 +1,7 @@
-"""From what an engine answers to what a file holds, with exact statistics, at the speed of memory.
+"""Conversion of fused values to the data type of a file, with exact sums of each band.
 
-Torch does the sweeps, because numpy's take several times as long; all that is done to some rows is done while they are
-in the processor's cache.
+torch is several times faster than NumPy at these operations; rows are processed in strips that fit the processor's
+cache.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from ..domain.block import Block
 from ..domain.exact_sums import Sums
 
 CACHED = 1 << 18
-"pixels that stay in the processor's cache with what is made of them"
+"pixels of a strip: they fit the processor's cache together with the results"
 ALONE = 30_000
-"pixels up to which torch does not share a sweep out to several threads, which take longer to meet than to sweep"
+"pixels up to which torch uses a single thread: starting several would take longer than the work"
 
 
 class Quantising:
@@ -37,18 +37,20 @@ class Quantising:
 
 
 def counted(pixels: np.ndarray, kind: np.dtype, nodata: float | None) -> tuple[np.ndarray, tuple[Sums, ...]]:
-    """Fused values (bands, h, w) as a file of that type holds them: rounded and within the type, nodata where NaN and
-    nowhere else. And the sums of each band's valid pixels."""
+    """Returns fused values (bands, h, w) in the data type of a file, and the sums of each band's valid pixels.
+
+    Values are rounded and clipped to the range of the type. NaN becomes nodata, and no valid value equals nodata.
+    """
     counts = np.empty(pixels.shape, kind)
     sums = []
-    for band, answer in zip(pixels, counts):
+    for band, target in zip(pixels, counts):
         here = Sums()
         for rows in _strips(band.shape):
             held = _held(torch.from_numpy(band[rows]), kind, nodata)
             strip = _sums(held, int if kind.kind in "iu" else float)
             if strip.count < held.numel():
                 held = held.masked_fill(held.isnan(), _filler(kind, nodata))
-            np.copyto(answer[rows], held.numpy(), casting="unsafe")
+            np.copyto(target[rows], held.numpy(), casting="unsafe")
             here += strip
         sums.append(here)
     return counts, tuple(sums)
@@ -60,7 +62,7 @@ def _strips(shape: tuple[int, int]) -> Iterator[slice]:
 
 
 def _held(values: Tensor, kind: np.dtype, nodata: float | None) -> Tensor:
-    """The values as the type holds them, clear of nodata; NaN stays."""
+    """Returns the values rounded and clipped to the type, none equal to nodata; NaN is kept."""
     if kind.kind == "f":
         values = values.to(torch.float64 if kind.itemsize > 4 else torch.float32)
         clash = None if nodata is None or math.isnan(nodata) else values == nodata
@@ -68,11 +70,11 @@ def _held(values: Tensor, kind: np.dtype, nodata: float | None) -> Tensor:
             return values
         return torch.where(clash, values.nextafter(values.new_tensor(math.inf)), values)
     info = np.iinfo(kind)
-    least, most = int(info.min) + (nodata == info.min), int(info.max) - (nodata == info.max)
-    exact = torch.float64 if kind.itemsize > 2 else torch.float32  # knows every count of the type
-    whole = values.to(exact).clamp(least, most)
-    np.rint(whole.numpy(), out=whole.numpy())  # torch would share even this out to its threads
-    return whole if nodata is None or not least <= nodata <= most else whole.add_(whole == nodata)
+    lowest, highest = int(info.min) + (nodata == info.min), int(info.max) - (nodata == info.max)
+    exact = torch.float64 if kind.itemsize > 2 else torch.float32  # represents every value of the type exactly
+    whole = values.to(exact).clamp(lowest, highest)
+    np.rint(whole.numpy(), out=whole.numpy())  # torch would use several threads for this
+    return whole if nodata is None or not lowest <= nodata <= highest else whole.add_(whole == nodata)
 
 
 def _filler(kind: np.dtype, nodata: float | None) -> float:

@@ -1,6 +1,6 @@
-"""Images read along their axes, on any device, by the matrices of kernels.py.
+"""Separable resampling of images on any device, with the matrices of domain.kernels.
 
-Those matrices are nearly all zeros: `reader` and `blurrer` cut them into the small full ones along the diagonal.
+These matrices are band matrices: `reader` and `blurrer` divide them into small dense ones along the diagonal.
 """
 
 from __future__ import annotations
@@ -17,21 +17,23 @@ from torch import Tensor
 from ..domain.kernels import BLUR_REACH, REACH, blur, interpolation, mtf_sigma
 from ..model.devices import upload
 
-STRIP = 8  # MS samples that a strip spans: fewer are too little work at once, more are mostly zeros
+STRIP = 8
+"MS samples that a strip spans: fewer are slow, more have mostly zeros"
 CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
 class Strip:
-    """Neighbouring answers along an axis, and the run of samples that they are made of."""
+    """A part of a resampling matrix: neighbouring outputs along an axis, and the samples that they depend on."""
 
     start: int
-    "the first of the samples; may lie beyond the end of the axis, where the last sample goes on"
+    "index of the first sample; may be outside the axis, where the last sample is repeated"
     matrix: Tensor
-    "(answers, samples), or one for each image of a stack (images, answers, samples)"
+    "(outputs, samples), or one for each image of a stack (images, outputs, samples)"
 
     @property
-    def answers(self) -> int:
+    def outputs(self) -> int:
+        """Number of outputs."""
         return self.matrix.shape[-2]
 
     @property
@@ -40,30 +42,33 @@ class Strip:
 
 
 def reader(first: float, n: int, ratio: float, kernel: str, device=CPU) -> list[Strip]:
-    """The interpolation at n positions 1 / ratio apart."""
+    """Returns the interpolation at n positions that are 1 / ratio apart, as strips."""
     return _strips(
         first, 1 / ratio, n, round(STRIP * ratio), REACH[kernel], functools.partial(_reading, kernel), device
     )
 
 
 def blurrer(first: float, n: int, gains: Sequence[float], ratio: float, device=CPU, step: float = 0) -> list[Strip]:
-    """The blur of sensors of those MTF, a stack of answers, at n centres, a ratio apart unless step says otherwise."""
+    """Returns the blur of sensors with these MTF gains at n centres, as strips with one matrix for each sensor.
+
+    step: distance between the centres; 0: the ratio.
+    """
     reach = round(BLUR_REACH * ratio) + 1
     return _strips(first, step or ratio, n, STRIP, reach, functools.partial(_blurring, tuple(gains), ratio), device)
 
 
 def _strips(first: float, step: float, n: int, side: int, reach: int, made: Callable, device) -> list[Strip]:
-    """An axis without ends, `side` answers at a time: in the processor's cache. A GPU is better off with one strip.
+    """Returns strips of `side` outputs, which fit a processor's cache; a GPU gets a single strip.
 
-    At a whole ratio every strip is the first one over again, so those are kept.
+    At a whole ratio all strips have the same matrix, so matrices are cached.
     """
-    side, answer = max(side, 1) if device.type == "cpu" else n, []
+    side, strips = max(side, 1) if device.type == "cpu" else n, []
     for done in range(0, n, side):
         at = first + done * step
         whole = math.floor(at + 1e-9)
         matrix = made(round(at - whole, 9), step, min(side, n - done))
-        answer.append(Strip(whole - reach, upload(matrix, device)))
-    return answer
+        strips.append(Strip(whole - reach, upload(matrix, device)))
+    return strips
 
 
 @functools.lru_cache(maxsize=256)
@@ -81,40 +86,40 @@ def _blurring(gains: tuple[float, ...], ratio: float, phase: float, step: float,
 
 
 def take_rows(along: list[Strip], image: Tensor) -> Tensor:
-    """Image (..., n, w) read along its rows' axis -> (..., m, w); a stack of blurs makes a stack of one image."""
+    """Returns an image (..., n, w) resampled along rows (..., m, w); with several sensors, an image for each."""
     image, first = _continued(along, image, -2)
     return torch.cat([read(s.matrix, image[..., s.start - first : s.stop - first, :]) for s in along], dim=-2)
 
 
 def take_cols(along: list[Strip], image: Tensor) -> Tensor:
-    """Image (..., h, n) read along its columns' axis -> (..., h, m)."""
+    """Returns an image (..., h, n) resampled along columns (..., h, m)."""
     image, first = _continued(along, image, -1)
     return torch.cat([image[..., s.start - first : s.stop - first] @ s.matrix.mT for s in along], dim=-1)
 
 
 def read(matrix: Tensor, part: Tensor) -> Tensor:
-    """matrix @ part, which is slow where a matrix meets a stack, unless it is said to be one too."""
+    """Returns matrix @ part. torch is slow at a matrix times a stack unless the matrix is expanded to a stack."""
     return (matrix if part.ndim == 2 else matrix.expand(*part.shape[:-2], -1, -1)) @ part
 
 
-def give_back(rows: list[Strip], cols: list[Strip], image: Tensor, shape: tuple[int, int]) -> Tensor:
-    """The other way round: what each sample gives to the answers, weighed with image (..., h, w) -> (..., *shape).
+def transposed(rows: list[Strip], cols: list[Strip], image: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Returns the transposed resampling of an image (..., h, w), from outputs to samples (..., *shape).
 
-    sum(give_back(image) * samples) is sum(image * answers): so a sum over PAN's pixels costs no more than one over MS.
+    sum(transposed(image) * samples) equals sum(image * outputs), so that sums over PAN pixels can be taken over MS.
     """
     half, done = image.new_zeros(*image.shape[:-2], shape[0], image.shape[-1]), 0
     for strip in rows:
-        half[..., strip.start : strip.stop, :] += read(strip.matrix.mT, image[..., done : done + strip.answers, :])
-        done += strip.answers
-    answer, done = image.new_zeros(*image.shape[:-2], *shape), 0
+        half[..., strip.start : strip.stop, :] += read(strip.matrix.mT, image[..., done : done + strip.outputs, :])
+        done += strip.outputs
+    result, done = image.new_zeros(*image.shape[:-2], *shape), 0
     for strip in cols:
-        answer[..., strip.start : strip.stop] += half[..., done : done + strip.answers] @ strip.matrix
-        done += strip.answers
-    return answer
+        result[..., strip.start : strip.stop] += half[..., done : done + strip.outputs] @ strip.matrix
+        done += strip.outputs
+    return result
 
 
 def _continued(along: list[Strip], image: Tensor, axis: int) -> tuple[Tensor, int]:
-    """The image with its ends gone on as far as the strips want, and which sample is now its first."""
+    """Returns the image with its end samples repeated as far as the strips need, and the index of its first sample."""
     n, first, stop = image.shape[axis], along[0].start, max(strip.stop for strip in along)
     if first >= 0 and stop <= n:
         return image, 0

@@ -2,7 +2,7 @@
 
 A `Survey` looks at each pixel and each MS sample of a block once and returns sums that can be added in any order; the
 total of all blocks gives the `SceneStats`. Nearly everything is summed over MS samples, even what is meant over PAN
-pixels (see resample.give_back), which makes the pass fast.
+pixels (see resample.transposed), which makes the pass fast.
 """
 
 from __future__ import annotations

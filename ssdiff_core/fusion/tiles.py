@@ -1,8 +1,8 @@
-"""Where tiles lie, and how they become one image again. The grid hangs on the PAN raster's own origin.
+"""Division of images into overlapping tiles, and blending of the tiles. The grid starts at the PAN raster's origin.
 
-The ground is cut into cells of `stride` pixels: cell i covers stride * i up to stride * (i + 1). The tile of a cell is
-the cell and an equal margin on both sides, so every pixel has a cell of its own and lies well inside that cell's tile;
-where margins overlap the tiles are blended. Which tiles exist depends on the scene alone, never on the block at hand.
+The raster is divided into cells of `stride` pixels: cell i covers stride * i up to stride * (i + 1). The tile of a cell
+is the cell with an equal margin on both sides, so every pixel is in exactly one cell and well inside its tile; where
+margins overlap, tiles are blended. The positions of tiles depend only on the scene, not on the block.
 """
 
 from __future__ import annotations
@@ -40,15 +40,19 @@ class Cells:
 
 @dataclass(frozen=True)
 class Grid:
+    """Positions of the tiles of a scene."""
+
     tile: int = 64
     stride: int = 48
 
     def __post_init__(self):
         if not 0 < self.stride <= self.tile or (self.tile - self.stride) % 2:
-            raise ConfigError(f"stride {self.stride} does not leave equal whole margins in a tile of {self.tile}")
+            raise ConfigError(
+                f"stride {self.stride} leaves no equal whole margins in a tile of {self.tile}; both must be even or odd"
+            )
 
     def touching(self, window: Window, scene: Window) -> Cells:
-        """The cells whose tiles touch window and which have a pixel of the scene."""
+        """Returns the cells that have a pixel of the scene and whose tiles overlap the window."""
         margin = (self.tile - self.stride) // 2
         spans = []
         for lo, hi, first, last in zip((window.row, window.col), window.stop, (scene.row, scene.col), scene.stop):
@@ -58,11 +62,11 @@ class Grid:
         return Cells(self.tile, self.stride, spans[0][0], spans[1][0], spans[0][1], spans[1][1])
 
     def reach(self, steps: int = 1) -> int:
-        """How far outside a window the tiles that touch it go; for steps > 1 also the tiles that touch those, ..."""
+        """Returns how far tiles that overlap a window extend beyond it; for steps > 1 with tiles that overlap those."""
         return (self.tile - 1) * steps
 
     def cover(self, window: Window, side: int) -> list[Window]:
-        """Pieces of window, cut along cell edges, of about side x side pixels."""
+        """Returns pieces of a window of about side x side pixels, divided at cell borders."""
         step = max(side // self.stride, 1) * self.stride
         rows = range(window.row // step * step, window.stop[0], step)
         cols = range(window.col // step * step, window.stop[1], step)
@@ -70,14 +74,17 @@ class Grid:
 
 
 def split(image: Tensor, cells: Cells) -> Tensor:
-    """Tiles of an image over cells.window, or of its MS, coarser by a whole factor -> (rows, cols, C, t, t), a view."""
+    """Returns a view of the tiles (rows, cols, C, t, t) of an image over cells.window, or of its coarser MS."""
     coarser = cells.window.height // image.shape[-2]
     tile, stride = cells.tile // coarser, cells.stride // coarser
     return image.unfold(-2, tile, stride).unfold(-2, tile, stride).permute(1, 2, 0, 3, 4)
 
 
 def blend(tiles: Tensor, cells: Cells) -> Tensor:
-    """Tiles (rows, cols, C, t, t) -> image (C, h, w) over cells.window, raised-cosine weighted, in one fixed order."""
+    """Returns the image (C, h, w) over cells.window, blended from tiles (rows, cols, C, t, t) by raised cosines.
+
+    Tiles are added in a fixed order, so that the result does not depend on the batch.
+    """
     weight = upload(taper(cells.tile, cells.stride).numpy(), tiles.device)
     total = _paste(tiles * (weight[:, None] * weight), cells)
     down, across = (upload(_total_weight(n, cells).numpy(), tiles.device) for n in (cells.rows, cells.cols))
@@ -85,7 +92,7 @@ def blend(tiles: Tensor, cells: Cells) -> Tensor:
 
 
 def taper(tile: int, stride: int) -> Tensor:
-    """A tile's weight along one axis: flat in the middle, falling as a raised cosine over what it shares (tile,)."""
+    """Returns a tile's weight along one axis (tile,): 1 in the middle, a raised cosine where tiles overlap."""
     ramp = min(tile - stride, tile // 2)
     if ramp == 0:
         return torch.ones(tile)
@@ -102,7 +109,7 @@ def _total_weight(n: int, cells: Cells) -> Tensor:
 
 
 def _paste(tiles: Tensor, cells: Cells) -> Tensor:
-    """Sums overlapping tiles into one image. Every k-th tile of a row or column is clear of the last: one add."""
+    """Returns the sum of overlapping tiles. Every k-th tile along an axis does not overlap the last: added at once."""
     rows, cols, channels, side, _ = tiles.shape
     k = -(-cells.tile // cells.stride)
     image = tiles.new_zeros(channels, (rows + k) * cells.stride + side, (cols + k) * cells.stride + side)
@@ -117,15 +124,16 @@ def _paste(tiles: Tensor, cells: Cells) -> Tensor:
 
 
 WAYS = ((0, False), (2, True), (1, True), (0, True), (2, False), (1, False), (3, False), (3, True))
-"quarter turns, and whether it is flipped then: the ways a tile can lie, in the order in which means of them win most"
+"orientations of a tile: quarter turns, then whether it is flipped; averaging the first few gains most in this order"
 
 
 def turned(image: Tensor, way: tuple[int, bool]) -> Tensor:
-    """An image (..., S, S) as it looks when it lies that way."""
+    """Returns an image (..., S, S) in an orientation: rotated, then flipped."""
     image = image.rot90(way[0], (-2, -1))
     return image.flip(-2) if way[1] else image
 
 
 def turned_back(image: Tensor, way: tuple[int, bool]) -> Tensor:
+    """Returns an image with `turned` undone."""
     image = image.flip(-2) if way[1] else image
     return image.rot90(-way[0], (-2, -1))

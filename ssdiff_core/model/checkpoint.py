@@ -1,7 +1,6 @@
-"""Weights files: safetensors with a card of plain strings in the header. Nothing is ever unpickled.
+"""Weights files: safetensors with a card of strings in the header. Nothing is unpickled.
 
-A file is read whole or not at all: `load` answers a network that fits its card, or raises WeightsError with one
-sentence.
+`load` returns a network that fits its card, or raises WeightsError.
 """
 
 from __future__ import annotations
@@ -25,13 +24,15 @@ from .ssnet import SSNet, from_published, load_state
 
 @dataclass(frozen=True)
 class Weights:
+    """A network and the card that describes it."""
+
     card: Card
     net: SSNet
     sha256: str = ""
 
 
 def save(path: str | os.PathLike, state: dict[str, Tensor], card: Card) -> None:
-    """Writes a weights file in one go: under another name first, so that no half file ever bears this one."""
+    """Writes a weights file under a temporary name, then renames it, so that no incomplete file has the name."""
     load_state(SSNet(check(card).arch), state)
     path = Path(path)
     data = to_bytes({name: tensor.contiguous().cpu() for name, tensor in state.items()}, header_of(card))
@@ -58,17 +59,20 @@ def load(path: str | os.PathLike) -> Weights:
 
 
 def import_published(path: str | os.PathLike, card: Card) -> Weights:
-    """A published .pt checkpoint under this card, arch taken from the tensors. Reads tensors only, never objects."""
+    """Returns the weights of a published .pt checkpoint with this card; arch is derived from the tensors.
+
+    Only tensors are read, never other objects.
+    """
     try:
         published = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # torch raises many kinds, none documented, and advises to read objects too
+    except Exception as error:  # torch raises many undocumented types, and its message recommends unsafe loading
         raise WeightsError(f"{path} is not a checkpoint of plain tensors ({type(error).__name__})") from None
     if not isinstance(published, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in published.items()
     ):
-        raise WeightsError(f"{path} is not a state dict: names with tensors are expected, nothing else")
+        raise WeightsError(f"{path} is not a state dict: only tensors with names are expected")
     try:
         net = from_published(published)
     except SSDiffError as error:

@@ -1,4 +1,4 @@
-"""Which device computes. A device is believed only after it has run a kernel."""
+"""Choice of the device. A device counts as working only after it has run a kernel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KINDS = ("cpu", "cuda", "mps")
 
 
 def prove(name: str) -> str | None:
-    """None if the device computes, else the reason why not."""
+    """Returns None if the device works, otherwise the reason."""
     if name.split(":")[0] not in KINDS:
         return f"SSDiff computes on {', '.join(KINDS)} only"
     try:
@@ -20,11 +20,11 @@ def prove(name: str) -> str | None:
         answer = torch.nn.functional.conv2d(image, torch.ones(1, 1, 3, 3, device=device)).sum().item()
     except Exception as error:  # drivers fail in every possible way
         return str(error).strip().splitlines()[0].split(". ")[0] if str(error).strip() else type(error).__name__
-    return None if answer == 16 * 9 * 17.5 else f"a convolution answered {answer}"
+    return None if answer == 16 * 9 * 17.5 else f"a convolution returned {answer}, not {16 * 9 * 17.5}"
 
 
 def choose(name: str = "auto") -> torch.device:
-    """The device of that name if it computes, or for "auto" the fastest that does."""
+    """Returns the device with this name; for "auto" the fastest that works. Raises DeviceError if it does not work."""
     if name != "auto":
         reason = prove(name)
         if reason:
@@ -35,7 +35,7 @@ def choose(name: str = "auto") -> torch.device:
 
 
 def survey() -> dict[str, dict]:
-    """Every device torch could have, with what it is called and the proof or the reason."""
+    """Returns all possible devices: whether each works, its name, or the reason why it does not."""
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())] or ["cuda"]
     found = {}
     for name in ["cpu", *cuda, "mps"]:
@@ -45,6 +45,7 @@ def survey() -> dict[str, dict]:
 
 
 def describe(name: str) -> str:
+    """Returns a device's name and memory, or its number of threads."""
     device = torch.device(name)
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
@@ -53,13 +54,13 @@ def describe(name: str) -> str:
 
 
 def upload(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    """An array on the device. CUDA fetches it from pinned memory in its own time, so the host does not wait."""
+    """Returns an array on the device. CUDA copies it asynchronously from pinned memory, so the host does not wait."""
     tensor = torch.from_numpy(np.require(array, requirements=("C", "W")))
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def release(device: torch.device) -> None:
-    """Gives memory that torch holds back to the device."""
+    """Frees the device memory that torch keeps cached."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":

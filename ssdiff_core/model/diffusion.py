@@ -1,7 +1,7 @@
-"""The diffusion of SSDiff as flat functions, in the papers' names.
+"""The diffusion of SSDiff as plain functions, with the names of the papers.
 
-x0 is (hrms - base) / residual_sigma everywhere: in training, in every step of sampling, and in what the network
-answers. The base is added once, by whoever asked for the sample. Sampling is DDIM (Song et al., ICLR 2021) with eta 0
+x0 is (hrms - base) / residual_sigma everywhere: in training, in every step of sampling, and in the output of the
+network. The caller adds the base to the sample. Sampling is DDIM (Song et al., ICLR 2021) with eta 0
 on the cosine schedule (Nichol & Dhariwal, ICML 2021), with the trailing spacing of Lin et al. (WACV 2024): it starts at
 the noisiest step, where training ended.
 """
@@ -23,7 +23,7 @@ Denoiser = Callable[[Tensor, Tensor], Tensor]
 
 
 def cosine_schedule(steps: int = T) -> Tensor:
-    """alpha_bar at every t: how much of the variance of x_t is still signal (steps,)."""
+    """Returns alpha_bar at every t: the share of the variance of x_t that is signal (steps,)."""
 
     def signal(u: float) -> float:
         return math.cos((u + 0.008) / 1.008 * math.pi / 2) ** 2
@@ -36,27 +36,27 @@ ALPHA_BAR = cosine_schedule()
 
 
 def trailing(steps: int) -> list[int]:
-    """The true timesteps that sampling visits, noisiest first: trailing(10) is 999, 899, ... 99."""
+    """Returns the timesteps of sampling, noisiest first: trailing(10) is 999, 899, ... 99."""
     if not 1 <= steps <= T:
-        raise ConfigError(f"steps is {steps}; sampling takes 1 to {T}")
+        raise ConfigError(f"the number of steps must be from 1 to {T}, not {steps}")
     return [round(T * k / steps) - 1 for k in range(steps, 0, -1)]
 
 
 def q_sample(x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-    """x_t: x0 after t steps of the forward process, in one leap."""
+    """Returns x_t: x0 after t steps of the forward process, computed in closed form."""
     alpha_bar = ALPHA_BAR[t.cpu()].to(x0).view(-1, *[1] * (x0.dim() - 1))
     return alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * noise
 
 
 def loss(denoise: Denoiser, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-    """The mean error where x0 is known: where it is not, it is NaN."""
+    """Returns the mean absolute error of the predicted x0, over the pixels where x0 is not NaN."""
     known = x0.isfinite()
     x0 = torch.where(known, x0, 0)
     return (F.l1_loss(denoise(q_sample(x0, t, noise), t), x0, reduction="none") * known).sum() / known.sum()
 
 
 def ddim_step(x_t: Tensor, x0: Tensor, t: int, t_next: int | None) -> Tensor:
-    """From t to the less noisy t_next (None: no noise left), along the direction in which x0 was predicted."""
+    """Returns x at the less noisy t_next (None: without noise), given x_t and the predicted x0."""
     if t_next is None:
         return x0
     alpha_bar, alpha_bar_next = float(ALPHA_BAR[t]), float(ALPHA_BAR[t_next])
@@ -67,7 +67,7 @@ def ddim_step(x_t: Tensor, x0: Tensor, t: int, t_next: int | None) -> Tensor:
 def ddim_sample(
     denoise: Denoiser, noise: Tensor, steps: int, callback: Callable[[int, Tensor], None] | None = None
 ) -> Tensor:
-    """Draws x0 from noise. callback(t, x0) hears the prediction of every step."""
+    """Returns a sample of x0, starting from noise. callback(t, x0) receives the prediction of every step."""
     timesteps = trailing(steps)
     x_t = noise
     for t, t_next in zip(timesteps, [*timesteps[1:], None]):
@@ -79,7 +79,7 @@ def ddim_sample(
 
 
 def mean_and_std(draws: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of samples, held one at a time (Welford). One sample has no spread: 0."""
+    """Returns mean and standard deviation of samples, with one in memory at a time (Welford); 0 for a single sample."""
     mean = squares = None
     for n, draw in enumerate(draws, 1):
         if mean is None:

@@ -1,7 +1,7 @@
-"""Noise that belongs to the ground: a pixel's value depends on (seed, row, column, band, sample) and on nothing else.
+"""Noise at absolute positions: a pixel's value depends only on (seed, row, column, band, sample).
 
-A counter-based generator: every pixel's address is mixed on its own (the finaliser of splitmix64, Steele et al. 2014),
-so neighbouring blocks, other extents and other devices see the same field.
+A counter-based generator: the position of each pixel is hashed (with the finaliser of splitmix64, Steele et al. 2014),
+so neighbouring blocks, other extents and other devices get the same noise.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _signed(value: int) -> int:
 
 
 def _shift(z: Tensor, bits: int) -> Tensor:
-    return (z >> bits) & ((1 << (64 - bits)) - 1)  # torch shifts in the sign
+    return (z >> bits) & ((1 << (64 - bits)) - 1)  # torch's shift repeats the sign bit
 
 
 def _mix(z: Tensor) -> Tensor:
@@ -36,9 +36,9 @@ def _chain(key: Tensor, counter: Tensor) -> Tensor:
 
 
 def normal(seed: int, rows: Tensor, cols: Tensor, bands: int, sample: int = 0) -> Tensor:
-    """Standard normal noise at absolute pixel rows (h,) and columns (w,), on their device -> (bands, h, w) float32."""
+    """Returns standard normal noise (bands, h, w) float32 at absolute rows (h,) and columns (w,), on their device."""
     device = rows.device
-    if device.type == "mps":  # not every 64-bit integer operation exists there
+    if device.type == "mps":  # MPS lacks some 64-bit integer operations
         return normal(seed, rows.cpu(), cols.cpu(), bands, sample).to(device)
     key = torch.full((1,), _signed(seed), dtype=torch.int64, device=device)
     key = _chain(_chain(key, torch.full_like(key, sample)), torch.arange(bands, device=device))  # (bands,)

@@ -1,4 +1,4 @@
-"""What the network's numbers mean: counts less a zero, over a one, for each band and for PAN."""
+"""Normalisation: (counts - zero) / one, with a zero and a one for each band and for PAN."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from ..common.errors import BlockError
 from ..domain.block import SceneStats
 from ..weights.card import MOMENTS, SCENE
 
-LEAST = 1e-3
-"of its mean: what a spread is at least, so that a scene of one colour is not all noise"
-SPREADS = 8.0
-"from dark to bright in an image, about"
+MINIMUM_SPREAD = 1e-3
+"lower bound of a standard deviation as a share of the mean, so that noise in a flat scene is not amplified"
+SPREADS_IN_RANGE = 8.0
+"standard deviations from dark to bright in an image, approximately"
 
 
 def full_scale(scale: float | str) -> float:
-    """What the brightest pixels are in such units, about."""
-    return SPREADS if scale == MOMENTS else 1.0
+    """Returns the range of normalised values, approximately."""
+    return SPREADS_IN_RANGE if scale == MOMENTS else 1.0
 
 
 @dataclass(frozen=True)
 class Units:
+    """The normalisation of a scene."""
+
     zeros: Tensor
     "(C, 1, 1) counts"
     ones: Tensor
@@ -36,7 +38,7 @@ class Units:
         return (counts - self.zeros) / self.ones
 
     def of_detail(self, counts: Tensor) -> Tensor:
-        """A difference of two images of MS."""
+        """Returns the normalised difference of two images."""
         return counts / self.ones
 
     def of_pan(self, counts: Tensor) -> Tensor:
@@ -44,16 +46,16 @@ class Units:
 
 
 def units(scale: float | str, stats: SceneStats, bands: int, device: torch.device | str = "cpu") -> Units:
-    """The units that weights with that scale want, in a scene with these statistics."""
+    """Returns the normalisation for a scene with these statistics, by the scale of the weights' card."""
     if scale == MOMENTS:
         if not len(stats.means) == len(stats.spreads) == bands + 1 or not all(map(math.isfinite, stats.spreads)):
-            raise BlockError("the weights need mean and spread of each band and of PAN; the block brings none")
-        ones = [max(one, LEAST * abs(zero), 1e-6) for zero, one in zip(stats.means, stats.spreads)]
+            raise BlockError("the weights need mean and standard deviation of each band and of PAN; the block has none")
+        ones = [max(one, MINIMUM_SPREAD * abs(zero), 1e-6) for zero, one in zip(stats.means, stats.spreads)]
         zeros = stats.means
     else:
         one = stats.scale if scale == SCENE else scale
         if not (one and 0 < one < math.inf):
-            raise BlockError(f"the weights need the scene's scale; the block brings {one}")
+            raise BlockError(f"the weights need the scene's scale; the block has {one}")
         zeros, ones = (0.0,) * (bands + 1), (float(one),) * (bands + 1)
     columns = (torch.tensor(values[:-1], dtype=torch.float32, device=device)[:, None, None] for values in (zeros, ones))
     return Units(*columns, zeros[-1], ones[-1])

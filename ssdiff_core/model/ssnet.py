@@ -1,9 +1,9 @@
 """SSNet, the denoiser of SSDiff (Zhong et al., "SSDiff: Spatial-spectral Integrated Diffusion Model for Remote Sensing
-Pansharpening", NeurIPS 2024): a U-shaped network of two branches, to be read from top to bottom.
+Pansharpening", NeurIPS 2024): a U-shaped network with two branches.
 
-The spectral branch carries x, born of the coloured image; the spatial branch carries y, born of PAN. At each of five
-levels FMIM damps the low frequencies of y and lifts half the channels of x, and APFM projects one onto the other. The
-answer comes from x. Attention and filter see the whole tile, so the network is itself only at the tile side it learned.
+The spectral branch computes x from interpolated MS; the spatial branch computes y from PAN. At each of five levels FMIM
+damps the low frequencies of y and amplifies half the channels of x, and APFM projects one onto the other. The output is
+computed from x. Attention and FMIM cover the whole tile, so the network works only at the tile side it was trained on.
 
 Shapes: B tiles, C bands, S tile side, W channels of a level, N pixels of a level, D channels of a head.
 """
@@ -39,7 +39,7 @@ def to_image(tokens: Tensor, side: int) -> Tensor:
 
 
 def lowest_waves(side: int) -> Tensor:
-    """Real and imaginary parts of the plane waves with frequency -1 or 0 on each axis, of unit mean square (7, N)."""
+    """Returns real and imaginary parts of the plane waves with frequency -1 or 0 on each axis (7, N)."""
     r, c = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     phases = [2 * math.pi / side * (u * r + v * c).flatten().double() for u, v in ((1, 0), (0, 1), (1, 1))]
     waves = [torch.ones(side * side).double()] + [f(phase) for phase in phases for f in (torch.cos, torch.sin)]
@@ -47,18 +47,18 @@ def lowest_waves(side: int) -> Tensor:
 
 
 def damp_lowest(y: Tensor, damp: float, waves: Tensor) -> Tensor:
-    """FMIM on the spatial branch: the four lowest bins of the spectrum times damp, without a transform."""
+    """Returns y with the four lowest bins of its spectrum multiplied by damp, without a Fourier transform (FMIM)."""
     waves = waves.to(y.dtype).expand(len(y), -1, -1)  # (B, 7, N)
     return torch.baddbmm(y, waves.transpose(1, 2), waves @ y, alpha=damp - 1)  # (B, N, W)
 
 
 def averaged(tokens: Tensor, side: int, keys: int) -> Tensor:
-    """Means of pixels (B, side * side, W) over a grid of keys x keys squares."""
+    """Returns means of pixels (B, side * side, W) over a grid of keys x keys squares."""
     return to_tokens(F.avg_pool2d(to_image(tokens, side), side // keys)) if 0 < keys < side else tokens
 
 
 def spatial_projection(y1: Tensor, y2: Tensor, x1: Tensor, head: int) -> Tensor:
-    """Likeness of every two pixels in PAN's features, head by head, applied to the spectral features.
+    """Returns the spectral features x1, weighted by the attention between pixels of the spatial features, head by head.
 
     y2 and x1 may be means over squares of pixels: (B, keys * keys, W).
     """
@@ -67,17 +67,17 @@ def spatial_projection(y1: Tensor, y2: Tensor, x1: Tensor, head: int) -> Tensor:
 
 
 def spectral_projection(x1: Tensor, x2: Tensor, y1: Tensor, head: int, apart: Tensor) -> Tensor:
-    """Likeness of every two channels of a head in the spectral features, applied to PAN's.
+    """Returns the spatial features y1, weighted by the attention between channels of the spectral features.
 
     All channels are compared at once; apart (W, W) is minus infinity where two belong to different heads.
     """
     scale = math.sqrt(head) / x1.shape[1]
-    likeness = torch.baddbmm(apart, x1.transpose(1, 2), x2, alpha=scale)  # (B, W, W)
-    return torch.bmm(y1, likeness.softmax(-1))  # (B, N, W)
+    attention = torch.baddbmm(apart, x1.transpose(1, 2), x2, alpha=scale)  # (B, W, W)
+    return torch.bmm(y1, attention.softmax(-1))  # (B, N, W)
 
 
 class APFM(nn.Module):
-    """Alternating projection fusion: each branch seen through the other's likeness, multiplied, then a small MLP."""
+    """Alternating projection fusion: each branch weighted by the other's attention, multiplied, then a small MLP."""
 
     def __init__(self, width: int, config: Config, side: int):
         super().__init__()
@@ -108,7 +108,7 @@ class APFM(nn.Module):
 
 
 class Fusion(nn.Module):
-    """One level: FMIM prepares both branches, APFM answers the new x. y itself goes on as it was."""
+    """One level: FMIM filters both branches, and APFM returns the new x. y is not changed."""
 
     def __init__(self, config: Config, depth: int):
         super().__init__()
@@ -125,7 +125,7 @@ class Fusion(nn.Module):
 
 
 class Stem(nn.Module):
-    """The entry of a branch: what it looks at and the noisy residual, told the time."""
+    """First layers of a branch: its image and the noisy residual, with the embedding of the timestep."""
 
     def __init__(self, channels: int, config: Config):
         super().__init__()
@@ -202,7 +202,8 @@ class SSNet(nn.Module):
         self.cut: str | None = None
 
     def forward(self, x_t: Tensor, t: Tensor, lms: Tensor, pan: Tensor, ms: Tensor) -> Tensor:
-        """x0 from x_t and lms (B, C, S, S), t (B,) or (1,), pan (B, what is seen, S, S) and ms (B, C, S/r, S/r)."""
+        """Returns x0 (B, C, S, S) from x_t and lms (B, C, S, S), t (B,) or (1,), pan (B, guides and views, S, S) and
+        ms (B, C, S/r, S/r)."""
         emb = F.silu(self.embed(time_signal(t, self.config.time_channels).to(lms.dtype)))  # (B, 4 * time_channels)
         x_t = x_t if self.config.noisy else torch.zeros_like(x_t)
         y = self.spatial_stem(pan, x_t, emb)  # (B, 32, S, S)
@@ -238,13 +239,13 @@ def zeroed(layer: nn.Module) -> nn.Module:
 BRANCHES = {
     "spatial": r"spatial_stem\.|res\.|y_(down|up)\d\.|fusion\.\d\.apfm\.sa[12]\.",
     "spectral": r"spectral_stem\.|skip\.|head\.|fusion\.\d\.apfm\.(se[12]|out|mlp|mlp_norm)\.",
-}  # what neither names (time embedding, down, up, APFM's first norm) serves both and rests while one branch learns
+}  # all others (time embedding, down, up, APFM's first norm) belong to both and are frozen while one branch is trained
 
 
 def train_branch(net: SSNet, branch: str | None) -> list[nn.Parameter]:
-    """Lets one branch learn and freezes all else: cut off in APFM, its parameters without gradient. None thaws all.
+    """Freezes all parameters but those of one branch, and stops gradients in APFM; None: trains all.
 
-    Call it after net.train(), which would wake the frozen stem's batch norm. Answers the parameters to optimise.
+    Returns the parameters to optimise. To be called after net.train(), which would unfreeze the stems' batch norm.
     """
     net.cut = {"spatial": "spectral", "spectral": "spatial", None: None}[branch]
     for name, parameter in net.named_parameters():
@@ -283,13 +284,17 @@ PUBLISHED = [
 
 
 def rename_published(name: str) -> str:
+    """Returns the name of a tensor here, given its published name."""
     for pattern, new in PUBLISHED:
         name = re.sub(pattern, new, name)
     return name
 
 
 def from_published(published: dict[str, Tensor]) -> SSNet:
-    """The network of a published state dict. What its forward pass never used is dropped, any other stray an error."""
+    """Returns the network of a published state dict. Tensors that its forward pass does not use are dropped.
+
+    Raises WeightsError for any other unknown tensor.
+    """
     used = {name: tensor for name, tensor in published.items() if not UNUSED.match(name)}
     last = used.get("to_hrms.2.weight")
     if last is None or last.dim() != 4:
@@ -300,15 +305,15 @@ def from_published(published: dict[str, Tensor]) -> SSNet:
 
 
 def state_of(net: SSNet) -> dict[str, Tensor]:
-    "What a weights file holds: every tensor but the batch counters, which only training reads."
+    """Returns the tensors of a weights file: all but the batch counters, which only training reads."""
     return {name: tensor for name, tensor in net.state_dict().items() if not name.endswith("num_batches_tracked")}
 
 
 def widened(state: dict[str, Tensor], had: Config, config: Config) -> dict[str, Tensor]:
-    """The state of a network that sees all that one with `had` saw, and more: of that it makes nothing yet."""
+    """Returns the state of a network with more inputs than one with the configuration `had`; their weights are 0."""
     lost = [what for what in had.seen if what not in config.seen]
     if lost:
-        raise WeightsError(f"the weights to begin with look at what the network shall not see: {', '.join(lost)}")
+        raise WeightsError(f"training cannot start from weights with inputs that the network lacks: {', '.join(lost)}")
     name = "spatial_stem.conv_in.weight"
     old = state[name]
     new = old.new_zeros(old.shape[0], len(config.seen) + had.bands, *old.shape[2:])
@@ -318,14 +323,14 @@ def widened(state: dict[str, Tensor], had: Config, config: Config) -> dict[str, 
 
 
 def load_state(net: SSNet, state: dict[str, Tensor]) -> None:
-    """Fills the network, or leaves it untouched and names what is missing, left over, misshapen or not finite."""
+    """Loads the tensors. Raises WeightsError, without changing the network, if any is missing, unknown or invalid."""
     expected = state_of(net)
     faults = [f"tensor {name} is missing" for name in expected if name not in state]
     faults += [f"tensor {name} is left over" for name in state if name not in expected]
     for name in expected.keys() & state.keys():
-        want, got = tuple(expected[name].shape), tuple(state[name].shape)
-        if want != got:
-            faults.append(f"tensor {name} has shape {got}, not {want}")
+        expected_shape, shape = tuple(expected[name].shape), tuple(state[name].shape)
+        if expected_shape != shape:
+            faults.append(f"tensor {name} has shape {shape}, not {expected_shape}")
         elif not torch.isfinite(state[name].float()).all():
             faults.append(f"tensor {name} holds NaN or infinity")
     if faults:

@@ -1,4 +1,4 @@
-"""The published network's answers on made-up weights, and how those weights were made up."""
+"""Outputs of the published network with synthetic weights, and the formula of these weights."""
 
 from __future__ import annotations
 

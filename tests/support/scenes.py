@@ -25,14 +25,14 @@ SAMPLE = Path(__file__).parents[2] / "resources" / "sample" / "eureka.npz"
 
 @cache
 def sample_scene() -> Block:
-    """The real scene that ships with the project, whole."""
+    """Returns the real scene that ships with the project."""
     with np.load(SAMPLE) as file:
         pan, ms = file["pan"].astype(np.float32), file["ms"].astype(np.float32).transpose(2, 0, 1)
     return scene_of(pan, ms)
 
 
 def scene_of(pan, ms, ms_at=None, origin=(0, 0), valid=None, ratio=None) -> Block:
-    """A block that is a whole scene, with its statistics."""
+    """Returns a block that is a whole scene, with its statistics."""
     ratio = ratio or round(pan.shape[0] / ms.shape[1])
     ms_at = ms_at or (origin[0] + (ratio - 1) / 2, origin[1] + (ratio - 1) / 2)
     window = Window(*origin, *pan.shape)
@@ -41,7 +41,7 @@ def scene_of(pan, ms, ms_at=None, origin=(0, 0), valid=None, ratio=None) -> Bloc
 
 
 def smooth_scene(height=150, width=170, bands=4, ratio=4, seed=0, origin=(0, 0)) -> Block:
-    """A made-up scene with detail at all scales, whose sides need be no multiples of anything."""
+    """Returns a synthetic scene with detail at all scales; its sides need not be multiples of the ratio."""
     rng = np.random.default_rng(seed)
     tall, wide = -(-height // ratio) * ratio, -(-width // ratio) * ratio
     r, c = np.mgrid[:tall, :wide]
@@ -64,7 +64,7 @@ def smooth_scene(height=150, width=170, bands=4, ratio=4, seed=0, origin=(0, 0))
 def stiff_weights(
     bands=4, base="mtf-glp-fs", ratio=4, tile=64, scale="scene", sigma=0.5, kernel="cubic", noisy=True
 ) -> Weights:
-    """Weights of a small random network, whose answer depends everywhere on all that it is shown."""
+    """Returns weights of a small random network whose output depends on all inputs at every pixel."""
     net = small_network(Config(bands=bands, ratio=ratio, tile=tile, widths=SMALL, keys=4, noisy=noisy))
     names = tuple(f"b{i}" for i in range(bands))
     return Weights(
@@ -80,7 +80,7 @@ def stiff_weights(
 
 
 def small_network(config: Config) -> SSNet:
-    """A network with random tensors, also where an untrained one has zeros and so would ignore its input."""
+    """Returns a network with random tensors, also where an untrained one has zeros and would ignore its input."""
     torch.manual_seed(0)
     net = SSNet(config).eval()
     for tensor in state_of(net).values():
@@ -90,12 +90,12 @@ def small_network(config: Config) -> SSNet:
 
 
 def with_views(weights: Weights) -> Weights:
-    """The same weights, but that they look at all views there are, and answer something to them."""
+    """Returns the weights with all views as inputs, and with an output that depends on them."""
     had, arch = weights.card.arch, replace(weights.card.arch, views=VIEWS)
     state, generator = widened(state_of(weights.net), had, arch), torch.Generator().manual_seed(1)
     state["spatial_stem.conv_in.weight"][:, had.guides : len(arch.seen)].normal_(std=0.3, generator=generator)
     for name, tensor in state.items():
-        if not tensor.any():  # what is not learnt looks at nothing
+        if not tensor.any():  # layers of zeros would ignore their inputs
             state[name] = torch.empty_like(tensor).normal_(std=0.1, generator=generator)
     net = SSNet(arch).eval().requires_grad_(False)
     load_state(net, state)
@@ -103,7 +103,7 @@ def with_views(weights: Weights) -> Weights:
 
 
 def tiny_file(folder: Path) -> Path:
-    """A file of the smallest network there is, with a random answer that depends on all that it is shown."""
+    """Writes a weights file of the smallest network; its output is random and depends on all inputs."""
     net = small_network(Config(bands=4, tile=32, widths=SMALL, keys=4))
     card = Card("tiny", "general", tuple("bgrn"), (0.5,) * 4, net.config, base="mtf-glp-fs", interpolation="cubic")
     save(folder / "tiny.safetensors", state_of(net), card)
@@ -111,7 +111,7 @@ def tiny_file(folder: Path) -> Path:
 
 
 def surveyed(scene: Block, mtf=None, of_bands=()) -> Block:
-    """The scene with what weights on MTF-GLP-FS that look at all views must know of it."""
+    """Returns the scene with the statistics for weights with the base MTF-GLP-FS and all views."""
     survey = Survey("mtf-glp-fs", mtf or scene.stats.mtf, scene.ratio, "cubic", views=VIEWS, groups=tuple(of_bands))
     return replace(scene, stats=survey.stats(survey.gather(scene)))
 

@@ -1,4 +1,4 @@
-"""Wheels that are called torch, numpy and safetensors and are none, and an index that has them."""
+"""Stand-in wheels named torch, numpy and safetensors, and a local package index that serves them."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def get_num_threads():
 
 
 def pins() -> dict[str, str]:
-    """What would be installed with this Python."""
+    """Returns the versions that would be installed with this Python."""
     asked = find_python.properties(find_python.own(find_python.Host())[0])
     return wheels.pins(asked.version, asked.platform)
 
 
 def wheel(folder: Path, name: str, version: str, text: str = "") -> Path:
-    """A wheel of one module."""
+    """Writes a wheel with a single module and returns its path."""
     info = f"{name}-{version}.dist-info"
     files = {
         f"{name}/__init__.py": text or f"__version__ = {version!r}\n",
@@ -81,7 +81,7 @@ def wheel(folder: Path, name: str, version: str, text: str = "") -> Path:
 
 
 def torch(folder: Path, version: str, cuda: bool | str | None = None) -> Path:
-    """cuda: None: there is no such device; True: it computes; else why it does not."""
+    """Writes a stand-in for torch. cuda: None: no such device; True: it works; otherwise the reason why not."""
     return wheel(folder, "torch", version, TORCH.format(version=version, cuda=cuda))
 
 
@@ -91,22 +91,22 @@ def others(folder: Path, pinned: dict[str, str]) -> None:
 
 
 class Index:
-    """A server of wheels by PEP 503: /pypi/ has all packages but torch, /whl/BUILD/ has torch."""
+    """A package index (PEP 503): /pypi/ has all packages but torch, /whl/BUILD/ has torch."""
 
     def __init__(self, folder: Path):
         self.folder, self.asked = folder, []
         self.let_go = threading.Event()
-        "unless it is set, no wheel of safetensors is handed out"
+        "until it is set, downloads of the wheel of safetensors wait"
         self.let_go.set()
         self.held = threading.Event()
-        "somebody waits for it"
+        "set when a download waits"
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self, directory=str(folder)))
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def add(self, index: str, path: Path) -> None:
-        """Puts a wheel into an index: pypi, whl/cpu ..."""
+        """Moves a wheel into an index: pypi, whl/cpu, ..."""
         name = path.name.split("-")[0]
         target = self.folder / index / name
         target.mkdir(parents=True, exist_ok=True)

@@ -93,7 +93,7 @@ def test_a_flat_pan_adds_nothing():
     assert torch.equal(base_of(flat, "lms"), base_of(flat)) or (base_of(flat) - base_of(flat, "lms")).abs().max() < 1e-2
 
 
-def test_masked_pixels_have_no_say_in_the_statistics():
+def test_masked_pixels_do_not_affect_the_statistics():
     whole = smooth_scene(160, 200)
     wide_pan = np.concatenate([whole.pan, np.zeros((160, 120), np.float32)], axis=1)
     wide_ms = np.concatenate([whole.ms, np.full((4, 40, 30), np.nan, np.float32)], axis=2)
@@ -117,7 +117,7 @@ MTF = (0.34, 0.32, 0.30, 0.22) * 4
 
 
 def pieces(block, side, engine):
-    """The block, cut as a pipeline would: cores of that size, each with what engine asks for around it."""
+    """Yields the block in cores of that size, each with the margin that the engine requires."""
     cores = Grid(side, side).cover(block.core, side)
     return [block.crop(core, engine.reach, engine.ms_halo) for core in cores]
 
@@ -142,7 +142,7 @@ def with_holes(block):
 
 
 def at_a_ratio(ratio, seed=3):
-    """A scene whose ratio is no whole number, or odd, and whose MS begins somewhere outside PAN."""
+    """A scene whose ratio is odd or not a whole number, and whose MS begins outside PAN."""
     rng = np.random.default_rng(seed)
     pan = 500 + np.cumsum(rng.normal(0, 10, (120, 130)), axis=1).astype(np.float32)
     ms = (500 + np.cumsum(rng.normal(0, 20, (3, 60, 65)), axis=2)).astype(np.float32)
@@ -191,7 +191,7 @@ def test_each_pixel_and_sample_is_counted_once(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_is_masked_has_no_say_and_becomes_nan(method):
+def test_masked_pixels_affect_no_others_and_become_nan(method):
     scene = with_holes(smooth_scene(150, 170))
     pan = np.where(scene.valid, scene.pan, np.float32(1e6))
     other = replace(scene, pan=pan)
@@ -210,7 +210,7 @@ def test_a_scene_without_a_valid_pixel_is_all_nan(method):
 
 
 def ordinary(bands=4, samples=40, seed=0):
-    """PAN and MS that belong together, in counts of 11 bits."""
+    """PAN and MS of the same ground, in counts of 11 bits."""
     rng = np.random.default_rng(seed)
     coarse = rng.gamma(2, 200, (bands, samples, samples)).clip(20, 2047)
     fine = np.kron(coarse.mean(0), np.ones((4, 4))) + rng.normal(0, 60, (4 * samples, 4 * samples))
@@ -218,7 +218,7 @@ def ordinary(bands=4, samples=40, seed=0):
 
 
 def dark(bands):
-    """Bands without haze are near 0 in shadow and beyond it, where cubic interpolation swings."""
+    """Bands without haze are near 0 in shadow, and below 0 where cubic interpolation overshoots."""
     rng = np.random.default_rng(bands)
     ms = rng.gamma(0.2, 30, (bands, 40, 40))
     ms[:, 5:15, 5:15] = rng.normal(0, 1e-4, (bands, 10, 10))
@@ -262,8 +262,8 @@ HARD = {
 
 @pytest.mark.parametrize("name", HARD)
 @pytest.mark.parametrize("method", METHODS)
-def test_nothing_explodes(method, name):
-    """The answer is known wherever the inputs are, and goes beyond their range by little more than its width."""
+def test_results_stay_near_the_range_of_the_inputs(method, name):
+    """The result is finite wherever the inputs are valid, and exceeds their range by little more than its width."""
     pan, ms = (image.astype(np.float32) for image in HARD[name]())
     answer = fused(scene_of(pan, ms), method)
     low, high = min(pan.min(), ms.min()), max(pan.max(), ms.max())
@@ -280,7 +280,7 @@ def test_a_scene_without_detail_stays_as_it_is(method, value):
 
 
 @pytest.mark.parametrize("method", ["gsa", "mtf-glp-fs", "mtf-glp-hpm", "bt-h"])
-def test_a_flat_pan_has_nothing_to_give(method):
+def test_a_constant_pan_adds_no_detail(method):
     scene = smooth_scene()
     flat = replace(scene, pan=np.full_like(scene.pan, 300))
     np.testing.assert_allclose(fused(flat, method), fused(flat, "exp"), atol=0.05)
@@ -304,7 +304,7 @@ def test_every_method_keeps_a_ramp(method, ratio, ms_at):
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m not in ("exp", "brovey")])
 def test_every_method_is_better_than_interpolation_on_a_real_scene(method):
-    """Degraded once more by the mean, so that MS is the truth."""
+    """The scene is degraded by averaging, so that MS is the reference."""
     scene = sample_scene()
     bands, h, w = scene.ms.shape
     h, w = h // 4 * 4, w // 4 * 4
@@ -396,7 +396,7 @@ def test_progress_reaches_the_end_and_integers_are_taken_as_they_are():
 
 @pytest.mark.parametrize("weights", [(), (0.2, 0.5, 0.3)])
 def test_brovey_is_gdals(tmp_path, weights):
-    """Away from the rim, where the two go on differently."""
+    """Without the border, which the two extend differently."""
     rng = np.random.default_rng(5)
     r, c = np.mgrid[:200, :240]
     pan = (500 + 200 * np.sin(r / 3) * np.cos(c / 5) + rng.normal(0, 20, (200, 240))).astype(np.uint16)
@@ -435,7 +435,7 @@ def test_strips_read_as_the_whole_matrix_does(kernel, ratio):
     np.testing.assert_allclose(read_at[:, :, here].numpy(), expected[:, :, 5], rtol=1e-5)
 
 
-def test_giving_back_is_reading_the_other_way_round():
+def test_transposed_resampling_is_the_transpose():
     scene = replace(smooth_scene(), core=Window(20, 31, 97, 101))
     ground = MsSamples(scene, "cubic")
     image = torch.randn(97, 101, dtype=torch.float32)
@@ -448,7 +448,7 @@ def test_giving_back_is_reading_the_other_way_round():
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 9), st.integers(0, 2**32 - 1), st.booleans())
 def test_the_nonnegative_fit_is_the_best_there_is(n, seed, alike):
-    """Karush, Kuhn and Tucker: where x is above 0 nothing pulls, where it is 0 all pulls downwards."""
+    """Karush-Kuhn-Tucker conditions: the gradient is 0 where x > 0, and not negative where x is 0."""
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(40, n)) * rng.uniform(0.1, 100, n) + rng.uniform(0, 3)
     if alike and n > 1:

@@ -36,7 +36,7 @@ def test_reads_nothing_beyond_its_reach(kernel, at, sample):
 
 
 def test_23_tap_filter_of_the_toolboxes_is_the_case_of_phase_4i_plus_2():
-    """Two rounds of the published half-band filter put sample i at 4i + 2, and so does this kernel."""
+    """Two passes of the published half-band filter place sample i at 4i + 2, as this kernel does."""
     half = [0.305334091185, 0, -0.072698593239, 0, 0.021809577942, 0, -0.005192756653, 0, 0.000807762146, 0]
     half = [0.5, *half, -0.000060081482]
     taps = 2 * np.array([*half[:0:-1], *half])
@@ -79,7 +79,7 @@ def test_reflection_mirrors_at_the_pixel_edge(lo, span, share):
 
 @pytest.mark.parametrize("ratio", [2, 4, 2.7])
 def test_one_strip_for_all_answers_what_many_small_ones_do(monkeypatch, ratio):
-    """GPUs take a whole axis at once."""
+    """A GPU uses a single strip for a whole axis."""
     image, n = torch.randn(3, 70, 50, dtype=torch.float32), round(60 * ratio)
 
     def answers():

@@ -117,7 +117,7 @@ def test_a_stride_that_leaves_no_equal_margins_is_refused():
             Grid(64, stride)
 
 
-def test_a_tile_lies_eight_ways_each_another_one_and_none_is_lost():
+def test_the_eight_orientations_of_a_tile_differ_and_can_be_undone():
     image = torch.arange(2.0 * 9).reshape(2, 3, 3)
     seen = {tuple(turned(image, way).flatten().tolist()) for way in WAYS}
     assert len(seen) == len(WAYS) == 8

@@ -24,7 +24,7 @@ def made(tmp_path):
 
 
 def tamper(path, change):
-    """Rewrites header and tensors of a file by hand."""
+    """Rewrites the header and the tensors of a file."""
     data = path.read_bytes()
     size = struct.unpack("<Q", data[:8])[0]
     header, body = json.loads(data[8 : 8 + size]), bytearray(data[8 + size :])

@@ -24,7 +24,7 @@ def test_a_name_that_is_no_device_is_an_error():
         devices.choose("abacus")
 
 
-def test_a_kind_of_device_nobody_tried_is_refused():
+def test_an_unsupported_kind_of_device_is_refused():
     with pytest.raises(DeviceError, match="'meta' does not work here: SSDiff computes on cpu, cuda, mps only"):
         devices.choose("meta")
 
@@ -39,7 +39,7 @@ def test_survey_proves_or_gives_a_reason():
     assert all(entry["works"] != bool(entry["reason"]) for entry in found.values())
 
 
-def test_running_out_of_memory_is_told_from_other_errors():
+def test_out_of_memory_is_distinguished_from_other_errors():
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60, dtype=torch.uint8)
     assert is_out_of_memory(caught.value)

@@ -61,14 +61,14 @@ def test_a_perfect_denoiser_is_followed_to_the_target(steps, seed):
     assert (drawn - target).abs().max() < 1e-5
 
 
-def test_the_denoiser_is_told_the_true_timestep_and_the_callback_hears_each():
+def test_denoiser_and_callback_receive_every_timestep():
     told, heard = [], []
     ddim_sample(lambda x_t, t: told.append(int(t)) or x_t, torch.zeros(1), 4, lambda t, x0: heard.append(t))
     assert told == heard == [999, 749, 499, 249]
 
 
 def test_a_gaussian_posterior_is_sampled_with_its_mean_and_spread():
-    """x0 ~ N(mu, s^2): the best denoiser is known, and DDIM must turn noise into that very distribution."""
+    """x0 ~ N(mu, s^2): the optimal denoiser is known, and DDIM must turn noise into this distribution."""
     mu, s, n = 0.4, 0.5, 40_000
 
     def posterior_mean(x_t, t):
@@ -85,7 +85,7 @@ def test_a_gaussian_posterior_is_sampled_with_its_mean_and_spread():
 
 
 def test_two_modes_are_both_found_in_their_shares():
-    """x0 is +1 with probability 0.3, else -1: a blur of both would answer -0.4 everywhere."""
+    """x0 is +1 with probability 0.3, else -1: an average of both would be -0.4 everywhere."""
 
     def posterior_mean(x_t, t):
         a = float(ALPHA_BAR[int(t)])

@@ -23,7 +23,7 @@ def test_is_standard_normal():
     assert (steps - (torch.arange(n) + 0.5) / n).abs().max() < 2 / math.sqrt(n)  # Kolmogorov-Smirnov
 
 
-def test_neighbours_bands_samples_and_seeds_are_strangers():
+def test_neighbours_bands_samples_and_seeds_are_uncorrelated():
     x = field(h=400, w=400)
     others = {
         "row": (x[:, 1:], x[:, :-1]),
@@ -48,7 +48,7 @@ def test_neighbours_bands_samples_and_seeds_are_strangers():
     st.integers(0, 30),
     st.integers(0, 30),
 )
-def test_belongs_to_the_ground_and_not_to_the_window(row, col, seed, down, right):
+def test_noise_depends_on_the_absolute_position_and_not_on_the_window(row, col, seed, down, right):
     large = field(seed, row, col, 40, 40)
     part = field(seed, row + down, col + right, 10, 9)
     assert torch.equal(part, large[:, down : down + 10, right : right + 9])
@@ -59,7 +59,7 @@ def test_more_bands_do_not_change_the_first():
 
 
 def test_never_changes_between_versions():
-    """Results must be reproducible for years: these values are part of the file format, so to say."""
+    """Results must stay reproducible: these values must not change between versions."""
     x = field(seed=2024, row=-3, col=100_000, h=1, w=3, bands=2, sample=1)
     torch.testing.assert_close(x, PINNED, atol=1e-6, rtol=0)
 

@@ -1,4 +1,4 @@
-"""Units: what weights that go by moments promise."""
+"""Normalisation by the moments or the brightness of a scene."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ def test_moments_make_every_band_and_pan_alike():
     assert abs(float(pan.std()) - 1) < 1e-2
 
 
-def test_a_number_or_the_scenes_brightness_serves_all_bands():
+def test_a_number_or_the_scenes_brightness_scales_all_bands():
     assert units(2047.0, SceneStats(), 3).ones.flatten().tolist() == [2047.0] * 3
     assert units("scene", SceneStats(scale=500.0), 2).pan_one == 500.0
     for scale, stats in (("scene", SceneStats()), ("moments", SceneStats(means=(1.0, 2.0), spreads=(1.0, 1.0)))):
@@ -38,14 +38,14 @@ def test_a_number_or_the_scenes_brightness_serves_all_bands():
             units(scale, stats, 4)
 
 
-def test_a_scene_of_one_colour_is_no_amplified_noise():
+def test_noise_in_a_flat_scene_is_not_amplified():
     own = units("moments", SceneStats(means=(100.0, 100.0), spreads=(0.0, 0.0)), 1)
     assert own.ones.item() == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(("guides", "views"), [(1, ()), (2, ()), (2, ("bt-h",))])
 def test_another_gain_and_haze_of_each_band_and_of_pan_change_nothing_but_that(guides, views):
-    """A scene in other counts is fused to the same image in those counts: no sensor needs its own training for that."""
+    """A scene with rescaled counts gives the same image with rescaled counts, so weights fit sensors of any range."""
     scene = surveyed(smooth_scene(80, 100))
     gains, haze = np.array([0.2, 3, 1, 7], np.float32)[:, None, None], np.array([0, 500, 90, 20], np.float32)
     other = surveyed(scene_of(scene.pan * 2.5 + 300, scene.ms * gains + haze[:, None, None]))

@@ -78,7 +78,7 @@ def test_any_band_count_ratio_and_tile(bands, ratio, tile):
         {"shared": 1},
     ],
 )
-def test_refuses_what_it_cannot_be(options):
+def test_invalid_configurations_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         Config(**options)
 
@@ -93,7 +93,9 @@ def test_the_plain_path_of_the_bench_answers_the_same():
     net = from_published(published_state(4))
     with torch.inference_mode():
         fast = net(**inputs(4))
-        with benchmark.replaced(spatial_projection=benchmark.reference_attention, damp_lowest=benchmark.reference_damping):
+        with benchmark.replaced(
+            spatial_projection=benchmark.reference_attention, damp_lowest=benchmark.reference_damping
+        ):
             plain = net(**inputs(4))
         assert not torch.equal(fast, plain)  # another way was taken
     assert (fast - plain).abs().max() < 1e-5
@@ -159,7 +161,7 @@ BRANCH_PARTS = {
 
 @pytest.mark.parametrize("cut", [None, "spatial", "spectral"])
 def test_apfm_cuts_the_gradient_of_one_side(cut):
-    """With its MLP silenced APFM is x + fused: what x gets beyond 1, and all that y gets, came through the fusion."""
+    """With an MLP of zeros APFM is x + fused: x's gradient beyond 1, and all of y's, passes through the fusion."""
     torch.manual_seed(0)
     apfm = ssnet.APFM(32, Config(tile=8), 8)
     ssnet.zeroed(apfm.mlp)
@@ -199,7 +201,7 @@ def test_keys_must_divide_the_coarsest_level():
 
 
 def stirred(**options):
-    """A network none of whose parts answers 0."""
+    """Returns a network in which no layer is 0."""
     torch.manual_seed(0)
     net = SSNet(Config(tile=32, **options)).eval()
     for parameter in net.parameters():
@@ -229,7 +231,7 @@ def test_group_norm_in_the_stems_lets_no_tile_of_a_batch_change_another():
         assert torch.allclose(both, alone, rtol=1e-4, atol=1e-4) is (norm == "group")
 
 
-def test_branches_with_ways_of_their_own_begin_as_those_that_share_and_then_part():
+def test_branches_with_separate_layers_start_equal_to_shared_ones_and_then_diverge():
     shared, own = stirred(), stirred(shared=False)
     state = shared.state_dict()
     doubled = {f"y_{name}": tensor for name, tensor in state.items() if name.startswith(("down", "up"))}
