@@ -73,7 +73,7 @@ answer = [succeeded, results, feedback.textLog(), max(feedback.shares), "torch" 
     succeeded, results, log, share, torch = in_qgis(code, SSDIFF_CACHE=tmp_path)
     assert (succeeded, results, torch) == (True, {}, False)
     assert 0 < share < 50
-    assert f"the best so far is in {tmp_path / 'weights' / 'own.safetensors'}" in log
+    assert f"the best weights so far are in {tmp_path / 'weights' / 'own.safetensors'}" in log
     assert (tmp_path / "weights" / "own.safetensors").exists()
 
 
