@@ -11,10 +11,15 @@ from hypothesis import settings
 ROOT = Path(__file__).parents[1]
 LONGEST = (
     "core/workflows/test_adapt.py",
-    "qgis/test_window.py",
     "core/fusion/test_engine.py",
-    "qgis/algorithms/test_pansharpen.py",
+    "qgis/algorithms/test_download_weights.py",
     "core/worker/test_worker.py",
+    "qgis/test_window.py",
+    "qgis/algorithms/test_pansharpen.py",
+    "qgis/services/test_runtime.py",
+    "core/workflows/test_interrupts.py",
+    "core/workflows/test_pansharpen.py",
+    "core/runtime/test_environment.py",
 )
 "files that start first, so that all pytest-xdist workers finish at about the same time"
 

@@ -33,7 +33,7 @@ def scene(tmp_path):
 
 def run(scene, path, engine=None, provenance=None, stats=None, **options):
     how = BlockRun(**{key: options.pop(key) for key in ("resume", "side", "workers") if key in options})
-    hear = {key: options.pop(key) for key in ("progress", "say") if key in options}
+    hear = {key: options.pop(key) for key in ("progress", "notify") if key in options}
     output = output_for(scene, path, **options)
     fuse(scene, engine or Interpolate(), [output], stats or SceneStats(), provenance or {"method": "exp"}, how, **hear)
     return output
