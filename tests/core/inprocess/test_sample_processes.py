@@ -7,12 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from waiting import HANG_SECONDS
+from waiting import HANG_SECONDS, wait_until
 
 from recipes import RECIPE, place
 from ssdiff_core.cli.main import main
@@ -101,10 +100,7 @@ def test_processes_end_with_their_parent(pack, number):
     finally:
         parent.kill()
     assert printed.count("Traceback") == (number == signal.SIGINT)
-    deadline = time.monotonic() + 30
-    while any(is_running(child) for child in children):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: not any(is_running(child) for child in children), "the processes to end")
 
 
 def is_running(pid: int) -> bool:

@@ -85,7 +85,7 @@ feedback = QgsProcessingFeedback()
 threading.Timer(1, feedback.cancel).start()
 start = time.monotonic()
 results, succeeded = DownloadWeights().create().run({"WEIGHTS": "all"}, QgsProcessingContext(), feedback)
-assert time.monotonic() - start < 30, "the server stalls for a minute"
+assert time.monotonic() - start < 300, "the server stalls for ten minutes"
 print(succeeded, results, "torch" in sys.modules)
 """
     server.script = [stalled(100_000)] * 9
