@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 _SHIFT = "MS is shifted against PAN by {rows:+.2f} rows and {cols:+.2f} columns (confidence {confidence:.2f})"
 _BANDS = ", and bands {bands} differ from that by up to {furthest:.2f} PAN pixels"
-_BLEED = ": colours will bleed at edges; --align auto corrects it"
+_BLEED = ': colours will bleed at edges; the alignment "auto" corrects it'
 
 _METADATA = "Sensor {sensor}: the metadata entry {key} names {label}"
 _PRODUCT = "Sensor {sensor}: the product name in the metadata entry {key} names {label}"
@@ -83,9 +83,7 @@ TEMPLATES: dict[str, str] = {
         "Weights {weights} take {size} bands: the {bands} bands of MS are fused in {groups} group(s) of {size}"
     ),
     "long_run": "This will take about {duration}",
-    "long_run_network": (
-        "This will take about {duration}; a GPU, a single sample (--samples 1) or a classical method is faster"
-    ),
+    "long_run_network": ("This will take about {duration}; a GPU, a single sample or a classical method is faster"),
     "resumed": "Resuming an interrupted run: {done} of {blocks} blocks are done",
     "leftovers_removed": "The working files of an interrupted run are removed",
     "leftovers_of_other_run_removed": (
