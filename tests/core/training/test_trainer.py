@@ -134,7 +134,7 @@ def test_branch_wise_fine_tuning_leaves_the_other_layers_bit_identical(branch):
 
 
 def test_training_improves_on_the_base_on_new_scenes_of_its_places():
-    recipe = replace(TINY, stages=(replace(TINY.stages[0], steps=160, batch=8, warmup=16, rate=2e-3),), pool=8)
+    recipe = replace(TINY, stages=(replace(TINY.stages[0], steps=200, batch=8, warmup=20, rate=2e-3),), pool=8)
     run = trainer(recipe)
     rng = np.random.default_rng(99)
     unseen = simulated_source.simulated_samples(run.source.train, recipe, 16, rng)
