@@ -21,8 +21,6 @@ _ASSUMED_ORDER = "; nothing identifies its bands: they are assumed to be {bands}
 _UNKNOWN_BANDS = ", but nothing identifies its {count} bands: the general profile is used"
 
 TEMPLATES: dict[str, str] = {
-    # any package
-    "text": "{text}",
     # fusion
     "fewer_tiles": "{device} is short of memory: fewer tiles are computed at a time",
     "cpu_instead": "{device} has too little memory for a single tile: computing on the CPU",

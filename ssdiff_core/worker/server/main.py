@@ -61,8 +61,7 @@ class Responder:
             self._out.write(line)
             self._out.flush()
 
-    def notify(self, notice: Notice | str) -> None:
-        notice = notice if isinstance(notice, Notice) else Notice("text", {"text": notice})
+    def notify(self, notice: Notice) -> None:
         self.send("notice", kind=notice.kind, values=dict(notice.values))
 
     def progress(self, share: float) -> None:
