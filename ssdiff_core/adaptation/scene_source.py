@@ -17,8 +17,8 @@ from ..domain.options import SamplingOptions
 from ..domain.sensors import Sensor
 from ..fusion.engine import Engine
 from ..fusion.scene_statistics import Survey
-from ..fusion.tiles import turned as rotated
-from ..metrics.reference import Likeness
+from ..fusion.tiles import rotate
+from ..metrics.reference import PixelSums
 from ..model.checkpoint import Weights
 from ..training import samples
 from ..training.recipe import Recipe
@@ -138,10 +138,10 @@ def scores(pairs: Sequence[Pair], fuse: Callable[[Block], np.ndarray]) -> dict[s
     return {"ERGAS": sums.ergas(pairs[0].piece.ratio), "SAM": float(sums.angle.value)}
 
 
-def _error_sums(pair: Pair, fused: np.ndarray) -> Likeness:
+def _error_sums(pair: Pair, fused: np.ndarray) -> PixelSums:
     image, truth = (torch.from_numpy(np.asarray(each, np.float64)) for each in (fused, pair.truth))
     ok = image.isfinite().all(0) & truth.isfinite().all(0)
-    return Likeness.of(torch.where(ok, image, 0), torch.where(ok, truth, 0), ok, rounded=False)
+    return PixelSums.of(torch.where(ok, image, 0), torch.where(ok, truth, 0), ok, rounded=False)
 
 
 def with_scene_stats(pairs: list[Pair], survey: Survey) -> list[Pair]:
@@ -191,5 +191,5 @@ def randomly_rotated(tiles: Samples, rng: np.random.Generator) -> Samples:
     """Rotates and flips each tile at random."""
     rotations = [(int(rng.integers(4)), bool(rng.integers(2))) for _ in tiles["pan"]]
     return {
-        key: torch.stack([rotated(image, way) for image, way in zip(value, rotations)]) for key, value in tiles.items()
+        key: torch.stack([rotate(image, way) for image, way in zip(value, rotations)]) for key, value in tiles.items()
     }

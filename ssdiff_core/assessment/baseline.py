@@ -15,7 +15,7 @@ from ..domain.sensors import Sensor
 from ..domain.study import within
 from ..domain.window import Window
 from ..fusion.methods.engine import ClassicalEngine
-from ..fusion.parallel import hands, scene_stats
+from ..fusion.parallel import default_workers, scene_stats
 
 
 @dataclass
@@ -34,14 +34,16 @@ class BaselineImage:
         engine = ClassicalEngine(method, scene.placement.ratio)
         stats = SceneStats(mtf=sensor.mtf)
         if engine.needs_survey:
-            stats = scene_stats(scene, open_reader, engine.survey(sensor.mtf, sensor.pan_mtf), memory, hands())
+            stats = scene_stats(
+                scene, open_reader, engine.survey(sensor.mtf, sensor.pan_mtf), memory, default_workers()
+            )
         return BaselineImage(LABELS.get(method, method), scene, engine, stats, PerThread(open_reader))
 
     def close(self) -> None:
         """Closes the files of the scene; they are reopened on demand."""
         self.reader.close()
 
-    def over(self, window: Window) -> np.ndarray:
+    def read(self, window: Window) -> np.ndarray:
         """Returns the fused image (bands, h, w) over a window; NaN beyond the scene."""
         overlap = window & self.scene.window
         image = self._fused(overlap) if overlap else None

@@ -20,7 +20,7 @@ from ..domain.options import AssessOptions
 from ..domain.scene import Scene
 from ..domain.study import Result, Sample, Study, distinct, method_of
 from ..domain.window import Window
-from ..fusion.parallel import hands, side_by_side
+from ..fusion.parallel import default_workers, side_by_side
 from ..metrics.arrays import FullScale, Referenced, Reprojected, Setting
 from ..metrics.conventions import convention
 from ..metrics.reference import block_cores, without_border
@@ -39,7 +39,7 @@ MINIMUM_BLOCKS = 4
 def side_for(scene: Scene, memory: int) -> int:
     """Returns the largest side of blocks that fits the memory and leaves at least MINIMUM_BLOCKS."""
     bands, (height, width) = len(scene.ms), scene.window.shape
-    fit = [side for side in SIDES if (side + HALO) ** 2 * bands * BYTES_PER_VALUE * hands() < memory * 2**20]
+    fit = [side for side in SIDES if (side + HALO) ** 2 * bands * BYTES_PER_VALUE * default_workers() < memory * 2**20]
     return next((side for side in fit if height * width >= MINIMUM_BLOCKS * side**2), SIDES[-1])
 
 
@@ -108,8 +108,8 @@ def _referenced(study: Study, options: AssessOptions, side: int, progress) -> li
 
     def gather(core: Window):
         window = core.grow(of.reach) & scene
-        truth = study.reference.over(window)
-        fused = [image.over(window) for image in study.images]
+        truth = study.reference.read(window)
+        fused = [image.read(window) for image in study.images]
         return [(of.gather(one, truth, window, core), _valid(one, window, core)) for one in fused]
 
     sums, share = _gathered(sampled_blocks(of.cores(side), options), gather, progress)
@@ -121,7 +121,7 @@ def _full_scale(study: Study, options: AssessOptions, side: int, progress):
 
     def gather(core: Window):
         block = reader().read(core, of.reach, of.ms_halo)
-        fused = [image.over(block.window) for image in study.images]
+        fused = [image.read(block.window) for image in study.images]
         return [(of.gather(block, one), _valid(one, block.window, core)) for one in fused]
 
     sums, share = _gathered(sampled_blocks(of.cores(side), options), gather, progress)
@@ -135,7 +135,7 @@ def _reprojected(study: Study, options: AssessOptions, side: int, progress):
 
     def gather(core: Window):
         block = reader().read(core, of.reach, of.ms_halo)
-        return [(of.gather(block, image.over(block.window), shifts), 1.0) for image in study.images]
+        return [(of.gather(block, image.read(block.window), shifts), 1.0) for image in study.images]
 
     sums, _ = _gathered(cores, gather, progress)
     return [(partial(of.values, shifts=shifts), one) for one in sums]

@@ -35,9 +35,11 @@ def facts_of(study: Study, options: AssessOptions, protocol: str) -> list[tuple[
     alone = study.files[0] if len(study.files) == 1 and protocol != "wald" else None
     rows = [*_inputs(study, protocol, alone), *_measuring(study, options)]
     listed = {value for _, value in rows}
-    said = alone.said if alone else {}
+    metadata = alone.provenance if alone else {}
     return rows + [
-        (label, said[key]) for key, label in METADATA_LABELS.items() if said.get(key) and said[key] not in listed
+        (label, metadata[key])
+        for key, label in METADATA_LABELS.items()
+        if metadata.get(key) and metadata[key] not in listed
     ]
 
 
@@ -52,8 +54,8 @@ def _images(study: Study, permanent: bool) -> list[tuple[str, str]]:
     """Returns a row for each image: its path if the file is permanent, and the weights that produced it."""
     rows = []
     for image in study.files:
-        said = image.said if image.said.get("weights") else {}
-        values = [f"{what} {said[key]}" for key, what in NETWORK_LABELS.items() if key in said]
+        metadata = image.provenance if image.provenance.get("weights") else {}
+        values = [f"{label} {metadata[key]}" for key, label in NETWORK_LABELS.items() if key in metadata]
         rows.append((image.name, ", ".join([*([image.path] if permanent else []), *values])))
     return [(name, values) for name, values in rows if values]
 

@@ -199,7 +199,7 @@ class _Collector:
 
     def block_data(self, full: FullScale, block: Block) -> _BlockData:
         inner = (slice(None), *block.core.within(block.window))
-        fused = {image.name: image.over(block.window) for image in self.shown}
+        fused = {image.name: image.read(block.window) for image in self.shown}
         images = {"PAN": np.where(block.masks()[0], block.pan, np.nan)[None][inner], "MS": samples_of(block)[0]}
         images |= {name: image[inner] for name, image in fused.items()}
         return _BlockData(block.core, images, list(self._fields(full, block, fused)))
@@ -213,7 +213,7 @@ class _Collector:
             return
         measure, truth_image = (
             Referenced(self.study.scene.window, block.ratio, self.study.rounded),
-            truth.over(block.window),
+            truth.read(block.window),
         )
         for name, image in fused.items():
             angle, error = measure.maps(image, truth_image, block.window, core)
@@ -223,7 +223,7 @@ class _Collector:
         """Returns the map of R-SAM, with the angle of each MS sample at the PAN pixels it covers."""
         n = round(block.ratio)
         at = [_pixels_of(centres, n) for centres in samples_of(block)[1]]
-        maps = ((image.name, low.angle_map(block, image.over(block.window), shifts)) for image in self.shown)
+        maps = ((image.name, low.angle_map(block, image.read(block.window), shifts)) for image in self.shown)
         return [_Field("R-SAM", name, angle.repeat(n, 0).repeat(n, 1), *at) for name, angle in maps]
 
     # --- all blocks in order, called from one thread -----------------------------------------------------------------
@@ -280,7 +280,7 @@ class _Collector:
         named = {image.name: image for image in others}
         if self.study.reference:
             named["reference"] = self.study.reference
-        pictures |= {name: stretched(image.over(window)[colours], limits) for name, image in named.items()}
+        pictures |= {name: stretched(image.read(window)[colours], limits) for name, image in named.items()}
         return Crop(window, pictures)
 
 

@@ -19,7 +19,7 @@ class SceneStats:
     "counts that map to 1, for weights that take the scale from the scene"
     means: tuple[float, ...] = ()
     "means of the bands, then of PAN, in counts"
-    spreads: tuple[float, ...] = ()
+    deviations: tuple[float, ...] = ()
     "standard deviations of the bands, then of PAN, in counts"
     gains: tuple[float, ...] = ()
     "injection gain of each band"
@@ -61,7 +61,7 @@ class Block:
     valid: np.ndarray | None = None
     "(h, w) bool; NaN and infinity in pan and ms count as masked in any case"
     stats: SceneStats = field(default_factory=SceneStats)
-    wanted: np.ndarray | None = None
+    requested: np.ndarray | None = None
     "(h, w) bool, over core: output pixels that are kept; it does not affect their values"
 
     def __post_init__(self):
@@ -105,13 +105,13 @@ class Block:
             window=window,
             core=core,
             valid=None if self.valid is None else self.valid[inside],
-            wanted=None,
+            requested=None,
         )
 
     def cut_out(self, fused: np.ndarray) -> np.ndarray:
         "Sets fused pixels of core (C, h, w) outside the mask to NaN, in place, and returns them."
-        if self.wanted is not None:
-            fused[:, ~np.asarray(self.wanted, bool)] = np.nan
+        if self.requested is not None:
+            fused[:, ~np.asarray(self.requested, bool)] = np.nan
         return fused
 
 

@@ -33,21 +33,21 @@ def blocks_of(window: Window, side: int) -> list[Window]:
     return [Window(r, c, side, side) & window for r in rows for c in cols]
 
 
-def read_and_use(open_reader, blocks: dict[int, Window], what, workers: int, use, stop) -> list[Callable[[], None]]:
+def reader_threads(open_reader, blocks: dict[int, Window], engine, workers: int, use, stop) -> list[Callable[[], None]]:
     """Returns the functions of threads: one that reads blocks, and `workers` that call `use` with them.
 
-    what: an engine or a survey, which defines reach and ms_halo. use: takes number, window and block.
+    engine: an engine or a survey, which defines reach and ms_halo. use: takes number, window and block.
     """
-    read = StoppableQueue(stop)
+    queue = StoppableQueue(stop)
 
     def reading() -> None:
         reader = open_reader()
         for number, window in blocks.items():
-            read.put((number, window, reader.read(window, what.reach, what.ms_halo)))
-        read.end(workers)
+            queue.put((number, window, reader.read(window, engine.reach, engine.ms_halo)))
+        queue.end(workers)
 
     def using() -> None:
-        for item in read.items():
+        for item in queue.items():
             use(*item)
 
     return [reading, *[using] * workers]

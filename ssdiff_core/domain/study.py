@@ -102,7 +102,7 @@ class Sample:
 
 def method_of(image) -> str:
     """Returns the fusion method in the metadata of an image, otherwise its name."""
-    metadata = image.said if image.path else {}
+    metadata = image.provenance if image.path else {}
     if "method" not in metadata:
         return image.name
     label = LABELS.get(metadata["method"], metadata["method"])

@@ -31,10 +31,10 @@ from ..model.normalisation import Units, full_scale, units
 from ..model.ssnet import SSNet
 from ..weights.model_config import T
 from . import network_inputs
-from .masks import fill_nearest, filled
+from .masks import fill_masked, fill_nearest
 from .out_of_memory import ReducedWork, is_out_of_memory
 from .quantise import Quantising
-from .tiles import WAYS, Cells, Grid, blend, split, turned, turned_back
+from .tiles import ORIENTATIONS, Cells, Grid, blend, rotate, rotate_back, split
 
 BATCH = {"cpu": 4, "cuda": 128, "mps": 16}
 PIECE = {"cpu": 480, "cuda": 2016, "mps": 960}
@@ -110,7 +110,7 @@ class Engine(Quantising):
             raise ConfigError(f"unknown precision {precision!r}; the precisions are {', '.join(PRECISIONS)}")
         self.grid = _grid(self.card.tile, tiling.stride, self.card.ratio)
         # Rotated tiles have the MS phase of training only if MS is centred on PAN.
-        self._ways = WAYS if self.card.ms_phase == (self.card.ratio - 1) / 2 else WAYS[:1]
+        self._ways = ORIENTATIONS if self.card.ms_phase == (self.card.ratio - 1) / 2 else ORIENTATIONS[:1]
         self._tiling, self._precision = tiling, precision
         self._use(devices.choose(sampling.device))
 
@@ -301,8 +301,8 @@ class Engine(Quantising):
         core = block.core.grow(self.grid.reach(self._hops - 1))
         cells = self.grid.touching(core & block.window, block.window)
         kernel, scaling = self.card.interpolation, self._units(block)
-        pan = self._upload(filled(block.pan[None], pan_ok, self._base_reach))[0]
-        ms = self._upload(filled(block.ms, ms_ok, REACH[kernel]))
+        pan = self._upload(fill_masked(block.pan[None], pan_ok, self._base_reach))[0]
+        ms = self._upload(fill_masked(block.ms, ms_ok, REACH[kernel]))
         arch = self.card.arch
         seen, base = network_inputs.network_inputs(
             block, pan, ms, scaling, kernel, self.card.base, arch.guides, arch.views
@@ -360,7 +360,7 @@ class Engine(Quantising):
         done = 0
         while done < len(canvas.live):
             r, c = canvas.live[done : done + self._work.batch].unbind(1)
-            sampled[r, c] = turned_back(sampler(self._denoiser(canvas, r, c, way), turned(tiles[r, c], way)), way)
+            sampled[r, c] = rotate_back(sampler(self._denoiser(canvas, r, c, way), rotate(tiles[r, c], way)), way)
             done += len(r)
             report(done / len(canvas.live))
         return blend(sampled, cells)
@@ -373,7 +373,7 @@ class Engine(Quantising):
             pan, lms = fill_nearest(torch.cat([pan, lms], dim=1), ok).split([pan.shape[1], lms.shape[1]], dim=1)
             coarse = ok.unflatten(1, (-1, self.card.ratio)).unflatten(3, (-1, self.card.ratio)).any(4).any(2)
             ms = fill_nearest(ms, coarse)
-        cond = [turned(image, way).to(self.dtype, memory_format=torch.channels_last) for image in (lms, pan, ms)]
+        cond = [rotate(image, way).to(self.dtype, memory_format=torch.channels_last) for image in (lms, pan, ms)]
 
         def denoise(x_t: Tensor, t: Tensor) -> Tensor:
             return self.net(x_t.to(self.dtype, memory_format=torch.channels_last), t, *cond).float()
@@ -387,7 +387,7 @@ def half_if_close(net: SSNet, sigma: Tensor, steps: int) -> SSNet:
     The error is measured on synthetic tiles, so that the choice does not depend on which block comes first.
     """
     config, device = net.config, sigma.device
-    lms = made_up_tiles(config.bands, config.tile, device)
+    lms = synthetic_tiles(config.bands, config.tile, device)
     pan = lms.mean(1, keepdim=True)
     seen = torch.cat([pan.expand(-1, config.guides, -1, -1), *(pan - lms for _ in config.views)], dim=1)
     inputs = [lms, seen, lms[..., :: config.ratio, :: config.ratio]]
@@ -406,7 +406,7 @@ def half_if_close(net: SSNet, sigma: Tensor, steps: int) -> SSNet:
     return net
 
 
-def made_up_tiles(bands: int, side: int, device: torch.device, tiles: int = 4) -> Tensor:
+def synthetic_tiles(bands: int, side: int, device: torch.device, tiles: int = 4) -> Tensor:
     """Returns tiles (B, C, S, S) with detail at every scale, from 0 to about 1; the same at every call."""
     image = torch.zeros(tiles, bands, side, side, device=device)
     for octave in range(6):

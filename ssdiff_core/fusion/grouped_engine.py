@@ -72,5 +72,5 @@ def _stats_of(stats: SceneStats, bands: Sequence[int], number: int) -> SceneStat
     picked = {name: getattr(stats, name)[number : number + 1] for name in OF_GROUPS}
     picked |= {name: tuple(getattr(stats, name)[band] for band in bands) for name in OF_BANDS if getattr(stats, name)}
     if stats.means:
-        picked |= {name: tuple(getattr(stats, name)[i] for i in (*bands, -1)) for name in ("means", "spreads")}
+        picked |= {name: tuple(getattr(stats, name)[i] for i in (*bands, -1)) for name in ("means", "deviations")}
     return replace(stats, **picked)

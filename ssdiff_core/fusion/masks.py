@@ -10,7 +10,7 @@ from torch import Tensor
 NEIGHBOURS = [(0, 1), (1, 0), (1, 2), (2, 1), (0, 0), (0, 2), (2, 0), (2, 2)]  # the nearer four first
 
 
-def filled(image: np.ndarray, ok: np.ndarray, rounds: int) -> np.ndarray:
+def fill_masked(image: np.ndarray, ok: np.ndarray, rounds: int) -> np.ndarray:
     """Returns an image (C, h, w) as float32 with masked pixels filled from pixels within `rounds` pixels, else 0."""
     image = np.asarray(image, np.float32)
     return image if ok.all() else spread_valid(torch.from_numpy(image), torch.from_numpy(ok), rounds).numpy()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..domain.block import Block
 from ..domain.kernels import REACH
-from .masks import filled
+from .masks import fill_masked
 from .resample import Strip, blurrer, reader, take_cols, take_rows, transposed
 
 
@@ -33,7 +33,7 @@ class MsSamples:
         if self.ms_ok is None:
             self.ms = torch.from_numpy(self.cut(block.ms).astype(np.float32))
         else:
-            self.ms = torch.from_numpy(self.cut(filled(block.ms, self.ms_ok, REACH[kernel])))
+            self.ms = torch.from_numpy(self.cut(fill_masked(block.ms, self.ms_ok, REACH[kernel])))
 
     def _samples(self, axis: int) -> np.ndarray:
         """Returns the samples along an axis as indices into block.ms; beyond its ends the last sample is repeated."""
@@ -84,7 +84,7 @@ class MsSamples:
             return low
         known, reach = (share > 0).numpy(), REACH[self.kernel]
         low = torch.where(share > 0, low / share, 0).numpy()
-        return torch.from_numpy(np.concatenate([filled(image[None], ok, reach) for image, ok in zip(low, known)]))
+        return torch.from_numpy(np.concatenate([fill_masked(image[None], ok, reach) for image, ok in zip(low, known)]))
 
     def share(self, gains: Sequence[float]) -> Tensor | None:
         """Returns the valid share of the PAN pixels that such sensors see; None: all are valid."""

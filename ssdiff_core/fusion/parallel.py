@@ -15,26 +15,26 @@ import torch
 
 from ..common.pipeline import run_threads
 from ..domain.block import Block, SceneStats
-from ..domain.block_passes import MEMORY, block_side, blocks_of, read_and_use
+from ..domain.block_passes import MEMORY, block_side, blocks_of, reader_threads
 from ..domain.scene import Scene
 from ..domain.window import Window
 
 MAXIMUM_WORKERS = 4
 
 
-def hands() -> int:
+def default_workers() -> int:
     """Returns how many blocks are computed at a time by default."""
     return min(os.cpu_count() or 1, MAXIMUM_WORKERS)
 
 
-def side_by_side(work: Callable, items: Iterable, at_once: int | None = None) -> Iterator:
-    """Yields the result of work for each item, in order; only about at_once items are computed or waiting at a time."""
-    at_once, waiting = at_once or hands(), []
-    with processors(at_once), ThreadPoolExecutor(at_once) as pool:
+def side_by_side(work: Callable, items: Iterable, workers: int | None = None) -> Iterator:
+    """Yields the result of work for each item, in order; about `workers` items are computed or waiting at a time."""
+    workers, waiting = workers or default_workers(), []
+    with processors(workers), ThreadPoolExecutor(workers) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) > at_once:
+                if len(waiting) > workers:
                     yield waiting.pop(0).result()
                     release_memory()
             while waiting:
@@ -83,5 +83,5 @@ def scene_stats(scene: Scene, open_reader: Callable, survey, memory: int = MEMOR
         sums[number] = survey.gather(block)
 
     with processors(workers):
-        run_threads(read_and_use(open_reader, blocks, survey, workers, gather, stop), stop)
+        run_threads(reader_threads(open_reader, blocks, survey, workers, gather, stop), stop)
     return survey.stats(functools.reduce(operator.add, (sums[number] for number in blocks)))

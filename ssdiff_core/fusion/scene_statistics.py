@@ -162,7 +162,7 @@ class Survey:
         variances = np.append(np.diag(coarse.co)[:bands] / max(coarse.count, 1), fine.co[-1] / max(fine.count, 1))
         return {
             "means": to_tuples(np.append(coarse.left[:bands], fine.right)),
-            "spreads": to_tuples(np.sqrt(variances)),
+            "deviations": to_tuples(np.sqrt(variances)),
         }
 
 

@@ -123,17 +123,17 @@ def _paste(tiles: Tensor, cells: Cells) -> Tensor:
     return image[:, : window.height, : window.width]
 
 
-WAYS = ((0, False), (2, True), (1, True), (0, True), (2, False), (1, False), (3, False), (3, True))
+ORIENTATIONS = ((0, False), (2, True), (1, True), (0, True), (2, False), (1, False), (3, False), (3, True))
 "orientations of a tile: quarter turns, then whether it is flipped; averaging the first few gains most in this order"
 
 
-def turned(image: Tensor, way: tuple[int, bool]) -> Tensor:
+def rotate(image: Tensor, way: tuple[int, bool]) -> Tensor:
     """Returns an image (..., S, S) in an orientation: rotated, then flipped."""
     image = image.rot90(way[0], (-2, -1))
     return image.flip(-2) if way[1] else image
 
 
-def turned_back(image: Tensor, way: tuple[int, bool]) -> Tensor:
-    """Returns an image with `turned` undone."""
+def rotate_back(image: Tensor, way: tuple[int, bool]) -> Tensor:
+    """Returns an image with `rotate` undone."""
     image = image.flip(-2) if way[1] else image
     return image.rot90(-way[0], (-2, -1))

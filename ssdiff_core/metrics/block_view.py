@@ -13,7 +13,7 @@ from torch import Tensor
 from ..domain.block import Block
 from ..domain.kernels import reflect
 from ..domain.window import Window
-from ..fusion.masks import filled
+from ..fusion.masks import fill_masked
 from ..fusion.ms_samples import MsSamples
 from ..fusion.resample import take_cols, take_rows
 from .conventions import TOLERANCE, Geometric, Point, downsampling_filter
@@ -70,7 +70,7 @@ class View:
         self.image_ok = ok
         if not ok.all():
             rounds = setting.convention.reach(setting.ratio)
-            fused, pan = filled(fused, ok, rounds), filled(pan[None], ok, rounds)[0]
+            fused, pan = fill_masked(fused, ok, rounds), fill_masked(pan[None], ok, rounds)[0]
         ok = ok & block.nearest_on_ms(ms_ok)[part]
         self.ok = None if ok.all() else torch.from_numpy(ok)
         self.fused, self.pan = torch.from_numpy(fused), torch.from_numpy(pan)

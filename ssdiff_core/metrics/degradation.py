@@ -16,7 +16,7 @@ from ..common.errors import GeometryError
 from ..domain.block import Block
 from ..domain.scene import Scene
 from ..domain.window import Window
-from ..fusion.masks import filled
+from ..fusion.masks import fill_masked
 from ..fusion.resample import take_cols, take_rows
 from .conventions import Geometric
 
@@ -88,7 +88,7 @@ def blurred(image: np.ndarray, ok: np.ndarray, at, gains: Sequence[float], ratio
     if not ok.any():
         return np.full((len(image), *map(len, at)), np.nan, np.float32)
     known = None if ok.all() else torch.from_numpy(ok).float()
-    whole = torch.from_numpy(filled(image, ok, BLUR.reach(ratio)))
+    whole = torch.from_numpy(fill_masked(image, ok, BLUR.reach(ratio)))
     answer = []
     for band, gain in zip(whole, gains):
         rows, cols = (BLUR.blur(places, gain, ratio) for places in at)

@@ -24,7 +24,7 @@ BORDER = (20, 21)  # pixels at the start and end of each axis that the toolboxes
 
 
 @dataclass(frozen=True)
-class Likeness(Accumulator):
+class PixelSums(Accumulator):
     """Accumulated sums over pixels and over squares."""
 
     angle: Mean
@@ -36,14 +36,14 @@ class Likeness(Accumulator):
     q2n: Mean
 
     @staticmethod
-    def of(image: Tensor, reference: Tensor, ok: Tensor, rounded: bool) -> Likeness:
+    def of(image: Tensor, reference: Tensor, ok: Tensor, rounded: bool) -> PixelSums:
         """Returns the sums over a block whose squares start at its first pixel. Masked pixels must be finite."""
         masked = not ok.all()
         seen, wanted = (field[:, ok] if masked else field.flatten(1) for field in (image, reference))
         angle = angles(seen, wanted)
         if rounded:
             image, reference = rounded_counts(image), rounded_counts(reference)
-        return Likeness(
+        return PixelSums(
             Mean.of(angle[~angle.isnan()]),
             Mean.of(((seen - wanted) ** 2).T),
             Mean.of(wanted.T),
@@ -78,7 +78,7 @@ class Structure(Accumulator):
 class ReferencedSums(Accumulator):
     """Accumulated sums of the measures with a reference."""
 
-    likeness: Likeness
+    pixels: PixelSums
     structure: Structure
 
 
@@ -107,9 +107,9 @@ class Referenced:
         with torch.inference_mode():
             image, reference, ok = finite(here, window, image, reference, ok)
             inner = (slice(None), *core.within(here))
-            likeness = Likeness.of(image[inner], reference[inner], ok[inner[1:]], self.rounded)
+            pixels = PixelSums.of(image[inner], reference[inner], ok[inner[1:]], self.rounded)
             uqi, sums = self._uqi(image, reference, ok, here, core), self._edges(image, reference, ok, here, core)
-            return ReferencedSums(likeness, Structure(uqi, sums))
+            return ReferencedSums(pixels, Structure(uqi, sums))
 
     def maps(self, image, reference, window: Window, core: Window, ok=None) -> tuple[np.ndarray, np.ndarray]:
         """Returns for each pixel of a core the spectral angle in degrees and the RMS error; NaN where masked."""
@@ -138,7 +138,7 @@ class Referenced:
 
     def values(self, sums: ReferencedSums) -> dict:
         """Returns the measures and the settings they depend on."""
-        like, peak = sums.likeness, self.peak or sums.likeness.peak.value
+        like, peak = sums.pixels, self.peak or sums.pixels.peak.value
         return {
             "SAM": float(like.angle.value),
             "ERGAS": like.ergas(self.ratio),

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from ..domain.block import Block
 from ..domain.window import Window
-from ..fusion.masks import filled
+from ..fusion.masks import fill_masked
 from .accumulators import Mean
 from .block_view import Setting, View
 from .conventions import TOLERANCE, Point
-from .reference import Likeness, block_cores, extract
+from .reference import PixelSums, block_cores, extract
 from .similarity import angles, local_correlation, unmasked
 
 VALID_SHARE = 0.99  # minimum share of valid weights under the blur for an MS sample to be valid
@@ -117,10 +117,10 @@ class Reprojected:
 
     # --- the measures ------------------------------------------------------------------------------------------------
 
-    def gather(self, block: Block, fused, shifts: Shifts) -> Likeness:
+    def gather(self, block: Block, fused, shifts: Shifts) -> PixelSums:
         """Returns the sums over the samples in block.core. fused: (bands, h, w) over block.window."""
         with torch.inference_mode():
-            return Likeness.of(*self._pair(block, fused, shifts), self.setting.rounded)
+            return PixelSums.of(*self._pair(block, fused, shifts), self.setting.rounded)
 
     def angle_map(self, block: Block, fused, shifts: Shifts) -> np.ndarray:
         """Returns the spectral angle in degrees at each sample in block.core; NaN where masked."""
@@ -143,7 +143,7 @@ class Reprojected:
         image, ok = view.block.ms, view.block.masks()[1]
         rows, cols = part.within(Window(*view.first, *ok.shape))
         known = ok[rows, cols]
-        return torch.from_numpy(filled(image[:, rows, cols].copy(), known, 0)), torch.from_numpy(known)
+        return torch.from_numpy(fill_masked(image[:, rows, cols].copy(), known, 0)), torch.from_numpy(known)
 
     def _degraded(self, view: View, image: Tensor, gain: float, part: Window, by: Point) -> Tensor:
         """Returns an image over the view's window, blurred and sampled at the MS samples shifted by `by`."""
@@ -158,7 +158,7 @@ class Reprojected:
         share, whole = (self._degraded(view, field, gain, part, by) for field in (known, torch.ones_like(known)))
         return share > VALID_SHARE * whole
 
-    def values(self, sums: Likeness, shifts: Shifts) -> dict:
+    def values(self, sums: PixelSums, shifts: Shifts) -> dict:
         """Returns the measures and the shifts they were computed with."""
         return {
             "R-SAM": float(sums.angle.value),

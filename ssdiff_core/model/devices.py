@@ -10,7 +10,7 @@ from ..common.errors import DeviceError
 KINDS = ("cpu", "cuda", "mps")
 
 
-def prove(name: str) -> str | None:
+def failure_of(name: str) -> str | None:
     """Returns None if the device works, otherwise the reason."""
     if name.split(":")[0] not in KINDS:
         return f"SSDiff computes on {', '.join(KINDS)} only"
@@ -26,12 +26,12 @@ def prove(name: str) -> str | None:
 def choose(name: str = "auto") -> torch.device:
     """Returns the device with this name; for "auto" the fastest that works. Raises DeviceError if it does not work."""
     if name != "auto":
-        reason = prove(name)
+        reason = failure_of(name)
         if reason:
             raise DeviceError(f"device {name!r} does not work here: {reason}")
         return torch.device(name)
     candidates = ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
-    return torch.device(next((name for name in candidates if prove(name) is None), "cpu"))
+    return torch.device(next((name for name in candidates if failure_of(name) is None), "cpu"))
 
 
 def survey() -> dict[str, dict]:
@@ -39,7 +39,7 @@ def survey() -> dict[str, dict]:
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())] or ["cuda"]
     found = {}
     for name in ["cpu", *cuda, "mps"]:
-        reason = prove(name)
+        reason = failure_of(name)
         found[name] = {"works": reason is None, "reason": reason, "name": describe(name) if reason is None else None}
     return found
 

@@ -48,9 +48,9 @@ class Units:
 def units(scale: float | str, stats: SceneStats, bands: int, device: torch.device | str = "cpu") -> Units:
     """Returns the normalisation for a scene with these statistics, by the scale of the weights' card."""
     if scale == MOMENTS:
-        if not len(stats.means) == len(stats.spreads) == bands + 1 or not all(map(math.isfinite, stats.spreads)):
+        if not len(stats.means) == len(stats.deviations) == bands + 1 or not all(map(math.isfinite, stats.deviations)):
             raise BlockError("the weights need mean and standard deviation of each band and of PAN; the block has none")
-        ones = [max(one, MINIMUM_SPREAD * abs(zero), 1e-6) for zero, one in zip(stats.means, stats.spreads)]
+        ones = [max(one, MINIMUM_SPREAD * abs(zero), 1e-6) for zero, one in zip(stats.means, stats.deviations)]
         zeros = stats.means
     else:
         one = stats.scale if scale == SCENE else scale

@@ -30,7 +30,7 @@ class Raster:
         self._file = PerThread(lambda: open_raster(self.path))
 
     @property
-    def said(self) -> dict[str, str]:
+    def provenance(self) -> dict[str, str]:
         """Provenance that SSDiff wrote into the file, by lower-case key."""
         metadata = self._file().GetMetadata() or {}
         return {key[7:].lower(): text for key, text in metadata.items() if key.startswith("SSDIFF_")}
@@ -39,7 +39,7 @@ class Raster:
         """Closes the file; reading opens it again."""
         self._file.close()
 
-    def over(self, window: Window) -> np.ndarray:
+    def read(self, window: Window) -> np.ndarray:
         """Reads a window of PAN -> (bands, h, w) float32, NaN outside the image and where it is invalid."""
         inside = window & self.window
         place = Window(inside.row - self.window.row, inside.col - self.window.col, *inside.shape)

@@ -189,10 +189,10 @@ class Reader:
         ms, seen = self._multispectral(Window(top, left, rows.stop - top, cols.stop - left))
         if seen is not None:
             ms = np.where(_dilated(~seen), np.float32(np.nan), ms)
-        ms_at, wanted = (at[0] + top * ratio, at[1] + left * ratio), self._wanted(core) if scene.mask else None
-        return Block(pan, ms, ms_at, ratio, window, core, valid, self.stats, wanted)
+        ms_at, requested = (at[0] + top * ratio, at[1] + left * ratio), self._requested(core) if scene.mask else None
+        return Block(pan, ms, ms_at, ratio, window, core, valid, self.stats, requested)
 
-    def _wanted(self, core: Window) -> np.ndarray:
+    def _requested(self, core: Window) -> np.ndarray:
         if self._mask is None:
             self._mask = polygon_mask.as_layer(self.scene.mask, self.scene.pan_grid.crs)
         return polygon_mask.inside(self._mask, cut(self.scene.pan_grid, core))

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..domain.block import Block
 from ..domain.kernels import REACH
 from ..fusion import network_inputs
-from ..fusion.masks import filled
+from ..fusion.masks import fill_masked
 from ..fusion.resample import reader, take_cols, take_rows
 from ..model.normalisation import units
 
@@ -30,8 +30,8 @@ def conditions(block: Block, recipe) -> Samples:
     scaling = units(recipe.scale, block.stats, len(block.ms))
     pan_ok, ms_ok = block.masks()
     around = network_inputs.base_reach("mtf-glp-fs", recipe.ratio, recipe.interpolation)
-    pan = torch.from_numpy(filled(block.pan[None], pan_ok, around))[0]
-    ms = torch.from_numpy(filled(block.ms, ms_ok, REACH[recipe.interpolation]))
+    pan = torch.from_numpy(fill_masked(block.pan[None], pan_ok, around))[0]
+    ms = torch.from_numpy(fill_masked(block.ms, ms_ok, REACH[recipe.interpolation]))
     images, base = network_inputs.network_inputs(
         block, pan, ms, scaling, recipe.interpolation, recipe.base, recipe.guides, recipe.views
     )

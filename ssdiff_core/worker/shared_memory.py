@@ -27,7 +27,7 @@ PROTOCOL = 4
 ALIGNMENT = 64
 "alignment of each array in bytes"
 ZEROS = bytes(1 << 20)
-BLOCK_ARRAYS = ("pan", "ms", "valid", "wanted")
+BLOCK_ARRAYS = ("pan", "ms", "valid", "requested")
 "fields of a block that are arrays"
 
 

@@ -42,7 +42,7 @@ def files_in(paths: Sequence[str | Path]) -> list[Path]:
 def images_in(folder: Path) -> list[Path]:
     """Returns the rasters in a folder, without uncertainty files."""
     rasters = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".tif", ".tiff"))
-    return [path for path in rasters if "shows" not in look_said(path)]
+    return [path for path in rasters if "shows" not in provenance_of(path)]
 
 
 def open_studies(files: Sequence[Path], pan, ms, reference, options: AssessOptions, notify: Notify) -> list[Study]:
@@ -51,8 +51,8 @@ def open_studies(files: Sequence[Path], pan, ms, reference, options: AssessOptio
     for file, name in zip(files, names_of(files)):
         pan_of, ms_of = (_source(file, key, given) for key, given in (("pan", pan), ("ms", ms)))
         raster = Raster(file, read_header(pan_of[0])[1], name)
-        if "shows" in raster.said:
-            raise ConfigError(f"{file} is not a fused image: it shows the {raster.said['shows']}")
+        if "shows" in raster.provenance:
+            raise ConfigError(f"{file} is not a fused image: it shows the {raster.provenance['shows']}")
         groups.setdefault((pan_of[0], ms_of, raster.window), []).append(raster)
     return [open_study(rasters, *key[:2], reference, options, notify) for key, rasters in groups.items()]
 
@@ -68,24 +68,24 @@ def names_of(files: Sequence[Path]) -> list[str]:
 def _source(file: Path, key: str, given) -> tuple[str, ...]:
     if given:
         return tuple(map(str, [given] if isinstance(given, (str, Path)) else given))
-    said = look_said(file).get(key)
-    if not said:
+    text = provenance_of(file).get(key)
+    if not text:
         raise ConfigError(f"{file} does not name the {key.upper()} it was made of: give it with --{key}")
     for folder in ("", file.parent):
-        names = listed(said, folder)
+        names = split_file_list(text, folder)
         with contextlib.suppress(SSDiffError):
             for name in names:
                 read_header(name)
             return names
-    raise ConfigError(f"the {key.upper()} that {file} was made of cannot be opened ({said}): give it with --{key}")
+    raise ConfigError(f"the {key.upper()} that {file} was made of cannot be opened ({text}): give it with --{key}")
 
 
-def listed(said: str, folder: str | Path = "") -> tuple[str, ...]:
+def split_file_list(text: str, folder: str | Path = "") -> tuple[str, ...]:
     """Returns the files in a comma-separated list; the file names may contain commas too.
 
     folder: folder of files whose name has none; by default the current one.
     """
-    parts, found, name = said.split(", "), [], ""
+    parts, found, name = text.split(", "), [], ""
     for part in parts:
         name = f"{name}, {part}" if name else part
         there = gdal.VSIStatL(os.path.join(folder, name))
@@ -94,9 +94,10 @@ def listed(said: str, folder: str | Path = "") -> tuple[str, ...]:
     return tuple(parts if name else found)
 
 
-def look_said(file: str | Path) -> dict[str, str]:
+def provenance_of(file: str | Path) -> dict[str, str]:
+    """Returns the provenance that SSDiff wrote into an image file."""
     grid = read_header(str(file))[1]
-    return Raster(file, grid).said
+    return Raster(file, grid).provenance
 
 
 def open_study(
@@ -149,9 +150,11 @@ def crs_of(scene: Scene) -> tuple[str, str]:
 
 def _scene(raster: Raster, pan: str, ms: Sequence[str], options: AssessOptions, notify: Notify) -> tuple[Scene, Sensor]:
     """Returns the scene with its bands in the image's order, which is SSDiff's if SSDiff made the image."""
-    options = replace(options, sensor=raster.said.get("sensor", "auto") if options.sensor == "auto" else options.sensor)
-    all_bands = "version" not in raster.said and len(bands_of(ms)) == len(raster.numbers)
-    return open_pair(pan, ms, options, notify, reorder="version" in raster.said, all_bands=all_bands)
+    options = replace(
+        options, sensor=raster.provenance.get("sensor", "auto") if options.sensor == "auto" else options.sensor
+    )
+    all_bands = "version" not in raster.provenance and len(bands_of(ms)) == len(raster.numbers)
+    return open_pair(pan, ms, options, notify, reorder="version" in raster.provenance, all_bands=all_bands)
 
 
 def align(scene: Scene, mode: str) -> tuple[Scene, tuple[Notice, ...]]:

@@ -26,7 +26,7 @@ from ..common.fingerprints import size_and_time
 from ..common.notices import Notify, notice
 from ..common.pipeline import StoppableQueue, Stopped, run_threads
 from ..domain.block import Block, SceneStats
-from ..domain.block_passes import MEMORY, block_side, blocks_of, read_and_use
+from ..domain.block_passes import MEMORY, block_side, blocks_of, reader_threads
 from ..domain.exact_sums import Sums
 from ..domain.scene import Scene
 from ..domain.window import Window
@@ -206,7 +206,7 @@ def _record(images: Sequence, journal, done: dict[int, SumsOfImages], written: l
 def _in_counts(engine, block: Block, work: Work, progress) -> list[tuple[np.ndarray, tuple[Sums, ...]]]:
     """Returns the fused core in the data type of each file, and the sums of its bands."""
     kinds = [(file.output.dtype, file.output.nodata) for file in work.files]
-    if block.wanted is not None and not block.wanted.any():
+    if block.requested is not None and not block.requested.any():
         return [_empty(block, *kind) for kind in kinds]
     return engine.fuse_counts(block, kinds, progress)
 
@@ -248,7 +248,7 @@ def _stream(scene, engine, stats, todo: dict[int, Window], work: Work, run: Bloc
             finally:
                 _record(images, journal, work.done, written.drain())
 
-    works = read_and_use(partial(Reader, scene, stats), todo, engine, run.workers, compute, stop)
+    works = reader_threads(partial(Reader, scene, stats), todo, engine, run.workers, compute, stop)
     with contextlib.ExitStack() as opened, run.thread_limit(run.workers):
         images = [opened.enter_context(open(file.output.working, "r+b", buffering=0)) for file in work.files]
         run_threads([*works, writing, recording], stop, lambda: progress(sum(list(shares.values())) / total))

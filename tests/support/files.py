@@ -80,10 +80,10 @@ class Interpolate(Quantising):
         import torch
 
         from ssdiff_core.fusion import network_inputs
-        from ssdiff_core.fusion.masks import filled
+        from ssdiff_core.fusion.masks import fill_masked
 
         pan_ok, ms_ok = block.masks()
-        lms = network_inputs.upsample(block, torch.from_numpy(filled(block.ms, ms_ok, 2)), "cubic").numpy()
+        lms = network_inputs.upsample(block, torch.from_numpy(fill_masked(block.ms, ms_ok, 2)), "cubic").numpy()
         lms[:, ~(pan_ok & block.nearest_on_ms(ms_ok))] = np.nan
         return lms[(slice(None), *block.core.within(block.window))]
 

@@ -57,7 +57,9 @@ class WorkerBackend:
         callbacks = replace(self._callbacks, notify=notify, read=DataServer(scenes), progress=progress)
         return self._worker.request(callbacks, "adapt", scenes=encode(list(scenes)), job=encode(job))
 
-    def assess(self, study: Study, asked: AssessOptions, page: Path | None, progress: Callable[[float], None]) -> dict:
+    def assess(
+        self, study: Study, options: AssessOptions, page: Path | None, progress: Callable[[float], None]
+    ) -> dict:
         """Measures a study and returns the document; writes a report if `page` is given."""
         images = [*study.images, *([study.reference] if study.reference else [])]
         callbacks = replace(self._callbacks, read=DataServer([study.scene], images), progress=progress)
@@ -65,8 +67,8 @@ class WorkerBackend:
             callbacks,
             "assess",
             study=encode({name: getattr(study, name) for name in STUDY_FIELDS}),
-            images=[{"name": image.name, "path": image.path, "said": image.said} for image in images],
-            asked=encode(asked),
+            images=[{"name": image.name, "path": image.path, "provenance": image.provenance} for image in images],
+            options=encode(options),
             page=page and str(page),
             reference=len(study.images) if study.reference else None,
         )

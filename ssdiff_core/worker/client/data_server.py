@@ -23,6 +23,6 @@ class DataServer:
     def __call__(self, memory: Memory, request: dict) -> dict:
         window = Window(*request["window"])
         if "image" in request:
-            return write_arrays(memory, {"image": self._images[request["image"]].over(window)})
+            return write_arrays(memory, {"image": self._images[request["image"]].read(window)})
         block = self._readers[request["scene"]].read(window, request["reach"], request["ms_halo"])
         return write_block(memory, block)

@@ -28,7 +28,7 @@ class RemoteReader:
             copies = {name: array.copy() for name, array in arrays_of(block).items()}
             return replace(block, **copies)
 
-    def over(self, image: int, window: Window) -> np.ndarray:
+    def read_image(self, image: int, window: Window) -> np.ndarray:
         """Returns a window of one of the images."""
         with self._lock:
             answer = self._request({"window": astuple(window), "image": image})
@@ -52,9 +52,9 @@ class RemoteImage:
 
     name: str
     path: str
-    said: dict
+    provenance: dict
     number: int
     reader: RemoteReader
 
-    def over(self, window: Window) -> np.ndarray:
-        return self.reader.over(self.number, window)
+    def read(self, window: Window) -> np.ndarray:
+        return self.reader.read_image(self.number, window)

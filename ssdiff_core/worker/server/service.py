@@ -16,7 +16,7 @@ from ...fusion.engine import Engine
 from ...fusion.grouped_engine import Grouped
 from ...fusion.methods.engine import ClassicalEngine
 from ...fusion.out_of_memory import MESSAGE, is_out_of_memory
-from ...fusion.parallel import hands, scene_stats
+from ...fusion.parallel import default_workers, scene_stats
 from ...fusion.scene_statistics import Survey
 from ...model import devices
 from ...model.checkpoint import load
@@ -95,10 +95,10 @@ class Service:
 
     def stats(self, scene: dict, survey: dict, memory: int) -> dict:
         """Returns the statistics of a scene. survey: arguments of Survey."""
-        stats = scene_stats(decode(scene), lambda: self._reader, Survey(**decode(survey)), memory, hands())
+        stats = scene_stats(decode(scene), lambda: self._reader, Survey(**decode(survey)), memory, default_workers())
         return {"stats": encode(stats)}
 
-    def assess(self, study: dict, images: list, asked: dict, page: str | None, reference: int | None = None) -> dict:
+    def assess(self, study: dict, images: list, options: dict, page: str | None, reference: int | None = None) -> dict:
         """Returns the measures of a study as a document.
 
         page: path of the report to write, if any. reference: index of the reference image in `images`.
@@ -108,7 +108,7 @@ class Service:
         whole = Study(**decode(study), images=tuple(remote), reference=truth, open_reader=lambda: self._reader)
         from ...assessment.html_report import assess_and_report
 
-        return {"document": assess_and_report(whole, decode(asked), page, self._progress)}
+        return {"document": assess_and_report(whole, decode(options), page, self._progress)}
 
     def adapt(self, scenes: list, job: dict) -> dict:
         """Adapts weights, writes them to the path in the job and returns the result."""

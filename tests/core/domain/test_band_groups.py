@@ -67,7 +67,7 @@ def test_of_each_group_that_is_known_which_is_known_of_a_scene_of_those_bands(ba
         picked = tuple(MTF[band] for band in group)
         alone = surveyed(replace(scene, ms=scene.ms[list(group)]), picked).stats
         found = only(known, group, k).stats
-        for name in ("means", "spreads", "gains", "haze", "limits", "weights", "match", "caps"):
+        for name in ("means", "deviations", "gains", "haze", "limits", "weights", "match", "caps"):
             np.testing.assert_allclose(getattr(found, name), getattr(alone, name), rtol=1e-7, err_msg=name)
 
 

@@ -17,7 +17,7 @@ from ssdiff_core.common.errors import BlockError, ConfigError, DeviceError
 from ssdiff_core.domain.methods import BASES
 from ssdiff_core.domain.options import SamplingOptions
 from ssdiff_core.domain.window import Window
-from ssdiff_core.fusion.engine import PIECE, Engine, Tiling, half_if_close, made_up_tiles
+from ssdiff_core.fusion.engine import PIECE, Engine, Tiling, half_if_close, synthetic_tiles
 from ssdiff_core.model import devices
 from ssdiff_core.model.noise import normal
 from ssdiff_core.model.normalisation import full_scale
@@ -447,7 +447,7 @@ def test_out_of_memory_on_a_device_with_one_tile_goes_on_on_the_cpu(monkeypatch)
 
 
 def test_a_device_that_does_not_work_is_an_error_with_the_reason():
-    name = next((name for name in ("cuda", "mps") if devices.prove(name)), None)
+    name = next((name for name in ("cuda", "mps") if devices.failure_of(name)), None)
     if name is None:
         pytest.skip("every kind of device works here")
     with pytest.raises(DeviceError, match=f"device '{name}' does not work here: .+"):
@@ -464,7 +464,7 @@ def test_half_precision_stays_close(precision, sample_weights):
 
 def test_half_precision_is_used_only_if_its_error_is_small(sample_weights, monkeypatch):
     """The check made on CUDA, run on the CPU: an output 100 times larger has 100 times the error."""
-    one_tile = partial(made_up_tiles, tiles=1)  # half precision is slow on a CPU
+    one_tile = partial(synthetic_tiles, tiles=1)  # half precision is slow on a CPU
     monkeypatch.setattr("ssdiff_core.fusion.engine.made_up_tiles", one_tile)
     sigma = torch.tensor(sample_weights.card.residual_sigma)[:, None, None] / full_scale(sample_weights.card.scale)
     with torch.inference_mode():
@@ -475,7 +475,7 @@ def test_half_precision_is_used_only_if_its_error_is_small(sample_weights, monke
         assert next(half_if_close(poisoned, sigma, 1).parameters()).dtype == torch.float32
 
 
-needs_cuda = pytest.mark.skipif(devices.prove("cuda") is not None, reason="no CUDA here")
+needs_cuda = pytest.mark.skipif(devices.failure_of("cuda") is not None, reason="no CUDA here")
 
 
 @needs_cuda

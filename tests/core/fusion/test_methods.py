@@ -16,7 +16,7 @@ from ssdiff_core.domain.kernels import KERNELS, REACH, interpolation
 from ssdiff_core.domain.methods import BASES
 from ssdiff_core.domain.methods import CLASSICAL as METHODS
 from ssdiff_core.fusion import network_inputs
-from ssdiff_core.fusion.masks import filled
+from ssdiff_core.fusion.masks import fill_masked
 from ssdiff_core.fusion.methods.engine import ClassicalEngine
 from ssdiff_core.fusion.ms_samples import MsSamples
 from ssdiff_core.fusion.resample import take_rows
@@ -334,7 +334,7 @@ def test_one_pass_tells_what_a_network_with_views_needs_as_passes_of_their_own_w
     both, base, view = (survey.stats(survey.gather(scene)) for survey in (VIEWING, of_base, of_view))
     assert (both.haze, both.limits, both.mtf) == (view.haze, base.limits, base.mtf)
     near = 0.01 if holes else 1e-6  # a sample counts if all who look at it know it
-    for stats, names in ((view, ("weights", "match", "caps")), (base, ("gains", "means", "spreads"))):
+    for stats, names in ((view, ("weights", "match", "caps")), (base, ("gains", "means", "deviations"))):
         for name in names:
             np.testing.assert_allclose(getattr(both, name), getattr(stats, name), rtol=near)
 
@@ -343,7 +343,7 @@ def test_what_a_network_sees_of_a_scene_does_not_depend_on_how_the_pass_cuts_it(
     scene = with_holes(smooth_scene(150, 170))
     whole = VIEWING.stats(VIEWING.gather(scene))
     cut = VIEWING.stats(functools.reduce(lambda a, b: a + b, map(VIEWING.gather, pieces(scene, 61, VIEWING))))
-    for name in ("gains", "means", "spreads", "haze", "weights", "match", "caps"):
+    for name in ("gains", "means", "deviations", "haze", "weights", "match", "caps"):
         np.testing.assert_allclose(getattr(cut, name), getattr(whole, name), rtol=1e-5)
 
 
@@ -353,7 +353,7 @@ def test_the_engine_and_the_view_of_a_network_agree(scene):
     scene = surveyed(scene, engine)
     scene = replace(scene, stats=replace(scene.stats, limits=()))  # a view is not held to them
     pan_ok, ms_ok = scene.masks()
-    ms = torch.from_numpy(filled(scene.ms, ms_ok, REACH["cubic"]))
+    ms = torch.from_numpy(fill_masked(scene.ms, ms_ok, REACH["cubic"]))
     seen = network_inputs.bt_h(scene, torch.from_numpy(np.where(pan_ok, scene.pan, 0)), ms, "cubic").numpy()
     expected = engine.fuse(scene)
     np.testing.assert_allclose(np.where(np.isnan(expected), np.nan, seen), expected, atol=0.02)

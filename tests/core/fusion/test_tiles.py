@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssdiff_core.fusion.tiles import WAYS, Cells, Grid, Window, blend, split, taper, turned, turned_back
+from ssdiff_core.fusion.tiles import ORIENTATIONS, Cells, Grid, Window, blend, rotate, rotate_back, split, taper
 
 grids = st.sampled_from([Grid(64, 48), Grid(64, 16), Grid(64, 64), Grid(32, 24), Grid(64, 32), Grid(8, 2)])
 
@@ -119,8 +119,8 @@ def test_a_stride_that_leaves_no_equal_margins_is_refused():
 
 def test_the_eight_orientations_of_a_tile_differ_and_can_be_undone():
     image = torch.arange(2.0 * 9).reshape(2, 3, 3)
-    seen = {tuple(turned(image, way).flatten().tolist()) for way in WAYS}
-    assert len(seen) == len(WAYS) == 8
-    assert torch.equal(turned(image, WAYS[0]), image)
-    for way in WAYS:
-        assert torch.equal(turned_back(turned(image, way), way), image)
+    seen = {tuple(rotate(image, way).flatten().tolist()) for way in ORIENTATIONS}
+    assert len(seen) == len(ORIENTATIONS) == 8
+    assert torch.equal(rotate(image, ORIENTATIONS[0]), image)
+    for way in ORIENTATIONS:
+        assert torch.equal(rotate_back(rotate(image, way), way), image)

@@ -10,7 +10,7 @@ from ssdiff_core.model import devices
 
 
 def test_the_cpu_is_proved_by_a_kernel():
-    assert devices.prove("cpu") is None
+    assert devices.failure_of("cpu") is None
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
@@ -30,7 +30,7 @@ def test_an_unsupported_kind_of_device_is_refused():
 
 
 def test_auto_always_finds_one_that_works():
-    assert devices.prove(str(devices.choose("auto"))) is None
+    assert devices.failure_of(str(devices.choose("auto"))) is None
 
 
 def test_survey_proves_or_gives_a_reason():

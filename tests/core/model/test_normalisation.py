@@ -33,13 +33,13 @@ def test_moments_make_every_band_and_pan_alike():
 def test_a_number_or_the_scenes_brightness_scales_all_bands():
     assert units(2047.0, SceneStats(), 3).ones.flatten().tolist() == [2047.0] * 3
     assert units("scene", SceneStats(scale=500.0), 2).pan_one == 500.0
-    for scale, stats in (("scene", SceneStats()), ("moments", SceneStats(means=(1.0, 2.0), spreads=(1.0, 1.0)))):
+    for scale, stats in (("scene", SceneStats()), ("moments", SceneStats(means=(1.0, 2.0), deviations=(1.0, 1.0)))):
         with pytest.raises(BlockError, match="the weights need"):
             units(scale, stats, 4)
 
 
 def test_noise_in_a_flat_scene_is_not_amplified():
-    own = units("moments", SceneStats(means=(100.0, 100.0), spreads=(0.0, 0.0)), 1)
+    own = units("moments", SceneStats(means=(100.0, 100.0), deviations=(0.0, 0.0)), 1)
     assert own.ones.item() == pytest.approx(0.1)
 
 
