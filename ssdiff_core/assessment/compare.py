@@ -52,7 +52,7 @@ def summary(results: Sequence[Result]) -> Summary:
 
 
 def _mean_and_std(values: np.ndarray) -> tuple[float, float]:
-    """Returns NaN for what too few values do not define."""
+    """Returns the mean and sample standard deviation; NaN where there are too few values."""
     n = len(values)
     return float(values.mean()) if n else float("nan"), float(values.std(ddof=1)) if n > 1 else float("nan")
 

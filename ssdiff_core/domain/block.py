@@ -26,7 +26,7 @@ class SceneStats:
     mtf: tuple[float, ...] = ()
     "MTF gain of each band at the MS Nyquist frequency"
     weights: tuple[tuple[float, ...], ...] = ()
-    "how much of each band is in the intensity (of each group of bands), or in what each band loses for PAN's detail"
+    "weights of the bands in the intensity (of each group of bands), or in the mixture subtracted from each band"
     offsets: tuple[float, ...] = ()
     "counts subtracted from each band"
     haze: tuple[float, ...] = ()

@@ -10,7 +10,7 @@ from .window import Window
 
 MEMORY = 1024
 "default memory limit of a run, MiB, without the memory that an engine itself needs"
-LEAST = 64
+MINIMUM_MEMORY = 64
 "smallest memory limit, MiB, which GDAL's cache and the smallest blocks need"
 EFFICIENT_SIDE = 768
 "block side, in pixels, beyond which larger blocks are not faster for an engine without reach"

@@ -11,16 +11,16 @@ class Sums:
     """Sums of a band for its statistics. The sums of blocks add up; for integers up to 16 bits, exactly."""
 
     count: int = 0
-    least: float = math.inf
-    most: float = -math.inf
+    minimum: float = math.inf
+    maximum: float = -math.inf
     total: float = 0
     squares: float = 0
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(
             self.count + other.count,
-            min(self.least, other.least),
-            max(self.most, other.most),
+            min(self.minimum, other.minimum),
+            max(self.maximum, other.maximum),
             self.total + other.total,
             self.squares + other.squares,
         )

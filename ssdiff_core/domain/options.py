@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, replace
 
-from .block_passes import LEAST, MEMORY
+from .block_passes import MEMORY, MINIMUM_MEMORY
 from .methods import ALIGN, CLASSICAL, CONVENTIONS, DTYPES
 
 INTEGER, NUMBER, TEXT, CHOICE, FLAG = "integer", "number", "text", "choice", "flag"
@@ -101,10 +101,10 @@ ALIGN_OPTION = Option(
     advanced=True,
 )
 MEMORY_OPTION = Option(
-    f"Memory for image blocks in MB, at least {LEAST}. QGIS takes it from the settings if it is not given.",
+    f"Memory for image blocks in MB, at least {MINIMUM_MEMORY}. QGIS takes it from the settings if it is not given.",
     "Memory (MB)",
     INTEGER,
-    minimum=LEAST,
+    minimum=MINIMUM_MEMORY,
     metavar="MB",
     advanced=True,
     lasting=False,

@@ -44,7 +44,7 @@ class Grouped(Quantising):
         """Returns the images that fuse returns for each group, with all bands together (images, C, h, w)."""
         report = progress or (lambda share: None)
         fused = np.empty((images, len(block.ms), *block.core.shape), np.float32)
-        block = whole_holes(block)
+        block = mask_all_bands(block)
         for k, bands in enumerate(self.groups):
             of_group = fuse(only(block, bands, k), lambda share, k=k: report((k + share) / len(self.groups)))
             for band in dict.fromkeys(bands):
@@ -52,7 +52,7 @@ class Grouped(Quantising):
         return fused
 
 
-def whole_holes(block: Block) -> Block:
+def mask_all_bands(block: Block) -> Block:
     """Returns the block with a pixel masked in all bands where it is masked in any."""
     if block.ms.dtype.kind != "f":
         return block

@@ -104,11 +104,11 @@ class MsSamples:
         low = take_cols(there[1], take_rows(there[0], image))
         return low[:, index[0][:, None], index[1]]
 
-    def given(self, image: Tensor) -> Tensor:
+    def contributions(self, image: Tensor) -> Tensor:
         """Returns how much each sample contributes to the core's pixels, weighted with an image (..., h, w)."""
         return transposed(*self.up, image, (len(self.rows), len(self.cols)))
 
-    def own(self) -> tuple[slice, slice]:
+    def in_core(self) -> tuple[slice, slice]:
         """Returns the samples in the core; however a scene is divided into cores, each sample is in exactly one."""
         core, spans = self.block.core, []
         for axis, samples in enumerate((self.rows, self.cols)):

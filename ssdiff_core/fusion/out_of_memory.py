@@ -1,7 +1,7 @@
-"""What happens when memory runs out: less work at a time, in the end on the CPU.
+"""Handling of exhausted memory: the engine computes less at a time, and finally on the CPU.
 
-All decisions are here. The engine asks `is_out_of_memory` about an error and then `ReducedWork.reduce`; the computing
-process reports an error that is left with `MESSAGE`.
+All decisions are made here. The engine passes an error to `is_out_of_memory` and then calls `ReducedWork.reduce`; the
+computing process reports an error that remains with `MESSAGE`.
 """
 
 from __future__ import annotations

@@ -16,14 +16,14 @@ from torch import Tensor
 from ..domain.block import Block
 from ..domain.exact_sums import Sums
 
-CACHED = 1 << 18
+STRIP_PIXELS = 1 << 18
 "pixels of a strip: they fit the processor's cache together with the results"
-ALONE = 30_000
+SINGLE_THREAD_PIXELS = 30_000
 "pixels up to which torch uses a single thread: starting several would take longer than the work"
 
 
 class Quantising:
-    """Base class of engines: turns what `fuse` and `fuse_with_spread` return into the numbers that a file holds."""
+    """Base class of engines: converts the results of `fuse` and `fuse_with_spread` to the data type of a file."""
 
     def fuse_counts(
         self, block: Block, kinds: Sequence[tuple[np.dtype, float | None]], progress=None
@@ -57,7 +57,7 @@ def counted(pixels: np.ndarray, kind: np.dtype, nodata: float | None) -> tuple[n
 
 
 def _strips(shape: tuple[int, int]) -> Iterator[slice]:
-    step = max((CACHED if torch.get_num_threads() == 1 else ALONE) // max(shape[1], 1), 1)
+    step = max((STRIP_PIXELS if torch.get_num_threads() == 1 else SINGLE_THREAD_PIXELS) // max(shape[1], 1), 1)
     return (slice(row, row + step) for row in range(0, shape[0], step))
 
 
@@ -82,12 +82,12 @@ def _filler(kind: np.dtype, nodata: float | None) -> float:
 
 
 def _sums(held: Tensor, number: type) -> Sums:
-    least, most = held.aminmax()
-    if least.isnan():
+    minimum, maximum = held.aminmax()
+    if minimum.isnan():
         held = held[~held.isnan()]
         if not held.numel():
             return Sums()
-        least, most = held.aminmax()
+        minimum, maximum = held.aminmax()
     values = held.double().flatten()
-    each = least.item(), most.item(), values.sum().item(), values.square().sum().item()
+    each = minimum.item(), maximum.item(), values.sum().item(), values.square().sum().item()
     return Sums(held.numel(), *map(number, each))

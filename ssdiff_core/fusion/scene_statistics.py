@@ -1,8 +1,8 @@
 """Statistics of the whole scene that fusion methods need, gathered block by block.
 
-A `Survey` looks at each pixel and each MS sample of a block once and returns sums that can be added in any order; the
-total of all blocks gives the `SceneStats`. Nearly everything is summed over MS samples, even what is meant over PAN
-pixels (see resample.transposed), which makes the pass fast.
+A `Survey` visits each pixel and each MS sample of a block once and returns sums that can be added in any order; the
+total of all blocks gives the `SceneStats`. Nearly everything is summed over MS samples, even sums over PAN pixels
+(see resample.transposed), which makes the pass fast.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from .resample import blurrer, take_cols, take_rows
 from .scene_sums import Histogram, Moments, SceneSums, to_tuples
 
 MINIMUM_VALID = 0.99
-"share of the PAN pixels that an MS sample sees that must be valid for the sample to count"
+"minimum share of valid PAN pixels under the blur of an MS sample for the sample to be used"
 MARGIN = 1
-"how far fused values may exceed the range of MS, as a share of the width of that range"
+"permitted distance of fused values from the range of MS, as a share of the width of that range"
 BRIGHT = 0.999
 "quantile of MS that is mapped to 0.8"
 
@@ -90,8 +90,8 @@ class Survey:
         with torch.inference_mode():
             samples = MsSamples(block, self.kernel)
             seen = samples.seen(self.all_pan_mtfs) if self.all_pan_mtfs else samples.ms[:0]
-            valid = None if samples.ms_ok is None else samples.cut(samples.ms_ok)[samples.own()]
-            ms = samples.ms[(slice(None), *samples.own())].numpy()
+            valid = None if samples.ms_ok is None else samples.cut(samples.ms_ok)[samples.in_core()]
+            ms = samples.ms[(slice(None), *samples.in_core())].numpy()
             values = tuple(Histogram.of(band if valid is None else band[valid]) for band in ms)
             return SceneSums(self._fine(samples, seen), self._coarse(samples, seen, ms, valid), values)
 
@@ -109,32 +109,32 @@ class Survey:
         mean = float((pan if ok is None else pan[ok]).double().mean())
         detail = pan - mean if ok is None else torch.where(ok, pan - mean, 0)
         where = torch.ones_like(pan) if ok is None else ok.float()
-        given = samples.given(torch.stack([where, detail])).flatten(1).double().numpy()
+        contributions = samples.contributions(torch.stack([where, detail])).flatten(1).double().numpy()
         coarse = torch.cat([samples.ms, seen]).flatten(1).double().numpy()
-        means = coarse @ given[0] / count
-        co = (coarse - means[:, None]) @ given[1]
+        means = coarse @ contributions[0] / count
+        co = (coarse - means[:, None]) @ contributions[1]
         square = float(torch.linalg.vector_norm(detail, dtype=torch.float64)) ** 2
         return Moments(count, np.append(means, mean), np.array([mean]), np.append(co, square)[:, None])
 
     def _coarse(self, samples: MsSamples, seen: Tensor, ms: np.ndarray, valid: np.ndarray | None) -> Moments:
         """Moments over the MS samples of the core."""
-        own = samples.own()
-        images = [*ms, *seen[(slice(None), *own)].numpy()]
+        in_core = samples.in_core()
+        images = [*ms, *seen[(slice(None), *in_core)].numpy()]
         usable = [] if valid is None else [valid]
         if self._degrades_ms:
             degraded, share = self._degraded(samples)
             images += [*degraded]
             usable += [] if share is None else [share > MINIMUM_VALID]
         if len(seen) and samples.pan_ok is not None:
-            usable += [*(samples.share(self.all_pan_mtfs)[(slice(None), *own)] > MINIMUM_VALID).numpy()]
+            usable += [*(samples.share(self.all_pan_mtfs)[(slice(None), *in_core)] > MINIMUM_VALID).numpy()]
         images = np.stack(images).reshape(len(images), -1).astype(np.float64)
         return Moments.of(images[:, np.logical_and.reduce(usable).ravel()] if usable else images)
 
     def _degraded(self, samples: MsSamples) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns each band at the core's samples, blurred to a resolution lower by the ratio, and its valid share."""
-        ok, own = samples.ms_ok, samples.own()
+        ok, in_core = samples.ms_ok, samples.in_core()
         image = np.asarray(samples.block.ms, np.float32)
-        rows, cols = (axis[span] for axis, span in zip((samples.rows, samples.cols), own))
+        rows, cols = (axis[span] for axis, span in zip((samples.rows, samples.cols), in_core))
         if not (len(rows) and len(cols)):
             return np.zeros((len(self.mtf), len(rows), len(cols)), np.float32), None
 
@@ -167,7 +167,7 @@ class Survey:
 
 
 def _limits(values: Histogram) -> tuple[float, float]:
-    """Returns the least and the greatest value that a fused band may have."""
+    """Returns the minimum and the maximum value that a fused band may have."""
     low, high = values.quantile(0.0), values.quantile(1.0)
     margin = MARGIN * (high - low) + max(abs(low), abs(high)) / 4096  # a histogram has 13 significant bits
     return low - margin, high + margin

@@ -98,7 +98,7 @@ class SceneSums:
     fine: Moments
     "over PAN pixels: (lms, PAN at each MTF, PAN) with PAN; empty if no method needs it"
     coarse: Moments
-    "over MS samples: (MS, PAN at each MTF, and for BDSD-PC MS degraded once more), each with each"
+    "over MS samples: (MS, PAN at each MTF, and for BDSD-PC MS degraded by the ratio), each with each"
     values: tuple[Histogram, ...]
     "histogram of each MS band"
 
@@ -149,7 +149,7 @@ def nonnegative(gram: np.ndarray, target: np.ndarray) -> np.ndarray:
             if not below.any():
                 x = best
                 break
-            # Go towards the best as far as all values stay nonnegative; hold those that become 0.
+            # Move towards the unconstrained solution until a value reaches 0, and fix that value at 0.
             step = (x[below] / np.maximum(x[below] - best[below], 1e-300)).min()
             x = x + step * (best - x)
             free &= x > 1e-14

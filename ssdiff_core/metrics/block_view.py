@@ -124,11 +124,11 @@ class View:
         setting, core = self.setting, self.block.core
         half = math.ceil(setting.ratio / 2 - TOLERANCE)
         back, on = 2 * (half - 1), 2 * half
-        wanted = Window(core.row - back, core.col - back, core.height + back + on, core.width + back + on)
+        target = Window(core.row - back, core.col - back, core.height + back + on, core.width + back + on)
         inside = torch.ones(self.window.shape)
         ok = inside.bool() if self.ok is None else self.ok
         fused, pan, inside = (
-            extract(field, self.window, wanted, setting.scene).double() for field in (self.fused, self.pan, inside)
+            extract(field, self.window, target, setting.scene).double() for field in (self.fused, self.pan, inside)
         )
-        known = unmasked(extract(ok, self.window, wanted, setting.scene, setting.convention.rim), back + on + 1)
+        known = unmasked(extract(ok, self.window, target, setting.scene, setting.convention.rim), back + on + 1)
         return local_correlation(fused, pan, half, inside), known

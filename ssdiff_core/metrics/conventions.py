@@ -111,8 +111,8 @@ def toolbox_taps(gain: float, ratio: float) -> np.ndarray:
     if not 0 < gain < 1:
         raise ConfigError(f"an MTF gain must be between 0 and 1, not {gain}")
     n = np.arange(TAPS) - TAPS // 2
-    wanted = np.exp((n[:, None] ** 2 + n**2) * math.log(gain) / ((TAPS - 1) / (2 * ratio)) ** 2)
-    kernel = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(wanted))).real
+    target = np.exp((n[:, None] ** 2 + n**2) * math.log(gain) / ((TAPS - 1) / (2 * ratio)) ** 2)
+    kernel = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(target))).real
     radius = np.hypot(n[:, None], n)
     kernel *= np.interp(radius, n, np.kaiser(TAPS, 0.5), right=0)
     left, size, _ = np.linalg.svd(kernel)

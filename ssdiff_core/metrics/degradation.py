@@ -1,6 +1,7 @@
 """Degradation of a scene by its ratio (Wald's protocol), for the assessment and for adaptation.
 
-PAN is blurred and sampled at the MS samples, and MS at samples a ratio coarser, each with the MTF of its own sensor.
+PAN is blurred and sampled at the MS samples, and MS is blurred and sampled on a grid that is coarser by the ratio, each
+with the MTF of its own sensor.
 """
 
 from __future__ import annotations

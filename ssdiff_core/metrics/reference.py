@@ -25,7 +25,7 @@ BORDER = (20, 21)  # pixels at the start and end of each axis that the toolboxes
 
 @dataclass(frozen=True)
 class PixelSums(Accumulator):
-    """Accumulated sums over pixels and over squares."""
+    """Accumulated sums over pixels and over squares of 32 pixels."""
 
     angle: Mean
     error: Mean
@@ -39,15 +39,15 @@ class PixelSums(Accumulator):
     def of(image: Tensor, reference: Tensor, ok: Tensor, rounded: bool) -> PixelSums:
         """Returns the sums over a block whose squares start at its first pixel. Masked pixels must be finite."""
         masked = not ok.all()
-        seen, wanted = (field[:, ok] if masked else field.flatten(1) for field in (image, reference))
-        angle = angles(seen, wanted)
+        seen, target = (field[:, ok] if masked else field.flatten(1) for field in (image, reference))
+        angle = angles(seen, target)
         if rounded:
             image, reference = rounded_counts(image), rounded_counts(reference)
         return PixelSums(
             Mean.of(angle[~angle.isnan()]),
-            Mean.of(((seen - wanted) ** 2).T),
-            Mean.of(wanted.T),
-            Largest(float(wanted.max()) if wanted.numel() else -math.inf),
+            Mean.of(((seen - target) ** 2).T),
+            Mean.of(target.T),
+            Largest(float(target.max()) if target.numel() else -math.inf),
             Mean.of(q2n(reference, image, ok if masked else None)),
         )
 
@@ -103,12 +103,12 @@ class Referenced:
 
     def gather(self, image, reference, window: Window, core: Window, ok=None) -> ReferencedSums:
         """Returns the sums over a core. image, reference: (bands, h, w) over a window around it."""
-        here = core.grow(self.reach) & window & self.scene
+        area = core.grow(self.reach) & window & self.scene
         with torch.inference_mode():
-            image, reference, ok = finite(here, window, image, reference, ok)
-            inner = (slice(None), *core.within(here))
+            image, reference, ok = finite(area, window, image, reference, ok)
+            inner = (slice(None), *core.within(area))
             pixels = PixelSums.of(image[inner], reference[inner], ok[inner[1:]], self.rounded)
-            uqi, sums = self._uqi(image, reference, ok, here, core), self._edges(image, reference, ok, here, core)
+            uqi, sums = self._uqi(image, reference, ok, area, core), self._edges(image, reference, ok, area, core)
             return ReferencedSums(pixels, Structure(uqi, sums))
 
     def maps(self, image, reference, window: Window, core: Window, ok=None) -> tuple[np.ndarray, np.ndarray]:
@@ -118,22 +118,22 @@ class Referenced:
             error = ((image - reference) ** 2).mean(0).sqrt()
             return tuple(torch.where(ok, of, torch.nan).float().numpy() for of in (angles(image, reference), error))
 
-    def _uqi(self, image: Tensor, reference: Tensor, ok: Tensor, here: Window, core: Window) -> Mean:
+    def _uqi(self, image: Tensor, reference: Tensor, ok: Tensor, area: Window, core: Window) -> Mean:
         """Returns the mean over the windows that start in the core and end in the scene."""
-        begin = Window(core.row, core.col, core.height + SIDE - 1, core.width + SIDE - 1) & here
-        part = begin.within(here)
+        begin = Window(core.row, core.col, core.height + SIDE - 1, core.width + SIDE - 1) & area
+        part = begin.within(area)
         known = unmasked(ok[part], SIDE)
         bands = zip(image[(slice(None), *part)], reference[(slice(None), *part)])
         return Mean.of(torch.stack([sliding_uqi(one, other)[known] for one, other in bands], -1))
 
-    def _edges(self, image: Tensor, reference: Tensor, ok: Tensor, here: Window, core: Window) -> np.ndarray:
+    def _edges(self, image: Tensor, reference: Tensor, ok: Tensor, area: Window, core: Window) -> np.ndarray:
         """Returns the sums over the edges, without the outermost pixels of the scene, as in the toolboxes."""
         inner = self.scene.grow(-1)
         core = core & inner
         if not core:
             return np.zeros(3)
-        known = unmasked(extract(ok, here, core.grow(1), inner, True), 3)
-        one, other = (edges(extract(field, here, core.grow(1), inner))[:, known] for field in (image, reference))
+        known = unmasked(extract(ok, area, core.grow(1), inner, True), 3)
+        one, other = (edges(extract(field, area, core.grow(1), inner))[:, known] for field in (image, reference))
         return np.array([float((a * b).sum()) for a, b in ((one, other), (one, one), (other, other))])
 
     def values(self, sums: ReferencedSums) -> dict:
@@ -181,9 +181,9 @@ def _spans(start: int, n: int, side: int) -> list[tuple[int, int]]:
     return [(start + first, stop - first) for first, stop in zip(firsts, [*firsts[1:], n])]
 
 
-def finite(here: Window, window: Window, image, reference, ok=None) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns both images over `here`, with 0 for invalid pixels, and the mask of valid pixels."""
-    part = (..., *here.within(window))
+def finite(area: Window, window: Window, image, reference, ok=None) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns both images over `area`, with 0 for invalid pixels, and the mask of valid pixels."""
+    part = (..., *area.within(window))
     image, reference = (torch.from_numpy(np.ascontiguousarray(a[part], np.float64)) for a in (image, reference))
     known = image.isfinite().all(0) & reference.isfinite().all(0)
     if ok is not None:
@@ -193,11 +193,11 @@ def finite(here: Window, window: Window, image, reference, ok=None) -> tuple[Ten
     return image, reference, known
 
 
-def extract(field: Tensor, window: Window, wanted: Window, scene: Window, beyond: float = 0) -> Tensor:
-    """Returns a field (..., h, w) given over `window` over `wanted`, filled with `beyond` outside the scene."""
-    there = wanted & scene
+def extract(field: Tensor, window: Window, target: Window, scene: Window, beyond: float = 0) -> Tensor:
+    """Returns a field (..., h, w) given over `window` over `target`, filled with `beyond` outside the scene."""
+    overlap = target & scene
     (top, left), (bottom, right) = (
         (a - b for a, b in zip(*ends))
-        for ends in (((there.row, there.col), (wanted.row, wanted.col)), (wanted.stop, there.stop))
+        for ends in (((overlap.row, overlap.col), (target.row, target.col)), (target.stop, overlap.stop))
     )
-    return F.pad(field[(..., *there.within(window))], (left, right, top, bottom), value=beyond)
+    return F.pad(field[(..., *overlap.within(window))], (left, right, top, bottom), value=beyond)

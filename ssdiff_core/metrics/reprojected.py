@@ -87,27 +87,27 @@ class Reprojected:
             convention, mtf = self.setting.convention, self.setting.mtf
             view, half = View(self.setting, block, block.pan[None]), self._half
             part, back, on = self._under(block.core), 2 * (half - 1), 2 * half
-            wanted = Window(part.row - back, part.col - back, part.height + back + on, part.width + back + on)
-            there = wanted & self.samples
-            ms, ok = self._ms(view, there)
+            target = Window(part.row - back, part.col - back, part.height + back + on, part.width + back + on)
+            overlap = target & self.samples
+            ms, ok = self._ms(view, overlap)
             steps = self._steps
             if not view.image_ok.all():
-                ok = ok & self._mostly_valid(view, there, mtf[0], (0, 0))
-            known = unmasked(extract(ok, there, wanted, self.samples, convention.rim), back + on + 1)
+                ok = ok & self._mostly_valid(view, overlap, mtf[0], (0, 0))
+            known = unmasked(extract(ok, overlap, target, self.samples, convention.rim), back + on + 1)
             ms, inside = (
-                extract(field, there, wanted, self.samples).double() for field in (ms, torch.ones(there.shape))
+                extract(field, overlap, target, self.samples).double() for field in (ms, torch.ones(overlap.shape))
             )
             found = [
                 [
-                    local_correlation(ms, extract(pan, there, wanted, self.samples).double(), half, inside)[:, known]
-                    for pan in self._moved(view, there, down, steps)
+                    local_correlation(ms, extract(pan, overlap, target, self.samples).double(), half, inside)[:, known]
+                    for pan in self._moved(view, overlap, down, steps)
                 ]
                 for down in steps
             ]
             return Mean.of(torch.stack([torch.stack(row) for row in found]).permute(3, 0, 1, 2))
 
-    def _moved(self, view: View, there: Window, down: float, steps: np.ndarray) -> list[Tensor]:
-        return [self._degraded(view, view.pan, self.setting.mtf[0], there, (down, across)) for across in steps]
+    def _moved(self, view: View, overlap: Window, down: float, steps: np.ndarray) -> list[Tensor]:
+        return [self._degraded(view, view.pan, self.setting.mtf[0], overlap, (down, across)) for across in steps]
 
     def shifts(self, sums: Mean) -> Shifts:
         """Returns the shift of each band in rows and columns of PAN: that of maximum correlation."""

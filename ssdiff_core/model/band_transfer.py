@@ -18,16 +18,16 @@ from .checkpoint import Weights
 from .ssnet import SSNet, load_state, state_of
 
 
-def nearest(wanted: Sequence[float], given: Sequence[float]) -> list[int]:
-    """Returns for each wavelength the index of the nearest of those given."""
-    return [min(range(len(given)), key=lambda i: abs(given[i] - nm)) for nm in wanted]
+def nearest(wavelengths: Sequence[float], given: Sequence[float]) -> list[int]:
+    """Returns for each wavelength the index of the nearest of those in `given`."""
+    return [min(range(len(given)), key=lambda i: abs(given[i] - nm)) for nm in wavelengths]
 
 
-def sources(bands: int, wavelengths: Sequence[float], had: int, had_wavelengths: Sequence[float]) -> list[int]:
-    """Returns for each band of a scene the band of the weights that it starts from; by order without wavelengths."""
-    if len(wavelengths) == bands and len(had_wavelengths) == had:
-        return nearest(wavelengths, had_wavelengths)
-    return list(range(bands)) if bands == had else [band * had // bands for band in range(bands)]
+def sources(bands: int, wavelengths: Sequence[float], old_bands: int, old_wavelengths: Sequence[float]) -> list[int]:
+    """Returns for each band of a scene the band of the weights that it starts from; by position without wavelengths."""
+    if len(wavelengths) == bands and len(old_wavelengths) == old_bands:
+        return nearest(wavelengths, old_wavelengths)
+    return list(range(bands)) if bands == old_bands else [band * old_bands // bands for band in range(bands)]
 
 
 def phase(card: Card, ratio: int) -> float:
@@ -45,21 +45,23 @@ def fitted(weights: Weights, names: Sequence[str], wavelengths: Sequence[float],
     ratio = ratio or card.ratio
     arch = replace(card.arch, bands=len(names), ratio=ratio)
     net = SSNet(arch)
-    load_state(net, _parted(_taken(state_of(weights.net), source, len(card.bands), card.arch), card.ratio, ratio))
+    load_state(
+        net, _resampled(_with_bands(state_of(weights.net), source, len(card.bands), card.arch), card.ratio, ratio)
+    )
     changed = {"bands": tuple(names), "wavelengths_nm": tuple(wavelengths)}
     changed |= {"arch": arch, "ratio": ratio, "ms_phase": phase(card, ratio)}
     sigma = tuple(card.residual_sigma[i] for i in source)
     return Weights(replace(card, residual_sigma=sigma, **changed), net.eval().requires_grad_(False), weights.sha256)
 
 
-def _taken(state: dict[str, Tensor], source: list[int], had: int, arch) -> dict[str, Tensor]:
+def _with_bands(state: dict[str, Tensor], source: list[int], old_bands: int, arch) -> dict[str, Tensor]:
     """Returns a state dict with bands copied from those with these indices."""
     index = torch.tensor(source)
     share = 1 / torch.tensor([source.count(i) for i in source], dtype=torch.float32)[:, None, None]
 
     def of_inputs(weight: Tensor, alone: int) -> Tensor:
         """Returns input weights; after the first `alone` channels, the channels are all bands, once or repeatedly."""
-        groups = weight[:, alone:].split(had, dim=1)
+        groups = weight[:, alone:].split(old_bands, dim=1)
         return torch.cat([weight[:, :alone], *(group[:, index] * share for group in groups)], dim=1)
 
     square = arch.ratio**2
@@ -74,12 +76,12 @@ def _taken(state: dict[str, Tensor], source: list[int], had: int, arch) -> dict[
     }
 
 
-def _parted(state: dict[str, Tensor], had: int, ratio: int) -> dict[str, Tensor]:
+def _resampled(state: dict[str, Tensor], old_ratio: int, ratio: int) -> dict[str, Tensor]:
     """Returns a state dict that makes ratio x ratio pixels of an MS sample: means or copies of the previous ones."""
-    if had == ratio:
+    if old_ratio == ratio:
         return state
     old = state["skip.0.weight"]
-    bands, (around, *kernel) = len(old) // had**2, old.shape[1:]
-    places = old.reshape(bands, had, had, -1).permute(0, 3, 1, 2)
-    places = adaptive_avg_pool2d(places, ratio) if ratio < had else interpolate(places, size=(ratio, ratio))
-    return {**state, "skip.0.weight": places.permute(0, 2, 3, 1).reshape(-1, around, *kernel)}
+    bands, (around, *kernel) = len(old) // old_ratio**2, old.shape[1:]
+    pixels = old.reshape(bands, old_ratio, old_ratio, -1).permute(0, 3, 1, 2)
+    pixels = adaptive_avg_pool2d(pixels, ratio) if ratio < old_ratio else interpolate(pixels, size=(ratio, ratio))
+    return {**state, "skip.0.weight": pixels.permute(0, 2, 3, 1).reshape(-1, around, *kernel)}

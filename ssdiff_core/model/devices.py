@@ -11,14 +11,14 @@ KINDS = ("cpu", "cuda", "mps")
 
 
 def failure_of(name: str) -> str | None:
-    """Returns None if the device works, otherwise the reason."""
+    """Returns the reason why a device does not work; None if it works."""
     if name.split(":")[0] not in KINDS:
         return f"SSDiff computes on {', '.join(KINDS)} only"
     try:
         device = torch.device(name)
         image = torch.arange(36.0, device=device).view(1, 1, 6, 6)
         answer = torch.nn.functional.conv2d(image, torch.ones(1, 1, 3, 3, device=device)).sum().item()
-    except Exception as error:  # drivers fail in every possible way
+    except Exception as error:  # drivers raise errors of many classes
         return str(error).strip().splitlines()[0].split(". ")[0] if str(error).strip() else type(error).__name__
     return None if answer == 16 * 9 * 17.5 else f"a convolution returned {answer}, not {16 * 9 * 17.5}"
 

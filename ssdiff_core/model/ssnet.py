@@ -309,17 +309,17 @@ def state_of(net: SSNet) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in net.state_dict().items() if not name.endswith("num_batches_tracked")}
 
 
-def widened(state: dict[str, Tensor], had: Config, config: Config) -> dict[str, Tensor]:
-    """Returns the state of a network with more inputs than one with the configuration `had`; their weights are 0."""
-    lost = [what for what in had.seen if what not in config.seen]
+def widened(state: dict[str, Tensor], old_config: Config, config: Config) -> dict[str, Tensor]:
+    """Returns the state of a network with further inputs, whose weights are 0. old_config: that of the given state."""
+    lost = [name for name in old_config.seen if name not in config.seen]
     if lost:
         raise WeightsError(f"training cannot start from weights with inputs that the network lacks: {', '.join(lost)}")
-    name = "spatial_stem.conv_in.weight"
-    old = state[name]
-    new = old.new_zeros(old.shape[0], len(config.seen) + had.bands, *old.shape[2:])
-    kept = [config.seen.index(what) for what in had.seen]
+    weight = "spatial_stem.conv_in.weight"
+    old = state[weight]
+    new = old.new_zeros(old.shape[0], len(config.seen) + old_config.bands, *old.shape[2:])
+    kept = [config.seen.index(name) for name in old_config.seen]
     new[:, [*kept, *range(len(config.seen), new.shape[1])]] = old
-    return {**state, name: new}
+    return {**state, weight: new}
 
 
 def load_state(net: SSNet, state: dict[str, Tensor]) -> None:

@@ -53,7 +53,7 @@ def align_pair(scene: Scene, mode: str, notify: Notify) -> Scene:
 
 
 def _shift_notice(kind: str, shift: Shift, differing: dict[int, float]):
-    """The notice of a measured shift; differing: how far bands lie from it, in PAN pixels, by their numbers."""
+    """Returns the notice of a measured shift; differing: distance of bands from it in PAN pixels, by their numbers."""
     rows, cols = (round(value, 2) + 0.0 for value in (shift.rows, shift.cols))  # no -0.00
     values = {"rows": rows, "cols": cols, "confidence": shift.confidence}
     if differing:

@@ -86,7 +86,7 @@ def output_for(scene: Scene, path: str | Path, dtype: str | None = None, nodata:
     return Output(Path(path), kind, nodata, **rest)
 
 
-def spread_beside(output: Output, path: str | Path) -> Output:
+def spread_output(output: Output, path: str | Path) -> Output:
     """Returns the output of the samples' standard deviation, to be written together with their mean."""
     nodata = None if output.nodata is None else float("nan")
     options = tuple(option for option in output.options if not option.upper().startswith(COUNT_OPTIONS))
@@ -213,7 +213,7 @@ def _describe(image: gdal.Dataset, output: Output, scene: Scene, provenance: dic
     if scene.grid.placed:
         image.SetGeoTransform(scene.grid.transform)
         image.SetProjection(scene.grid.crs)
-    sources = [open_raster(source.path) for source in (scene.pan, *scene.ms)]  # a band dies with its dataset
+    sources = [open_raster(source.path) for source in (scene.pan, *scene.ms)]  # keeps the bands valid
     imagery = {**sources[0].GetMetadata("IMAGERY"), **sources[1].GetMetadata("IMAGERY")}
     provenance = {**provenance, "shows": SPREAD} if output.spread else provenance
     metadata = {f"SSDIFF_{key.upper()}": str(value) for key, value in provenance.items()}
@@ -279,7 +279,7 @@ def _write_statistics(image: gdal.Dataset, output: Output, sums: Sequence[Sums])
         if output.nodata is not None:
             band.SetNoDataValue(output.nodata)
         if band_sums.count:  # a band without one valid pixel has no statistics
-            band.SetStatistics(*map(float, (band_sums.least, band_sums.most, band_sums.mean, band_sums.deviation)))
+            band.SetStatistics(*map(float, (band_sums.minimum, band_sums.maximum, band_sums.mean, band_sums.deviation)))
             band.SetMetadataItem("STATISTICS_VALID_PERCENT", f"{100 * band_sums.count / pixels:.4g}")
 
 

@@ -71,7 +71,7 @@ def open_raster(path: str) -> gdal.Dataset:
     except RuntimeError as error:
         raise RasterError(f"{path} cannot be opened: {one_line(error)}") from None
     with contextlib.suppress(RuntimeError):
-        source.GetProjection()  # GDAL 3.13 fails here, once, over a broken file beside the raster; the raster is whole
+        source.GetProjection()  # GDAL 3.13 fails here, once, if a file next to the raster is broken
     return source
 
 
@@ -198,7 +198,7 @@ class Reader:
         return polygon_mask.inside(self._mask, cut(self.scene.pan_grid, core))
 
     def _multispectral(self, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
-        """All MS bands over a window of MS pixels, and where all are valid (None: everywhere)."""
+        """Returns all MS bands in a window of MS pixels, and the mask where all are valid (None: everywhere)."""
         ms, ratio = self.scene.ms, self.scene.placement.ratio
         furthest = max(abs(step) for band in ms for step in band.offset)
         wide = (

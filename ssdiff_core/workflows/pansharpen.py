@@ -21,7 +21,7 @@ from ..domain.methods import ALL, LABELS, NETWORK, UNFITTED
 from ..domain.options import PansharpenOptions, SamplingOptions, fingerprint
 from ..domain.scene import Scene
 from ..raster.open_pair import align_pair, open_pair
-from ..raster.output import Output, ignored_options, output_for, spread_beside
+from ..raster.output import Output, ignored_options, output_for, spread_output
 from ..raster.polygon_mask import cut_out
 from ..weights import catalogue
 from ..weights.card import MOMENTS, SCENE, Card, read_card
@@ -121,7 +121,7 @@ def open_outputs(scene: Scene, out, options: PansharpenOptions, notify: Notify) 
     output = output_for(scene, out, **kinds)
     for note in (*ignored_options(output), *clipping(scene, output)):
         notify(note)
-    return [output, spread_beside(output, options.uncertainty)] if options.uncertainty else [output]
+    return [output, spread_output(output, options.uncertainty)] if options.uncertainty else [output]
 
 
 def clipping(scene: Scene, output: Output) -> list[Notice]:

@@ -10,7 +10,7 @@ from qgis.core import QgsApplication, QgsSettings
 
 from ...ssdiff_core.common import paths
 from ...ssdiff_core.common.errors import ConfigError
-from ...ssdiff_core.domain.block_passes import LEAST, MEMORY
+from ...ssdiff_core.domain.block_passes import MINIMUM_MEMORY, MEMORY
 from ...ssdiff_core.weights.http import is_yes
 from .i18n import tr
 
@@ -89,8 +89,8 @@ def check_device(value: str) -> None:
 
 
 def check_memory(value: str) -> None:
-    if not str(value).isdigit() or int(value) < LEAST:
-        raise ValueError(tr("The memory must be at least {} MB, not {!r}").format(LEAST, value))
+    if not str(value).isdigit() or int(value) < MINIMUM_MEMORY:
+        raise ValueError(tr("The memory must be at least {} MB, not {!r}").format(MINIMUM_MEMORY, value))
 
 
 def check_authentication(value: str) -> None:

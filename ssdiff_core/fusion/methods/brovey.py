@@ -14,9 +14,9 @@ from ..scene_sums import Moments, SceneSums, ratio_of_deviations, regression, to
 from .method import TINY, Method, column, mean_mtfs, modulated
 
 MINIMUM_INTENSITY = 0.02
-"least intensity, as a share of the mean of a pixel's bands, if some bands have no weight"
+"minimum intensity, as a share of the mean of a pixel's bands, if some bands have no weight"
 MAXIMUM_GAIN = 2
-"how much more of PAN's detail a pixel may get than the scene on average"
+"maximum gain of PAN's detail at a pixel, relative to that of the scene"
 
 
 # --- Brovey ----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""GSA and BDSD-PC: each band gets a gain of PAN and loses a mixture of all bands."""
+"""GSA and BDSD-PC: PAN times a gain is added to each band, and a mixture of all bands is subtracted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _required(stats: SceneStats):
 def _fit_gsa(survey, sums: SceneSums) -> dict:
     """The intensity is PAN's regression on MS, the gains cov(MS, intensity) / var(intensity) (Aiazzi et al. 2007).
 
-    Each band gets its gain of PAN and loses as much of the intensity; the offsets preserve the means.
+    PAN times the gain is added to each band and the intensity times the gain is subtracted; offsets preserve the means.
     """
     moments, bands = sums.coarse, len(survey.mtf)
     weights = regression(moments.co[:bands, :bands], moments.co[:bands, bands])

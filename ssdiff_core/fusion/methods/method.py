@@ -20,7 +20,7 @@ def no_mtfs(survey) -> tuple[float, ...]:
     return ()
 
 
-def nothing(stats: SceneStats) -> tuple[Sequence, ...]:
+def no_statistics(stats: SceneStats) -> tuple[Sequence, ...]:
     return ()
 
 
@@ -36,19 +36,19 @@ class Method:
     """
     fit: Callable[[object, SceneSums], dict] | None = None
     "returns the fields of SceneStats that the method needs, from a Survey and the sums of the scene; None: no fit"
-    required: Callable[[SceneStats], tuple[Sequence, ...]] = nothing
+    required: Callable[[SceneStats], tuple[Sequence, ...]] = no_statistics
     "returns the statistics that must have one value for each band"
     pan_mtfs: Callable[[object], tuple[float, ...]] = no_mtfs
-    "returns the MTF gains at which a Survey must look at PAN as MS sensors see it"
+    "returns the MTF gains that a Survey must blur PAN with, to see it as MS sensors do"
     blurs_pan: bool = False
     "whether a pixel depends on the blurred PAN around it, which determines the reach"
     pan_moments: bool = False
     "whether the fit needs moments over PAN pixels, not only over MS samples"
     degrades_ms: bool = False
-    "whether the fit needs MS degraded once more"
+    "whether the fit needs MS degraded by the ratio"
 
     def has_statistics(self, stats: SceneStats, bands: int) -> bool:
-        """Returns whether all statistics are there that the method needs for so many bands."""
+        """Returns whether `stats` contains all statistics that the method needs for this number of bands."""
         return all(len(values) == bands for values in self.required(stats))
 
 

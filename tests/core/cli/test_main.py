@@ -143,7 +143,7 @@ def test_an_output_replaces_neither_an_input_nor_another_output(command, message
 
 def test_a_file_is_refused_as_folder_for_pictures(tmp_path, capsys):
     assert main(["assess", "f.tif", "--png", __file__]) == 1
-    assert capsys.readouterr().err.strip() == f"ssdiff: {__file__} is a file: name a folder"
+    assert capsys.readouterr().err.strip() == f"ssdiff: {__file__} is a file: choose a folder"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell and its pipes")

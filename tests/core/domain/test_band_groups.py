@@ -86,7 +86,7 @@ def test_groups_see_the_fusion_of_their_own_bands():
 
 def test_groups_that_were_not_surveyed_as_such_are_refused():
     scene = surveyed(smooth_scene(56, 60, bands=6))
-    with pytest.raises(BlockError, match="no statistics for it"):
+    with pytest.raises(BlockError, match="need statistics for bt-h"):
         Grouped(Engine(with_views(stiff_weights(tile=32)), SamplingOptions("cpu")), groups(6, 4)).fuse(scene)
 
 

@@ -441,7 +441,7 @@ def test_transposed_resampling_is_the_transpose():
     image = torch.randn(97, 101, dtype=torch.float32)
     lms = network_inputs.upsample(scene, torch.from_numpy(scene.ms), "cubic")[:, 20:117, 31:132]
     read_sum = (lms * image).double().sum((1, 2))
-    given_sum = (ground.ms * ground.given(image)).double().sum((1, 2))
+    given_sum = (ground.ms * ground.contributions(image)).double().sum((1, 2))
     assert given_sum.numpy() == pytest.approx(read_sum.numpy(), rel=1e-4, abs=1)
 
 

@@ -51,8 +51,8 @@ def test_sums_of_blocks_give_the_statistics_of_the_image(kind):
     image = np.concatenate([counts for counts, _ in parts], axis=1)
     for band, sums in zip(image, zip(*(sums for _, sums in parts))):
         whole, valid = functools.reduce(operator.add, sums), band[band != nodata].astype(float)
-        told = (whole.count, whole.least, whole.most, whole.mean, whole.deviation)
-        assert told == pytest.approx((valid.size, valid.min(), valid.max(), valid.mean(), valid.std()), rel=1e-9)
+        found = (whole.count, whole.minimum, whole.maximum, whole.mean, whole.deviation)
+        assert found == pytest.approx((valid.size, valid.min(), valid.max(), valid.mean(), valid.std()), rel=1e-9)
 
 
 def test_a_small_deviation_from_a_large_mean_is_not_lost():

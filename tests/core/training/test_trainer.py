@@ -221,7 +221,7 @@ def classical_base(block) -> np.ndarray:
 
 def test_initial_weights_with_more_views_than_the_recipe_are_an_error():
     before = trainer(replace(TINY, views=("bt-h",)))
-    with pytest.raises(WeightsError, match="shall not see: band 1 of bt-h, band 2"):
+    with pytest.raises(WeightsError, match="the network lacks: band 1 of bt-h, band 2"):
         trainer(start=checkpoint.Weights(before.card({}), before.net))
 
 

@@ -60,7 +60,7 @@ def test_ended_by_signals_at_random_moments_it_goes_on_to_the_same_pixels(pair, 
         ended += 1
         assert child.returncode == 130, said
         assert said[-1].startswith("ssdiff: interrupted")
-        assert ("--resume goes on" in said[-1]) == out.with_name("out.tif.part.json").exists()
+        assert ("--resume continues" in said[-1]) == out.with_name("out.tif.part.json").exists()
         assert not [line for line in said if not line.startswith("ssdiff: ")]
     subprocess.run(command(pair, out, "--resume", *options), check=True, capture_output=True)
     assert ended or attempt == 0
@@ -70,7 +70,7 @@ def test_ended_by_signals_at_random_moments_it_goes_on_to_the_same_pixels(pair, 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A folder that holds so many bytes and no more."""
+    """Returns a function that makes a folder with space for this number of bytes only."""
     disks = []
 
     def make(size):
@@ -93,24 +93,24 @@ PIXELS = 1600 * 1600 * 4 * 2  # bytes
 
 
 def failed(pair, folder, *options):
-    """What a run says last that cannot be done; it leaves nothing and does not touch its inputs."""
+    """Returns the error of a run that fails; it must leave no file and its inputs untouched."""
     before = [path.read_bytes() for path in pair]
     done = subprocess.run(command(pair, folder / "out.tif", *options), capture_output=True, text=True)
     assert done.returncode == 1
     assert list(folder.iterdir()) == []
     assert [path.read_bytes() for path in pair] == before
-    known = "ssdiff: sensor", "ssdiff: the image will"
+    known = "ssdiff: Sensor", "ssdiff: The image is the mean"
     lines = [line for line in done.stderr.splitlines() if not line.startswith(known)]
     assert len(lines) == 1
     return lines[0]
 
 
-def test_too_little_room_is_told_before_anything_is_done(pair, small_disk):
+def test_too_little_disk_space_is_an_error_before_anything_is_computed(pair, small_disk):
     said = failed(pair, small_disk(PIXELS // 2), *PLAIN)
     assert "needs about 20.5 MB and 10.2 MB are free there: make room" in said
 
 
-def test_too_little_room_for_an_image_and_its_uncertainty_together_is_told_as_well(pair, small_disk):
+def test_too_little_disk_space_for_image_and_uncertainty_together_is_an_error(pair, small_disk):
     folder = small_disk(2 * PIXELS)  # each alone would fit
     said = failed(pair, folder, *PLAIN, "--method", "ssdiff", "--uncertainty", str(folder / "apart.tif"))
     assert "out.tif with " in said

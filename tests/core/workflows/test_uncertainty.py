@@ -12,7 +12,7 @@ from ssdiff_core.cli.main import main
 from ssdiff_core.common.errors import ConfigError, RasterError
 from ssdiff_core.domain.block import SceneStats
 from ssdiff_core.domain.options import AssessOptions
-from ssdiff_core.raster.output import output_for, spread_beside
+from ssdiff_core.raster.output import output_for, spread_output
 from ssdiff_core.raster.reader import open_scene
 from ssdiff_core.workflows.assess import files_in, open_studies
 from ssdiff_core.workflows.block_writer import BlockRun, fuse
@@ -162,7 +162,7 @@ def scene(tmp_path):
 
 def run(scene, folder, engine=None, resume=False, side=64, notify=lambda sentence: None, apart="u.tif", **options):
     output = output_for(scene, folder / "o.tif", **options)
-    outputs = [output, spread_beside(output, folder / apart)] if apart else [output]
+    outputs = [output, spread_output(output, folder / apart)] if apart else [output]
     fuse(scene, engine or Interpolate(), outputs, SceneStats(), {}, BlockRun(resume=resume, side=side), notify=notify)
 
 
@@ -235,19 +235,18 @@ def test_the_file_that_cannot_be_written_is_named(scene, tmp_path):
     assert made(tmp_path) == []
 
 
-# --- what makes no sense ---------------------------------------------------------------------------------------------
+# --- invalid options -------------------------------------------------------------------------------------------------
 
 REFUSED = {
-    "GSA gives one answer, which has no uncertainty": ["--method", "gsa"],
-    "one sample alone has no uncertainty": ["--samples", "1"],
-    "0 samples were asked for": ["--samples", "0"],
-    "cannot be the image and its uncertainty": ["--uncertainty", "o.tif"],
+    "--uncertainty needs --method ssdiff; GSA is deterministic": ["--method", "gsa"],
+    "an uncertainty needs at least 2 samples, not 1": ["--samples", "1"],
+    "image and uncertainty cannot share the file o.tif": ["--uncertainty", "o.tif"],
     "ms.tif is one of the inputs": ["--uncertainty", "ms.tif"],
 }
 
 
 @pytest.mark.parametrize("sentence", REFUSED)
-def test_what_makes_no_sense_is_one_sentence_and_leaves_nothing(sample, tmp_path, monkeypatch, capsys, sentence):
+def test_invalid_options_are_one_sentence_and_leave_no_file(sample, tmp_path, monkeypatch, capsys, sentence):
     for path in sample[:2]:
         (tmp_path / path.name).symlink_to(path)
     words = ["pan.tif", "ms.tif", "o.tif", "--uncertainty", "u.tif", *REFUSED[sentence]]
@@ -257,7 +256,7 @@ def test_what_makes_no_sense_is_one_sentence_and_leaves_nothing(sample, tmp_path
     assert made(tmp_path) == ["ms.tif", "pan.tif"]
 
 
-def test_it_is_not_taken_for_a_fused_image(scene, tmp_path):
+def test_an_uncertainty_file_is_not_taken_for_a_fused_image(scene, tmp_path):
     run(scene, tmp_path)
     assert files_in([tmp_path]) == [tmp_path / "o.tif"]
     inputs = scene.pan.path, [scene.ms[0].path]
