@@ -57,7 +57,7 @@ def unpack(out: Path) -> str:
 
 
 class Qgis:
-    """qgis_process with an empty profile, this repository as plugin, and the Python of .venv for the computing process."""
+    """qgis_process with an empty profile, this repository as plugin, and the Python of .venv to compute with."""
 
     def __init__(self, folder: Path):
         plugins = folder / "plugins"

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from ssdiff_core.common.errors import ConfigError
 from ssdiff_core.domain import sensors
 
-IDS = ("wv4", "wv3", "wv2", "qb", "gf2", "ge1", "ikonos", "pleiades", "spot67", "landsat89", "landsat7", "general")
+IDS = (
+    *("wv4", "wv3", "wv2"),
+    *("qb", "gf2", "ge1", "ikonos", "pleiades", "spot67"),
+    *("landsat89", "landsat7"),
+    "general",
+)
 KNOWN = [name for name in IDS if name != "general"]
 W8 = ("coastal", "blue", "green", "yellow", "red", "rededge", "nir1", "nir2")
 BGRN = ("blue", "green", "red", "nir")
@@ -175,7 +180,10 @@ def test_bands_that_nothing_tells_are_not_guessed():
     assert found.notice.kind == "sensor_by_metadata_unknown_bands"
 
 
-@pytest.mark.parametrize("name", ["wv2", "wv3", "spot67", "landsat7", "landsat89"])
+BY_WAVELENGTHS = ["wv2", "wv3", "qb", "gf2", "ikonos", "pleiades", "spot67", "landsat7", "landsat89"]
+
+
+@pytest.mark.parametrize("name", BY_WAVELENGTHS)
 def test_wavelengths_alone_tell_a_sensor(name):
     sensor = sensors.get(name)
     assert sensors.recognise(len(sensor.bands), sensor.ratio, wavelengths=sensor.wavelengths).sensor == sensor
