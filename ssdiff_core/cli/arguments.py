@@ -1,4 +1,4 @@
-"""Arguments shared by the commands, and how their values are read."""
+"""Arguments shared by the commands, and readers of their values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def options_from(args: Namespace, options: type, **changed):
 
 
 def _help(option: Option, default: object) -> str:
-    """The help of an option, with its default where the text does not say it."""
+    """Returns the help of an option, with its default if the text does not contain it."""
     if isinstance(default, bool) or not default or "Default" in option.help:
         return option.help
     return (
@@ -39,30 +39,36 @@ def _help(option: Option, default: object) -> str:
 
 
 def _reading(option: Option, default: object) -> dict:
-    """The arguments of add_argument that say how the option's value is read."""
+    """Returns the arguments of add_argument that define how the option's value is read."""
     if option.kind == kinds.FLAG:
         return {"action": "store_true"}
     if option.kind == kinds.CREATION:
         return {"action": "append", "default": [], "type": key_value, "metavar": option.metavar}
     readers = {kinds.BANDS: numbers, kinds.EXTENT: extent, kinds.INTEGER: int, kinds.NUMBER: float}
     reader = readers.get(option.kind, str)
-    if option.kind in (kinds.INTEGER, kinds.NUMBER) and option.minimum is not None:
-        reader = between(option.minimum, math.inf if option.maximum is None else option.maximum, reader)
+    if option.kind in (kinds.INTEGER, kinds.NUMBER) and option.finite:
+        minimum = -math.inf if option.minimum is None else option.minimum
+        reader = between(minimum, math.inf if option.maximum is None else option.maximum, reader)
     choices = {"choices": option.choices} if option.choices else {"metavar": option.metavar}
     return {"type": reader, "default": default, **choices}
 
 
 def between(minimum: float, maximum: float = math.inf, kind: Callable = int) -> Callable:
-    """Returns a reader of numbers of this kind that must lie within the limits."""
+    """Returns a reader of numbers of this kind that must be within the limits."""
 
     def number(text: str):
         value = kind(text)
         if not minimum <= value <= maximum or not math.isfinite(value):
-            limits = f"at least {minimum:g}" if maximum == math.inf else f"from {minimum:g} to {maximum:g}"
-            raise ArgumentTypeError(f"must be {limits}, not {text}")
+            raise ArgumentTypeError(f"must be {_limits(minimum, maximum)}, not {text}")
         return value
 
     return number
+
+
+def _limits(minimum: float, maximum: float) -> str:
+    if maximum < math.inf:
+        return f"from {minimum:g} to {maximum:g}"
+    return f"at least {minimum:g}" if minimum > -math.inf else "a finite number"
 
 
 def add_progress(parser: ArgumentParser) -> None:
@@ -95,7 +101,7 @@ def add_pair(parser: ArgumentParser) -> None:
 def ms_files(args: Namespace) -> str | list[str]:
     """Returns MS as it was given: one file after PAN, or the files of --ms."""
     if bool(args.ms) == bool(args.ms_files):
-        args.wrong("give MS once: as one file after PAN, or as files with --ms")
+        args.usage_error("give MS once: as one file after PAN, or as files with --ms")
     return args.ms or args.ms_files
 
 

@@ -29,13 +29,15 @@ class Option:
     """How an option is read and shown."""
 
     help: str
-    "full sentences, without the default"
+    "full sentences; the command line adds the default. If that is None, 0 or empty, the text says what it means"
     label: str = ""
     "noun phrase that QGIS shows; empty: QGIS does not offer the option"
     kind: str = TEXT
     choices: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    finite: bool = True
+    "whether a number must be neither NaN nor infinite"
     metavar: str | None = None
     "placeholder of the value in the help of the command line"
     flag: str = ""
@@ -175,7 +177,11 @@ class PansharpenOptions(SamplingOptions):
         advanced=True,
     ).field(None)
     nodata: float | None = Option(
-        "Value written where there is no data. Default: taken from the inputs.", "Nodata value", NUMBER, advanced=True
+        "Value written where there is no data. Default: taken from the inputs.",
+        "Nodata value",
+        NUMBER,
+        finite=False,
+        advanced=True,
     ).field(None)
     memory: int = MEMORY_OPTION.field(MEMORY)
     options: tuple[str, ...] = Option(

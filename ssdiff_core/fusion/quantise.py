@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..domain.block import Block
 from ..domain.exact_sums import Sums
+from ..domain.pixel_type import PixelType
 
 STRIP_PIXELS = 1 << 18
 "pixels of a strip: they fit the processor's cache together with the results"
@@ -26,33 +27,34 @@ class Quantising:
     """Base class of engines: converts the results of `fuse` and `fuse_with_spread` to the data type of a file."""
 
     def fuse_counts(
-        self, block: Block, kinds: Sequence[tuple[np.dtype, float | None]], progress=None
+        self, block: Block, types: Sequence[PixelType], progress=None
     ) -> list[tuple[np.ndarray, tuple[Sums, ...]]]:
         """Fuses the core of a block; returns the pixels as files of these types hold them, and the sums of each band.
 
-        kinds: data type and nodata value of the image; a second pair asks for the spread of the samples too.
+        types: pixel type of the image; a second one asks for the spread of the samples too.
         """
-        images = self.fuse_with_spread(block, progress) if len(kinds) > 1 else [self.fuse(block, progress)]
-        return [counted(block.cut_out(image), *kind) for image, kind in zip(images, kinds)]
+        images = self.fuse_with_spread(block, progress) if len(types) > 1 else [self.fuse(block, progress)]
+        return [counted(block.cut_out(image), each) for image, each in zip(images, types)]
 
 
-def counted(pixels: np.ndarray, kind: np.dtype, nodata: float | None) -> tuple[np.ndarray, tuple[Sums, ...]]:
+def counted(pixels: np.ndarray, pixel_type: PixelType) -> tuple[np.ndarray, tuple[Sums, ...]]:
     """Returns fused values (bands, h, w) in the data type of a file, and the sums of each band's valid pixels.
 
     Values are rounded and clipped to the range of the type. NaN becomes nodata, and no valid value equals nodata.
     """
+    kind, nodata = pixel_type.dtype, pixel_type.nodata
     counts = np.empty(pixels.shape, kind)
     sums = []
     for band, target in zip(pixels, counts):
-        here = Sums()
+        total = Sums()
         for rows in _strips(band.shape):
             held = _held(torch.from_numpy(band[rows]), kind, nodata)
             strip = _sums(held, int if kind.kind in "iu" else float)
             if strip.count < held.numel():
                 held = held.masked_fill(held.isnan(), _filler(kind, nodata))
             np.copyto(target[rows], held.numpy(), casting="unsafe")
-            here += strip
-        sums.append(here)
+            total += strip
+        sums.append(total)
     return counts, tuple(sums)
 
 

@@ -25,6 +25,7 @@ from ..common.locks import move
 from ..common.notices import Notice, notice
 from ..common.progress import file_size
 from ..domain.exact_sums import Sums
+from ..domain.pixel_type import PixelType
 from ..domain.scene import Scene
 from .reader import open_raster
 from .tiled_tiff import Layout, layout_of
@@ -46,14 +47,20 @@ class Output:
     """An output file and how it is written."""
 
     path: Path
-    dtype: np.dtype
-    nodata: float | None
-    "value of masked pixels; None if no pixel can be masked"
+    pixel_type: PixelType
     format: str = "cog"
     options: tuple[str, ...] = ()
     "creation options KEY=VALUE; they override the defaults"
     spread: bool = False
     "whether it contains the standard deviation of the samples instead of the image"
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.pixel_type.dtype
+
+    @property
+    def nodata(self) -> float | None:
+        return self.pixel_type.nodata
 
     @property
     def working(self) -> Path:
@@ -83,14 +90,14 @@ def output_for(scene: Scene, path: str | Path, dtype: str | None = None, nodata:
             nodata = float("nan") if kind.kind == "f" else 0 if kind.kind == "u" else int(np.iinfo(kind).min)
     if nodata is not None and not _holds(kind, nodata):
         raise SSDiffError(f"nodata {nodata:g} does not fit in {kind.name}")
-    return Output(Path(path), kind, nodata, **rest)
+    return Output(Path(path), PixelType(kind.name, nodata), **rest)
 
 
 def spread_output(output: Output, path: str | Path) -> Output:
     """Returns the output of the samples' standard deviation, to be written together with their mean."""
     nodata = None if output.nodata is None else float("nan")
     options = tuple(option for option in output.options if not option.upper().startswith(COUNT_OPTIONS))
-    return replace(output, path=Path(path), dtype=np.dtype(np.float32), nodata=nodata, options=options, spread=True)
+    return replace(output, path=Path(path), pixel_type=PixelType("float32", nodata), options=options, spread=True)
 
 
 def _holds(kind: np.dtype, value: float) -> bool:
@@ -108,10 +115,10 @@ def creation_options(output: Output) -> dict[str, str]:
         defaults |= {"PREDICTOR": "YES", "OVERVIEW_RESAMPLING": "AVERAGE"}
     else:
         defaults |= {"TILED": "YES", "INTERLEAVE": "BAND", "PREDICTOR": "3" if output.dtype.kind == "f" else "2"}
-    own = {key.upper(): value for key, value in (option.split("=", 1) for option in output.options)}
-    if own.get("COMPRESS", "").upper() in ("NONE", "JPEG", "WEBP", "LERC"):
+    given = {key.upper(): value for key, value in (option.split("=", 1) for option in output.options)}
+    if given.get("COMPRESS", "").upper() in ("NONE", "JPEG", "WEBP", "LERC"):
         defaults.pop("PREDICTOR")
-    return {**defaults, **own}
+    return {**defaults, **given}
 
 
 def _known_options(output: Output) -> str:

@@ -9,6 +9,7 @@ from ..domain.adaptation_job import Job
 from ..domain.block import SceneStats
 from ..domain.grid import Grid, Placement
 from ..domain.options import AssessOptions, SamplingOptions
+from ..domain.pixel_type import PixelType
 from ..domain.scene import Band, Scene
 from ..domain.sensors import Sensor
 from ..domain.window import Window
@@ -17,7 +18,10 @@ CLASS_KEY = "is a"
 "key of the class name in an encoded dataclass"
 CLASSES = {
     kind.__name__: kind
-    for kind in (AssessOptions, Band, Grid, Job, Notice, Placement, SamplingOptions, Scene, SceneStats, Sensor, Window)
+    for kind in (
+        *(AssessOptions, Band, Grid, Job, Notice, PixelType, Placement),
+        *(SamplingOptions, Scene, SceneStats, Sensor, Window),
+    )
 }
 "dataclasses that can be decoded, by name; a new field of one of them needs no change here"
 

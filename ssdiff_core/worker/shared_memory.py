@@ -22,8 +22,8 @@ from ..common.errors import WorkerError
 from ..domain.block import Block, SceneStats
 from ..domain.window import Window
 
-PROTOCOL = 4
-"version of the messages between the two processes; both must have the same"
+PROTOCOL = 5
+"version of the messages between the two processes, which must be equal; raise it when a command of service.py changes"
 ALIGNMENT = 64
 "alignment of each array in bytes"
 ZEROS = bytes(1 << 20)

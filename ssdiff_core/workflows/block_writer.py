@@ -1,7 +1,7 @@
-"""Fuses a scene block by block into files; reading, computing and writing run in threads of their own.
+"""Fuses a scene block by block into files; reading, computing and writing run in separate threads.
 
 Finished blocks go into working files (see raster.output), and their numbers into a journal. A working file gets the
-name of the output only when it is complete, so a killed run can be resumed and an output is never half an image.
+name of the output only when it is complete, so a killed run can be resumed and an output is never incomplete.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ..common.pipeline import StoppableQueue, Stopped, run_threads
 from ..domain.block import Block, SceneStats
 from ..domain.block_passes import MEMORY, block_side, blocks_of, reader_threads
 from ..domain.exact_sums import Sums
+from ..domain.pixel_type import PixelType
 from ..domain.scene import Scene
 from ..domain.window import Window
 from ..raster.output import Output, Working, check_names, check_room, clean_up, finish, make_working_file, write_errors
@@ -53,7 +54,7 @@ class BlockRun:
     resume: bool = False
     "whether the finished blocks of an interrupted run are used"
     key: object = None
-    "what else an interrupted run must have had in common to be resumed: a value with a stable repr"
+    "value with a stable repr; an interrupted run is only resumed by a run with an equal one"
 
 
 def fuse(
@@ -113,7 +114,7 @@ def _interrupted(outputs: Sequence[Output]) -> str:
 
 @dataclass(frozen=True)
 class Work:
-    """The working files of a run, and the sums of the blocks that are safely in them."""
+    """The working files of a run, and the sums of the finished blocks in them."""
 
     files: tuple[Working, ...]
     done: dict[int, SumsOfImages]
@@ -149,9 +150,9 @@ def _working_file(output: Output, scene: Scene, provenance: dict[str, str]) -> W
 def _key(scene: Scene, outputs: Sequence[Output], provenance: dict[str, str], run: object) -> str:
     """Returns the digest of everything that a resumed run must share with the interrupted one."""
     inputs = [(path, size_and_time(path)) for path in sorted(set(scene.files))]
-    kinds = [(str(output.dtype), output.nodata, output.format, output.options) for output in outputs]
+    files = [(output.pixel_type, output.format, output.options) for output in outputs]
     others = [str(output.path.absolute()) for output in outputs[1:]]  # the journal belongs to the first
-    parts = (scene, inputs, kinds, others, run)
+    parts = (scene, inputs, files, others, run)
     return hashlib.sha256(repr((parts, sorted(provenance.items()))).encode()).hexdigest()
 
 
@@ -205,15 +206,15 @@ def _record(images: Sequence, journal, done: dict[int, SumsOfImages], written: l
 
 def _in_counts(engine, block: Block, work: Work, progress) -> list[tuple[np.ndarray, tuple[Sums, ...]]]:
     """Returns the fused core in the data type of each file, and the sums of its bands."""
-    kinds = [(file.output.dtype, file.output.nodata) for file in work.files]
+    types = [file.output.pixel_type for file in work.files]
     if block.requested is not None and not block.requested.any():
-        return [_empty(block, *kind) for kind in kinds]
-    return engine.fuse_counts(block, kinds, progress)
+        return [_empty(block, each) for each in types]
+    return engine.fuse_counts(block, types, progress)
 
 
-def _empty(block: Block, dtype: np.dtype, nodata: float | None) -> tuple[np.ndarray, tuple[Sums, ...]]:
+def _empty(block: Block, pixel_type: PixelType) -> tuple[np.ndarray, tuple[Sums, ...]]:
     """Returns a block without data, and its sums."""
-    return np.full((len(block.ms), *block.core.shape), nodata, dtype), (Sums(),) * len(block.ms)
+    return np.full((len(block.ms), *block.core.shape), pixel_type.nodata, pixel_type.dtype), (Sums(),) * len(block.ms)
 
 
 def _stream(scene, engine, stats, todo: dict[int, Window], work: Work, run: BlockRun, progress) -> None:
@@ -226,7 +227,7 @@ def _stream(scene, engine, stats, todo: dict[int, Window], work: Work, run: Bloc
         fused.put((number, window, _in_counts(engine, block, work, lambda share: report(number, share))))
 
     def report(number: int, share: float) -> None:
-        if stop.is_set():  # do not finish a block that nobody waits for
+        if stop.is_set():  # the result would be discarded
             raise Stopped
         shares[number] = min(share, 0.99)
 

@@ -1,1 +1,1 @@
-"""The side of the requesting program: starts the computing process and serves its file accesses."""
+"""The side of the requesting program: starts the computing process and answers its read requests."""

@@ -27,6 +27,7 @@ from ...common.notices import Notify, notice
 from ...domain.block import Block
 from ...domain.exact_sums import Sums
 from ...domain.options import SamplingOptions
+from ...domain.pixel_type import PixelType
 from ..serialization import encode
 from ..shared_memory import PROTOCOL, Memory, read_block, write_block
 from .process import WorkerProcess
@@ -35,8 +36,8 @@ POLL_SECONDS = 0.1
 "time between two checks whether the request was cancelled"
 MAXIMUM_FOREIGN_LINES = 20
 "lines that shells and site packages may print before the first one of the worker"
-FLOAT_OUTPUT = np.dtype(np.float32), None
-"type and nodata value of an image that is returned as computed"
+FLOAT_OUTPUT = PixelType()
+"pixel type of an image that is returned as computed"
 DEFAULT_SAMPLING = SamplingOptions()
 
 log = logging.getLogger("ssdiff")
@@ -109,7 +110,7 @@ class Worker(_Closing):
         )
 
     def retry_after_idle_exit(self, function: Callable):
-        """Calls the function, and once more if the process ended idle just when the request was sent."""
+        """Calls the function, and calls it again if the process ended idle just when the request was sent."""
         with self.lock:
             try:
                 return function()
@@ -210,12 +211,9 @@ class _OpenedEngine(_Closing):
         """Returns the same image as `fusion.engine.Engine.fuse`. An exception from `progress` ends the process."""
         return self.fuse_counts(block, [FLOAT_OUTPUT], progress)[0][0]
 
-    def fuse_counts(self, block: Block, kinds: Sequence[tuple[np.dtype, float | None]], progress=None) -> list:
-        """Returns the images of a block as they are written to files, each with the sums of its bands.
-
-        kinds: type and nodata value of each file.
-        """
-        return self.worker.retry_after_idle_exit(lambda: self._fuse(block, kinds, progress))
+    def fuse_counts(self, block: Block, types: Sequence[PixelType], progress=None) -> list:
+        """Returns the images of a block as files of these types hold them, each with the sums of its bands."""
+        return self.worker.retry_after_idle_exit(lambda: self._fuse(block, types, progress))
 
     def close(self) -> None:
         """Frees what the process holds for this engine; the process keeps running for others."""
@@ -226,13 +224,13 @@ class _OpenedEngine(_Closing):
                 )
             self._process = None
 
-    def _fuse(self, block: Block, kinds, progress) -> list[tuple[np.ndarray, tuple[Sums, ...]]]:
+    def _fuse(self, block: Block, types: Sequence[PixelType], progress) -> list[tuple[np.ndarray, tuple[Sums, ...]]]:
         process = self._open()
-        message = write_block(process.memory, block, [dtype for dtype, _ in kinds])
+        message = write_block(process.memory, block, [each.dtype for each in types])
         _, outputs = read_block(process.memory, message)
         callbacks = replace(self._callbacks, progress=progress or (lambda share: None))
-        nodata = [value for _, value in kinds]
-        answer = self.worker.send(process, callbacks, "fuse", engine=self._number, block=message, nodata=nodata)
+        arguments = {"engine": self._number, "block": message, "types": encode(list(types))}
+        answer = self.worker.send(process, callbacks, "fuse", **arguments)
         sums = [tuple(Sums(*band) for band in bands) for bands in answer["sums"]]
         return [(output.copy(), of_bands) for output, of_bands in zip(outputs, sums)]
 
@@ -247,7 +245,7 @@ class _OpenedEngine(_Closing):
         return process
 
     def _set_properties(self, answer: dict) -> None:
-        """Takes over further properties of the engine from the answer to the command that opened it."""
+        """Sets further properties of the engine from the answer to the command that opened it."""
 
 
 class RemoteEngine(_OpenedEngine):

@@ -1,4 +1,4 @@
-"""The computing process as the requesting program sees it: pipes, last output, shared memory and end."""
+"""Handle of the computing process in the requesting program: pipes, last output, shared memory and end."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class WorkerProcess:
         return b"".join(line for line in tuple(self._log_lines) if line).decode("utf-8", "replace")
 
     def send(self, message: dict) -> None:
-        """Sends a line from a thread of its own: a stopped process reads nothing, and a full pipe would block."""
+        """Sends a line in a separate thread: a stopped process reads nothing, and a full pipe would block."""
         line = json.dumps(message, default=float).encode() + b"\n"
         threading.Thread(target=_write, args=(self.popen.stdin, line), daemon=True).start()
 
@@ -140,7 +140,7 @@ class WorkerProcess:
 
 
 def _describe_exit(code: int | None) -> str:
-    """Returns how a process has ended that was not told to end."""
+    """Returns a description of how a process ended unexpectedly."""
     if code is None:
         return "does not answer any more"
     if code < 0:
@@ -150,7 +150,7 @@ def _describe_exit(code: int | None) -> str:
 
 
 def _write(pipe, line: bytes) -> None:
-    """Writes a line. A closed pipe is no error here: the missing answer is."""
+    """Writes a line. A closed pipe is ignored, because the missing answer is reported."""
     with contextlib.suppress(OSError, ValueError):
         while line:
             line = line[pipe.write(line) :]

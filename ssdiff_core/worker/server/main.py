@@ -15,7 +15,7 @@ shared memory (`worker.shared_memory`):
     {"ask": "bye"}                                  ends the process
 
 `stats`, `assess` and `adapt` need scenes whose files this process does not open: a line of type `read` requests a
-block, and the next line of standard input tells its layout in the shared memory.
+block, and the next line of standard input describes its layout in the shared memory.
 
 The last line for a request is of type `done` or `error`. Before it come lines of type `progress`, `notice` (kind and
 values of a message to the user) and, as long as the process is busy, `alive`. After an error the next request is

@@ -75,14 +75,13 @@ class Service:
         self._engines[self._last_number] = opened
         return {"engine": self._last_number, "reach": opened.engine.reach, "ms_halo": opened.engine.ms_halo}
 
-    def fuse(self, engine: int, block: dict, nodata: list) -> dict:
+    def fuse(self, engine: int, block: dict, types: list) -> dict:
         """Fuses a block into the output images in the shared memory and returns the sums of their bands.
 
-        nodata: nodata value of each output image.
+        types: encoded PixelType of each output image.
         """
         read, outputs = read_block(self._memory, block)
-        kinds = [(output.dtype, value) for output, value in zip(outputs, nodata)]
-        images = self._engine(engine).fuses.fuse_counts(read, kinds, self._progress)
+        images = self._engine(engine).fuses.fuse_counts(read, decode(types), self._progress)
         for output, (counts, _) in zip(outputs, images):
             output[:] = counts
         return {"sums": [[astuple(band) for band in sums] for _, sums in images]}

@@ -30,7 +30,7 @@ from ssdiff_core.model import checkpoint
 from ssdiff_core.model.ssnet import state_of
 from ssdiff_core.worker.client import process as worker_process
 from ssdiff_core.worker.client.engine import Callbacks, RemoteEngine, Worker
-from ssdiff_core.worker.shared_memory import Memory, read_block, write_block
+from ssdiff_core.worker.shared_memory import PROTOCOL, Memory, read_block, write_block
 
 ROOT = Path(__file__).parents[3]
 LONG = SamplingOptions(steps=1000, samples=1000)
@@ -474,7 +474,7 @@ def test_another_protocol_version_is_an_error_in_one_sentence(tmp_path):
         tmp_path / "python",
         f"sys.path.insert(0, {str(ROOT)!r})\nimport ssdiff_core.worker.shared_memory as w\nw.PROTOCOL = 0",
     )
-    startup_error(old, "with protocol 0, but protocol 4 is needed: restart the program after an update of SSDiff")
+    startup_error(old, f"with protocol 0, but protocol {PROTOCOL} is needed: restart the program after an update")
 
 
 @posix

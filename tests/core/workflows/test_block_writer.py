@@ -342,7 +342,7 @@ sys.path[:0] = {path!r}
 from files import Interpolate
 from ssdiff_core.domain.block import SceneStats
 from ssdiff_core.workflows.block_writer import BlockRun, fuse
-from ssdiff_core.raster.output import output_for, spread_beside
+from ssdiff_core.raster.output import output_for, spread_output
 from ssdiff_core.raster.reader import open_scene
 
 class Slow(Interpolate):
@@ -353,7 +353,7 @@ class Slow(Interpolate):
 
 scene = open_scene({pan!r}, {ms!r})
 output = output_for(scene, {out!r})
-outputs = [output, spread_beside(output, {apart!r})] if {apart!r} else [output]
+outputs = [output, spread_output(output, {apart!r})] if {apart!r} else [output]
 fuse(scene, Slow(), outputs, SceneStats(), {{"method": "exp"}}, BlockRun(resume=True, side=64))
 """
 
