@@ -2,26 +2,26 @@
 
     split               a strip across each scene is held out; windows that represent all content are chosen from the
                         strip and from the rest (window_selection), without saturated pixels and clouds (quality_mask)
-    wald_pair           PAN at the MS samples, MS coarser by the ratio, MS as it is: a scene whose truth is known
+    wald_pair           PAN at the MS samples, MS coarser by the ratio, the original MS: a scene whose truth is known
     scene_source        training tiles from such pairs, rotated, with slightly varied responses and PAN positions
     training.trainer    trains the initial weights on them
     adapt               keeps the best weights, judged by held-out error
     native_check        compares HQNR and D_rho at native resolution before and after
 
-Held out: a window contains its own pixels of PAN and MS and nothing around them, and a pair is made from one window.
+Held out: a window contains its own pixels of PAN and MS and none around them, and a pair is made from one window.
 So no pixel influences both training and judgement, except through the dozen statistics of the whole scene that every
 fusion uses; those for training come from the training windows. Windows are four samples apart, as far as correcting a
-band's shift reaches. Near the border of a window, coarse samples would have seen more than the window, so the
+band's shift reaches. Near the border of a window, coarse samples would depend on pixels outside it, so the
 outermost samples, as many as the ratio, are neither trained on nor judged.
 
 Shifts: a shift of one PAN pixel is a quarter of a pixel in a pair at ratio 4, so a network that learned it would
-correct a quarter of the shifts it meets. MS and its bands are therefore aligned first, pairs keep the phase of the
-aligned MS, and jitter covers the rest. The card records this, and pansharpening with such weights aligns the scene
-too.
+correct a quarter of the shifts in real scenes. MS and its bands are therefore aligned first, pairs keep the phase of
+the aligned MS, and random offsets of PAN cover the remainder. The card records this, and pansharpening with such
+weights aligns the scene too.
 
 Native resolution: what helps at reduced resolution need not help at native resolution. There the truth is unknown, but
-the answer of the initial weights is known; so a third of the training samples are windows at native resolution with
-that answer (or that of a better classical method) as target.
+the output of the initial weights is known; so a third of the training samples are windows at native resolution with
+that output (or that of a better classical method) as target.
 
 Never worse: the error is the remaining share of the initial ERGAS and SAM; if one of them grew, it alone counts. In
 the end mixtures of initial and best weights are judged, and the best mixture is kept whose HQNR and D_rho at native

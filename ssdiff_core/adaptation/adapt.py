@@ -90,7 +90,7 @@ def adapt(
         native = NativeCheck.create([*held_out, *train], job.sensor, source.survey, *initial_fusion(job, base, device))
         if start and source.before["ERGAS"] < min(each["ERGAS"] for each in classical.values()):
             source.add_anchors(native.images, native.blocks)
-    notify(notice("adapting_pieces", train=len(train), held_out=len(held_out), scores=listed(source.before)))
+    notify(notice("adapting_pieces", train=len(train), held_out=len(held_out), scores=formatted(source.before)))
     checkpoint = Path(job.checkpoint)
     resumed = checkpoint_entries(checkpoint, job.key)
     steps = resumed.get("steps") or job.steps or planned_steps(job, recipe, source, device, start)
@@ -232,7 +232,7 @@ def classical_scores(source: SceneSource, sensor: Sensor) -> dict[str, dict[str,
 class BestWeightsWriter:
     """Writes the best weights so far to the working file, once they are better than the initial result.
 
-    So an interrupted run leaves them behind.
+    So an interrupted run does not lose them.
     """
 
     job: Job
@@ -278,5 +278,5 @@ def checkpoint_entries(checkpoint: Path, key: str) -> dict:
     return more if more.get("key") == key else {}
 
 
-def listed(scores: dict[str, float]) -> str:
+def formatted(scores: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in scores.items())

@@ -191,5 +191,5 @@ def randomly_rotated(tiles: Samples, rng: np.random.Generator) -> Samples:
     """Rotates and flips each tile at random."""
     rotations = [(int(rng.integers(4)), bool(rng.integers(2))) for _ in tiles["pan"]]
     return {
-        key: torch.stack([rotate(image, way) for image, way in zip(value, rotations)]) for key, value in tiles.items()
+        key: torch.stack([rotate(image, turn) for image, turn in zip(value, rotations)]) for key, value in tiles.items()
     }

@@ -63,7 +63,7 @@ def histograms(title: str, before: Histogram, after: Histogram, width: int = 300
     low, high = before.quantile(0.001), before.quantile(0.999)
     room = (high - low) * 0.06 or 1.0
     edges = np.linspace(low - room, high + room, BINS + 1)
-    one, other = (shares(of, edges) for of in (before, after))
+    one, other = (shares(histogram, edges) for histogram in (before, after))
     frame = Frame(width, height, (edges[0], edges[-1]), (0, max(one.max(), other.max()) * 1.05))
     middle = (edges[1:] + edges[:-1]) / 2
     area = frame.path([middle[0], *middle, middle[-1]], [0, *one, 0], closed=True)
@@ -71,12 +71,12 @@ def histograms(title: str, before: Histogram, after: Histogram, width: int = 300
     return svg(frame, title, _axis(frame, _ticks(*frame.x, 4), "{:g}") + lines)
 
 
-def shares(of: Histogram, edges: np.ndarray) -> np.ndarray:
+def shares(histogram: Histogram, edges: np.ndarray) -> np.ndarray:
     """Returns the share of values between successive edges, smoothed because integers fall unevenly into bins."""
-    values = np.array([of.value(i) for i in range(len(of.keys))])
-    found, _ = np.histogram(values, edges, weights=of.counts)
+    values = np.array([histogram.value(i) for i in range(len(histogram.keys))])
+    found, _ = np.histogram(values, edges, weights=histogram.counts)
     around = np.convolve(np.pad(found, 1, mode="edge"), (0.25, 0.5, 0.25), "valid")
-    return around / max(of.counts.sum(), 1)
+    return around / max(histogram.counts.sum(), 1)
 
 
 def spectra(series: Sequence[Series], nyquist: float, width: int = 1040, height: int = 400) -> str:

@@ -74,7 +74,7 @@ def methods_over_scenes(results: Sequence[Result], baseline: Result) -> list[Met
     if len(scenes_of(results)) < 2:
         return []
     methods = _methods(results)
-    first = next(of for of in methods.values() if of.get(baseline.scene) is baseline)
+    first = next(by_scene for by_scene in methods.values() if by_scene.get(baseline.scene) is baseline)
     return [_overall(method, by_scene, first) for method, by_scene in methods.items()]
 
 
@@ -91,13 +91,13 @@ def _methods(results: Sequence[Result]) -> dict[str, dict[str, Result]]:
 
 
 def _overall(method: str, by_scene: dict[str, Result], first: dict[str, Result]) -> MethodSummary:
-    of = summary(list(by_scene.values()))
+    overall = summary(list(by_scene.values()))
     differences = {} if by_scene is first else _differences(by_scene, first)
-    return MethodSummary(method, len(by_scene), of.mean, of.std, differences)
+    return MethodSummary(method, len(by_scene), overall.mean, overall.std, differences)
 
 
 def _differences(by_scene: dict[str, Result], first: dict[str, Result]) -> dict[str, Difference]:
     """Returns the differences over the scenes that both methods were assessed on."""
     both, measures = [scene for scene in by_scene if scene in first], next(iter(first.values())).measures
-    values = {m.name: [np.array([of[s].values[m.name] for s in both]) for of in (by_scene, first)] for m in measures}
+    values = {m.name: [np.array([one[s].values[m.name] for s in both]) for one in (by_scene, first)] for m in measures}
     return {m.name: paired(*values[m.name], m) for m in measures}

@@ -104,48 +104,50 @@ def measure_all(studies: Sequence[Study], options: AssessOptions, progress=lambd
 
 def _referenced(study: Study, options: AssessOptions, side: int, progress) -> list[Result]:
     scene = study.scene.window
-    of = Referenced(measured_window(study, options), study.scene.placement.ratio, study.rounded)
+    metric = Referenced(measured_window(study, options), study.scene.placement.ratio, study.rounded)
 
     def gather(core: Window):
-        window = core.grow(of.reach) & scene
+        window = core.grow(metric.reach) & scene
         truth = study.reference.read(window)
         fused = [image.read(window) for image in study.images]
-        return [(of.gather(one, truth, window, core), _valid(one, window, core)) for one in fused]
+        return [(metric.gather(one, truth, window, core), _valid(one, window, core)) for one in fused]
 
-    sums, share = _gathered(sampled_blocks(of.cores(side), options), gather, progress)
-    return [_result(image, [(of.values, one)], valid) for image, one, valid in zip(study.images, sums, share)]
+    sums, share = _gathered(sampled_blocks(metric.cores(side), options), gather, progress)
+    return [_result(image, [(metric.values, one)], valid) for image, one, valid in zip(study.images, sums, share)]
 
 
 def _full_scale(study: Study, options: AssessOptions, side: int, progress):
-    of, reader = FullScale(setting_of(study)), PerThread(study.open_reader)
+    metric, reader = FullScale(setting_of(study)), PerThread(study.open_reader)
 
     def gather(core: Window):
-        block = reader().read(core, of.reach, of.ms_halo)
+        block = reader().read(core, metric.reach, metric.ms_halo)
         fused = [image.read(block.window) for image in study.images]
-        return [(of.gather(block, one), _valid(one, block.window, core)) for one in fused]
+        return [(metric.gather(block, one), _valid(one, block.window, core)) for one in fused]
 
-    sums, share = _gathered(sampled_blocks(of.cores(side), options), gather, progress)
-    return [(of.values, one) for one in sums], share
+    sums, share = _gathered(sampled_blocks(metric.cores(side), options), gather, progress)
+    return [(metric.values, one) for one in sums], share
 
 
 def _reprojected(study: Study, options: AssessOptions, side: int, progress):
-    of, reader = Reprojected(setting_of(study)), PerThread(study.open_reader)
-    cores = sampled_blocks(of.cores(side), options)
-    shifts = shifts_of(of, reader, cores)
+    metric, reader = Reprojected(setting_of(study)), PerThread(study.open_reader)
+    cores = sampled_blocks(metric.cores(side), options)
+    shifts = shifts_of(metric, reader, cores)
 
     def gather(core: Window):
-        block = reader().read(core, of.reach, of.ms_halo)
-        return [(of.gather(block, image.read(block.window), shifts), 1.0) for image in study.images]
+        block = reader().read(core, metric.reach, metric.ms_halo)
+        return [(metric.gather(block, image.read(block.window), shifts), 1.0) for image in study.images]
 
     sums, _ = _gathered(cores, gather, progress)
-    return [(partial(of.values, shifts=shifts), one) for one in sums]
+    return [(partial(metric.values, shifts=shifts), one) for one in sums]
 
 
-def shifts_of(of: Reprojected, reader: PerThread, cores: list[Window]):
+def shifts_of(metric: Reprojected, reader: PerThread, cores: list[Window]):
     """Returns the shift of each band of MS against PAN."""
-    return of.shifts(
-        reduce(operator.add, side_by_side(lambda c: of.correlations(reader().read(c, of.reach, of.ms_halo)), cores))
-    )
+
+    def correlations(core: Window):
+        return metric.correlations(reader().read(core, metric.reach, metric.ms_halo))
+
+    return metric.shifts(reduce(operator.add, side_by_side(correlations, cores)))
 
 
 def _gathered(cores: list[Window], gather, progress):

@@ -135,9 +135,9 @@ def write_csv(path: str | Path, results: Sequence[Result], permanent: bool = Tru
         for result in results:
             kept = result.path if result.path and permanent else ""
             out.writerow([result.name, kept, result.scene, *(result.values[name] for name in names)])
-        for of, one in overall:
-            out.writerow([f"mean{of}", "", "", *one.mean.values()])
-            out.writerow([f"standard deviation{of}", "", "", *one.std.values()])
+        for suffix, one in overall:
+            out.writerow([f"mean{suffix}", "", "", *one.mean.values()])
+            out.writerow([f"standard deviation{suffix}", "", "", *one.std.values()])
 
 
 def document(
@@ -200,19 +200,19 @@ def notes(studies: Sequence[Study], results: Sequence[Result], options: AssessOp
     """Returns notes on how the results were computed, and warnings."""
     names = scenes_of(results)
     where = [f"{name}: " if len(names) > 1 else "" for name in names]
-    messages = [f"{of}{warning}" for of, study in zip(where, studies) for warning in study.warnings]
+    messages = [f"{prefix}{warning}" for prefix, study in zip(where, studies) for warning in study.warnings]
     extra = results[0].extra
     values = "values rounded to 16-bit integers" if extra["rounded"] else "unrounded values"
     if "convention" in extra:
         messages.append(f"{extra['convention']} convention, Q2n of {values}")
     else:
         messages.append(f"Q2n of {values}, PSNR with peak value {_peak(results)}{_border(options)}")
-    for of, study in zip(where, studies):
+    for prefix, study in zip(where, studies):
         sample = sample_of(study, options)
         if not sample.whole:
-            messages.append(f"{of}the measures are computed on {sample}; --sample 0 uses all blocks")
-    for of, name in zip(where, names):
-        messages += [of + message for message in missing([result for result in results if result.scene == name])]
+            messages.append(f"{prefix}the measures are computed on {sample}; --sample 0 uses all blocks")
+    for prefix, name in zip(where, names):
+        messages += [prefix + message for message in missing([result for result in results if result.scene == name])]
     return [*dict.fromkeys(messages), *([ON_HQNR] if "HQNR" in results[0].values else [])]
 
 
@@ -222,8 +222,8 @@ def missing(results: Sequence[Result]) -> list[str]:
     for result in results:
         if result.valid < 0.999:
             shares.setdefault(f"{1 - result.valid:.1%}", []).append(result.name)
-    of = {share: "" if len(names) == len(results) else f" of {', '.join(names)}" for share, names in shares.items()}
-    return [f"{share} of the pixels{which} have no data and are excluded" for share, which in of.items()]
+    images = {share: "" if len(names) == len(results) else f" of {', '.join(names)}" for share, names in shares.items()}
+    return [f"{share} of the pixels{which} have no data and are excluded" for share, which in images.items()]
 
 
 def _peak(results: Sequence[Result]) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 from ..common import progress
 from ..domain.options import AdaptOptions
 from .arguments import add_json, add_options, add_pair, add_progress, ms_files, options_from
-from .console import handle_termination, tell
+from .console import handle_termination, print_message
 
 
 def add(commands) -> None:
@@ -31,7 +31,7 @@ def add(commands) -> None:
     add_options(command, AdaptOptions)
     add_progress(command)
     add_json(command)
-    command.set_defaults(run=run, wrong=command.error)
+    command.set_defaults(run=run, usage_error=command.error)
 
 
 def run(args) -> None:
@@ -41,6 +41,6 @@ def run(args) -> None:
     handle_termination()
     pairs = [(args.pan, ms_files(args)), *map(tuple, args.also)]
     options, reporter = options_from(args, AdaptOptions), partial(progress.reporter, args.progress)
-    result = adapt.adapt(pairs, args.out, options, tell, reporter, LocalBackend())
+    result = adapt.adapt(pairs, args.out, options, print_message, reporter, LocalBackend())
     if args.json:
         print(json.dumps({**asdict(result), "path": result.path and str(result.path)}, indent=2))

@@ -13,7 +13,7 @@ from ..common.paths import ensure_folder
 from ..common.progress import subrange
 from ..domain.options import DEVICE_OPTION, AssessOptions
 from .arguments import add_json, add_options, add_progress, between, check_files, file_name, options_from
-from .console import tell
+from .console import print_message
 
 PROTOCOLS = ("full", "wald")
 WALD_METHODS = ("ssdiff", "gsa", "mtf-glp-fs")
@@ -62,7 +62,7 @@ def add(commands) -> None:
     )
     command.add_argument("--png", metavar="FOLDER", help="Also write the maps and crops of the report as PNG files.")
     add_progress(command)
-    command.set_defaults(run=run, wrong=command.error)
+    command.set_defaults(run=run, usage_error=command.error)
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -110,31 +110,33 @@ def run(args) -> None:
 
 @contextlib.contextmanager
 def open_studies(args, methods, options: AssessOptions, report) -> Iterator[list]:
-    """Opens what is to be measured; the files of wald exist only within the context."""
+    """Opens the studies to measure; the files of wald exist only within the context."""
     from ..domain.options import PansharpenOptions
     from ..inprocess import wald
     from ..workflows import assess
 
     if args.protocol == "full":
-        yield assess.open_studies(assess.files_in(args.fused), args.pan, args.ms, args.reference, options, tell)
+        yield assess.open_studies(
+            assess.files_in(args.fused), args.pan, args.ms, args.reference, options, print_message
+        )
         return
     fusing = PansharpenOptions(
         steps=args.steps, seed=args.seed, weights=args.weights or "auto", device=args.device or "auto"
     )
-    with wald.wald_study(args.pan, args.ms, methods, options, fusing, tell, report) as study:
+    with wald.wald_study(args.pan, args.ms, methods, options, fusing, print_message, report) as study:
         yield [study]
 
 
 def check(args) -> None:
     """Ends the command if the arguments contradict each other."""
     if args.protocol == "wald" and (args.fused or args.reference):
-        args.wrong("--protocol wald fuses PAN and MS itself: give --pan, --ms and --methods, but no fused files")
+        args.usage_error("--protocol wald fuses PAN and MS itself: give --pan, --ms and --methods, but no fused files")
     if args.protocol == "wald" and not (args.pan and args.ms):
-        args.wrong("--protocol wald needs --pan and --ms")
+        args.usage_error("--protocol wald needs --pan and --ms")
     if args.protocol == "full" and not args.fused:
-        args.wrong("give fused rasters, or --protocol wald")
+        args.usage_error("give fused rasters, or --protocol wald")
     unused = [f"--{name}" for name in WALD_ONLY if getattr(args, name) is not None]
     if args.protocol == "full" and unused:
-        args.wrong(f"{unused[0]} needs --protocol wald")
+        args.usage_error(f"{unused[0]} needs --protocol wald")
     if args.crop and not (args.reference or args.protocol == "wald"):
-        args.wrong("--crop needs --reference or --protocol wald")
+        args.usage_error("--crop needs --reference or --protocol wald")

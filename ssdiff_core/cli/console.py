@@ -6,7 +6,7 @@ import signal
 import sys
 
 
-def tell(message: object) -> None:
+def print_message(message: object) -> None:
     """Prints a notice, an error or a text to standard error."""
     print(f"ssdiff: {message}", file=sys.stderr)
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from .. import __version__
 from ..common.errors import SSDiffError
 from . import adapt, align, assess, bench, doctor, pansharpen, simulate, train, weights
-from .console import tell
+from .console import print_message
 
 COMMANDS = (pansharpen, align, assess, bench, doctor, simulate, train, adapt, weights)
 
@@ -32,10 +32,10 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except (SSDiffError, OSError) as error:
         has_file = getattr(error, "filename", None) and error.strerror
-        tell(f"{error.filename}: {error.strerror}" if has_file else error)
+        print_message(f"{error.filename}: {error.strerror}" if has_file else error)
         return 1
     except KeyboardInterrupt as interrupt:
-        tell(interrupt if interrupt.args else "interrupted")
+        print_message(interrupt if interrupt.args else "interrupted")
         return 130
     return 0
 

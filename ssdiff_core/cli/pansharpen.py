@@ -9,7 +9,7 @@ from ..common import progress
 from ..domain.methods import NETWORK
 from ..domain.options import AssessOptions, PansharpenOptions
 from .arguments import add_options, add_pair, add_progress, check_files, file_name, ms_files, options_from
-from .console import handle_termination, tell
+from .console import handle_termination, print_message
 
 
 def add(commands) -> None:
@@ -21,7 +21,7 @@ def add(commands) -> None:
     add_options(command, PansharpenOptions)
     add_progress(command)
     command.add_argument("--report", metavar="FILE.html", help="Also write a quality report, as ssdiff assess does.")
-    command.set_defaults(run=run, wrong=command.error)
+    command.set_defaults(run=run, usage_error=command.error)
 
 
 def run(args) -> None:
@@ -34,11 +34,11 @@ def run(args) -> None:
     for path in (args.out, args.uncertainty):
         check_files(path, args.report, inputs=[args.pan, args.ms, *(args.ms_files or ()), args.mask])
     if args.method != NETWORK and (args.steps or args.samples or args.weights != "auto"):
-        args.wrong(f"--weights, --steps and --samples are for --method {NETWORK}")
+        args.usage_error(f"--weights, --steps and --samples are for --method {NETWORK}")
     mask = polygon_mask.read(args.mask, reader.read_header(args.pan)[1].crs) if args.mask else ""
     options = options_from(args, PansharpenOptions, mask=mask)
     reporter = partial(progress.reporter, args.progress)
-    pansharpen.pansharpen(args.pan, files, args.out, options, tell, reporter, LocalBackend())
+    pansharpen.pansharpen(args.pan, files, args.out, options, print_message, reporter, LocalBackend())
     if args.report:
         write_report(args, files)
 

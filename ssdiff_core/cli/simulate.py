@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from .arguments import add_json, between
-from .console import tell
+from .console import print_message
 
 IMAGERY = "Imagery: packs (.npz), rasters with named bands, or folders of them."
 
@@ -28,6 +28,6 @@ def add(commands) -> None:
 def run(args) -> None:
     from ..inprocess import simulate
 
-    made = simulate.scenes(args.imagery, args.out, args.sensor, args.scenes, args.seed, tell)
+    files = simulate.scenes(args.imagery, args.out, args.sensor, args.scenes, args.seed, print_message)
     if args.json:
-        print(json.dumps({"scenes": made}, indent=2))
+        print(json.dumps({"scenes": files}, indent=2))

@@ -6,7 +6,7 @@ import math
 
 from ..domain.options import DEVICE_OPTION
 from .arguments import between, check_files
-from .console import tell
+from .console import print_message
 from .simulate import IMAGERY
 
 
@@ -34,7 +34,7 @@ def add(commands) -> None:
     )
     command.add_argument("--start", metavar="WEIGHTS", help="Weights to start from. Default: a new network.")
     command.add_argument("--licence", default="", help="Licence of the weights, written into the file.")
-    command.set_defaults(run=run, wrong=command.error)
+    command.set_defaults(run=run, usage_error=command.error)
 
 
 def run(args) -> None:
@@ -43,7 +43,8 @@ def run(args) -> None:
 
     check_files(args.out)
     if not args.out.endswith(SUFFIX):
-        args.wrong(f"the name of a weights file ends with {SUFFIX}, not {args.out}")
+        args.usage_error(f"the name of a weights file ends with {SUFFIX}, not {args.out}")
     options = train.TrainOptions(args.device, args.minutes, args.licence, args.start, args.processes)
-    finished = train.train(args.recipe, args.imagery, args.out, tell, options)
-    tell(f"{args.out}: {'training finished' if finished else 'not finished; the same command continues the training'}")
+    finished = train.train(args.recipe, args.imagery, args.out, print_message, options)
+    state = "training finished" if finished else "not finished; the same command continues the training"
+    print_message(f"{args.out}: {state}")

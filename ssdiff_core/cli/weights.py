@@ -11,7 +11,7 @@ from pathlib import Path
 from ..common import paths, progress
 from ..common.errors import SSDiffError, WeightsError
 from .arguments import add_json, add_progress, check_files
-from .console import tell
+from .console import print_message
 
 ALL = "all"
 
@@ -55,17 +55,17 @@ def add_import(actions) -> None:
         "--sigma", type=float, default=1.0, help="Factor on the output of the network. (default: 1, as published)"
     )
     checkpoint.add_argument("--licence", default="unknown", help="Licence of the weights. (default: unknown)")
-    command.set_defaults(run=run_import, wrong=command.error)
+    command.set_defaults(run=run_import, usage_error=command.error)
 
 
 def run_list(args) -> None:
     from ..weights import catalogue
-    from ..weights.http import shown
+    from ..weights.http import without_credentials
 
     entries = catalogue.known()
     if args.json:
         listed = [{**asdict(entry), "state": entry.state, "path": entry.path and str(entry.path)} for entry in entries]
-        document = {"weights": listed, "folder": str(paths.weights()), "home": shown(catalogue.home())}
+        document = {"weights": listed, "folder": str(paths.weights()), "home": without_credentials(catalogue.home())}
         return print(json.dumps(document, indent=2))
     print("\n".join(in_columns([cells(entry) for entry in entries])))
 
@@ -86,7 +86,7 @@ def run_get(args) -> None:
     entries = catalogue.known()
     for name in [entry.id for entry in catalogue.published()] if args.ids == [ALL] else args.ids:
         entry = catalogue.named(name, entries)
-        fetch = catalogue.fetcher(progress=progress.reporter(args.progress, 0), notify=tell)
+        fetch = catalogue.fetcher(progress=progress.reporter(args.progress, 0), notify=print_message)
         print(entry.path or fetch(entry))
 
 
@@ -148,12 +148,12 @@ def run_import(args) -> None:
         from ..weights import catalogue
 
         if args.out or args.id or args.bands:
-            args.wrong("--out, --id and --bands are for a .pt checkpoint; a weights file describes itself")
+            args.usage_error("--out, --id and --bands are for a .pt checkpoint; a weights file describes itself")
         checkpoint.load(args.file)
         entry = catalogue.adopt(args.file)
-        return tell(f"weights {entry.id} were copied to {entry.path}")
+        return print_message(f"weights {entry.id} were copied to {entry.path}")
     if not (args.out and args.id and args.bands):
-        args.wrong("a .pt checkpoint needs --out, --id and --bands")
+        args.usage_error("a .pt checkpoint needs --out, --id and --bands")
     check_files(args.out)
     import_checkpoint(args)
 

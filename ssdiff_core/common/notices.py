@@ -1,4 +1,4 @@
-"""What a run tells its user on the way: typed notices, which are put into words at the edge.
+"""Notices: typed messages of a run to its user, which become text only where they are shown.
 
 A notice is a kind and its values, so that code can tell notices apart without reading sentences. `str(notice)` is the
 English text, which the command line prints; the plugin translates the template of the kind.
@@ -166,9 +166,9 @@ def notice(kind: str, **values) -> Notice:
 
     Raises KeyError if there is no such kind, or its template shows a value that is not given.
     """
-    made = Notice(kind, values)
-    str(made)
-    return made
+    result = Notice(kind, values)
+    str(result)
+    return result
 
 
 def _shown(value: object) -> object:

@@ -110,7 +110,7 @@ class Engine(Quantising):
             raise ConfigError(f"unknown precision {precision!r}; the precisions are {', '.join(PRECISIONS)}")
         self.grid = _grid(self.card.tile, tiling.stride, self.card.ratio)
         # Rotated tiles have the MS phase of training only if MS is centred on PAN.
-        self._ways = ORIENTATIONS if self.card.ms_phase == (self.card.ratio - 1) / 2 else ORIENTATIONS[:1]
+        self._orientations = ORIENTATIONS if self.card.ms_phase == (self.card.ratio - 1) / 2 else ORIENTATIONS[:1]
         self._tiling, self._precision = tiling, precision
         self._use(devices.choose(sampling.device))
 
@@ -354,18 +354,20 @@ class Engine(Quantising):
 
     def _in_tiles(self, canvas: Canvas, image: Tensor, sample: int, sampler, report: Callable[[float], None]) -> Tensor:
         """Cuts an image (C, h, w) into tiles, applies sampler(denoiser, tiles) to the live ones, and blends."""
-        way = self._ways[sample % len(self._ways)]
+        orientation = self._orientations[sample % len(self._orientations)]
         cells, tiles = canvas.cells, split(image, canvas.cells)
         sampled = torch.zeros(tiles.shape, device=self.device)
         done = 0
         while done < len(canvas.live):
             r, c = canvas.live[done : done + self._work.batch].unbind(1)
-            sampled[r, c] = rotate_back(sampler(self._denoiser(canvas, r, c, way), rotate(tiles[r, c], way)), way)
+            sampled[r, c] = rotate_back(
+                sampler(self._denoiser(canvas, r, c, orientation), rotate(tiles[r, c], orientation)), orientation
+            )
             done += len(r)
             report(done / len(canvas.live))
         return blend(sampled, cells)
 
-    def _denoiser(self, canvas: Canvas, r: Tensor, c: Tensor, way: tuple[int, bool]) -> diffusion.Denoiser:
+    def _denoiser(self, canvas: Canvas, r: Tensor, c: Tensor, orientation: tuple[int, bool]) -> diffusion.Denoiser:
         """Returns the network as a function of x_t and t, for the tiles at rows r and columns c, rotated or flipped."""
         pan, lms, ms = (split(image, canvas.cells)[r, c] for image in (canvas.pan, canvas.base, canvas.ms))
         if canvas.ok is not None:
@@ -373,7 +375,9 @@ class Engine(Quantising):
             pan, lms = fill_nearest(torch.cat([pan, lms], dim=1), ok).split([pan.shape[1], lms.shape[1]], dim=1)
             coarse = ok.unflatten(1, (-1, self.card.ratio)).unflatten(3, (-1, self.card.ratio)).any(4).any(2)
             ms = fill_nearest(ms, coarse)
-        cond = [rotate(image, way).to(self.dtype, memory_format=torch.channels_last) for image in (lms, pan, ms)]
+        cond = [
+            rotate(image, orientation).to(self.dtype, memory_format=torch.channels_last) for image in (lms, pan, ms)
+        ]
 
         def denoise(x_t: Tensor, t: Tensor) -> Tensor:
             return self.net(x_t.to(self.dtype, memory_format=torch.channels_last), t, *cond).float()

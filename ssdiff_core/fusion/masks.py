@@ -29,9 +29,9 @@ def spread_valid(image: Tensor, ok: Tensor, rounds: int) -> Tensor:
         around, known = F.pad(image, (1, 1, 1, 1)), F.pad(ok, (1, 1, 1, 1))
         grown = ok
         for r, c in NEIGHBOURS:
-            there = known[r : r + h, c : c + w] & ~grown
-            image = torch.where(there, around[:, r : r + h, c : c + w], image)
-            grown = grown | there
+            found = known[r : r + h, c : c + w] & ~grown
+            image = torch.where(found, around[:, r : r + h, c : c + w], image)
+            grown = grown | found
         ok = grown
     return image
 

@@ -92,16 +92,16 @@ class MsSamples:
 
     def _blurred(self, image: Tensor, gains: Sequence[float]) -> Tensor:
         block = self.block
-        there, index = [], []
+        strips, index = [], []
         for axis, samples in enumerate((self.rows, self.cols)):
             start, stop = (block.window.row, block.window.col)[axis], block.window.stop[axis]
             first, last = block.on_ms(np.array([start, stop - 1]), axis)
             # PAN ends with its window; beyond it the last samples that see it are repeated.
             used = np.arange(max(samples[0], math.floor(first)), min(samples[-1], math.ceil(last)) + 1)
             centre = used[0] * block.ratio + block.ms_at[axis] - start
-            there.append(blurrer(centre, len(used), gains, block.ratio))
+            strips.append(blurrer(centre, len(used), gains, block.ratio))
             index.append(torch.from_numpy(np.clip(samples, used[0], used[-1]) - used[0]))
-        low = take_cols(there[1], take_rows(there[0], image))
+        low = take_cols(strips[1], take_rows(strips[0], image))
         return low[:, index[0][:, None], index[1]]
 
     def contributions(self, image: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ class MsSamples:
         core, spans = self.block.core, []
         for axis, samples in enumerate((self.rows, self.cols)):
             pixel = np.floor(samples * self.block.ratio + self.block.ms_at[axis] + 0.5 + 1e-6)
-            there = (samples >= 0) & (samples < self.block.ms.shape[1 + axis])
-            inside = np.flatnonzero(there & (pixel >= (core.row, core.col)[axis]) & (pixel < core.stop[axis]))
+            strips = (samples >= 0) & (samples < self.block.ms.shape[1 + axis])
+            inside = np.flatnonzero(strips & (pixel >= (core.row, core.col)[axis]) & (pixel < core.stop[axis]))
             spans.append(slice(inside[0], inside[-1] + 1) if len(inside) else slice(0, 0))
         return tuple(spans)

@@ -99,8 +99,8 @@ def _down_and_up(block: Block, axis: int, mtf: tuple[float, ...], kernel: str, d
     first, last = block.on_ms(np.array([start, start + n - 1]), axis)
     sample, samples = math.floor(first), math.ceil(last) - math.floor(first) + 1
     centre = sample * block.ratio + block.ms_at[axis] - start  # in pixels of pan
-    there = blurrer(centre, samples, mtf, block.ratio, device)
-    return there, reader(first - sample, n, block.ratio, kernel, device)
+    forward = blurrer(centre, samples, mtf, block.ratio, device)
+    return forward, reader(first - sample, n, block.ratio, kernel, device)
 
 
 def fitted(block: Block, mtf: tuple[float, ...], kernel: str = "cubic", views: tuple[str, ...] = ()) -> Block:

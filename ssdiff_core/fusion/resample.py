@@ -57,7 +57,7 @@ def blurrer(first: float, n: int, gains: Sequence[float], ratio: float, device=C
     return _strips(first, step or ratio, n, STRIP, reach, functools.partial(_blurring, tuple(gains), ratio), device)
 
 
-def _strips(first: float, step: float, n: int, side: int, reach: int, made: Callable, device) -> list[Strip]:
+def _strips(first: float, step: float, n: int, side: int, reach: int, matrix_of: Callable, device) -> list[Strip]:
     """Returns strips of `side` outputs, which fit a processor's cache; a GPU gets a single strip.
 
     At a whole ratio all strips have the same matrix, so matrices are cached.
@@ -66,7 +66,7 @@ def _strips(first: float, step: float, n: int, side: int, reach: int, made: Call
     for done in range(0, n, side):
         at = first + done * step
         whole = math.floor(at + 1e-9)
-        matrix = made(round(at - whole, 9), step, min(side, n - done))
+        matrix = matrix_of(round(at - whole, 9), step, min(side, n - done))
         strips.append(Strip(whole - reach, upload(matrix, device)))
     return strips
 

@@ -72,8 +72,8 @@ class Histogram:
         keys = np.where(bits >= 0, bits, -(bits & 0x7FFFFFFF)) >> 11  # rises with the value
         if len(keys) and keys.max() - keys.min() < 1 << 18:  # counting is faster than sorting
             counts = np.bincount(keys - keys.min())
-            there = np.flatnonzero(counts)
-            return Histogram((there + keys.min()).astype(np.int64), counts[there].astype(np.int64))
+            present = np.flatnonzero(counts)
+            return Histogram((present + keys.min()).astype(np.int64), counts[present].astype(np.int64))
         keys, counts = np.unique(keys, return_counts=True)
         return Histogram(keys.astype(np.int64), counts.astype(np.int64))
 

@@ -127,13 +127,13 @@ ORIENTATIONS = ((0, False), (2, True), (1, True), (0, True), (2, False), (1, Fal
 "orientations of a tile: quarter turns, then whether it is flipped; averaging the first few gains most in this order"
 
 
-def rotate(image: Tensor, way: tuple[int, bool]) -> Tensor:
+def rotate(image: Tensor, orientation: tuple[int, bool]) -> Tensor:
     """Returns an image (..., S, S) in an orientation: rotated, then flipped."""
-    image = image.rot90(way[0], (-2, -1))
-    return image.flip(-2) if way[1] else image
+    image = image.rot90(orientation[0], (-2, -1))
+    return image.flip(-2) if orientation[1] else image
 
 
-def rotate_back(image: Tensor, way: tuple[int, bool]) -> Tensor:
+def rotate_back(image: Tensor, orientation: tuple[int, bool]) -> Tensor:
     """Returns an image with `rotate` undone."""
-    image = image.flip(-2) if way[1] else image
-    return image.rot90(-way[0], (-2, -1))
+    image = image.flip(-2) if orientation[1] else image
+    return image.rot90(-orientation[0], (-2, -1))

@@ -135,13 +135,13 @@ def strips(at: np.ndarray, reach: int, weigh: Callable[[np.ndarray, int], np.nda
 
     At an integer ratio all strips are equal and the weights are computed once.
     """
-    made, places, answer = None, None, []
+    weights, offsets, result = None, None, []
     for first in range(0, len(at), side):
         part = at[first : first + side]
         start = math.floor(part[0] + 1e-9) - reach
-        here = part - start
-        width = math.ceil(here[-1] - 1e-9) + reach + 1
-        if made is None or not np.allclose(here, places[: len(here)], rtol=0, atol=1e-9):
-            made, places = torch.from_numpy(weigh(here, width)), here
-        answer.append(Strip(start, made[: len(here), :width]))
-    return answer
+        positions = part - start
+        width = math.ceil(positions[-1] - 1e-9) + reach + 1
+        if weights is None or not np.allclose(positions, offsets[: len(positions)], rtol=0, atol=1e-9):
+            weights, offsets = torch.from_numpy(weigh(positions, width)), positions
+        result.append(Strip(start, weights[: len(positions), :width]))
+    return result

@@ -45,9 +45,8 @@ def fitted(weights: Weights, names: Sequence[str], wavelengths: Sequence[float],
     ratio = ratio or card.ratio
     arch = replace(card.arch, bands=len(names), ratio=ratio)
     net = SSNet(arch)
-    load_state(
-        net, _resampled(_with_bands(state_of(weights.net), source, len(card.bands), card.arch), card.ratio, ratio)
-    )
+    state = _with_bands(state_of(weights.net), source, len(card.bands), card.arch)
+    load_state(net, _resampled(state, card.ratio, ratio))
     changed = {"bands": tuple(names), "wavelengths_nm": tuple(wavelengths)}
     changed |= {"arch": arch, "ratio": ratio, "ms_phase": phase(card, ratio)}
     sigma = tuple(card.residual_sigma[i] for i in source)

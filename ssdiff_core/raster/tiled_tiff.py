@@ -53,15 +53,15 @@ def layout_of(path: Path) -> Layout | None:
     width, height = band.GetBlockSize()
     down, across = -(-file.RasterYSize // height), -(-file.RasterXSize // width)
     tile = width * height * gdal.GetDataTypeSize(band.DataType) // 8
-    places = [
+    offsets = [
         int(file.GetRasterBand(k).GetMetadataItem(f"BLOCK_OFFSET_{c}_{r}", "TIFF") or 0)
         for k in range(1, file.RasterCount + 1)
         for r in range(down)
         for c in range(across)
     ]
-    regular = places == list(range(places[0], places[0] + len(places) * tile, tile))
-    whole = os.path.getsize(path) >= places[-1] + tile
-    return Layout(places[0], height, width, down, across) if places[0] and regular and whole else None
+    regular = offsets == list(range(offsets[0], offsets[0] + len(offsets) * tile, tile))
+    whole = os.path.getsize(path) >= offsets[-1] + tile
+    return Layout(offsets[0], height, width, down, across) if offsets[0] and regular and whole else None
 
 
 def _native(path: Path) -> bool:

@@ -94,7 +94,7 @@ def _ratio(centre, right, below) -> float:
     return math.sqrt(abs(a * d - b * c))
 
 
-def _grid_through(pan: Grid, here: Window, centre: tuple[float, float], ratio: int) -> tuple[Grid, Placement]:
-    on_pan, rows, columns = lattice(here, centre, ratio)
+def _grid_through(pan: Grid, covered_window: Window, centre: tuple[float, float], ratio: int) -> tuple[Grid, Placement]:
+    on_pan, rows, columns = lattice(covered_window, centre, ratio)
     at = on_pan[3] + ratio / 2 - 0.5, on_pan[0] + ratio / 2 - 0.5
     return Grid(rows, columns, compose(pan.transform, on_pan), pan.crs), Placement(at, float(ratio))

@@ -325,11 +325,11 @@ class _Installation:
                 "free disk space, or choose another cache folder"
             )
 
-    def _write_note(self, wanted: str, choice: Choice, report: dict) -> None:
+    def _write_note(self, requested_build: str, choice: Choice, report: dict) -> None:
         note = {
             "ssdiff": __version__,
             "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "wanted": wanted,
+            "wanted": requested_build,
             "build": choice.build,
             "why": choice.why,
             "pins": choice.pins,

@@ -1,1 +1,1 @@
-"""What users do with files: pansharpen, adapt, assess. GDAL and numpy only; a backend computes."""
+"""Jobs on files: pansharpen, adapt, assess. They use GDAL and numpy only; a backend does the computation."""

@@ -1,6 +1,6 @@
 """Adapts weights to PAN and MS files of one sensor, and keeps the new weights only if they are better.
 
-The best weights so far are always in a working file beside the output, which becomes the output however the run ends.
+The best weights so far are always in a working file next to the output; an interrupted run copies it to the output.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class AdaptResult:
     id: str
     "id of the best weights for these scenes: the new or the initial ones; empty: a classical method is better"
     use: str
-    "value of --weights that selects them: their id, or their file where no id leads to it"
+    "value of --weights that selects them: their id, or their file if it is not in the catalogue"
     path: Path | None
     "file of the new weights; None: they were not better, and no file was written"
     before: dict[str, float]
@@ -98,14 +98,14 @@ def output_and_id(out: str, name: str = "") -> tuple[Path, str]:
 
 
 def finish(outcome: dict, job: Job, out: Path, notify: Notify) -> AdaptResult:
-    """Renames the working file to the output, if there is one, and reports what adapting was worth."""
+    """Renames the working file to the output, if there is one, and reports the scores before and after."""
     working, before, classical = Path(job.working), outcome["before"], outcome["classical"]
     if job.checkpoint:
         Path(job.checkpoint).unlink(missing_ok=True)
     if working.exists():
         move(working, out)
         after = read_card(out).scores["held out"]["after"]
-        notify(notice("adapted", scores=compared(before, after), classical=least(classical), path=str(out)))
+        notify(notice("adapted", scores=compared(before, after), classical=lowest_scores(classical), path=str(out)))
         return AdaptResult(job.id, catalogue.called(out), out, before, after, classical)
     kept = read_card(job.base).id if job.base_fits else ""
     kind = "adapting_lost_native" if outcome["lost"] else "adapting_no_gain"
@@ -118,7 +118,7 @@ def compared(before: dict[str, float], after: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.3f} -> {after.get(name, value):.3f}" for name, value in before.items())
 
 
-def least(classical: dict[str, dict[str, float]]) -> str:
+def lowest_scores(classical: dict[str, dict[str, float]]) -> str:
     """Returns the lowest value of each score that any classical method reaches, as text."""
     best = {name: min(classical, key=lambda method: classical[method][name]) for name in ("ERGAS", "SAM")}
     return ", ".join(f"{name} {classical[method][name]:.3f} ({method})" for name, method in best.items())
@@ -158,7 +158,7 @@ def open_scenes(pairs: Sequence[tuple], options: AdaptOptions, notify: Notify) -
 
 
 def open_aligned(pan, ms, options: AdaptOptions, notify: Notify) -> tuple[Scene, sensors.Sensor]:
-    """Opens a pair as pansharpening does."""
+    """Opens a pair in the same way as pansharpening, with its shift corrected if the options require it."""
     scene, sensor = open_pair(pan, ms, options, notify)
     for message in scene.notices:
         notify(message)

@@ -1,4 +1,4 @@
-"""Opens fused files together with the PAN and MS they were made of; files of one scene and extent form a study."""
+"""Opens fused files together with the PAN and MS they were made from; files of one scene and extent form a study."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def split_file_list(text: str, folder: str | Path = "") -> tuple[str, ...]:
     parts, found, name = text.split(", "), [], ""
     for part in parts:
         name = f"{name}, {part}" if name else part
-        there = gdal.VSIStatL(os.path.join(folder, name))
-        if there is not None and not there.IsDirectory():
+        status = gdal.VSIStatL(os.path.join(folder, name))
+        if status is not None and not status.IsDirectory():
             found, name = [*found, os.path.join(folder, name)], ""
     return tuple(parts if name else found)
 
@@ -149,12 +149,12 @@ def crs_of(scene: Scene) -> tuple[str, str]:
 
 
 def _scene(raster: Raster, pan: str, ms: Sequence[str], options: AssessOptions, notify: Notify) -> tuple[Scene, Sensor]:
-    """Returns the scene with its bands in the image's order, which is SSDiff's if SSDiff made the image."""
-    options = replace(
-        options, sensor=raster.provenance.get("sensor", "auto") if options.sensor == "auto" else options.sensor
-    )
-    all_bands = "version" not in raster.provenance and len(bands_of(ms)) == len(raster.numbers)
-    return open_pair(pan, ms, options, notify, reorder="version" in raster.provenance, all_bands=all_bands)
+    """Returns the scene with its bands in the order of the image's bands."""
+    by_ssdiff = "version" in raster.provenance  # such an image has its bands in the order of the sensor's products
+    if options.sensor == "auto":
+        options = replace(options, sensor=raster.provenance.get("sensor", "auto"))
+    all_bands = not by_ssdiff and len(bands_of(ms)) == len(raster.numbers)
+    return open_pair(pan, ms, options, notify, reorder=by_ssdiff, all_bands=all_bands)
 
 
 def align(scene: Scene, mode: str) -> tuple[Scene, tuple[Notice, ...]]:

@@ -29,7 +29,7 @@ from ..weights.catalogue import Fetch
 from .block_writer import BlockRun, fuse
 
 OTHER_FORMATS = (".png", ".jpg", ".jpeg", ".jp2", ".webp", ".gif", ".bmp", ".img", ".vrt", ".nc", ".pdf", ".gpkg")
-"file name endings that a GeoTIFF must not have, since programs would take it for another format"
+"file name endings that a GeoTIFF must not have, since programs would expect another format"
 LONG_RUN = 60.0
 "seconds from which the expected duration of a run is announced"
 MEASURED_FOR = 5.0
@@ -45,7 +45,7 @@ class PansharpenResult:
     scene: Scene
     "the scene as it was fused: bands in output order, MS aligned"
     provenance: dict[str, str]
-    "what the output's metadata says of how it was made"
+    "provenance that is written to the metadata of the output"
 
 
 def pansharpen(
@@ -93,7 +93,7 @@ def pansharpen(
 
 
 def check_outputs(scene: Scene, out, options: PansharpenOptions) -> None:
-    """Raises ConfigError if the options or the names of the output files make no sense for the scene."""
+    """Raises ConfigError if the options or the names of the output files are not valid for the scene."""
     inputs = {Path(band.path).resolve() for band in (scene.pan, *scene.ms)}
     for path in filter(None, (out, options.uncertainty)):
         if Path(path).resolve() in inputs:
@@ -140,7 +140,7 @@ def clipping(scene: Scene, output: Output) -> list[Notice]:
 def find_weights(
     scene: Scene, sensor: sensors.Sensor, options: PansharpenOptions, fetch: Fetch, notify: Notify
 ) -> Path | None:
-    """Returns the weights file, downloaded if need be; None if the method has no weights."""
+    """Returns the weights file, downloaded if needed; None if the method has no weights."""
     if options.method != NETWORK:
         return None
     return catalogue.find(options.weights, sensor.id, len(scene.ms), scene.placement.ratio, fetch, notify)
@@ -184,7 +184,7 @@ def open_engine(
 
 
 def sampling_for(options: PansharpenOptions, card: Card, notify: Notify) -> SamplingOptions:
-    """Returns how to sample the network: as the weights say, and for an uncertainty with enough samples."""
+    """Returns the options of sampling: by default those of the weights; an uncertainty needs several samples."""
     steps = card.steps if options.steps is None else options.steps
     default = max(UNCERTAINTY_SAMPLES, card.samples) if options.uncertainty else card.samples
     samples = default if options.samples is None else options.samples
@@ -213,7 +213,7 @@ def groups_for(card: Card, sensor: sensors.Sensor, bands: int, notify: Notify) -
 def announcing_duration(report: Callable[[float], None], notify: Notify, method: str) -> Callable[[float], None]:
     """Returns the report function, extended to announce the duration of a long run once it can be predicted.
 
-    The first share reported is what an interrupted run had done, if this run resumes it.
+    If this run resumes an interrupted one, the first share reported is that of the interrupted run.
     """
     start: list[tuple[float, float]] = []
     announced = [False]

@@ -78,10 +78,10 @@ class ClassicalEngine(Quantising):
         across, pan, done = take_cols(cols, coarse), samples.pan(), 0
         limits = [column(values) for values in zip(*stats.limits)]
         for strip in rows:
-            here = slice(done, done + strip.outputs)
-            image = finish(read(strip.matrix, across[:, strip.start : strip.stop]), pan[here])
-            fused[:, here] = image.clamp_(*limits) if limits else image
-            done = here.stop
+            part = slice(done, done + strip.outputs)
+            image = finish(read(strip.matrix, across[:, strip.start : strip.stop]), pan[part])
+            fused[:, part] = image.clamp_(*limits) if limits else image
+            done = part.stop
             report(done / fused.shape[1])
 
     def _check(self, block: Block) -> None:

@@ -27,8 +27,8 @@ def _fit_fs(survey, sums: SceneSums) -> dict:
     """The gains are cov(lms, PAN) / cov(PAN as MS sees it, PAN) at full scale (Vivone et al., TIP 2018)."""
     co, bands = sums.fine.co[:, 0], len(survey.mtf)
     lows = [co[bands + survey.all_pan_mtfs.index(gain)] for gain in survey.mtf]
-    least = max(1e-6 * co[-1], FLAT * sums.fine.count * sums.fine.right[0] ** 2)
-    return {"gains": tuple(float(co[k] / low) if low > least else 0.0 for k, low in enumerate(lows))}
+    minimum = max(1e-6 * co[-1], FLAT * sums.fine.count * sums.fine.right[0] ** 2)
+    return {"gains": tuple(float(co[k] / low) if low > minimum else 0.0 for k, low in enumerate(lows))}
 
 
 # --- HPM: high-pass modulation ---------------------------------------------------------------------------------------

@@ -119,8 +119,8 @@ def test_a_stride_that_leaves_no_equal_margins_is_refused():
 
 def test_the_eight_orientations_of_a_tile_differ_and_can_be_undone():
     image = torch.arange(2.0 * 9).reshape(2, 3, 3)
-    seen = {tuple(rotate(image, way).flatten().tolist()) for way in ORIENTATIONS}
+    seen = {tuple(rotate(image, orientation).flatten().tolist()) for orientation in ORIENTATIONS}
     assert len(seen) == len(ORIENTATIONS) == 8
     assert torch.equal(rotate(image, ORIENTATIONS[0]), image)
-    for way in ORIENTATIONS:
-        assert torch.equal(rotate_back(rotate(image, way), way), image)
+    for orientation in ORIENTATIONS:
+        assert torch.equal(rotate_back(rotate(image, orientation), orientation), image)
