@@ -21,7 +21,7 @@ from ..common import guarded_process, paths
 from ..common.errors import Cancelled, InstallError, NoPythonError
 from ..common.locks import locked, move
 from ..common.notices import Notify, notice
-from ..weights.http import shown
+from ..weights.http import without_credentials
 from . import doctor, find_python, wheels
 from .find_python import Host, Python
 from .installers import PackageSource, Pip, Uv, explain, find_uv, installers, no_installer_error, uv_python
@@ -180,7 +180,7 @@ def _move(folder: Path, target: Path) -> None:
 def _tools(host: Host) -> tuple[Python, list[Uv | Pip]]:
     """Returns a Python with PyTorch wheels, that of the program if possible, and the installers that work with it."""
     uv, without_installer = find_uv(), None
-    for path in [*find_python.own(host), *find_python.of_system(host)]:
+    for path in [*find_python.of_program(host), *find_python.of_system(host)]:
         base = find_python.properties(path)
         if base is None or wheels.pins(base.version, base.platform) is None:
             continue
@@ -300,10 +300,11 @@ class _Installation:
 
     def _announce(self, choice: Choice) -> None:
         """Notifies of what is installed, from where, to where and how large it is."""
+        indexes = [without_credentials(choice.index), "PyPI"] if choice.index else ["PyPI"]
         values = {
             "packages": self._requirements(choice),
             "reason": choice.why,
-            "source": self.options.wheels or " and ".join(filter(None, [choice.index and shown(choice.index), "PyPI"])),
+            "source": self.options.wheels or " and ".join(indexes),
             "folder": str(self.target.folder),
             "tool": self.tools[0].name,
             "python": ".".join(map(str, self.base.version)),

@@ -25,7 +25,7 @@ from ..common.progress import file_size
 from ..domain import sensors
 from . import download
 from .card import read_card, suits
-from .http import USUAL, Connection, shown
+from .http import DEFAULT_CONNECTION, Connection, without_credentials
 
 SUFFIX = ".safetensors"
 ID = re.compile(r"[\w][\w.+-]*", re.ASCII)
@@ -167,11 +167,11 @@ def file_or_entry(name: str, entries: Sequence[Entry]) -> Path | Entry:
 def named(name: str, entries: Iterable[Entry]) -> Entry:
     by_id = {entry.id: entry for entry in reversed(list(entries))}
     if name not in by_id:
-        raise ConfigError(f"there are no weights {name!r}: take {', '.join(reversed(by_id))}, or name a file")
+        raise ConfigError(f"unknown weights {name!r}: choose {', '.join(reversed(by_id))}, or give the path of a file")
     return by_id[name]
 
 
-def called(path: Path) -> str:
+def name_of(path: Path) -> str:
     """Returns the name by which `find` finds a file: its id if that is unambiguous, else its path."""
     first = {entry.id: entry for entry in reversed(known())}
     return next((id for id, entry in first.items() if entry.path and entry.path.samefile(path)), str(path))
@@ -228,7 +228,7 @@ def repository(resources: Path = paths.RESOURCES) -> str:
 
 
 def fetcher(
-    connection: Connection = USUAL,
+    connection: Connection = DEFAULT_CONNECTION,
     progress: Callable[[float], None] = lambda share: None,
     cancelled: Callable[[], bool] = lambda: False,
     notify: Notify = lambda message: None,
@@ -243,12 +243,13 @@ def fetcher(
             notify(notice("weights_download", weights=entry.id, size=file_size(entry.size)))
         try:
             return download.fetch(
-                urls, download.Wanted(target, entry.size, entry.sha256, connection, progress, cancelled)
+                urls, download.DownloadRequest(target, entry.size, entry.sha256, connection, progress, cancelled)
             )
         except DownloadError as error:
             raise DownloadError(
-                f"weights {entry.id} are not on this computer and cannot be fetched ({error}): get {shown(urls[0])} "
-                "some other way and import that file (ssdiff weights import FILE, or Download weights in QGIS)"
+                f"weights {entry.id} are not on this computer and cannot be downloaded ({error}): "
+                f"get {without_credentials(urls[0])} in another way and import the file "
+                "(ssdiff weights import FILE, or Download weights in QGIS)"
             ) from None
 
     return fetch
@@ -260,10 +261,10 @@ def adopt(file: str | os.PathLike, folder: Path | None = None) -> Entry:
     entry = recognised(file)
     check_whole(file)
     if not ID.fullmatch(entry.id):
-        raise WeightsError(f"{file} has the id {entry.id!r}; letters, digits and . _ + - are what an id may have")
+        raise WeightsError(f"{file} has the id {entry.id!r}; an id may contain only letters, digits and . _ + -")
     target = folder / entry.stored
     if target.exists() and sha256_of(target) != sha256_of(file) and not entry.sha256:
-        raise WeightsError(f"there are other weights {entry.id!r} in {target}: remove them first, or keep them")
+        raise WeightsError(f"there are other weights {entry.id!r} in {target}: remove them before importing this file")
     _copy(file, target)
     return replace(entry, path=target)
 

@@ -20,7 +20,7 @@ from ..common.errors import Cancelled, DownloadError
 from ..common.fingerprints import sha256_of
 from ..common.locks import locked, move
 from ..common.progress import file_size
-from .http import TICK, USUAL, Again, Answer, Connection, Useless, asked, host
+from .http import DEFAULT_CONNECTION, TICK, Answer, Connection, PermanentError, RetryableError, host, open_response
 
 ROUNDS = 4
 "number of attempts for each address"
@@ -34,13 +34,13 @@ SPARE = 1 << 20
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DownloadRequest:
     """A file to download, and the callbacks of its caller."""
 
     target: Path
     size: int
     sha256: str
-    connection: Connection = USUAL
+    connection: Connection = DEFAULT_CONNECTION
     progress: Callable[[float], None] = lambda share: None
     cancelled: Callable[[], bool] = lambda: False
 
@@ -49,7 +49,7 @@ class Wanted:
         return self.target.with_name(f"{self.target.name}.{self.sha256[:12]}.part")
 
     @property
-    def here(self) -> int:
+    def received(self) -> int:
         """Number of bytes already received."""
         return self.partial.stat().st_size if self.partial.exists() else 0
 
@@ -58,20 +58,20 @@ def is_intact(path: Path, size: int, sha256: str) -> bool:
     return path.is_file() and path.stat().st_size == size and sha256_of(path) == sha256
 
 
-def fetch(urls: Sequence[str], wanted: Wanted) -> Path:
+def fetch(urls: Sequence[str], request: DownloadRequest) -> Path:
     """Downloads the file from the first address that has it, unless it exists, and returns its path."""
-    target = wanted.target
-    if is_intact(target, wanted.size, wanted.sha256):
+    target = request.target
+    if is_intact(target, request.size, request.sha256):
         return target
-    if wanted.connection.forbidden:
-        raise DownloadError("the network is not to be used: offline")
+    if request.connection.forbidden:
+        raise DownloadError("network access is turned off (offline mode or SSDIFF_OFFLINE=1)")
     try:
-        with locked(target.parent / LOCK, wanted.cancelled):
+        with locked(target.parent / LOCK, request.cancelled):
             sweep(target.parent)
-            if not is_intact(target, wanted.size, wanted.sha256):  # another process may have fetched it
-                _check_room(wanted)
-                _bring(urls, wanted)
-                keep(wanted.partial, target)
+            if not is_intact(target, request.size, request.sha256):  # another process may have fetched it
+                _check_room(request)
+                _download_from_any(urls, request)
+                keep(request.partial, target)
     except OSError as error:
         raise DownloadError(f"{target} cannot be written: {error.strerror or error}") from None
     return target
@@ -96,31 +96,33 @@ def keep(partial: Path, target: Path) -> None:
         os.close(folder)
 
 
-def _check_room(wanted: Wanted) -> None:
-    missing, free = wanted.size - wanted.here + SPARE, shutil.disk_usage(wanted.target.parent).free
+def _check_room(request: DownloadRequest) -> None:
+    missing, free = request.size - request.received + SPARE, shutil.disk_usage(request.target.parent).free
     if free < missing:
         raise DownloadError(
-            f"{wanted.target.parent} has {file_size(free)} free and {file_size(missing)} are needed: "
-            "make room, or name another folder with SSDIFF_CACHE"
+            f"{request.target.parent} has {file_size(free)} of free disk space, but {file_size(missing)} are needed: "
+            "free some space, or set another folder with SSDIFF_CACHE"
         )
 
 
-def _bring(urls: Sequence[str], wanted: Wanted) -> None:
+def _download_from_any(urls: Sequence[str], request: DownloadRequest) -> None:
     """Completes the partial file from any of the addresses."""
-    useful, why = list(urls), {}
+    usable, errors = list(urls), {}
     for turn in range(ROUNDS):
-        for url in tuple(useful):
+        for url in tuple(usable):
             try:
-                return _go_on(url, wanted)
-            except Again as error:
-                why[url] = error
-            except Useless as error:
-                why[url] = error
-                useful.remove(url)
-        if not useful or turn == ROUNDS - 1:
+                return _resume(url, request)
+            except RetryableError as error:
+                errors[url] = error
+            except PermanentError as error:
+                errors[url] = error
+                usable.remove(url)
+        if not usable or turn == ROUNDS - 1:
             break
-        _pause(PAUSE * 2**turn, wanted.cancelled)
-    raise DownloadError("; ".join(dict.fromkeys(map(str, why.values()))) or "no address is known for it")
+        _pause(PAUSE * 2**turn, request.cancelled)
+    raise DownloadError(
+        "; ".join(dict.fromkeys(map(str, errors.values()))) or "the catalogue lists no URL for this file"
+    )
 
 
 def _pause(seconds: float, cancelled: Callable[[], bool]) -> None:
@@ -131,49 +133,49 @@ def _pause(seconds: float, cancelled: Callable[[], bool]) -> None:
         time.sleep(min(TICK, seconds))
 
 
-def _go_on(url: str, wanted: Wanted) -> None:
+def _resume(url: str, request: DownloadRequest) -> None:
     """Downloads the missing bytes from one address and verifies the file."""
-    if wanted.here > wanted.size:
-        wanted.partial.unlink()
-    begun = wanted.here
-    if begun < wanted.size:
-        _receive(url, begun, wanted)
-    if wanted.here < wanted.size:
-        raise Again(f"{host(url)} broke off after {wanted.here} of {wanted.size} bytes")
-    if not is_intact(wanted.partial, wanted.size, wanted.sha256):
-        wanted.partial.unlink()
-        kind = Again if begun else Useless  # the bytes received before may be the reason
-        raise kind(f"what {host(url)} sends is not what was published (its size or SHA-256 differs)")
+    if request.received > request.size:
+        request.partial.unlink()
+    begun = request.received
+    if begun < request.size:
+        _receive(url, begun, request)
+    if request.received < request.size:
+        raise RetryableError(f"{host(url)} closed the connection after {request.received} of {request.size} bytes")
+    if not is_intact(request.partial, request.size, request.sha256):
+        request.partial.unlink()
+        kind = RetryableError if begun else PermanentError  # the bytes received before may be the reason
+        raise kind(f"the file from {host(url)} differs from the published file in size or SHA-256")
 
 
-def _receive(url: str, begun: int, wanted: Wanted) -> None:
+def _receive(url: str, begun: int, request: DownloadRequest) -> None:
     headers = {"Range": f"bytes={begun}-"} if begun else {}
-    with asked(url, headers, wanted.connection, wanted.cancelled) as answer:
-        start = _start(answer, url, begun, wanted)
-        with open(wanted.partial, "r+b" if begun else "wb") as file:
+    with open_response(url, headers, request.connection, request.cancelled) as answer:
+        start = _start(answer, url, begun, request)
+        with open(request.partial, "r+b" if begun else "wb") as file:
             file.seek(start)
             file.truncate()
             for piece in answer.pieces:
                 file.write(piece)
-                if file.tell() > wanted.size:
+                if file.tell() > request.size:
                     break
-                wanted.progress(file.tell() / wanted.size)
+                request.progress(file.tell() / request.size)
 
 
-def _start(answer: Answer, url: str, begun: int, wanted: Wanted) -> int:
+def _start(answer: Answer, url: str, begun: int, request: DownloadRequest) -> int:
     """Returns the offset at which the response begins; removes a partial file that it does not continue."""
     length = answer.headers.get("Content-Length", "")
     if answer.status == 200:
-        if length.isdigit() and int(length) != wanted.size and "Content-Encoding" not in answer.headers:
-            raise Useless(f"{host(url)} has another file, of {length} bytes and not {wanted.size}")
+        if length.isdigit() and int(length) != request.size and "Content-Encoding" not in answer.headers:
+            raise PermanentError(f"{host(url)} has a file of {length} bytes instead of the expected {request.size}")
         return 0
     content_range = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
     if (
         answer.status == 206
         and content_range
         and int(content_range[1]) <= begun
-        and content_range[2] in ("*", str(wanted.size))
+        and content_range[2] in ("*", str(request.size))
     ):
         return int(content_range[1])
-    wanted.partial.unlink(missing_ok=True)
-    raise Again(f"{host(url)} answers with another part of the file than it was asked for")
+    request.partial.unlink(missing_ok=True)
+    raise RetryableError(f"{host(url)} sends another part of the file than was requested")

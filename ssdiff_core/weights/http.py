@@ -23,8 +23,8 @@ PIECE = 1 << 12
 TICK = 0.1
 "interval of checking for cancellation, seconds"
 REDIRECTS = 5
-LATER = (408, 425, 429)
-"status codes after which a request is repeated, as after all from 500 on"
+RETRY_STATUSES = (408, 425, 429)
+"status codes below 500 after which a request is repeated; it also is after all from 500 on"
 AGENT = {"User-Agent": f"ssdiff/{__version__}", "Accept-Encoding": "identity"}
 
 
@@ -54,18 +54,18 @@ class Connection:
         return self.offline or is_yes(os.environ.get("SSDIFF_OFFLINE", ""))
 
 
-USUAL = Connection()
+DEFAULT_CONNECTION = Connection()
 
 
 def is_yes(value: str) -> bool:
     return value.lower() not in ("", "0", "false", "no")
 
 
-class Again(Exception):
+class RetryableError(Exception):
     "Raised when a request failed and may succeed later."
 
 
-class Useless(Exception):
+class PermanentError(Exception):
     "Raised when a request to this address cannot succeed."
 
 
@@ -78,17 +78,17 @@ class Answer:
     pieces: Iterator[bytes]
 
 
-def shown(url: str) -> str:
+def without_credentials(url: str) -> str:
     """Returns the URL without user and password."""
     return urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
 
 
 def host(url: str) -> str:
-    return urlsplit(url).hostname or shown(url)
+    return urlsplit(url).hostname or without_credentials(url)
 
 
 @contextlib.contextmanager
-def asked(
+def open_response(
     url: str, headers: Mapping[str, str], connection: Connection, cancelled: Callable[[], bool]
 ) -> Iterator[Answer]:
     """Requests a URL; the context is the response, which is the file or a part of it.
@@ -96,53 +96,53 @@ def asked(
     A thread sends the request and reads, since a DNS look-up or a blocking read cannot be interrupted. After
     cancelling, the thread ends by itself with the next byte or timeout.
     """
-    requests, heard, over = _requests(), queue.Queue(16), threading.Event()
+    requests, items, finished = _requests(), queue.Queue(16), threading.Event()
 
-    def tell(word) -> None:
-        while not over.is_set():
+    def put(item) -> None:
+        while not finished.is_set():
             with contextlib.suppress(queue.Full):
-                return heard.put(word, timeout=TICK)
+                return items.put(item, timeout=TICK)
 
-    def listen() -> None:
+    def read() -> None:
         try:
             with requests.Session() as session, _opened(session, url, headers, connection) as response:
-                tell(response)
+                put(response)
                 for piece in response.iter_content(PIECE):
-                    tell(piece)
-                    if over.is_set():
+                    put(piece)
+                    if finished.is_set():
                         return
-            tell(None)
+            put(None)
         except Exception as error:
-            tell(error)
+            put(error)
 
-    threading.Thread(target=listen, daemon=True).start()
+    threading.Thread(target=read, daemon=True).start()
     try:
-        words = _heard(heard, url, connection, cancelled)
-        response = next(words)
-        _judge(response, url)
-        yield Answer(response.status_code, response.headers, words)
+        received = _received(items, url, connection, cancelled)
+        response = next(received)
+        _check_status(response, url)
+        yield Answer(response.status_code, response.headers, received)
     finally:
-        over.set()
+        finished.set()
 
 
-def _heard(words: queue.Queue, url: str, connection: Connection, cancelled: Callable[[], bool]) -> Iterator:
+def _received(items: queue.Queue, url: str, connection: Connection, cancelled: Callable[[], bool]) -> Iterator:
     """Yields what the thread puts into the queue until None. Counts ticks, so that time asleep is no timeout."""
     silent, patience = 0.0, connection.connect + connection.idle
     while True:
         if cancelled():
             raise Cancelled("cancelled")
         try:
-            word, silent = words.get(timeout=TICK), 0.0
+            item, silent = items.get(timeout=TICK), 0.0
         except queue.Empty:
             silent += TICK
             if silent > patience:
-                raise Again(f"{host(url)} does not answer") from None
+                raise RetryableError(f"{host(url)} does not respond") from None
             continue
-        if word is None:
+        if item is None:
             return
-        if isinstance(word, Exception):
-            raise _understood(word, url) from None
-        yield word
+        if isinstance(item, Exception):
+            raise _converted(item, url) from None
+        yield item
 
 
 def _opened(session, url: str, headers: Mapping[str, str], connection: Connection):
@@ -153,7 +153,7 @@ def _opened(session, url: str, headers: Mapping[str, str], connection: Connectio
         direct = any(url.startswith(start) for start in connection.direct)
         session.trust_env = connection.proxies is None and not direct
         response = session.get(
-            _web(url),
+            _checked_url(url),
             headers={**AGENT, **own, **headers},
             proxies={} if direct else connection.proxies,
             verify=connection.ca or True,
@@ -164,29 +164,29 @@ def _opened(session, url: str, headers: Mapping[str, str], connection: Connectio
         if not response.is_redirect:
             return response
         response.close()
-        url = _referred(url, response.headers["location"])
-    raise Useless(f"{host(url)} refers from one address to the next without end")
+        url = _redirect_target(url, response.headers["location"])
+    raise PermanentError(f"{host(url)} redirects more than {REDIRECTS} times; check the URL")
 
 
-def _referred(url: str, location: str) -> str:
+def _redirect_target(url: str, location: str) -> str:
     target = urljoin(url, location)
     if urlsplit(url).scheme == "https" and urlsplit(target).scheme == "http":
-        raise Useless(f"{host(url)} refers to an address without encryption")
+        raise PermanentError(f"{host(url)} redirects from https to http, which is not followed; use another URL")
     return target
 
 
-def _web(url: str) -> str:
+def _checked_url(url: str) -> str:
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-        raise Useless(f"{shown(url)} is no http or https address")
+        raise PermanentError(f"{without_credentials(url)} is not an http or https URL")
     return url
 
 
-def _judge(response, url: str) -> None:
-    said = f"{host(url)} answers {response.status_code} ({response.reason})"
-    if response.status_code in LATER or response.status_code >= 500:
-        raise Again(said)
+def _check_status(response, url: str) -> None:
+    message = f"{host(url)} responds with status {response.status_code} ({response.reason})"
+    if response.status_code in RETRY_STATUSES or response.status_code >= 500:
+        raise RetryableError(message)
     if response.status_code not in (200, 206, 416):
-        raise Useless(said)
+        raise PermanentError(message)
 
 
 def _requests():
@@ -194,24 +194,24 @@ def _requests():
         import requests
     except ImportError:
         raise DownloadError(
-            "the Python package requests is missing, and nothing can be fetched without (Debian: python3-requests)"
+            "downloads need the Python package requests, which is not installed (Debian: python3-requests)"
         ) from None
     return requests
 
 
-def _understood(error: Exception, url: str) -> Exception:
-    """Converts errors of the network to Again or Useless with one sentence."""
+def _converted(error: Exception, url: str) -> Exception:
+    """Converts errors of the network to RetryableError or PermanentError with a message of one sentence."""
     import requests
     import urllib3
 
     if isinstance(error, requests.exceptions.InvalidSchema):
-        return Useless("a SOCKS proxy needs the Python package PySocks (Debian: python3-socks)")
+        return PermanentError("a SOCKS proxy needs the Python package PySocks (Debian: python3-socks)")
     if isinstance(error, requests.exceptions.SSLError):
-        return Useless(f"{host(url)} cannot be trusted: {_cause(error)}")
+        return PermanentError(f"the TLS certificate of {host(url)} cannot be verified: {_cause(error)}")
     if isinstance(error, requests.exceptions.ProxyError):
-        return Again(f"the proxy does not let through to {host(url)}: {_cause(error)}")
+        return RetryableError(f"the proxy does not connect to {host(url)}: {_cause(error)}")
     if isinstance(error, (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError)):
-        return Again(f"{host(url)} cannot be reached or broke off: {_cause(error)}")
+        return RetryableError(f"{host(url)} cannot be reached or closed the connection: {_cause(error)}")
     return error
 
 

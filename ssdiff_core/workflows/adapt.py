@@ -106,12 +106,12 @@ def finish(outcome: dict, job: Job, out: Path, notify: Notify) -> AdaptResult:
         move(working, out)
         after = read_card(out).scores["held out"]["after"]
         notify(notice("adapted", scores=compared(before, after), classical=lowest_scores(classical), path=str(out)))
-        return AdaptResult(job.id, catalogue.called(out), out, before, after, classical)
+        return AdaptResult(job.id, catalogue.name_of(out), out, before, after, classical)
     kept = read_card(job.base).id if job.base_fits else ""
     kind = "adapting_lost_native" if outcome["lost"] else "adapting_no_gain"
     best = f"weights {kept}" if kept else "method mtf-glp-fs"
     notify(notice(kind, scores=compared(before, outcome["best"]), best=best))
-    return AdaptResult(kept, catalogue.called(Path(job.base)) if kept else "", None, before, before, classical)
+    return AdaptResult(kept, catalogue.name_of(Path(job.base)) if kept else "", None, before, before, classical)
 
 
 def compared(before: dict[str, float], after: dict[str, float]) -> str:

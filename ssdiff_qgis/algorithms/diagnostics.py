@@ -87,7 +87,7 @@ def collected(tick=lambda: None) -> dict:
         "qgis_python": {
             "version": platform.python_version(),
             "program": sys.executable,
-            "interpreters": find_python.own(find_python.Host()),
+            "interpreters": find_python.of_program(find_python.Host()),
             "lacking": runtime.missing_packages(),
         },
         "python": python,
@@ -131,7 +131,7 @@ def setting(name: str) -> str:
         value = str(getattr(settings, name)())
     except SSDiffError as error:
         return str(error)
-    return http.shown(value) if "://" in value else value
+    return http.without_credentials(value) if "://" in value else value
 
 
 def as_markdown(report: dict) -> str:

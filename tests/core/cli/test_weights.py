@@ -98,11 +98,11 @@ def test_an_interrupt_ends_it_and_the_next_run_goes_on(plugin, ssdiff, server, t
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("get", "nine"), "there are no weights 'nine': take general-4, four, eight, or name a file"),
+        (("get", "nine"), "unknown weights 'nine': choose general-4, four, eight, or give the path of a file"),
         (("get", "eight"), "not on this computer"),
         (("verify", "eight"), "weights eight are not on this computer: download them with ssdiff weights get eight"),
         (("verify", "nowhere.safetensors"), "nowhere.safetensors cannot be read"),
-        (("verify", "nowhere"), "there are no weights 'nowhere': take "),
+        (("verify", "nowhere"), "unknown weights 'nowhere': choose "),
         (("import", "nowhere.safetensors"), "nowhere.safetensors cannot be read"),
     ],
 )
@@ -164,7 +164,7 @@ def test_pansharpen_fetches_the_weights_it_needs(ssdiff, server, tmp_path):
         ms = write(tmp_path / "ms.tif", file["ms"][:16, :16].transpose(2, 0, 1), (0.0, 4.0, 0.0, 0.0, 0.0, -4.0))
     pair = ("pansharpen", pan, ms, tmp_path / "out.tif", "--weights", "four", "--progress", "json")
     said = ssdiff(*pair, expect=1, SSDIFF_OFFLINE="1").stderr
-    assert "weights four are not on this computer and cannot be fetched" in said
+    assert "weights four are not on this computer and cannot be downloaded" in said
     assert not (tmp_path / "out.tif").exists()
     said = ssdiff(*pair).stderr
     assert "Downloading weights four" in said

@@ -86,7 +86,7 @@ def test_the_environment_and_a_setting_name_another_home(monkeypatch):
 # --- which there are -------------------------------------------------------------------------------------------------
 
 
-def test_it_is_told_where_weights_are(plugin, folder, eight):
+def test_each_entry_states_where_its_file_is(plugin, folder, eight):
     tiny(folder / "adapted.safetensors", "mine", 4)
     (folder / "damaged.safetensors").write_bytes(b"no weights")
     assert {name: entry.state for name, entry in here(plugin).items()} == {
@@ -98,7 +98,7 @@ def test_it_is_told_where_weights_are(plugin, folder, eight):
     assert here(plugin)["mine"].bands == ("b0", "b1", "b2", "b3")
 
 
-def test_a_file_that_only_bears_a_published_id_is_not_taken_for_it(plugin, folder, tmp_path):
+def test_a_file_with_a_published_id_but_another_digest_is_not_used_as_the_published_file(plugin, folder, tmp_path):
     tiny(folder / "eight.safetensors", "eight", 8, licence="another")
     plugin = shutil.copytree(plugin, tmp_path / "damaged")
     bundled = plugin / "resources" / "weights" / "general-4.safetensors"
@@ -144,7 +144,7 @@ def never(entry):
         ("qb", 4, 3, "own-3"),
     ],
 )
-def test_the_weights_that_suit_best_are_chosen(entries, sensor, bands, ratio, chosen):
+def test_auto_selects_the_best_fitting_weights(entries, sensor, bands, ratio, chosen):
     assert find("auto", sensor, bands, ratio, never, print, entries).name == chosen
 
 
@@ -162,7 +162,7 @@ def test_the_weights_that_suit_best_are_chosen(entries, sensor, bands, ratio, ch
         ("general", 4, 2, "general-4-ratio2"),
     ],
 )
-def test_what_comes_with_ssdiff_serves_every_sensor_by_what_suits_it_best(sensor, bands, ratio, chosen):
+def test_bundled_weights_cover_every_sensor(sensor, bands, ratio, chosen):
     assert find("auto", sensor, bands, ratio, never, print, known()).stem == chosen
 
 
@@ -172,15 +172,13 @@ def test_weights_can_be_named_by_id_or_file_and_may_be_missing(entries, tmp_path
     odd = tmp_path / "odd name"
     odd.touch()
     assert find(str(odd), "qb", 4, 4, never, print, entries) == odd
-    with pytest.raises(
-        ConfigError, match=r"there are no weights 'nine': take qb, four, eight, landsat, own-4, own-3, or"
-    ):
+    with pytest.raises(ConfigError, match=r"unknown weights 'nine': choose qb, four, eight, landsat, own-4, own-3, or"):
         find("nine", "qb", 4, 4, never, print, entries)
     with pytest.raises(ConfigError, match=r"no weights for 4 bands at ratio 5; .* --method mtf-glp-fs"):
         find("auto", "general", 4, 5, never, print, entries)
 
 
-def test_what_suits_best_is_fetched_and_if_it_cannot_be_the_best_that_is_here_will_do(entries, tmp_path):
+def test_auto_uses_the_best_local_weights_if_the_download_fails(entries, tmp_path):
     entries[0] = replace(entries[0], path=None)
     assert find("auto", "qb", 4, 4, lambda entry: tmp_path / "fetched", print, entries).name == "fetched"
     said = []
@@ -211,7 +209,7 @@ def test_weights_are_fetched_once_on_first_use(plugin, release, folder):
     assert len(release.asked) == 1
 
 
-def test_a_file_of_the_user_is_never_overwritten_by_what_is_fetched(plugin, release, folder):
+def test_a_download_never_overwrites_a_file_of_the_user(plugin, release, folder):
     own = tiny(folder / "eight.safetensors", "eight", 8, licence="my own").read_bytes()
     path = fetcher(base=release.url)(here(plugin)["eight"])
     assert (folder / "eight.safetensors").read_bytes() == own
@@ -219,7 +217,7 @@ def test_a_file_of_the_user_is_never_overwritten_by_what_is_fetched(plugin, rele
 
 
 @pytest.mark.parametrize("bad", [corrupt, status(404)])
-def test_what_cannot_be_fetched_is_one_sentence_with_a_way_out(bad, plugin, release, folder):
+def test_a_failed_download_gives_one_sentence_that_explains_the_import(bad, plugin, release, folder):
     release.script = [bad] * 9
     with pytest.raises(DownloadError) as caught:
         fetcher(base=release.url)(here(plugin)["eight"])
@@ -229,11 +227,11 @@ def test_what_cannot_be_fetched_is_one_sentence_with_a_way_out(bad, plugin, rele
     assert not list(folder.glob("*.safetensors"))
 
 
-def test_offline_the_bundled_ones_work_and_the_others_say_how_to_come_by_them(plugin, release, monkeypatch, tmp_path):
+def test_offline_bundled_weights_work_and_others_explain_the_import(plugin, release, monkeypatch, tmp_path):
     monkeypatch.setenv("SSDIFF_OFFLINE", "1")
     fetch = fetcher(base=release.url)
     assert find("auto", "general", 4, 4, never, print, known(plugin / "resources")).name == "general-4.safetensors"
-    with pytest.raises(DownloadError, match=r"not on this computer .*offline\).*weights import FILE"):
+    with pytest.raises(DownloadError, match=r"not on this computer .*offline.*weights import FILE"):
         find("eight", "general", 8, 4, fetch, print, known(plugin / "resources"))
     said = []
     assert find("auto", "general", 8, 4, fetch, said.append, known(plugin / "resources")).stem == "general-4"
@@ -241,7 +239,7 @@ def test_offline_the_bundled_ones_work_and_the_others_say_how_to_come_by_them(pl
     assert release.asked == []
 
 
-def test_who_has_had_enough_is_not_given_other_weights(plugin, release):
+def test_cancelling_a_download_does_not_select_other_weights(plugin, release):
     with pytest.raises(Cancelled):
         find(
             "auto",
@@ -254,7 +252,7 @@ def test_who_has_had_enough_is_not_given_other_weights(plugin, release):
         )
 
 
-def test_a_file_is_taken_in_and_found_by_its_id(folder, tmp_path):
+def test_an_imported_file_is_found_by_its_id(folder, tmp_path):
     adopted = adopt(tiny(tmp_path / "x.safetensors", "mine", 4))
     assert adopted.path == folder / "mine.safetensors"
     assert known()[-1].id == "mine"
@@ -273,13 +271,13 @@ def umask() -> int:
 
 
 @pytest.mark.parametrize("name", ["../mine", "a/b", "", "..", "a\nb", "con:1"])
-def test_an_id_is_no_way_out_of_the_folder(name, folder, tmp_path):
+def test_an_id_with_path_characters_is_refused(name, folder, tmp_path):
     with pytest.raises(WeightsError, match="letters, digits"):
         adopt(tiny(tmp_path / "x.safetensors", name, 4))
     assert [*folder.iterdir()] == []
 
 
-def test_what_bears_a_published_id_must_be_what_was_published(folder, tmp_path):
+def test_import_refuses_a_changed_file_with_a_published_id(folder, tmp_path):
     tiny(tmp_path / "x.safetensors", "general-4", 4)
     with pytest.raises(WeightsError, match="differs from the published file"):
         adopt(tmp_path / "x.safetensors")
@@ -288,7 +286,7 @@ def test_what_bears_a_published_id_must_be_what_was_published(folder, tmp_path):
 
 
 @pytest.mark.parametrize("size", [0, 5, 500, -1])
-def test_half_a_file_is_not_taken_in(size, folder, tmp_path):
+def test_import_refuses_a_truncated_file(size, folder, tmp_path):
     path = tiny(tmp_path / "x.safetensors", "mine", 4)
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(WeightsError, match="not a whole safetensors file"):

@@ -35,7 +35,7 @@ from waiting import HANG_SECONDS, wait_until
 
 from ssdiff_core.common.errors import Cancelled, DownloadError
 from ssdiff_core.weights import download
-from ssdiff_core.weights.download import Wanted, fetch
+from ssdiff_core.weights.download import DownloadRequest, fetch
 from ssdiff_core.weights.http import Connection
 
 DATA = random.Random(0).randbytes(300_000)
@@ -56,7 +56,7 @@ def server():
 
 @pytest.fixture
 def wanted(tmp_path):
-    return Wanted(tmp_path / "folder" / "w.bin", len(DATA), SHA, HASTY)
+    return DownloadRequest(tmp_path / "folder" / "w.bin", len(DATA), SHA, HASTY)
 
 
 def left(wanted):
@@ -64,7 +64,7 @@ def left(wanted):
     return sorted(path.name for path in wanted.target.parent.iterdir() if path.name != download.LOCK)
 
 
-def test_a_file_comes_whole_and_says_how_far_it_is(server, wanted):
+def test_a_download_is_complete_and_reports_progress(server, wanted):
     shares = []
     assert fetch([f"{server.url}/w.bin"], replace(wanted, progress=shares.append)) == wanted.target
     assert wanted.target.read_bytes() == DATA
@@ -74,7 +74,7 @@ def test_a_file_comes_whole_and_says_how_far_it_is(server, wanted):
     assert left(wanted) == ["w.bin"]
 
 
-def test_what_is_here_is_not_fetched_again_and_what_is_damaged_is(server, wanted):
+def test_an_intact_file_is_not_downloaded_again_but_a_damaged_one_is(server, wanted):
     fetch([f"{server.url}/w.bin"], wanted)
     fetch([f"{server.url}/w.bin"], wanted)
     assert len(server.asked) == 1
@@ -90,8 +90,8 @@ RECOVERIES = {
     "it comes packed": ([packed], [None]),
     "the server fails and then works": ([status(500), status(503), status(429)], [None] * 4),
     "a proxy that knows no ranges": ([cut(102_400), whole], [None, "bytes=102400-"]),
-    "more than was asked for": ([cut(102_400), part(60_000)], [None, "bytes=102400-"]),
-    "less than was asked for": ([cut(102_400), part(150_000)], [None, "bytes=102400-", None]),
+    "more than was requested": ([cut(102_400), part(60_000)], [None, "bytes=102400-"]),
+    "less than was requested": ([cut(102_400), part(150_000)], [None, "bytes=102400-", None]),
     "a part of who knows what": ([cut(102_400), part(102_400, "")], [None, "bytes=102400-", None]),
     "a part of another file": (
         [cut(102_400), part(102_400, f"bytes 102400-{len(DATA) - 1}/999999")],
@@ -102,12 +102,12 @@ RECOVERIES = {
         [None, "bytes=102400-", None],
     ),
     "no such part": ([cut(102_400), status(416)], [None, "bytes=102400-", None]),
-    "a part though all was asked for": ([part(0)], [None]),
+    "a part although all was requested": ([part(0)], [None]),
 }
 
 
 @pytest.mark.parametrize("what", RECOVERIES)
-def test_it_is_gone_on_with_after(what, server, wanted):
+def test_a_download_is_resumed_after(what, server, wanted):
     server.script, ranges = list(RECOVERIES[what][0]), RECOVERIES[what][1]
     assert fetch([f"{server.url}/w.bin"], wanted).read_bytes() == DATA
     assert server.ranges == ranges
@@ -115,19 +115,19 @@ def test_it_is_gone_on_with_after(what, server, wanted):
 
 
 REFUSALS = {
-    "what 127.0.0.1 sends is not what was published": corrupt,
+    "the file from 127.0.0.1 differs from the published file": corrupt,
     "what 127.0.0.1 sends is not what": endless,
-    "answers 404": status(404),
-    "answers 403": status(403),
-    "refers from one address to the next without end": redirect("/w.bin"),
-    "ftp://127.0.0.1/w.bin is no http or https address": redirect("ftp://127.0.0.1/w.bin"),
+    "responds with status 404": status(404),
+    "responds with status 403": status(403),
+    "redirects more than 5 times": redirect("/w.bin"),
+    "ftp://127.0.0.1/w.bin is not an http or https URL": redirect("ftp://127.0.0.1/w.bin"),
     "file:///etc/passwd is no http": redirect("file:///etc/passwd"),
-    "has another file, of 5 bytes": lambda handler, data: handler.send(200, b"login"),
+    "has a file of 5 bytes instead of the expected": lambda handler, data: handler.send(200, b"login"),
 }
 
 
 @pytest.mark.parametrize("sentence", REFUSALS)
-def test_a_bad_answer_is_refused_and_leaves_no_file(sentence, server, wanted):
+def test_an_invalid_response_is_an_error_and_leaves_no_file(sentence, server, wanted):
     server.script = [REFUSALS[sentence]] * 20
     with pytest.raises(DownloadError, match=sentence) as caught:
         fetch([f"{server.url}/w.bin"], wanted)
@@ -138,15 +138,15 @@ def test_a_bad_answer_is_refused_and_leaves_no_file(sentence, server, wanted):
 
 
 @pytest.mark.parametrize("bad", [corrupt, status(404), status(500), cut(1000), endless])
-def test_a_mirror_has_it_if_the_first_address_has_not(bad, server, wanted):
+def test_a_mirror_is_used_if_the_first_url_fails(bad, server, wanted):
     with running(Files({"/w.bin": DATA}, [bad])) as first:
         assert fetch([f"{first.url}/w.bin", f"{server.url}/w.bin"], wanted).read_bytes() == DATA
         assert len(first.asked) == len(server.asked) == 1
 
 
-def test_who_gives_up_has_tried_often_enough_and_keeps_what_came(server, wanted):
+def test_a_download_fails_after_all_attempts_and_keeps_the_partial_file(server, wanted):
     server.script = [cut(8192)] * 20
-    with pytest.raises(DownloadError, match="broke off"):
+    with pytest.raises(DownloadError, match="closed the connection"):
         fetch([f"{server.url}/w.bin"], wanted)
     assert len(server.asked) == download.ROUNDS
     server.script = []
@@ -154,7 +154,7 @@ def test_who_gives_up_has_tried_often_enough_and_keeps_what_came(server, wanted)
     assert server.ranges[-1] == f"bytes={8192 * download.ROUNDS}-"
 
 
-def test_a_server_that_is_not_there_is_one_sentence(wanted):
+def test_an_unreachable_server_gives_one_sentence(wanted):
     with pytest.raises(DownloadError, match=r"127.0.0.1 cannot be reached .*refused"):
         fetch(["http://127.0.0.1:9/w.bin"], wanted)
     with pytest.raises(DownloadError, match=r"nowhere\.invalid cannot be reached"):
@@ -176,7 +176,7 @@ def test_a_partial_file_belongs_to_one_version(server, wanted):
     assert server.ranges[-1] is None
 
 
-def test_what_was_spoilt_on_the_disk_is_fetched_anew(server, wanted):
+def test_a_damaged_partial_file_is_downloaded_again(server, wanted):
     wanted.target.parent.mkdir()
     for spoilt in (bytes(100_000), bytes(len(DATA)), bytes(len(DATA) + 1)):
         wanted.partial.write_bytes(spoilt)
@@ -184,14 +184,14 @@ def test_what_was_spoilt_on_the_disk_is_fetched_anew(server, wanted):
         wanted.target.unlink()
 
 
-def test_a_file_that_only_lacks_its_name_is_not_asked_for(server, wanted):
+def test_a_complete_partial_file_is_renamed_without_a_request(server, wanted):
     wanted.target.parent.mkdir()
     wanted.partial.write_bytes(DATA)
     assert fetch([f"{server.url}/w.bin"], wanted).read_bytes() == DATA
     assert server.asked == []
 
 
-def test_old_partial_files_are_swept_and_young_ones_are_not(server, wanted):
+def test_only_old_partial_files_are_removed(server, wanted):
     wanted.target.parent.mkdir()
     old, young = (wanted.target.parent / f"{name}.part" for name in ("old", "young"))
     for path in (old, young):
@@ -201,7 +201,7 @@ def test_old_partial_files_are_swept_and_young_ones_are_not(server, wanted):
     assert left(wanted) == ["w.bin", "young.part"]
 
 
-def test_offline_means_that_nobody_is_asked(server, wanted, monkeypatch):
+def test_offline_sends_no_request(server, wanted, monkeypatch):
     for connection in (Connection(offline=True), Connection()):
         monkeypatch.setenv("SSDIFF_OFFLINE", "" if connection.offline else "1")
         with pytest.raises(DownloadError, match="offline"):
@@ -243,7 +243,7 @@ from ssdiff_core.weights import download
 from ssdiff_core.weights.http import Connection
 url, target, size, sha = sys.argv[1:]
 print("begun", flush=True)
-download.fetch([url], download.Wanted(Path(target), int(size), sha, Connection(proxies={})))
+download.fetch([url], download.DownloadRequest(Path(target), int(size), sha, Connection(proxies={})))
 """
 
 
@@ -255,7 +255,7 @@ def another(server, wanted, **how):
     return subprocess.Popen([sys.executable, "-c", FETCH, *map(str, arguments)], cwd=root, text=True, **pipes, **how)
 
 
-def test_two_processes_at_once_fetch_it_once(server, wanted):
+def test_two_concurrent_processes_download_a_file_once(server, wanted):
     server.script = [dripping(30_000, 0.1)]
     both = [another(server, wanted) for _ in range(2)]
     for process in both:
@@ -265,7 +265,7 @@ def test_two_processes_at_once_fetch_it_once(server, wanted):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
-def test_after_a_kill_the_next_one_goes_on(server, wanted):
+def test_the_download_of_a_killed_process_is_resumed(server, wanted):
     server.script = [dripping(20_000, 0.2)]
     victim = another(server, wanted)
     wait_until(lambda: wanted.here > 50_000, "the first part of the file")
@@ -280,13 +280,13 @@ def test_after_a_kill_the_next_one_goes_on(server, wanted):
 # --- the disk --------------------------------------------------------------------------------------------------------
 
 
-def test_room_is_looked_for_before_anybody_is_asked(server, wanted):
-    with pytest.raises(DownloadError, match="make room"):
+def test_free_disk_space_is_checked_before_the_first_request(server, wanted):
+    with pytest.raises(DownloadError, match="free some space"):
         fetch([f"{server.url}/w.bin"], replace(wanted, size=10**18))
     assert server.asked == []
 
 
-def test_a_disk_that_takes_no_more_is_one_sentence(server, wanted):
+def test_a_full_disk_gives_one_sentence(server, wanted):
     resource = pytest.importorskip("resource")
     limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))}
     process = another(server, wanted, **limit)
@@ -297,13 +297,13 @@ def test_a_disk_that_takes_no_more_is_one_sentence(server, wanted):
     assert server.ranges[-1].startswith("bytes=")
 
 
-def test_a_folder_that_cannot_be_is_one_sentence(server, wanted):
+def test_a_folder_that_cannot_be_created_gives_one_sentence(server, wanted):
     wanted.target.parent.write_bytes(b"a file")
     with pytest.raises(DownloadError, match="cannot be written"):
         fetch([f"{server.url}/w.bin"], wanted)
 
 
-def test_a_drive_without_locks_will_do(server, wanted, monkeypatch):
+def test_a_drive_without_locks_can_be_used(server, wanted, monkeypatch):
     """The one thing here that is made up: such a drive is not at hand."""
     fcntl = pytest.importorskip("fcntl")
 
@@ -323,7 +323,7 @@ def safe(certificate):
         yield server
 
 
-def test_a_redirect_is_followed_and_a_password_is_not_carried_along(server, wanted):
+def test_a_redirect_is_followed_without_the_credentials(server, wanted):
     with running(Files({}, [redirect(f"{server.url}/w.bin")])) as first:
         signed = replace(HASTY, headers={"Authorization": "Bearer secret"}, home=f"{first.url}/")
         fetch([f"{first.url}/w.bin"], replace(wanted, connection=signed))
@@ -331,7 +331,7 @@ def test_a_redirect_is_followed_and_a_password_is_not_carried_along(server, want
     assert server.asked[0][1]["Authorization"] is None
 
 
-def test_a_mirror_is_not_told_the_password_of_the_home_of_weights(server, wanted):
+def test_a_mirror_does_not_receive_the_credentials(server, wanted):
     with running(Files({})) as home:
         signed = replace(HASTY, headers={"Authorization": "Bearer secret"}, home=f"{home.url}/")
         fetch([f"{home.url}/w.bin", f"{server.url}/w.bin"], replace(wanted, connection=signed))
@@ -339,17 +339,17 @@ def test_a_mirror_is_not_told_the_password_of_the_home_of_weights(server, wanted
     assert server.asked[0][1]["Authorization"] is None
 
 
-def test_an_authority_must_be_trusted(safe, wanted):
-    with pytest.raises(DownloadError, match=r"127\.0\.0\.1 cannot be trusted.*certificate"):
+def test_an_untrusted_certificate_is_an_error(safe, wanted):
+    with pytest.raises(DownloadError, match=r"certificate of 127\.0\.0\.1 cannot be verified"):
         fetch([f"{safe.url}/w.bin"], wanted)
     assert safe.asked == []
     trusting = replace(HASTY, ca=safe.certificate[0])
     assert fetch([f"{safe.url}/w.bin"], replace(wanted, connection=trusting)).read_bytes() == DATA
 
 
-def test_no_redirect_leads_out_of_encryption(safe, server, wanted):
+def test_a_redirect_from_https_to_http_is_refused(safe, server, wanted):
     safe.script = [redirect(f"{server.url}/w.bin")]
-    with pytest.raises(DownloadError, match="without encryption"):
+    with pytest.raises(DownloadError, match="redirects from https to http"):
         fetch([f"{safe.url}/w.bin"], replace(wanted, connection=replace(HASTY, ca=safe.certificate[0])))
     assert server.asked == []
     server.script = [redirect(f"{safe.url}/w.bin")]
@@ -357,7 +357,7 @@ def test_no_redirect_leads_out_of_encryption(safe, server, wanted):
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_wants_a_password(scheme, request, wanted):
+def test_a_proxy_with_a_password(scheme, request, wanted):
     server = request.getfixturevalue("server" if scheme == "http" else "safe")
     trusting = replace(HASTY, ca=server.certificate[0] if server.certificate else "")
     with running(Proxy("me:p@ss")) as proxy:
@@ -373,7 +373,7 @@ def test_a_proxy_that_wants_a_password(scheme, request, wanted):
         assert len(proxy.seen) == 1
 
 
-def test_a_socks_proxy_that_wants_a_password_and_looks_names_up(server, wanted):
+def test_a_socks_proxy_with_a_password_that_resolves_names(server, wanted):
     pytest.importorskip("socks", reason="PySocks is not installed")
     with running(Socks("me:secret")) as proxy:
         socks = {"http": f"socks5h://me:secret@{proxy.address}"}
@@ -382,7 +382,7 @@ def test_a_socks_proxy_that_wants_a_password_and_looks_names_up(server, wanted):
         assert proxy.seen == ["name localhost"]
 
 
-def test_the_proxy_of_the_environment_is_taken_if_none_is_named(server, wanted, monkeypatch):
+def test_the_proxy_of_the_environment_is_the_default(server, wanted, monkeypatch):
     with running(Proxy()) as proxy:
         monkeypatch.setenv("http_proxy", f"http://{proxy.address}")
         monkeypatch.delenv("no_proxy", raising=False)

@@ -283,7 +283,7 @@ def test_several_scenes_of_one_sensor_are_learned_from_together(tmp_path, scene,
         ("no/where", {}, "is not a valid id of weights"),
         ("town.tif", {}, r"town\.tif is not a name for weights: give an id, or a file ending in \.safetensors"),
         ("own", {"mode": "magic"}, "unknown mode 'magic'; the modes are lbaf, full, scratch"),
-        ("own", {"base": "none"}, "there are no weights 'none'"),
+        ("own", {"base": "none"}, "unknown weights 'none'"),
     ],
 )
 def test_invalid_options_are_one_sentence(scene, base, out, options, words, tmp_path, monkeypatch):

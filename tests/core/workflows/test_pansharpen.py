@@ -118,7 +118,7 @@ FAILURES = {
     "the extent .* does not touch PAN": ["--extent", "0,0,1,1"],
     "there is no band 9": ["--bands", "9"],
     r"nowhere\.safetensors": ["--weights", "nowhere.safetensors"],
-    "there are no weights 'nowhere': take general-4": ["--weights", "nowhere"],
+    "unknown weights 'nowhere': choose general-4": ["--weights", "nowhere"],
     "nodata -5 does not fit in uint16": ["--method", "exp", "--nodata", "-5"],
 }
 

@@ -70,7 +70,7 @@ def test_a_file_is_imported_without_network_access(download, server, tmp_path):
 def test_errors_are_one_sentence(download, server, tmp_path):
     assert "Select weights to download or a file to import" in download(fails=True)
     server.script = [status(404)]
-    assert "127.0.0.1 answers 404" in download(fails=True, WEIGHTS="eight")
+    assert "127.0.0.1 responds with status 404" in download(fails=True, WEIGHTS="eight")
     assert "import that file" in download(fails=True, environ={"SSDIFF_OFFLINE": "1"}, WEIGHTS="all")
     (tmp_path / "x.safetensors").write_bytes(b"nothing")
     assert "not a whole safetensors file" in download(fails=True, FILE=tmp_path / "x.safetensors")
@@ -198,7 +198,7 @@ assert QgsApplication.authManager().storeCertAuthority(certificate)
 def test_a_certificate_authority_added_in_qgis_is_trusted(qgis, download, release, certificate):
     with running(Files({"/four.safetensors": release[0].read_bytes()}, certificate=certificate)) as safe:
         environ = {"SSDIFF_WEIGHTS_URL": safe.url}
-        assert "127.0.0.1 cannot be trusted" in download(fails=True, environ=environ, WEIGHTS="four")
+        assert "certificate of 127.0.0.1 cannot be verified" in download(fails=True, environ=environ, WEIGHTS="four")
         done = qgis.python(TRUST, certificate[0])
         assert done.returncode == 0, done.stderr
         assert download(environ=environ, WEIGHTS="four")["COUNT"] == 1

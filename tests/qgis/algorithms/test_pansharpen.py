@@ -260,7 +260,7 @@ print(json.dumps({
 def test_invalid_parameters_are_errors_in_one_sentence(qgis_process, sample, tmp_path):
     pan, ms, _ = sample
     inputs = {"SPECTRAL": ms, "PANCHROMATIC": pan, "OUTPUT": tmp_path / "out.tif"}
-    assert "there are no weights 'nothing'" in run(qgis_process, "pansharpen", 1, **inputs, WEIGHTS="nothing")
+    assert "unknown weights 'nothing'" in run(qgis_process, "pansharpen", 1, **inputs, WEIGHTS="nothing")
     assert "device 'cuda' does not work here" in run(qgis_process, "pansharpen", 1, **inputs, DEVICE="cuda")
     far = {**inputs, "EXTENT": "0,10,0,10 [EPSG:32632]"}
     assert "does not touch PAN" in run(qgis_process, "pansharpen", 1, **far)
