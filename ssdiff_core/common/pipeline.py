@@ -53,7 +53,7 @@ class StoppableQueue:
 
 
 def run_threads(functions: Sequence[Callable[[], None]], stop: threading.Event, tick=lambda: None) -> None:
-    """Runs each function in a thread of its own, waits for all, and raises the first error of any of them.
+    """Runs each function in a separate thread, waits for all, and raises the first error of any of them.
 
     stop: set when a function fails or the calling thread is interrupted; the functions must then return.
     tick: called repeatedly in the calling thread, which only waits and so receives an interrupt at once.

@@ -77,30 +77,30 @@ def shift(pan: np.ndarray, ms: np.ndarray, ms_at: Sequence[float], ratio: float,
             hi = max(min(math.floor((start + length - 1 - first) / ratio) + 1, n), lo)
             spans.append(slice(lo, hi))
             at.append(first + lo * ratio - start)
-        here = slice(row, row + height), slice(col, col + width)
-        return pan[here], ms[(slice(None), *spans)], tuple(at), None if valid is None else valid[here]
+        part = slice(row, row + height), slice(col, col + width)
+        return pan[part], ms[(slice(None), *spans)], tuple(at), None if valid is None else valid[part]
 
     if pan.ndim != 2 or ms.ndim != 3:
         raise BlockError(f"PAN of shape {pan.shape} and MS of shape {ms.shape}; (h, w) and (bands, h, w) are needed")
     return estimate_shift(pan.shape, ratio, read)
 
 
-def estimate_shift(shape: tuple[int, int], ratio: float, read: Read, most: int = 36) -> Shift:
-    """Returns the shift of a scene of any size; read: returns one window; most: maximum number of windows."""
+def estimate_shift(shape: tuple[int, int], ratio: float, read: Read, maximum: int = 36) -> Shift:
+    """Returns the shift of a scene of any size; read: returns one window; maximum: largest number of windows."""
     found = []
-    for window in windows(shape, ratio, most):
+    for window in windows(shape, ratio, maximum):
         pan, ms, ms_at, valid = read(window)
         found.append(_search(pan, ms, ms_at, ratio, valid))
     together, *bands = (_combine([f for f in one if f]) for one in zip(*found))
     return replace(together, bands=tuple(bands))
 
 
-def windows(shape: tuple[int, int], ratio: float, most: int = 36) -> list[tuple[int, int, int, int]]:
+def windows(shape: tuple[int, int], ratio: float, maximum: int = 36) -> list[tuple[int, int, int, int]]:
     """Returns evenly spaced windows (row, col, height, width) of a PAN of this shape, at least half a side apart."""
     inner = math.ceil(WINDOW_SIDE * ratio)
     sides = [min(n, inner + 2 * _margin(ratio)) for n in shape]
     counts = [math.ceil(2 * (n - side) / inner) + 1 for n, side in zip(shape, sides)]
-    while counts[0] * counts[1] > most:
+    while counts[0] * counts[1] > maximum:
         counts[counts.index(max(counts))] -= 1
     rows, cols = (
         [round((n - side) * (i + 0.5 * (k == 1)) / max(k - 1, 1)) for i in range(k)]
@@ -112,19 +112,19 @@ def windows(shape: tuple[int, int], ratio: float, most: int = 36) -> list[tuple[
 def band_offsets(found: Shift) -> tuple[tuple[float, float], ...]:
     """Returns the offset of each band from the overall shift; (0, 0) where it is too uncertain or too small."""
     off = [(band.rows - found.rows, band.cols - found.cols) for band in found.bands]
-    own = [
+    separate = [
         band.confidence >= MINIMUM_BAND_CONFIDENCE and math.hypot(*by) > MINIMUM_BAND_OFFSET
         for band, by in zip(found.bands, off)
     ]
-    return tuple(by if is_own else (0.0, 0.0) for by, is_own in zip(off, own))
+    return tuple(by if apart else (0.0, 0.0) for by, apart in zip(off, separate))
 
 
-def resample_shifted(image: np.ndarray, here: tuple[slice, slice], off: Sequence[float]) -> np.ndarray:
+def resample_shifted(image: np.ndarray, part: tuple[slice, slice], off: Sequence[float]) -> np.ndarray:
     """Returns a part of an image (h, w) sampled `off` samples further down and right; NaN where it depends on a NaN.
 
     The edge samples are repeated outside the image. A result depends on samples up to SHIFT_REACH away.
     """
-    for axis, (span, step) in enumerate(zip(here, off)):
+    for axis, (span, step) in enumerate(zip(part, off)):
         if not step:
             image = image.take(range(span.start, span.stop), axis)
             continue
@@ -166,10 +166,10 @@ class _Patch:
         energy = np.einsum("rck,rck->rc", slopes, slopes) + 1e-9
         cross = slopes @ self.ms.T
         gram = (self.ms @ self.ms.T).astype(np.float64)
-        own = np.diag(gram) + 1e-9
-        inverse = np.linalg.inv(gram + np.diag(1e-4 * own))
+        variances = np.diag(gram) + 1e-9
+        inverse = np.linalg.inv(gram + np.diag(1e-4 * variances))
         together = np.einsum("rci,ij,rcj->rc", cross, inverse, cross)
-        return np.concatenate([together[None], (cross**2 / own).transpose(2, 0, 1)]) / energy
+        return np.concatenate([together[None], (cross**2 / variances).transpose(2, 0, 1)]) / energy
 
     def _read(self, rows, cols) -> np.ndarray:
         "Returns PAN as the MS sensor would see it under each shift -> (rows, cols, hm, wm)."

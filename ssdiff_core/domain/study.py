@@ -114,11 +114,11 @@ def distinct(names: Sequence[str]) -> list[str]:
     return [f"{name} ({names[:i].count(name) + 1})" if names[:i].count(name) else name for i, name in enumerate(names)]
 
 
-def within(image: np.ndarray | None, here: Window, window: Window, bands: int) -> np.ndarray:
-    """Returns an image over `here` extended to `window` with NaN. image: None if `here` is empty."""
-    if here == window:
+def within(image: np.ndarray | None, inside: Window, window: Window, bands: int) -> np.ndarray:
+    """Returns an image over `inside` extended to `window` with NaN. image: None if `inside` is empty."""
+    if inside == window:
         return image
     extended = np.full((bands, *window.shape), np.nan, np.float32)
     if image is not None:
-        extended[(slice(None), *here.within(window))] = image
+        extended[(slice(None), *inside.within(window))] = image
     return extended

@@ -26,7 +26,7 @@ PHRASES = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Returns whether an error says that memory ran out. torch has no exception class of its own for this on CPUs."""
+    """Returns whether an error means that memory ran out. torch has no separate exception class for this on CPUs."""
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
     return isinstance(error, RuntimeError) and any(phrase in str(error).lower() for phrase in PHRASES)
