@@ -80,23 +80,24 @@ def check(card: Card) -> Card:
     """Returns the card; raises WeightsError if it is inconsistent."""
     n, config = len(card.bands), card.arch
     faults = {
-        f"name {n} bands, their network has {config.bands}": config.bands != n,
+        f"list {n} bands, but their network has {config.bands}": config.bands != n,
         "have band names that are not text": not all(isinstance(name, str) for name in card.bands),
-        f"say ratio {card.ratio}, their network has {config.ratio}": config.ratio != card.ratio,
+        f"have ratio {card.ratio}, but their network has {config.ratio}": config.ratio != card.ratio,
         f"need {n} positive numbers as residual_sigma": len(card.residual_sigma) != n
         or not all(_number(s) and s > 0 for s in card.residual_sigma),
-        f"name {n} bands and {len(card.wavelengths_nm)} wavelengths": len(card.wavelengths_nm) not in (0, n),
+        f"list {n} bands but {len(card.wavelengths_nm)} wavelengths": len(card.wavelengths_nm) not in (0, n),
         "have wavelengths that are not numbers": not all(_number(w) for w in card.wavelengths_nm),
-        f"have scale {card.scale}; a positive number, scene or moments is needed": card.scale not in (SCENE, MOMENTS)
+        f"have scale {card.scale}; it must be a positive number, scene or moments": card.scale not in (SCENE, MOMENTS)
         and not (_number(card.scale) and card.scale > 0),
-        f"stand on {card.base!r}; this version knows {', '.join(BASES)}": card.base not in BASES,
-        f"want {card.interpolation!r} interpolation, unknown to this version": card.interpolation not in KERNELS,
-        f"expect MS at phase {card.ms_phase}; that is no place in a pixel of {card.ratio}": not _number(card.ms_phase)
+        f"have base {card.base!r}; it must be one of {', '.join(BASES)}": card.base not in BASES,
+        f"have {card.interpolation!r} interpolation; it must be one of {', '.join(KERNELS)}": card.interpolation
+        not in KERNELS,
+        f"have MS phase {card.ms_phase}; it must be between 0 and {config.ratio}": not _number(card.ms_phase)
         or not 0 <= card.ms_phase <= config.ratio,
-        f"ask for {card.steps} steps; 1 to {T} make sense": type(card.steps) is not int or not 1 <= card.steps <= T,
-        f"ask for {card.samples} samples; 1 to {MAXIMUM_SAMPLES} make sense": type(card.samples) is not int
+        f"set {card.steps} steps; it must be 1 to {T}": type(card.steps) is not int or not 1 <= card.steps <= T,
+        f"set {card.samples} samples; it must be 1 to {MAXIMUM_SAMPLES}": type(card.samples) is not int
         or not 1 <= card.samples <= MAXIMUM_SAMPLES,
-        "have training or scores that are no JSON objects": not isinstance(card.training, dict)
+        "have training or scores that are not JSON objects": not isinstance(card.training, dict)
         or not isinstance(card.scores, dict),
     }
     for fault, present in faults.items():
@@ -136,7 +137,7 @@ def header_of(card: Card) -> dict[str, str]:
 def card_of(path: Path, header: dict[str, str]) -> Card:
     """Returns the card from the metadata of a safetensors header; path: for errors."""
     if header.get("format") != FORMAT:
-        raise WeightsError(f"{path} is no SSDiff weights file: its header says format {header.get('format')!r}")
+        raise WeightsError(f"{path} is not an SSDiff weights file: its header has format {header.get('format')!r}")
     names = [item.name for item in fields(Card)]
     header = {**DEFAULTS, **header}
     for name in (*names, "tile"):
@@ -152,13 +153,13 @@ def card_of(path: Path, header: dict[str, str]) -> Card:
             values[name] = json.loads(values[name])
         tile = int(header["tile"])
     except (ValueError, TypeError, RecursionError) as error:
-        raise WeightsError(f"{path}: the header cannot be understood: {error}") from None
+        raise WeightsError(f"{path}: the header is invalid: {error}") from None
     if tile != values["arch"].tile:
-        raise WeightsError(f"{path}: the header says tile {tile}, its network {values['arch'].tile}")
+        raise WeightsError(f"{path}: the header has tile {tile}, but its network has {values['arch'].tile}")
     return check(Card(**values))
 
 
 def _listed(name: str, value) -> list:
     if not isinstance(value, list):
-        raise ValueError(f"{name} is no list")
+        raise ValueError(f"{name} is not a list")
     return value

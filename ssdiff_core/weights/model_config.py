@@ -53,31 +53,35 @@ class Config:
         wholes = (self.bands, self.ratio, self.tile, self.head, self.time_channels, self.guides, *self.widths)
         if not all(type(n) is int and n > 0 for n in wholes):
             raise ConfigError(
-                f"{self}: bands, ratio, tile, head, time_channels, guides and widths are positive whole numbers"
+                f"{self}: bands, ratio, tile, head, time_channels, guides and widths must be positive whole numbers"
             )
         if not (type(self.keys) is int and (self.keys == 0 or (self.keys > 0 and self.tile // 4 % self.keys == 0))):
-            raise ConfigError(f"keys is {self.keys}; 0 or a divisor of a quarter of the tile is needed")
+            raise ConfigError(f"keys is {self.keys}; it must be 0 or a divisor of a quarter of the tile")
         if self.guides > len(GUIDES):
-            raise ConfigError(f"guides is {self.guides}; there are {len(GUIDES)}")
+            raise ConfigError(f"guides is {self.guides}; it must be at most {len(GUIDES)}")
         if any(view not in VIEWS or self.views.count(view) > 1 for view in self.views):
-            raise ConfigError(f"views are {self.views}; each may be there once: {', '.join(VIEWS)}")
+            raise ConfigError(f"views are {self.views}; each of these may occur once: {', '.join(VIEWS)}")
         if self.stem_norm not in NORMS or not all(type(flag) is bool for flag in (self.noisy, self.shared)):
-            raise ConfigError(f"{self}: stem_norm is one of {', '.join(NORMS)}; noisy and shared are true or false")
+            raise ConfigError(
+                f"{self}: stem_norm must be one of {', '.join(NORMS)}; noisy and shared must be true or false"
+            )
         if not 1 <= self.bands <= 16:
-            raise ConfigError(f"bands is {self.bands}; the network takes 1 to 16")
+            raise ConfigError(f"bands is {self.bands}; it must be 1 to 16")
         if self.ratio not in (2, 4):
-            raise ConfigError(f"ratio is {self.ratio}; the network takes 2 or 4")
+            raise ConfigError(f"ratio is {self.ratio}; it must be 2 or 4")
         if self.tile % 4:
-            raise ConfigError(f"tile is {self.tile}; two halvings need a multiple of 4")
+            raise ConfigError(f"tile is {self.tile}; it must be a multiple of 4, because it is halved twice")
         if len(self.widths) != 3 or any(width % self.head or width % GROUPS for width in self.widths):
-            raise ConfigError(f"widths {self.widths} are not three multiples of {GROUPS} and of head {self.head}")
+            raise ConfigError(
+                f"widths are {self.widths}; they must be three multiples of {GROUPS} and of head, {self.head}"
+            )
         if self.time_channels % 2:
-            raise ConfigError(f"time_channels is {self.time_channels}; sines and cosines need an even number")
+            raise ConfigError(f"time_channels is {self.time_channels}; it must be even")
         factors = (*self.boosts, *self.damps, self.dropout)
         if len(factors) != 7 or not all(isinstance(f, (int, float)) and math.isfinite(f) for f in factors):
-            raise ConfigError(f"{self}: boosts and damps are three numbers each, dropout is one")
+            raise ConfigError(f"{self}: boosts and damps must be three numbers each, and dropout one number")
         if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout is {self.dropout}; it lies between 0 and 1")
+            raise ConfigError(f"dropout is {self.dropout}; it must be at least 0 and less than 1")
 
     @property
     def seen(self) -> tuple[str, ...]:

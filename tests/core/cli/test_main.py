@@ -189,7 +189,7 @@ def test_a_published_checkpoint_becomes_a_weights_file(tmp_path):
     assert (card.scale, card.base, card.interpolation, card.ms_phase) == (2047, "lms", "23tap", 2.0)
     three = ("--id", "x", "--bands", "a,b,c")
     failed = ssdiff("weights", "import", str(tmp_path / "p.pt"), "-o", str(tmp_path / "no"), *three, expect=1)
-    assert "name 3 bands, their network has 4" in failed.stderr
+    assert "list 3 bands, but their network has 4" in failed.stderr
     assert not (tmp_path / "no").exists()
 
 
@@ -197,7 +197,7 @@ def test_an_import_that_fails_is_one_sentence(tmp_path):
     torch.save(published_state(4), tmp_path / "p.pt")
     many = ("--id", "x", "--bands", ",".join("abcdefghijklmnopq"))
     failed = ssdiff("weights", "import", str(tmp_path / "p.pt"), "-o", str(tmp_path / "w"), *many, expect=1)
-    assert failed.stderr == "ssdiff: bands is 17; the network takes 1 to 16\n"
+    assert failed.stderr == "ssdiff: bands is 17; it must be 1 to 16\n"
     nowhere = ("-o", str(tmp_path / "no" / "w"), "--id", "x", "--bands", "a,b,c,d")
     failed = ssdiff("weights", "import", str(tmp_path / "p.pt"), *nowhere, expect=1)
     assert failed.stderr.count("\n") == 1

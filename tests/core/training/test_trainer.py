@@ -226,7 +226,7 @@ def test_initial_weights_with_more_views_than_the_recipe_are_an_error():
 
 
 def test_an_unknown_view_is_an_error():
-    with pytest.raises(ConfigError, match=r"views are .'gsa',.; each may be there once: bt-h"):
+    with pytest.raises(ConfigError, match=r"views are .'gsa',.; each of these may occur once: bt-h"):
         trainer(replace(TINY, views=("gsa",)))
 
 
@@ -264,7 +264,7 @@ def test_an_invalid_recipe_is_an_error(entry, message):
 
 @pytest.mark.parametrize("wrong", [{"samples": 65}, {"scale": "foo"}, {"interpolation": "foo"}, {"base": "foo"}])
 def test_a_recipe_for_invalid_weights_is_refused_before_training(wrong):
-    with pytest.raises(WeightsError, match=r"ask for 65 samples|scale foo|'foo' interpolation|stand on 'foo'"):
+    with pytest.raises(WeightsError, match=r"set 65 samples|scale foo|'foo' interpolation|have base 'foo'"):
         trainer(replace(TINY, **wrong))
 
 
