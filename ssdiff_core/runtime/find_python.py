@@ -72,7 +72,7 @@ class Python:
         return "py{}{}-".format(*self.version) + self.platform
 
 
-def own(host: Host, is_file: Callable[[str], bool] = os.path.isfile) -> list[str]:
+def of_program(host: Host, is_file: Callable[[str], bool] = os.path.isfile) -> list[str]:
     """Returns the interpreters that belong to the program, most likely first."""
     path = ntpath if host.system == "win32" else posixpath
     known = {"prefix": host.prefix, "program": path.dirname(host.program), "version": "{}.{}".format(*host.version)}

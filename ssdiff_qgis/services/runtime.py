@@ -40,7 +40,7 @@ def interpreter() -> Interpreter:
     return choose(
         settings.python(),
         settings.origin_of(settings.PYTHON),
-        (find_python.own(find_python.Host()) or [""])[0],
+        (find_python.of_program(find_python.Host()) or [""])[0],
         missing_packages(),
         installed.python if installed else "",
     )

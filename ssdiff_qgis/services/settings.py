@@ -10,7 +10,7 @@ from qgis.core import QgsApplication, QgsSettings
 
 from ...ssdiff_core.common import paths
 from ...ssdiff_core.common.errors import ConfigError
-from ...ssdiff_core.domain.block_passes import MINIMUM_MEMORY, MEMORY
+from ...ssdiff_core.domain.block_passes import MEMORY, MINIMUM_MEMORY
 from ...ssdiff_core.weights.http import is_yes
 from .i18n import tr
 

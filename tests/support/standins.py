@@ -59,7 +59,7 @@ def get_num_threads():
 
 def pins() -> dict[str, str]:
     """Returns the versions that would be installed with this Python."""
-    asked = find_python.properties(find_python.own(find_python.Host())[0])
+    asked = find_python.properties(find_python.of_program(find_python.Host())[0])
     return wheels.pins(asked.version, asked.platform)
 
 

@@ -234,7 +234,7 @@ def test_the_cpu_build_replaces_cuda_that_does_not_work_with_a_reason(index, hea
 
 
 def asked():
-    base = find_python.properties(find_python.own(find_python.Host())[0])
+    base = find_python.properties(find_python.of_program(find_python.Host())[0])
     return base.version, base.platform
 
 
@@ -367,7 +367,7 @@ def nowhere_else(monkeypatch):
 
 def test_the_error_for_a_python_without_pip_says_what_to_install(tmp_path, heard, nowhere_else):
     host = without(["ensurepip"], tmp_path / "bare")
-    base = find_python.properties(find_python.own(host)[0])
+    base = find_python.properties(find_python.of_program(host)[0])
     assert (base.venv, base.ensurepip, base.pip) == (True, False, None)
     with pytest.raises(InstallError, match=r"has no pip: .* select a Python"):
         environment.install(listener=heard, host=host)
@@ -389,7 +389,7 @@ def test_the_error_names_the_way_to_pip_on_each_system(there, word):
 
 def test_the_environment_gets_its_own_pip_if_the_python_has_ensurepip(index, heard, tmp_path, nowhere_else):
     host = without([], tmp_path / "bare")
-    assert find_python.properties(find_python.own(host)[0]).pip is None
+    assert find_python.properties(find_python.of_program(host)[0]).pip is None
     made = environment.install(listener=heard, host=host)
     assert made.state == environment.READY
     assert any("-m pip install" in line and line.startswith(f"> {made.folder}.new") for line in heard.lines)

@@ -67,17 +67,19 @@ QGIS = {
 @pytest.mark.parametrize("name", QGIS)
 def test_the_interpreter_of_each_qgis_is_found(name):
     host, files, interpreter = QGIS[name]
-    assert find_python.own(host, files.__contains__)[0] == interpreter
+    assert find_python.of_program(host, files.__contains__)[0] == interpreter
 
 
 @pytest.mark.parametrize("name", QGIS)
 def test_the_program_itself_is_never_taken_for_an_interpreter(name):
     host = QGIS[name][0]
-    assert not any("qgis" in path.replace("\\", "/").rsplit("/", 1)[-1].lower() for path in find_python.own(host, bool))
+    assert not any(
+        "qgis" in path.replace("\\", "/").rsplit("/", 1)[-1].lower() for path in find_python.of_program(host, bool)
+    )
 
 
 def test_no_interpreter_is_found_in_a_program_without_one():
-    assert find_python.own(Host("linux", "", "", (3, 11)), lambda path: False) == []
+    assert find_python.of_program(Host("linux", "", "", (3, 11)), lambda path: False) == []
 
 
 def test_the_macos_shim_that_offers_to_install_developer_tools_is_not_used():
