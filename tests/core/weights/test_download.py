@@ -60,7 +60,7 @@ def wanted(tmp_path):
 
 
 def left(wanted):
-    """What lies beside the lock."""
+    """Returns the names of the files in the folder besides the lock."""
     return sorted(path.name for path in wanted.target.parent.iterdir() if path.name != download.LOCK)
 
 
@@ -304,7 +304,7 @@ def test_a_folder_that_cannot_be_created_gives_one_sentence(server, wanted):
 
 
 def test_a_drive_without_locks_can_be_used(server, wanted, monkeypatch):
-    """The one thing here that is made up: such a drive is not at hand."""
+    """The missing locks are simulated, because no such drive is available."""
     fcntl = pytest.importorskip("fcntl")
 
     def none(*_):
@@ -398,7 +398,9 @@ def test_the_proxy_of_the_environment_is_the_default(server, wanted, monkeypatch
 
 def test_neither_torch_nor_qt_nor_gdal_is_needed_and_requests_only_to_fetch():
     names = ("torch", "requests", "osgeo", "PyQt5", "numpy")
-    code = f"import sys, json, ssdiff_core.weights.download; print(json.dumps([n for n in {names} if n in sys.modules]))"
+    code = (
+        f"import sys, json, ssdiff_core.weights.download\nprint(json.dumps([n for n in {names} if n in sys.modules]))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3], check=True
     )
