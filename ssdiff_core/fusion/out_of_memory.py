@@ -32,28 +32,32 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(phrase in str(error).lower() for phrase in PHRASES)
 
 
+FACTOR = 2
+"factor by which the batch and the side of pieces are divided when memory runs out"
+
+
 class ReducedWork:
     """How much an engine computes at a time on a device. Each reduction is permanent."""
 
     def __init__(self, device: torch.device, batch: int, notify: Notify):
         """batch: number of tiles computed at a time."""
-        self.device, self.batch, self.halvings = device, batch, 0
+        self.device, self.batch, self.reductions = device, batch, 0
         self._notify = notify
 
     def side(self, side: int) -> int:
-        """Returns the side of a piece of a block, halved as often as memory ran out."""
-        return side >> self.halvings
+        """Returns the side of a piece of a block, reduced as often as the batch."""
+        return side // FACTOR**self.reductions
 
     def reduce(self) -> torch.device:
-        """Halves the batch and the side of pieces; returns the device to go on with: with single tiles, the CPU.
+        """Reduces the batch and the side of pieces; with single tiles, changes to the CPU instead.
 
-        Raises DeviceError if the CPU cannot compute single tiles.
+        Returns the device to go on with. Raises DeviceError if the CPU cannot compute single tiles.
         """
         devices.release(self.device)
         if self.batch > 1:
-            self.batch //= 2
-            self.halvings += 1
-            if self.halvings == 1:
+            self.batch = max(self.batch // FACTOR, 1)
+            self.reductions += 1
+            if self.reductions == 1:
                 self._notify(notice("fewer_tiles", device=str(self.device)))
             return self.device
         if self.device.type == "cpu":

@@ -26,9 +26,8 @@ class PansharpenClassical(Fusion):
             CLASSICAL,
             "mtf-glp-fs",
             tr(
-                "exp only interpolates. brovey is the method of GDAL. gsa, bt-h and bdsd-pc substitute components of "
-                "the multispectral layer; mtf-glp-fs and mtf-glp-hpm add the detail that the multispectral sensor "
-                "cannot resolve, and usually give the best results."
+                "exp only interpolates, brovey is the method of GDAL, the others are fitted to the scene. mtf-glp-fs "
+                "is usually the best."
             ),
         )
 

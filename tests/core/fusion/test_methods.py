@@ -369,7 +369,12 @@ def test_where_ms_is_black_the_view_is_too_whatever_pan_shows():
     assert (seen[:, 48:92, 48:92] == torch.from_numpy(darkest)[:, None, None]).all()
 
 
-def test_without_statistics_a_method_says_so():
+def test_the_error_of_an_unknown_method_lists_the_known_ones():
+    with pytest.raises(ConfigError, match=r"unknown method 'no-such-method'; .* are exp, brovey, gsa"):
+        ClassicalEngine("no-such-method")
+
+
+def test_a_method_without_its_statistics_is_an_error():
     scene = replace(smooth_scene(40, 40), stats=SceneStats())
     for method in METHODS:
         if ClassicalEngine(method).needs_survey:
@@ -377,8 +382,6 @@ def test_without_statistics_a_method_says_so():
                 ClassicalEngine(method).fuse(scene)
         else:
             assert ClassicalEngine(method).fuse(scene).shape == (4, 40, 40)
-    with pytest.raises(ConfigError, match="gsa"):
-        ClassicalEngine("ihs")
     with pytest.raises(BlockError, match="weights"):
         ClassicalEngine("brovey", weights=(1.0, 2.0)).fuse(scene)
     with pytest.raises(ConfigError, match="MTF"):

@@ -10,6 +10,7 @@ import pytest
 
 from ssdiff_core.domain.band_groups import groups
 from ssdiff_core.domain.block import Block, SceneStats, whole
+from ssdiff_core.domain.methods import ALL
 from ssdiff_core.domain.options import SamplingOptions
 from ssdiff_core.fusion.engine import Engine
 from ssdiff_core.fusion.grouped_engine import Grouped
@@ -152,7 +153,7 @@ def test_the_bundled_weights_fuse_any_number_of_bands(bands, sample, sample_weig
 
 def test_the_bundled_weights_are_better_than_every_classical_method_on_the_sample(sample, sample_weights):
     *images, mtf = sample
-    methods = ("ssdiff", "exp", "brovey", "gsa", "bt-h", "bdsd-pc", "mtf-glp-fs", "mtf-glp-hpm")
+    methods = ALL
     found = scores(images, methods, mtf, sample_weights)
     own = found.pop("ssdiff")
     for method, value in found.items():

@@ -1,11 +1,7 @@
-import errno
-import os
-
 import pytest
 import torch
 
 from ssdiff_core.common.errors import DeviceError
-from ssdiff_core.fusion.out_of_memory import is_out_of_memory
 from ssdiff_core.model import devices
 
 
@@ -37,13 +33,3 @@ def test_survey_proves_or_gives_a_reason():
     found = devices.survey()
     assert found["cpu"]["works"]
     assert all(entry["works"] != bool(entry["reason"]) for entry in found.values())
-
-
-def test_out_of_memory_is_distinguished_from_other_errors():
-    with pytest.raises(RuntimeError) as caught:
-        torch.empty(2**60, dtype=torch.uint8)
-    assert is_out_of_memory(caught.value)
-    assert is_out_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory"))
-    system = f"posix_memalign failed: {os.strerror(errno.ENOMEM)} ({errno.ENOMEM})"
-    assert is_out_of_memory(RuntimeError(system))
-    assert not is_out_of_memory(RuntimeError("shapes do not match"))

@@ -14,6 +14,7 @@ from osgeo import gdal, osr
 from vendors import IMD
 
 from ssdiff_core.cli.main import main
+from ssdiff_core.domain.methods import CLASSICAL
 
 
 @pytest.fixture
@@ -164,7 +165,7 @@ def test_a_url_that_is_not_there_is_one_sentence(tmp_path, plain, fuse):
 # --- contents --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["exp", "brovey", "gsa", "bt-h", "bdsd-pc", "mtf-glp-fs", "mtf-glp-hpm"])
+@pytest.mark.parametrize("method", CLASSICAL)
 @pytest.mark.parametrize("bands", [1, 16])
 def test_one_band_and_sixteen(tmp_path, fuse, bands, method):
     pan, ms, pan_at, ms_at = ramps(bands=bands)
