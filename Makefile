@@ -1,4 +1,6 @@
 PYTHON := .venv/bin/python
+# One more than there are cores, since some tests mostly wait for other processes.
+WORKERS := $(shell echo $$(($(shell nproc) < 4 ? $(shell nproc) + 1 : 4)))
 
 .PHONY: demo test lint test-matrix package scan release bench bench-peers screenshots setup clean
 
@@ -8,7 +10,7 @@ demo: setup  ## fuse the bundled sample with the bundled weights into out/
 # OpenMP threads that spin while they wait slow down the other processes of a busy machine.
 test: export OMP_WAIT_POLICY = passive
 test: setup lint  ## run all tests
-	$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: setup  ## check style, formatting and import rules
 	.venv/bin/ruff check .

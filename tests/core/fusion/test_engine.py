@@ -465,7 +465,7 @@ def test_half_precision_stays_close(precision, sample_weights):
 def test_half_precision_is_used_only_if_its_error_is_small(sample_weights, monkeypatch):
     """The check made on CUDA, run on the CPU: an output 100 times larger has 100 times the error."""
     one_tile = partial(synthetic_tiles, tiles=1)  # half precision is slow on a CPU
-    monkeypatch.setattr("ssdiff_core.fusion.engine.made_up_tiles", one_tile)
+    monkeypatch.setattr("ssdiff_core.fusion.engine.synthetic_tiles", one_tile)
     sigma = torch.tensor(sample_weights.card.residual_sigma)[:, None, None] / full_scale(sample_weights.card.scale)
     with torch.inference_mode():
         assert next(half_if_close(sample_weights.net, sigma, 1).parameters()).dtype in (torch.float16, torch.bfloat16)

@@ -121,7 +121,7 @@ def test_no_method_is_worse_than_interpolation(tmp_path, name):
 def test_sensor_bands_and_alignment_are_reported(tmp_path, name, capsys):
     fused(tmp_path, *files(tmp_path, name, *scene(name)), "exp", "--align", "warn")
     printed = capsys.readouterr().err
-    assert f"sensor {'landsat89' if name == 'landsat8' else name}: the file name" in printed
+    assert f"Sensor {'landsat89' if name == 'landsat8' else name}: the file name" in printed
     assert "The bands are put into the order blue, green, red, nir" in printed
     assert "bleed" not in printed
     shift = printed.split("MS is shifted against PAN by ")[1]

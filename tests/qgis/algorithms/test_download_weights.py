@@ -71,7 +71,7 @@ def test_errors_are_one_sentence(download, server, tmp_path):
     assert "Select weights to download or a file to import" in download(fails=True)
     server.script = [status(404)]
     assert "127.0.0.1 responds with status 404" in download(fails=True, WEIGHTS="eight")
-    assert "import that file" in download(fails=True, environ={"SSDIFF_OFFLINE": "1"}, WEIGHTS="all")
+    assert "import the file" in download(fails=True, environ={"SSDIFF_OFFLINE": "1"}, WEIGHTS="all")
     (tmp_path / "x.safetensors").write_bytes(b"nothing")
     assert "not a whole safetensors file" in download(fails=True, FILE=tmp_path / "x.safetensors")
 
