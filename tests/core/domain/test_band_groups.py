@@ -60,7 +60,7 @@ MTF = (0.34, 0.32, 0.30, 0.22, 0.27, 0.29)
 
 
 @pytest.mark.parametrize(("bands", "wavelengths"), [(3, ()), (6, ()), (6, (480, 830, 550, 660, 705, 740))])
-def test_of_each_group_that_is_known_which_is_known_of_a_scene_of_those_bands(bands, wavelengths):
+def test_the_statistics_of_a_group_are_those_of_its_bands_alone(bands, wavelengths):
     scene, of_bands = smooth_scene(56, 60, bands=bands), groups(bands, 4, wavelengths)
     known = surveyed(scene, MTF[:bands], of_bands)
     for k, group in enumerate(of_bands):
@@ -84,7 +84,7 @@ def test_groups_see_the_fusion_of_their_own_bands():
             assert np.abs(fused[band] - others[group.index(band)]).max() > 0.1
 
 
-def test_groups_that_were_not_surveyed_as_such_are_refused():
+def test_groups_without_their_own_statistics_are_refused():
     scene = surveyed(smooth_scene(56, 60, bands=6))
     with pytest.raises(BlockError, match="need statistics for bt-h"):
         Grouped(Engine(with_views(stiff_weights(tile=32)), SamplingOptions("cpu")), groups(6, 4)).fuse(scene)

@@ -135,7 +135,7 @@ def test_an_extent_is_snapped_outwards(left, down, width, height):
 
 
 @pytest.mark.parametrize("extent", [(0, 0, 1, 1), (500_100, 0, 500_100, 4_000_000), (0, 0, math.inf, 1)])
-def test_extents_that_are_empty_or_elsewhere_are_errors(extent):
+def test_empty_and_distant_extents_are_errors(extent):
     with pytest.raises(GeometryError, match="extent"):
         snapped(north_up(), extent)
 

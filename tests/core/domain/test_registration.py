@@ -60,7 +60,7 @@ def test_positive_where_ms_shows_the_ground_further_down_or_right(ratio):
     assert found.confidence > 0.8
 
 
-def test_a_pair_that_fits_has_no_shift():
+def test_an_aligned_pair_has_no_shift():
     assert off(of_sample(), 0, 0) < 0.1
     assert of_sample().confidence > 0.8
     assert len(of_sample().bands) == 4
@@ -76,7 +76,7 @@ def test_a_known_shift_of_the_sample_is_found_to_a_tenth_of_a_pixel(by):
 
 @settings(max_examples=8)
 @given(st.floats(-6, 6), st.floats(-6, 6))
-def test_what_the_geometry_is_wrong_by_is_what_is_found(rows, cols):
+def test_the_measured_shift_is_the_error_of_the_geometry(rows, cols):
     pan, ms = sample()
     found = registration.shift(pan, ms, (CORNER[0] + rows, CORNER[1] + cols), 4)
     assert off(found, of_sample().rows + rows, of_sample().cols + cols) < 0.1
@@ -90,7 +90,7 @@ def test_units_do_not_matter(factor, offset):
     assert off(found, of_sample().rows, of_sample().cols) < 0.02
 
 
-def test_a_band_that_is_dark_where_pan_is_bright_says_as_much():
+def test_a_band_that_is_dark_where_pan_is_bright_is_as_informative():
     pan, ms = sample()
     inverted = registration.shift(pan, 2000 - ms, CORNER, 4)
     assert off(inverted, of_sample().rows, of_sample().cols) < 1e-3
@@ -104,7 +104,7 @@ def test_each_band_has_a_shift_of_its_own():
     assert max(off(band, *by) for band, by in zip(found.bands, own)) < 0.1
 
 
-def test_only_bands_that_are_surely_apart_have_a_shift_of_their_own():
+def test_only_clearly_shifted_bands_get_their_own_shift():
     here, there = registration.Shift(1, 1, confidence=0.9), registration.Shift(1, 2, confidence=0.9)
     near, doubtful = registration.Shift(1.1, 0.8, confidence=0.9), registration.Shift(5, 5, confidence=0.4)
     found = registration.Shift(1, 1, 0.9, bands=(here, there, near, doubtful))
@@ -112,7 +112,7 @@ def test_only_bands_that_are_surely_apart_have_a_shift_of_their_own():
 
 
 @given(st.floats(-3, 3), st.floats(-3, 3), st.integers(6, 10), st.integers(6, 10))
-def test_moving_an_even_slope_is_exact_and_knows_only_its_neighbourhood(down, across, top, left):
+def test_shifting_a_linear_slope_is_exact_and_local(down, across, top, left):
     r, c = np.mgrid[:24, :24]
     image = (10 * r + 3 * c).astype(np.float32)
     here = slice(top, top + 6), slice(left, left + 7)
@@ -126,7 +126,7 @@ def test_moving_an_even_slope_is_exact_and_knows_only_its_neighbourhood(down, ac
 
 
 @pytest.mark.parametrize("hole", [np.nan, 0, 60000])
-def test_masked_pixels_have_no_say(hole):
+def test_masked_pixels_have_no_influence(hole):
     pan, ms = (image.copy() for image in sample())
     pan[60:150, 80:100] = hole
     valid = np.ones(pan.shape, bool)
@@ -135,7 +135,7 @@ def test_masked_pixels_have_no_say(hole):
     assert off(registration.shift(pan, ms, CORNER, 4, valid), of_sample().rows, of_sample().cols) < 0.1
 
 
-def test_a_few_broken_windows_do_not_move_the_answer():
+def test_a_few_broken_windows_do_not_change_the_shift():
     pan, ms = sample()
     ms = ms.copy()
     ms[:, :24, :24] = np.random.default_rng(0).uniform(0, 2000, (4, 24, 24))
@@ -153,11 +153,11 @@ def test_a_few_broken_windows_do_not_move_the_answer():
     ],
     ids=["flat PAN", "flat MS", "masked", "small", "tiny"],
 )
-def test_where_there_is_nothing_to_see_nothing_is_said(pan, ms):
+def test_a_scene_without_detail_gives_no_shift(pan, ms):
     assert registration.shift(pan, ms, CORNER, 4) == registration.Shift(bands=(registration.Shift(),) * len(ms))
 
 
-def test_strangers_and_what_lies_outside_the_search_earn_no_confidence():
+def test_unrelated_images_and_too_large_shifts_have_no_confidence():
     rng = np.random.default_rng(0)
     noise = rng.standard_normal((300, 300)), rng.standard_normal((4, 75, 75))
     assert registration.shift(*noise, CORNER, 4).confidence < 0.3
@@ -216,6 +216,6 @@ def test_known_shifts_of_real_scenes_are_found_to_a_tenth_of_a_pixel(eval_data, 
     assert off(found, before.rows - 5.6, before.cols + 4.3) < 0.1
 
 
-def test_a_shift_of_hardly_anything_is_no_negative_nothing():
+def test_a_negligible_shift_is_printed_without_a_minus_sign():
     assert str(registration.Shift(-0.004, 0.004)) == "+0.00 rows, +0.00 columns"
     assert str(registration.Shift(-0.006, 1.5)) == "-0.01 rows, +1.50 columns"

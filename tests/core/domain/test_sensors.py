@@ -27,7 +27,7 @@ def test_every_sensor_of_the_design_has_a_profile():
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_profiles_make_sense(name):
+def test_profiles_are_plausible(name):
     sensor = sensors.get(name)
     n = len(sensor.bands)
     assert len(set(sensor.bands)) == n == len(sensor.wavelengths) == len(sensor.mtf) == len(sensor.pan_weights)
@@ -48,7 +48,7 @@ def test_gains_are_those_of_the_toolbox():
     assert [sensors.get(name).scale for name in ("gf2", "wv3", "spot67", "general")] == [1023, 2047, 4095, None]
 
 
-def test_pan_sees_what_lies_in_its_range():
+def test_pan_weights_follow_its_spectral_range():
     eight = sensors.get("landsat89")
     assert dict(zip(eight.bands, eight.pan_weights))["nir"] == 0
     quickbird = dict(zip(BGRN, sensors.get("qb").pan_weights))
@@ -56,7 +56,7 @@ def test_pan_sees_what_lies_in_its_range():
 
 
 @given(st.sampled_from(KNOWN), st.data())
-def test_any_bands_of_a_sensor_keep_what_is_theirs(name, data):
+def test_a_selection_of_bands_keeps_their_properties(name, data):
     sensor = sensors.get(name)
     names = data.draw(st.lists(st.sampled_from(sensor.bands), min_size=1, unique=True))
     picked = sensor.only(names)
@@ -155,7 +155,7 @@ def test_a_satellite_in_a_file_name_is_recognised_as_a_word(file, expected):
     assert sensors.recognise(4, 4, files=[file]).sensor.id == expected
 
 
-def test_metadata_is_believed_before_the_file_name():
+def test_metadata_takes_precedence_over_the_file_name():
     assert sensors.recognise(8, 4, metadata={"satId": "WV02"}, files=["wv3.tif"]).sensor.id == "wv2"
 
 
@@ -174,7 +174,7 @@ def test_descriptions_give_the_order_of_the_bands():
     assert five.sensor.mtf == (0.355, 0.360, 0.365, 0.360, 0.335)
 
 
-def test_bands_that_nothing_tells_are_not_guessed():
+def test_unidentified_bands_are_not_guessed():
     found = sensors.recognise(5, 4, metadata={"satId": "WV03"})
     assert (found.sensor.id, len(found.sensor.mtf)) == ("general", 5)
     assert found.notice.kind == "sensor_by_metadata_unknown_bands"
@@ -184,12 +184,12 @@ BY_WAVELENGTHS = ["wv2", "wv3", "qb", "gf2", "ikonos", "pleiades", "spot67", "la
 
 
 @pytest.mark.parametrize("name", BY_WAVELENGTHS)
-def test_wavelengths_alone_tell_a_sensor(name):
+def test_wavelengths_alone_identify_a_sensor(name):
     sensor = sensors.get(name)
     assert sensors.recognise(len(sensor.bands), sensor.ratio, wavelengths=sensor.wavelengths).sensor == sensor
 
 
-def test_names_alone_tell_a_sensor_only_if_one_has_them():
+def test_names_alone_identify_a_sensor_only_if_unique():
     names = ["Blue", "Green", "Red", "NIR", "SWIR1", "SWIR2"]
     assert sensors.recognise(6, 2, names, bit_depth=8).sensor.id == "landsat7"
     assert sensors.recognise(6, 2, names, bit_depth=16).sensor.id == "landsat89"
@@ -218,19 +218,19 @@ def test_count_and_ratio_alone_are_general():
         ([], None),
     ],
 )
-def test_bands_are_told_by_their_names(descriptions, expected):
+def test_bands_are_identified_by_their_names(descriptions, expected):
     assert sensors.order_bands(descriptions, (), sensors.get("wv3")) == expected
 
 
 @given(st.permutations(range(8)), st.lists(st.floats(-8, 8), min_size=8, max_size=8))
-def test_bands_are_told_by_their_wavelengths(order, off):
+def test_bands_are_identified_by_their_wavelengths(order, off):
     sensor = sensors.get("wv3")
     nm = [sensor.wavelengths[i] + d for i, d in zip(order, off)]
     assert sensors.order_bands(["Band 1"] * 8, nm, sensor) == tuple(sensor.bands[i] for i in order)
 
 
 @given(st.integers(1, 16), st.floats(1.5, 8), st.lists(st.text(max_size=12), max_size=4), st.text(max_size=12))
-def test_recognition_always_answers_a_profile_that_fits(bands, ratio, descriptions, text):
+def test_recognition_always_returns_a_fitting_profile(bands, ratio, descriptions, text):
     found = sensors.recognise(bands, ratio, descriptions, {"satId": text, "x": {"y": None}}, None, (), descriptions)
     assert len(found.sensor.bands) == len(found.sensor.mtf) == len(found.sensor.pan_weights) == bands
     assert found.notice.kind.startswith("sensor")

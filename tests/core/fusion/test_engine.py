@@ -53,13 +53,13 @@ def in_parts(worker: Engine, scene, rows, cols) -> np.ndarray:
 
 @pytest.mark.parametrize(("base", "kernel"), [("lms", "cubic"), ("mtf-glp-fs", "cubic"), ("mtf-glp-fs", "23tap")])
 @pytest.mark.parametrize("origin", [(0, 0), (-37, 1003)])
-def test_blocks_do_not_show(base, kernel, origin):
+def test_the_result_does_not_depend_on_blocks(base, kernel, origin):
     scene = smooth_scene(110, 130, origin=origin)
     worker = engine(stiff_weights(base=base, kernel=kernel))
     assert differ(in_parts(worker, scene, [31, 77], [5, 64, 128]), worker.fuse(scene), scene) < SAME
 
 
-def test_blocks_do_not_show_with_trained_weights(sample_weights):
+def test_the_result_with_trained_weights_does_not_depend_on_blocks(sample_weights):
     scene, worker = replace(sample_scene(), core=Window(0, 0, 150, 200)), engine(sample_weights, samples=2)
     assert differ(in_parts(worker, scene, [103], [150]), worker.fuse(scene), scene) < SAME
 
@@ -74,7 +74,7 @@ def test_a_margin_smaller_than_the_reach_changes_pixels(sample_weights, monkeypa
 
 
 @pytest.mark.parametrize(("base", "scale"), [("lms", "scene"), ("mtf-glp-fs", "moments")])
-def test_blocks_do_not_show_where_the_network_sees_another_fusion_too(base, scale):
+def test_the_result_with_views_does_not_depend_on_blocks(base, scale):
     """Also around holes, in dark pixels, and where MS is 0."""
     scene = smooth_scene(120, 130, origin=(-37, 1003))
     ms, valid = scene.ms.copy(), np.ones(scene.pan.shape, bool)
@@ -92,7 +92,7 @@ def test_blocks_do_not_show_where_the_network_sees_another_fusion_too(base, scal
 
 @settings(max_examples=4)
 @given(st.data())
-def test_blocks_do_not_show_wherever_they_are_cut(data):
+def test_the_result_does_not_depend_on_where_blocks_are_cut(data):
     scene = smooth_scene(97, 83)
     worker = engine(steps=1)
     rows = sorted(data.draw(st.sets(st.integers(1, 96), max_size=2)))
@@ -101,7 +101,7 @@ def test_blocks_do_not_show_wherever_they_are_cut(data):
 
 
 @pytest.mark.parametrize(("kernel", "shift"), [("cubic", 0.0), ("cubic", 0.5), ("23tap", 0.3)])
-def test_blocks_do_not_show_around_masks(kernel, shift):
+def test_the_result_around_masks_does_not_depend_on_blocks(kernel, shift):
     """At a shift of 0.5, pixels are halfway between two MS samples; every block must assign them to the same one."""
     scene = smooth_scene(120, 120)
     valid = np.ones(scene.pan.shape, bool)
@@ -114,7 +114,7 @@ def test_blocks_do_not_show_around_masks(kernel, shift):
     assert differ(in_parts(worker, scene, [50, 102], [29, 61]), worker.fuse(scene), scene) < SAME
 
 
-def test_batch_piece_and_threads_do_not_show():
+def test_the_result_does_not_depend_on_batch_piece_or_threads():
     scene = smooth_scene(100, 150)
     reference = engine().fuse(scene)
     for options in ({"batch": 1}, {"batch": 7}, {"piece": 48}):
@@ -127,7 +127,7 @@ def test_batch_piece_and_threads_do_not_show():
         torch.set_num_threads(threads)
 
 
-def test_the_extent_asked_for_does_not_show():
+def test_the_result_does_not_depend_on_the_extent():
     scene = smooth_scene(160, 160, origin=(480, 96))
     worker = engine(steps=2)
     core = Window(480 + 51, 96 + 13, 40, 77)
@@ -167,7 +167,7 @@ def test_the_same_seed_gives_the_same_image_and_another_another():
 
 
 @pytest.mark.parametrize("steps", [1, 3])
-def test_consensus_does_not_show_blocks_either(steps):
+def test_the_result_with_consensus_does_not_depend_on_blocks(steps):
     scene = smooth_scene(200, 130)
     weights = stiff_weights(tile=32, base="lms")
     worker = engine(weights, steps=steps, consensus=True)
@@ -185,7 +185,7 @@ def test_consensus_of_one_step_is_plain_blending():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 200), (63, 64), (65, 113)])
-def test_any_size_is_answered_in_full(shape):
+def test_any_size_is_fused_completely(shape):
     fused = engine().fuse(smooth_scene(*shape))
     assert fused.shape == (4, *shape)
     assert fused.dtype == np.float32
@@ -238,7 +238,7 @@ def test_masked_pixels_come_back_masked_and_no_others():
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf, 1e30, -1e30])
-def test_what_is_masked_never_touches_what_is_not(poison):
+def test_masked_pixels_have_no_influence_on_others(poison):
     scene = smooth_scene(96, 96)
     valid = np.ones(scene.pan.shape, bool)
     valid[20:50, 30:75] = False
@@ -249,7 +249,7 @@ def test_what_is_masked_never_touches_what_is_not(poison):
         assert differ(a, b, scene) == 0
 
 
-def test_a_hole_does_not_stand_out_around_itself():
+def test_a_hole_leaves_no_trace_around_it():
     scene = sample_scene()
     core = Window(0, 0, 128, 128)
     whole = engine().fuse(replace(scene, core=core))
@@ -272,7 +272,7 @@ def test_tiles_without_a_valid_pixel_are_not_computed():
     assert sum(seen) == 1
 
 
-def test_an_all_masked_block_is_answered_without_the_network():
+def test_a_fully_masked_block_does_not_run_the_network():
     scene = smooth_scene(100, 100)
     worker = engine()
     worker.net.register_forward_pre_hook(lambda *_: pytest.fail("the network was asked"))
@@ -371,7 +371,7 @@ def test_no_seam_on_the_sample(sample_weights):
     assert abs(found) < 0.01
 
 
-def test_the_measure_of_seams_sees_a_seam(sample_weights, monkeypatch):
+def test_the_seam_measure_detects_a_seam(sample_weights, monkeypatch):
     from ssdiff_core.fusion import engine as module
 
     with np.load(SAMPLE) as file:
@@ -391,7 +391,7 @@ def test_the_measure_of_seams_sees_a_seam(sample_weights, monkeypatch):
 # --- devices, memory, wrong use --------------------------------------------------------------------------------------
 
 
-def test_short_of_memory_it_takes_fewer_tiles_and_says_so_once():
+def test_with_too_little_memory_fewer_tiles_are_computed_and_this_is_reported_once():
     """A real child process whose address space is too small for the batch it starts with.
 
     Without oneDNN, which now and then does not notice that it got no memory for a kernel, and dies of it.
@@ -480,7 +480,7 @@ needs_cuda = pytest.mark.skipif(devices.failure_of("cuda") is not None, reason="
 
 @needs_cuda
 @pytest.mark.parametrize("base", BASES)
-def test_cuda_answers_what_the_cpu_answers(base, sample_weights):
+def test_cuda_gives_the_pixels_of_the_cpu(base, sample_weights):
     scene = surveyed(smooth_scene(300, 500))
     weights = with_views(stiff_weights(base=base))
     exact = Engine(weights, SamplingOptions("cuda", steps=2), tiling=Tiling(piece=144), precision="float32").fuse(scene)
@@ -491,7 +491,7 @@ def test_cuda_answers_what_the_cpu_answers(base, sample_weights):
 
 
 @needs_cuda
-def test_cuda_in_half_precision_shows_neither_pieces_nor_batches(sample_weights):
+def test_half_precision_on_cuda_does_not_depend_on_pieces_or_batches(sample_weights):
     scene = sample_scene()
     reference = Engine(sample_weights, SamplingOptions("cuda")).fuse(scene)
     for options in ({"piece": 96}, {"batch": 3}):
@@ -545,7 +545,7 @@ def test_tiles_are_not_rotated_unless_ms_is_centred_on_pan():
     assert differ(one, other, scene) > SAME
 
 
-def test_as_many_samples_are_taken_as_the_weights_ask_for():
+def test_the_weights_set_the_number_of_samples():
     weights, scene = stiff_weights(tile=32), smooth_scene(64, 64)
     asking = replace(weights, card=replace(weights.card, samples=3))
     assert np.array_equal(engine(asking).fuse(scene), engine(weights, samples=3).fuse(scene))

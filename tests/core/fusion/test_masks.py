@@ -23,7 +23,7 @@ def test_nearest_valid_pixel_is_the_nearest(ok):
 
 
 @given(masks)
-def test_filling_touches_only_the_masked_and_takes_only_valid_values(ok):
+def test_filling_changes_only_masked_pixels_and_uses_only_valid_ones(ok):
     ok = torch.from_numpy(ok)
     tiles = torch.rand(ok.shape[0], 2, *ok.shape[1:])
     poisoned = torch.where(ok[:, None], tiles, 99.0)

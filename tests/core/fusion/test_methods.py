@@ -161,7 +161,7 @@ def at_a_ratio(ratio, seed=3):
     ids=["plain", "23tap", "holes", "ratio 3", "ratio 2.5"],
 )
 @pytest.mark.parametrize("method", METHODS)
-def test_how_a_scene_is_cut_does_not_matter(method, scene, kernel):
+def test_the_division_into_blocks_does_not_matter(method, scene, kernel):
     engine = ClassicalEngine(method, scene.ratio, kernel)
     whole = engine.fuse(surveyed(scene, engine))
     cut = surveyed(scene, engine, side=61)
@@ -328,7 +328,7 @@ VIEWING = Survey("mtf-glp-fs", MTF[:4], views=("bt-h",))
 
 
 @pytest.mark.parametrize("holes", [False, True])
-def test_one_pass_tells_what_a_network_with_views_needs_as_passes_of_their_own_would(holes):
+def test_one_pass_fits_base_and_views_like_separate_passes(holes):
     scene = with_holes(smooth_scene(150, 170)) if holes else smooth_scene(150, 170)
     of_base, of_view = (ClassicalEngine(method).survey(MTF[:4]) for method in ("mtf-glp-fs", "bt-h"))
     both, base, view = (survey.stats(survey.gather(scene)) for survey in (VIEWING, of_base, of_view))
@@ -339,7 +339,7 @@ def test_one_pass_tells_what_a_network_with_views_needs_as_passes_of_their_own_w
             np.testing.assert_allclose(getattr(both, name), getattr(stats, name), rtol=near)
 
 
-def test_what_a_network_sees_of_a_scene_does_not_depend_on_how_the_pass_cuts_it():
+def test_network_inputs_do_not_depend_on_the_blocks_of_the_pass():
     scene = with_holes(smooth_scene(150, 170))
     whole = VIEWING.stats(VIEWING.gather(scene))
     cut = VIEWING.stats(functools.reduce(lambda a, b: a + b, map(VIEWING.gather, pieces(scene, 61, VIEWING))))
@@ -359,7 +359,7 @@ def test_the_engine_and_the_view_of_a_network_agree(scene):
     np.testing.assert_allclose(np.where(np.isnan(expected), np.nan, seen), expected, atol=0.02)
 
 
-def test_where_ms_is_black_the_view_is_too_whatever_pan_shows():
+def test_a_view_is_black_where_ms_is_black():
     scene = smooth_scene(150, 170)
     darkest = scene.ms.min((1, 2)) - 0.3
     scene.ms[:, 10:25, 10:25] = darkest[:, None, None]
@@ -398,7 +398,7 @@ def test_progress_reaches_the_end_and_integers_are_taken_as_they_are():
 
 
 @pytest.mark.parametrize("weights", [(), (0.2, 0.5, 0.3)])
-def test_brovey_is_gdals(tmp_path, weights):
+def test_brovey_agrees_with_gdal(tmp_path, weights):
     """Without the border, which the two extend differently."""
     rng = np.random.default_rng(5)
     r, c = np.mgrid[:200, :240]
@@ -415,7 +415,7 @@ def test_brovey_is_gdals(tmp_path, weights):
     assert np.abs(ours - theirs)[:, 8:-8, 8:-8].max() <= 1
 
 
-def test_brovey_with_a_band_of_no_weight_is_bounded():
+def test_brovey_with_a_zero_weight_is_bounded():
     ms = np.zeros((4, 10, 10), np.float32)
     ms[3] = 1000
     scene = scene_of(np.full((40, 40), 5, np.float32), ms)
@@ -428,7 +428,7 @@ def test_brovey_with_a_band_of_no_weight_is_bounded():
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("ratio", [2, 3, 4, 2.7])
-def test_strips_read_as_the_whole_matrix_does(kernel, ratio):
+def test_strips_give_the_result_of_the_whole_matrix(kernel, ratio):
     scene = replace(at_a_ratio(ratio), core=Window(11, 5, 100, 120))
     ground = MsSamples(scene, kernel)
     rows = np.arange(11, 111)

@@ -25,7 +25,7 @@ def test_counts_stay_in_the_type_and_clear_of_nodata(values, nodata):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_beyond_a_type_becomes_its_end(kind):
+def test_values_beyond_a_type_are_clipped(kind):
     info = np.iinfo(kind)
     counts, _ = counted(
         np.array([[[-1e20, 1e20, -np.inf, np.inf, 3.5]]], np.float32), PixelType(np.dtype(kind).name, None)

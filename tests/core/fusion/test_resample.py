@@ -78,7 +78,7 @@ def test_reflection_mirrors_at_the_pixel_edge(lo, span, share):
 
 
 @pytest.mark.parametrize("ratio", [2, 4, 2.7])
-def test_one_strip_for_all_answers_what_many_small_ones_do(monkeypatch, ratio):
+def test_one_strip_gives_the_result_of_many_small_ones(monkeypatch, ratio):
     """A GPU uses a single strip for a whole axis."""
     image, n = torch.randn(3, 70, 50, dtype=torch.float32), round(60 * ratio)
 

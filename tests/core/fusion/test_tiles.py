@@ -76,7 +76,7 @@ def test_pieces_cover_the_ground_once_along_cell_edges(grid, window, side):
 
 @settings(max_examples=40)
 @given(grids, st.integers(1, 5), st.integers(1, 5), st.integers(-3, 3))
-def test_cut_and_blended_an_image_is_itself(grid, rows, cols, row):
+def test_splitting_and_blending_gives_the_image_back(grid, rows, cols, row):
     cells = Cells(grid.tile, grid.stride, row, -row, rows, cols)
     image = torch.rand(3, *cells.window.shape)
     tiles = split(image, cells)
@@ -101,7 +101,7 @@ def test_neighbouring_tapers_sum_to_one(tile, stride):
     assert (weight > 0).all()
 
 
-def test_blending_weighs_a_seam_softly():
+def test_blending_makes_a_seam_gradual():
     cells = Cells(64, 48, 0, 0, 1, 2)
     tiles = torch.stack([torch.zeros(1, 64, 64), torch.ones(1, 64, 64)])[None]
     line = blend(tiles, cells)[0, 32]

@@ -327,7 +327,7 @@ def test_pixels_without_light_have_no_angle():
 
 @given(seeds, st.sampled_from([1, 2, 3, 4, 8]), st.integers(33, 70), st.integers(33, 70))
 @settings(max_examples=8)
-def test_an_image_is_perfectly_like_itself(seed, bands, height, width):
+def test_an_image_has_the_best_scores_against_itself(seed, bands, height, width):
     image = textured(bands, height, width, seed)
     measured = with_reference(image, image, 4)
     assert measured["SAM"] == pytest.approx(0, abs=1e-5)
@@ -338,7 +338,7 @@ def test_an_image_is_perfectly_like_itself(seed, bands, height, width):
 
 @given(seeds, st.floats(0.01, 100), st.floats(1.5, 8))
 @settings(max_examples=15)
-def test_ergas_falls_with_the_ratio_and_does_not_know_the_unit(seed, unit, ratio):
+def test_ergas_falls_with_the_ratio_and_is_independent_of_the_unit(seed, unit, ratio):
     reference = textured(4, 40, 40, seed).astype(float)
     image = spoiled(reference).astype(float)
     one = with_reference(image, reference, 1)["ERGAS"]
@@ -348,7 +348,7 @@ def test_ergas_falls_with_the_ratio_and_does_not_know_the_unit(seed, unit, ratio
 
 @given(seeds)
 @settings(max_examples=15)
-def test_sam_does_not_know_how_bright_a_pixel_is(seed):
+def test_sam_is_independent_of_brightness(seed):
     reference = textured(4, 40, 40, seed).astype(float)
     image = spoiled(reference).astype(float)
     gain = np.random.default_rng(seed).uniform(0.1, 9, (40, 40))
@@ -359,7 +359,7 @@ def test_sam_does_not_know_how_bright_a_pixel_is(seed):
 
 @given(seeds)
 @settings(max_examples=15)
-def test_sam_scc_and_uqi_do_not_know_which_is_the_reference(seed):
+def test_sam_scc_and_uqi_are_symmetric(seed):
     one, other = textured(4, 40, 45, seed), textured(4, 40, 45, seed + 1)
     there, back = with_reference(one, other, 4), with_reference(other, one, 4)
     for name in ("SAM", "SCC", "UQI"):
@@ -390,7 +390,7 @@ def test_images_of_different_shapes_are_refused():
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_how_a_scene_is_cut_does_not_matter_with_a_reference(masked):
+def test_the_division_into_blocks_does_not_matter_with_a_reference(masked):
     reference = textured(3, 201, 170)
     image = spoiled(reference)
     mask = holes(reference.shape[1:]) if masked else None
@@ -416,7 +416,7 @@ def test_how_a_scene_is_cut_does_not_matter_with_a_reference(masked):
     assert {**once, "cropped": False} == pytest.approx(alone, rel=1e-9)
 
 
-def test_what_is_masked_has_no_say_with_a_reference():
+def test_masked_pixels_have_no_influence_with_a_reference():
     reference = textured(3, 128, 96)
     image = spoiled(reference)
     mask = holes(reference.shape[1:])
@@ -425,7 +425,7 @@ def test_what_is_masked_has_no_say_with_a_reference():
     assert with_reference(other, reference, 4, mask) == with_reference(image, reference, 4, mask)
 
 
-def test_a_masked_half_is_as_if_it_were_not_there():
+def test_a_masked_half_has_no_influence():
     reference = textured(3, 64, 128)
     image = spoiled(reference)
     mask = np.arange(128) < np.full((64, 1), 64)
@@ -478,7 +478,7 @@ def measured(fused, pan, ms, convention="toolbox", ratio=4, ms_at=None, **how):
 
 
 @pytest.mark.parametrize("ratio", [2, 4])
-def test_d_lambda_khan_is_that_of_slow_code(ratio):
+def test_d_lambda_khan_agrees_with_the_direct_implementation(ratio):
     fused, pan, ms = scene(ratio=ratio)
     lms = np.stack([slow_expand(band, ratio) for band in ms])
     seen = np.stack([slow_filter(band, toolbox_kernel(gain, ratio)) for band, gain in zip(fused, MTF)])
@@ -489,7 +489,7 @@ def test_d_lambda_khan_is_that_of_slow_code(ratio):
 
 
 @pytest.mark.parametrize("ratio", [2, 4])
-def test_d_s_and_d_lambda_are_those_of_slow_code(ratio):
+def test_d_s_and_d_lambda_agree_with_the_direct_implementation(ratio):
     fused, pan, ms = scene(ratio=ratio)
     lms = [slow_expand(band, ratio) for band in ms]
     low = slow_expand(slow_shrink(pan, ratio), ratio)
@@ -504,7 +504,7 @@ def test_d_s_and_d_lambda_are_those_of_slow_code(ratio):
 
 
 @pytest.mark.parametrize(("ratio", "half"), [(2, 1), (4, 2), (5, 3)])
-def test_d_rho_is_that_of_a_direct_loop(ratio, half):
+def test_d_rho_agrees_with_the_direct_implementation(ratio, half):
     fused, pan, ms = scene(20 * ratio // 2, 8 * ratio, ratio, bands=2)
     rho = np.stack([slow_correlation(band, pan, half) for band in fused])
     if ratio != 5:
@@ -553,7 +553,7 @@ def test_the_map_behind_r_sam_has_one_angle_for_each_sample_of_ms():
 
 
 @pytest.mark.parametrize("ratio", [2, 4])
-def test_the_reprojected_measures_are_those_of_slow_code(ratio):
+def test_the_reprojected_measures_agree_with_the_direct_implementation(ratio):
     fused, pan, ms = scene(24 * ratio, 20 * ratio, ratio, bands=3)
     pan = np.roll(pan, (1, -1), (0, 1))  # MS lies beside its place
     fused = np.roll(fused, (1, -1), (1, 2))
@@ -571,7 +571,7 @@ def test_the_reprojected_measures_are_those_of_slow_code(ratio):
         assert found[f"R-{name}"] == pytest.approx(expected[name], rel=2e-5)
 
 
-def test_a_shift_of_ms_is_found_and_forgiven():
+def test_a_shift_of_ms_is_found_and_does_not_affect_the_measures():
     truth = textured(4, 160, 160, noise=3)
     pan = truth.mean(0)
     ms = truth.reshape(4, 40, 4, 40, 4).mean((2, 4))
@@ -624,7 +624,7 @@ def at_a_ratio(ratio):
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize(("name", "ratio"), [("toolbox", 4), ("geometric", 4), ("geometric", 2.5)])
-def test_how_a_scene_is_cut_does_not_matter_without_a_reference(name, ratio, masked):
+def test_the_division_into_blocks_does_not_matter_without_a_reference(name, ratio, masked):
     if ratio == 4:
         fused, pan, ms, at = *scene(232, 268), (1.5, 1.5)
     else:
@@ -683,7 +683,7 @@ def test_where_ms_is_nodata_nothing_is_measured():
 
 
 @pytest.mark.parametrize("name", CONVENTIONS)
-def test_what_is_masked_has_no_say_without_a_reference(name):
+def test_masked_pixels_have_no_influence_without_a_reference(name):
     fused, pan, ms = scene(160, 160)
     mask = holes(pan.shape)
     ms[1, 5:8, 30:36] = np.nan
@@ -698,7 +698,7 @@ def test_what_is_masked_has_no_say_without_a_reference(name):
 
 @given(seeds, st.floats(0.01, 100), conventions)
 @settings(max_examples=6)
-def test_no_measure_without_a_reference_knows_the_unit(seed, unit, name):
+def test_measures_without_a_reference_are_independent_of_the_unit(seed, unit, name):
     fused, pan, ms = scene(96, 96, seed=seed)
     one = measured(fused, pan, ms, name, rounded=False)
     two = measured(fused * np.float32(unit), pan * np.float32(unit), ms * np.float32(unit), name, rounded=False)
@@ -707,7 +707,7 @@ def test_no_measure_without_a_reference_knows_the_unit(seed, unit, name):
     assert two == pytest.approx(one, rel=1e-4, abs=1e-5)
 
 
-def test_an_image_that_is_pan_in_all_bands_goes_with_pan():
+def test_an_image_of_pan_in_all_bands_correlates_with_pan():
     _, pan, ms = scene()
     fused = np.stack([pan * 0.5 + 100] * 4)
     assert measured(fused, pan, ms, "geometric")["D_rho"] == pytest.approx(0, abs=1e-6)
@@ -720,7 +720,7 @@ def test_one_band_has_no_pairs():
     assert found["QNR"] == pytest.approx(1 - found["D_s"])
 
 
-def test_on_a_real_scene_the_measures_tell_interpolation_from_fusion():
+def test_the_measures_distinguish_interpolation_from_fusion_on_a_real_scene():
     block = sample_scene()
     side = Window(0, 0, 512, 512) & block.window
     block = block.crop(side, 0, 2)
@@ -733,7 +733,7 @@ def test_on_a_real_scene_the_measures_tell_interpolation_from_fusion():
     assert 0 < exp["HQNR"] < 1
 
 
-def test_the_toolboxes_know_no_ratio_of_2_5_and_say_so():
+def test_the_toolbox_convention_refuses_a_ratio_of_2_5():
     fused, pan, ms, at = at_a_ratio(2.5)
     with pytest.raises(ConfigError, match="use the geometric convention"):
         without_reference(fused, pan, ms, Placement(at, 2.5), MTF)

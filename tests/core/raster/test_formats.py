@@ -67,7 +67,7 @@ def test_formats_of_gdal(tmp_path, plain, fuse, driver):
     assert fused.GetGeoTransform() == pytest.approx(gdal.Open(str(plain[0])).GetGeoTransform())
 
 
-def test_a_zip_within_which_both_lie(tmp_path, plain, fuse):
+def test_both_rasters_may_be_in_one_zip(tmp_path, plain, fuse):
     with zipfile.ZipFile(tmp_path / "both.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in plain:
             archive.write(path, f"scene/{path.name}")
@@ -179,7 +179,7 @@ def test_one_band_and_sixteen(tmp_path, fuse, bands, method):
     assert np.abs(image - lms)[inner].mean() < 0.05 * lms.mean()
 
 
-def test_counts_below_zero_stay_so(tmp_path, fuse):
+def test_negative_values_are_kept(tmp_path, fuse):
     pan, ms, pan_at, ms_at = ramps(dtype=np.int16)
     files = write(tmp_path / "pan.tif", pan - np.int16(2000), pan_at), write(tmp_path / "ms.tif", ms - 2000, ms_at)
     fused, _ = fuse(*files)
@@ -223,7 +223,7 @@ def test_what_a_mask_or_alpha_hides_is_transparent_in_the_output(tmp_path, fuse,
 
 
 @pytest.mark.parametrize("larger", ["PAN", "MS", "each on one side"])
-def test_the_output_is_what_both_cover(tmp_path, fuse, larger):
+def test_the_output_covers_the_overlap_of_pan_and_ms(tmp_path, fuse, larger):
     pan, ms, (x, *_), _ = ramps(240, 280)
     cut = {"PAN": ((0, 0), (13, 7)), "MS": ((50, 35), (0, 0)), "each on one side": ((30, 0), (0, 11))}[larger]
     (top, left), (down, right) = cut
@@ -302,7 +302,7 @@ def test_files_of_different_sizes_are_one_sentence(tmp_path, plain, fuse, capsys
     assert read(plain[1]).shape == (3, 64, 80)
 
 
-def test_bands_of_different_types_come_out_in_one_that_holds_all(tmp_path, plain, capsys):
+def test_bands_of_different_types_get_a_common_type(tmp_path, plain, capsys):
     parts = []
     for index, kind in ((1, gdal.GDT_Byte), (2, gdal.GDT_Int16), (3, gdal.GDT_UInt16)):
         gdal.Translate(
@@ -318,7 +318,7 @@ def test_bands_of_different_types_come_out_in_one_that_holds_all(tmp_path, plain
     assert read(out).dtype == np.int32
 
 
-def test_a_vrt_whose_file_is_gone_is_one_sentence(tmp_path, plain, fuse):
+def test_a_vrt_without_its_source_is_an_error_in_one_sentence(tmp_path, plain, fuse):
     gdal.BuildVRT(str(tmp_path / "ms.vrt"), [str(plain[1])]).FlushCache()
     plain[1].unlink()
     _, said = fuse(plain[0], tmp_path / "ms.vrt", expect=1)

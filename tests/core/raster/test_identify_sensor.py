@@ -41,7 +41,7 @@ def sensor_said(said):
 
 
 @pytest.mark.parametrize("kind", ["IMD", "XML"])
-def test_digitalglobe_with_its_metadata_beside(tmp_path, fuse, kind):
+def test_digitalglobe_is_recognised_by_its_metadata_files(tmp_path, fuse, kind):
     pan, ms = digitalglobe(tmp_path, kind=kind)
     image, said = fuse(pan, ms)
     assert re.match(r"Sensor wv3: the metadata entry .*names WorldView-3$", sensor_said(said))
@@ -75,7 +75,7 @@ def test_airbus_opened_by_its_dimap(tmp_path, fuse):
     assert offsets(image) == [0, 500, 1000, 1500]
 
 
-def test_bands_that_dimap_lists_otherwise_are_put_in_order(tmp_path, fuse):
+def test_bands_are_ordered_by_dimap(tmp_path, fuse):
     image, said = fuse(*airbus(tmp_path, order=("B0", "B1", "B2", "B3")))
     assert said.count("The bands are put into the order red, green, blue, nir") == 1
     assert offsets(image) == [1000, 500, 0, 1500]
@@ -87,7 +87,7 @@ def test_gaofen_with_its_xml(tmp_path, fuse):
     )
 
 
-def test_a_vrt_knows_what_its_file_knows(tmp_path, fuse):
+def test_a_vrt_has_the_metadata_of_its_source(tmp_path, fuse):
     pan, ms = digitalglobe(tmp_path)
     gdal.BuildVRT(str(tmp_path / "ms.vrt"), [str(ms)]).FlushCache()
     assert "names WorldView-3" in sensor_said(fuse(pan, tmp_path / "ms.vrt")[1])
@@ -127,14 +127,14 @@ def test_three_landsat_bands_in_any_order_are_a_colour_image(tmp_path, fuse):
     assert offsets(image) == [200, 100, 0]
 
 
-def test_a_landsat_scene_that_has_lost_its_mtl_is_known_by_its_names(tmp_path, fuse):
+def test_a_landsat_scene_without_mtl_is_recognised_by_its_file_names(tmp_path, fuse):
     files = landsat(tmp_path)
     next(tmp_path.glob("*_MTL.txt")).unlink()
     _, said = fuse(files["B8"], [files[name] for name in ("B4", "B3", "B2", "QA_PIXEL")])
     assert re.match(r"Sensor landsat89: the file name LC08_.* names Landsat 8 and 9$", sensor_said(said))
 
 
-def test_bands_that_are_asked_for_are_taken_as_they_are(tmp_path, fuse):
+def test_requested_bands_keep_their_order(tmp_path, fuse):
     files = landsat(tmp_path)
     image, said = fuse(files["B8"], [files[name] for name in ("B5", "B10", "B2")], "--bands", "3,2,1")
     assert offsets(image) == [0, 700, 300]
@@ -153,7 +153,7 @@ def test_a_named_sensor_orders_the_bands_by_their_descriptions(tmp_path, fuse):
     assert offsets(fuse(*files)[0]) == [0, 500, 1000, 1500]  # four common names tell no sensor, so no order
 
 
-def test_wavelengths_tell_the_bands(tmp_path, fuse):
+def test_bands_are_identified_by_wavelength(tmp_path, fuse):
     pan, ms, pan_at, ms_at = ramps(bands=4)
     write(tmp_path / "pan.tif", pan, pan_at)
     write(tmp_path / "ms.tif", ms, ms_at)
@@ -170,7 +170,7 @@ SWELLING = '<!DOCTYPE a [<!ENTITY b "c"><!ENTITY d "&b;&b;">]><a>&d;</a>'
 
 
 @pytest.mark.parametrize("text", ["", "<broken", "<a><b/></a>", "no = ", "\0\1\2", "END_GROUP = X\n=\n", SWELLING])
-def test_files_that_say_nothing_do_no_harm(tmp_path, fuse, text):
+def test_files_without_metadata_are_ignored(tmp_path, fuse, text):
     pan, ms = gaofen(tmp_path)
     ms.with_suffix(".xml").write_text(text)
     assert sensor_said(fuse(pan, ms)[1]).startswith("Sensor general: nothing identifies")
@@ -184,7 +184,7 @@ def test_groups_and_elements_become_dotted_keys():
     assert vendor_metadata.parsed("<p:a xmlns:p='u'> <b> 1 &amp; 2 </b> more</p:a>") == [("a.b", "1 & 2")]
 
 
-def test_nothing_is_recognised_where_bands_are_too_few_to_tell(tmp_path, fuse):
+def test_too_few_bands_identify_no_sensor(tmp_path, fuse):
     pan, ms, pan_at, ms_at = ramps(bands=1)
     files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at)
     image, said = fuse(*files)

@@ -39,7 +39,7 @@ def test_pixels_are_inside_if_their_centres_are():
 
 
 @pytest.mark.parametrize("method", ["ssdiff", "exp"])
-def test_what_is_wanted_is_as_in_its_extent_and_all_else_is_nodata(method, tmp_path):
+def test_pixels_inside_the_mask_are_those_of_the_extent_and_others_are_nodata(method, tmp_path):
     pan, ms, _ = sample_files(tmp_path)
     mask = shapes(tmp_path / "mask.gpkg", [WEDGE])
     common = ["pansharpen", str(pan), str(ms)]
@@ -80,12 +80,12 @@ def test_a_mask_may_be_in_another_crs(tmp_path):
     ],
     ids=["two triangles", "with a spike"],
 )
-def test_a_polygon_whose_lines_cross_is_cut_out_by_what_it_encloses(tmp_path, crossed):
+def test_a_self_intersecting_polygon_selects_what_it_encloses(tmp_path, crossed):
     path = shapes(tmp_path / "mask.gpkg", [crossed, "POLYGON ((20 20,30 20,30 30,20 30,20 20))"])
     assert ogr.CreateGeometryFromWkt(polygon_mask.read(path, utm())).Area() == pytest.approx(150)
 
 
-def test_a_mask_that_lies_nowhere_in_the_crs_of_pan_is_one_sentence(tmp_path):
+def test_a_mask_outside_the_crs_of_pan_is_an_error_in_one_sentence(tmp_path):
     path = shapes(tmp_path / "mask.gpkg", ["POLYGON ((200 100,300 100,300 200,200 100))"], 4326)
     with pytest.raises(GeometryError, match=r"mask\.gpkg cannot be used as a mask: "):
         polygon_mask.read(path, utm())
@@ -100,7 +100,7 @@ def test_polygons_that_touch_no_common_ground_are_one_sentence(tmp_path):
         polygon_mask.cut_out(scene, "rubbish")
 
 
-def test_a_raster_is_no_mask(tmp_path):
+def test_a_raster_is_refused_as_mask(tmp_path):
     path = write(tmp_path / "pan.tif", np.zeros((4, 4), np.uint8))
     with pytest.raises(RasterError, match=r"pan\.tif cannot be opened as polygons"):
         polygon_mask.read(path, utm())

@@ -45,7 +45,7 @@ def test_landsats_half_pixel_at_ratio_2(tmp_path):
     assert_ramp(fused(scene), scene.window)
 
 
-def test_pixel_is_point_files_lie_where_they_say(tmp_path):
+def test_pixel_is_point_files_are_positioned_correctly(tmp_path):
     pan, ms, pan_at, ms_at = ramps()
     write(tmp_path / "pan.tif", pan, pan_at)
     write(tmp_path / "ms.tif", ms, ms_at)
@@ -122,7 +122,7 @@ WARPED = {
 
 
 @pytest.mark.parametrize("case", WARPED)
-def test_ms_that_lies_otherwise_is_warped_onto_pan_and_that_is_said(tmp_path, case):
+def test_ms_on_another_grid_is_warped_onto_pan_and_this_is_reported(tmp_path, case):
     pan_at, ms_at, crs = WARPED[case]
     pan = write(tmp_path / "pan.tif", on_ground(pan_at, 400, 400), pan_at)
     ms = write(tmp_path / "ms.tif", on_ground(ms_at, 150, 150, crs=crs), ms_at, crs=crs)
@@ -139,7 +139,7 @@ def test_ms_that_lies_otherwise_is_warped_onto_pan_and_that_is_said(tmp_path, ca
 
 
 @pytest.mark.parametrize("case", ["MS in degrees", "both, at different angles"])
-def test_what_is_warped_does_not_depend_on_blocks(tmp_path, case):
+def test_warping_does_not_depend_on_blocks(tmp_path, case):
     pan_at, ms_at, crs = WARPED[case]
     pan = write(tmp_path / "pan.tif", on_ground(pan_at, 400, 400), pan_at)
     rough = np.random.default_rng(0).uniform(0, 1000, (2, 150, 150)).astype(np.float32)
@@ -172,7 +172,7 @@ def test_ms_that_runs_from_south_to_north_keeps_its_samples(tmp_path):
     assert np.allclose(block.ms[:, 1:-1, 1:-1], ms[:, 1:-1, 1:-1], atol=1e-2)
 
 
-def test_a_pair_that_runs_from_south_to_north_stays_so(tmp_path):
+def test_a_pair_from_south_to_north_keeps_its_orientation(tmp_path):
     pan, ms, pan_at, ms_at = ramps()
     files = pair(tmp_path, pan, ms, *((*t[:3], 4_000_000.0, 0.0, abs(t[5])) for t in (pan_at, ms_at)))
     scene = open_scene(*files)
@@ -197,14 +197,14 @@ def test_warped_ms_of_a_ratio_that_is_none_is_an_error(tmp_path):
         open_scene(pan, write(tmp_path / "ms.tif", on_ground(ms_at, 150, 150), ms_at))
 
 
-def test_pan_and_ms_in_the_wrong_order_are_told_as_such(tmp_path):
+def test_pan_and_ms_in_the_wrong_order_are_an_error(tmp_path):
     fine, coarse = (turned(0, pixel, height=150, width=150) for pixel in (0.5, 2.0))
     pan = write(tmp_path / "pan.tif", on_ground(coarse, 150, 150), coarse)
     with pytest.raises(GeometryError, match="MS pixels are 4 times finer than PAN pixels: are the two named in the wr"):
         open_scene(pan, write(tmp_path / "ms.tif", on_ground(fine, 150, 150), fine))
 
 
-def test_a_ratio_that_is_not_whole_is_read_at_its_own_places(tmp_path):
+def test_a_fractional_ratio_is_interpolated_at_the_exact_positions(tmp_path):
     pan, _, pan_at, _ = ramps(360, 360)
     i, j = np.mgrid[:100, :100]
     ratio = 3.6
@@ -252,7 +252,7 @@ def test_a_band_that_is_not_there_is_an_error(tmp_path):
         open_scene(*pair(tmp_path, *ramps()), bands=(1, 4))
 
 
-def test_nodata_of_either_input_masks_what_leans_on_it(tmp_path):
+def test_nodata_of_either_input_masks_dependent_pixels(tmp_path):
     pan, ms, pan_at, ms_at = ramps()
     pan[80, 90], ms[1, 10, 20] = 7, 7
     scene = open_scene(*pair(tmp_path, pan, ms, pan_at, ms_at, nodata=7))
@@ -280,7 +280,7 @@ def test_masks_and_alpha_bands_are_honoured(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"II*\0garbage", b"nothing at all"])
-def test_what_is_no_raster_is_one_sentence(tmp_path, content):
+def test_a_file_that_is_not_a_raster_is_an_error_in_one_sentence(tmp_path, content):
     (tmp_path / "x.tif").write_bytes(content)
     with pytest.raises(RasterError, match=r"x\.tif cannot be opened") as caught:
         open_scene(tmp_path / "x.tif", tmp_path / "x.tif")
@@ -317,7 +317,7 @@ def split(tmp_path):
     return open_scene(*pair(tmp_path, pan, ms, (0, 0.5, 0, 0, 0, -0.5), (0, 2.0, 0, 0, 0, -2.0))), off, truth
 
 
-def test_a_band_that_lies_apart_is_put_where_it_belongs(split):
+def test_a_shifted_band_is_moved_to_its_position(split):
     scene, off, truth = split
     before = alignment(scene)
     bands = band_offsets(before)
@@ -342,7 +342,7 @@ def sharpened(scene):
     return engine.fuse(Reader(scene, stats).read(scene.window, engine.reach, engine.ms_halo))
 
 
-def test_a_band_put_right_does_not_depend_on_blocks(split):
+def test_an_aligned_band_does_not_depend_on_blocks(split):
     scene = split[0].shifted(0.1, 0.2, ((0, 0), (0.7, 0), (0, 0), (5.3, -0.5)))
     whole = fused(scene)
     for window in blocks_of(scene.window, 60):
@@ -359,7 +359,7 @@ def test_holes_of_a_band_put_right_go_with_it(tmp_path):
     assert np.isnan(block.ms).all(0)[17:20, 29:32].all()
 
 
-def test_ms_that_lies_off_covers_only_what_it_covers(tmp_path):
+def test_a_displaced_ms_covers_only_its_own_ground(tmp_path):
     """A shift moves the ground that MS covers; nothing beyond it is made up, and every block can still be read."""
     scene = open_scene(*pair(tmp_path, *ramps()))
     moved = scene.shifted(3.0, -2.0)

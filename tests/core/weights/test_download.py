@@ -215,7 +215,7 @@ def test_offline_sends_no_request(server, wanted, monkeypatch):
 
 
 @pytest.mark.parametrize("where", ["in the middle", "while nothing comes", "in a pause", "behind another process"])
-def test_it_can_be_cancelled(where, server, wanted, monkeypatch):
+def test_an_assessment_can_be_cancelled(where, server, wanted, monkeypatch):
     enough = threading.Event()
     patient = replace(wanted, connection=Connection(proxies={}), cancelled=enough.is_set)
     monkeypatch.setattr(download, "PAUSE", 600)

@@ -230,7 +230,7 @@ def test_the_table_of_several_scenes_groups_rows_by_scene(scenes, capsys, tmp_pa
     assert {("3_gsa", "3_pan"), ("EXP", "3_pan"), ("mean of GSA", ""), ("standard deviation of GSA", "")} <= rows
 
 
-def test_files_of_one_name_are_told_apart_by_their_folders(scenes, capsys, tmp_path):
+def test_files_of_one_name_are_distinguished_by_their_folders(scenes, capsys, tmp_path):
     for method in ("one", "other"):
         (tmp_path / method).mkdir()
         for number in (1, 2):
@@ -297,7 +297,7 @@ def test_the_measures_do_not_depend_on_blocks_and_exclude_nodata(large, monkeypa
     assert first.values == pytest.approx({name: wanted[name] for name in first.values}, rel=1e-6)
 
 
-def test_a_large_scene_is_sampled_by_the_seed_and_that_is_said(large, capsys):
+def test_a_large_scene_is_sampled_by_the_seed_and_this_is_reported(large, capsys):
     command = (large / "gsa.tif", "--align", "none", "--sample", "0.3")
     first, again, other = (told(capsys, *command, "--seed", seed) for seed in (3, 3, 4))
     assert first == again

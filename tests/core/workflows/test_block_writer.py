@@ -45,7 +45,7 @@ def beside(path):
 
 @pytest.mark.parametrize("kind", ["cog", "gtiff"])
 @pytest.mark.parametrize("side", [64, 100, 1024])
-def test_the_file_is_the_image_in_whatever_blocks(scene, tmp_path, kind, side):
+def test_the_file_does_not_depend_on_blocks(scene, tmp_path, kind, side):
     run(scene, tmp_path / "out.tif", format=kind, side=side)
     image = read(tmp_path / "out.tif")
     r, c = np.mgrid[:320, :280]
@@ -55,7 +55,7 @@ def test_the_file_is_the_image_in_whatever_blocks(scene, tmp_path, kind, side):
     assert beside(tmp_path / "out.tif") == ["out.tif"]
 
 
-def test_the_file_carries_what_the_inputs_said(scene, tmp_path):
+def test_the_file_carries_the_metadata_of_the_inputs(scene, tmp_path):
     said = {"method": "exp", "weights": "none", "seed": "3"}
     run(scene, tmp_path / "out.tif", provenance=said)
     out = gdal.Open(str(tmp_path / "out.tif"))
@@ -108,14 +108,14 @@ def test_uncompressed_files_of_any_layout_hold_the_same_pixels(scene, tmp_path, 
     assert beside(tmp_path / "out.tif") == ["out.tif"]
 
 
-def test_more_hands_make_the_same_file(scene, tmp_path):
+def test_several_workers_write_the_same_file(scene, tmp_path):
     run(scene, tmp_path / "one.tif", side=64)
     run(scene, tmp_path / "three.tif", side=64, workers=3)
     assert (tmp_path / "one.tif").read_bytes() == (tmp_path / "three.tif").read_bytes()
 
 
 @pytest.mark.parametrize("options", [{"format": "cog"}, {"format": "gtiff", "options": ("COMPRESS=NONE",)}])
-def test_wavelengths_and_what_is_known_of_the_image_are_carried_over(tmp_path, options):
+def test_wavelengths_and_image_metadata_are_carried_over(tmp_path, options):
     pan, ms, pan_at, ms_at = ramps(160, 160)
     files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at)
     file = gdal.OpenEx(str(files[1]), gdal.OF_UPDATE)
@@ -201,7 +201,7 @@ def test_blocks_cover_the_scene_once(start, height, width, side):
 
 @pytest.mark.parametrize("kind", ["cog", "gtiff", "plain"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("a mistake")])
-def test_what_an_interrupted_run_has_done_can_be_resumed(scene, tmp_path, error, kind):
+def test_an_interrupted_run_can_be_resumed(scene, tmp_path, error, kind):
     out, options = tmp_path / "out.tif", {"format": "cog"}
     if kind != "cog":
         options = {"format": "gtiff", "options": ("COMPRESS=NONE",) if kind == "plain" else ()}
@@ -231,7 +231,7 @@ def statistics(path):
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="only Linux tells which files are open")
 @pytest.mark.parametrize("kind", ["cog", "gtiff"])
-def test_after_a_failure_no_file_is_open_that_is_to_be_removed(scene, tmp_path, monkeypatch, kind):
+def test_files_are_closed_before_they_are_removed_after_a_failure(scene, tmp_path, monkeypatch, kind):
     """Else Windows would not remove it, and the user would hear of that instead of the failure."""
     (tmp_path / "out.tif.whole.tif").mkdir()  # no image can be written there
     still_open = []
@@ -246,7 +246,7 @@ def test_after_a_failure_no_file_is_open_that_is_to_be_removed(scene, tmp_path, 
     assert still_open == []
 
 
-def test_an_output_that_cannot_be_replaced_is_told_before_anything_is_computed(scene, tmp_path, monkeypatch):
+def test_an_output_that_cannot_be_replaced_is_an_error_before_anything_is_computed(scene, tmp_path, monkeypatch):
     """As on Windows, where QGIS holds the files of its layers."""
 
     def held(one, other):
@@ -260,7 +260,7 @@ def test_an_output_that_cannot_be_replaced_is_told_before_anything_is_computed(s
     assert beside(tmp_path / "out.tif") == ["out.tif"]
 
 
-def test_a_whole_image_waits_for_its_name_as_long_as_a_virus_scanner_looks_at_it(scene, tmp_path, monkeypatch):
+def test_the_final_rename_waits_for_virus_scanners(scene, tmp_path, monkeypatch):
     """As they do on Windows; nothing of the work is lost."""
     replace_, tries = os.replace, []
 
@@ -294,7 +294,7 @@ def test_a_run_killed_while_it_completes_the_file_is_resumed_all_the_same(scene,
 
 
 @pytest.mark.parametrize("torn", ["[3, [[1", "[", "3", "{}"])
-def test_a_torn_line_in_the_journal_vouches_for_nothing(scene, tmp_path, torn):
+def test_an_incomplete_line_of_the_journal_is_ignored(scene, tmp_path, torn):
     out = tmp_path / "out.tif"
     with pytest.raises(KeyboardInterrupt):
         run(scene, out, Ending(3, KeyboardInterrupt()), side=64)
@@ -393,7 +393,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(scene, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_an_input_that_ends_half_way_is_one_sentence_and_leaves_no_output(tmp_path):
+def test_a_truncated_input_is_one_sentence_and_leaves_no_output(tmp_path):
     pan, ms, pan_at, ms_at = ramps(320, 280)
     files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at)
     whole = files[0].read_bytes()

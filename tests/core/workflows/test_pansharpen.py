@@ -179,7 +179,7 @@ def test_a_name_of_another_format_is_refused(sample, tmp_path):
         ("COMPRESS=lzw", None),
     ],
 )
-def test_an_option_that_gdal_does_not_hear_is_told_of(sample, tmp_path, option, said):
+def test_a_creation_option_that_gdal_ignores_is_reported(sample, tmp_path, option, said):
     how = ("--method", "exp", "--format", "gtiff", "--co", option)
     words = ssdiff("pansharpen", *sample[:2], tmp_path / "out.tif", *how).stderr
     assert said in words if said else "ignored" not in words

@@ -41,7 +41,7 @@ def ssdiff(capsys, *arguments, expect=0) -> str:
 # --- what is in it ---------------------------------------------------------------------------------------------------
 
 
-def test_it_is_how_far_the_samples_lie_apart_whose_mean_is_the_image(sample, tiny, tmp_path, capsys):
+def test_the_uncertainty_is_the_deviation_of_the_samples_whose_mean_is_the_image(sample, tiny, tmp_path, capsys):
     """Two samples are a mean and a difference: so one of them tells both."""
     how = ("--weights", tiny, "--extent", EXTENT, "--dtype", "float32", "--steps", 4)
     two = ("--samples", 2, "--uncertainty", tmp_path / "apart.tif")
@@ -55,7 +55,7 @@ def test_it_is_how_far_the_samples_lie_apart_whose_mean_is_the_image(sample, tin
     assert apart.mean() > 1
 
 
-def test_unless_told_otherwise_it_takes_samples_that_lie_apart_and_says_so(sample, tiny, tmp_path, capsys):
+def test_by_default_an_uncertainty_draws_eight_samples_and_reports_it(sample, tiny, tmp_path, capsys):
     how = (*sample[:2], tmp_path / "o.tif", "--weights", tiny, "--extent", EXTENT, "--uncertainty", tmp_path / "u.tif")
     said = ssdiff(capsys, *how)
     assert "The image is the mean of 8 samples of 1 step(s), and the uncertainty their standard deviation" in said
@@ -69,7 +69,7 @@ def test_unless_told_otherwise_it_takes_samples_that_lie_apart_and_says_so(sampl
     assert "3 samples of 1 step(s)" in said
 
 
-def test_it_lies_where_the_image_lies_with_exact_statistics(scene, tmp_path):
+def test_the_uncertainty_has_the_grid_of_the_image_and_exact_statistics(scene, tmp_path):
     run(scene, tmp_path, side=100)
     image, apart = (gdal.Open(str(tmp_path / name)) for name in ("o.tif", "u.tif"))
     assert apart.GetGeoTransform() == image.GetGeoTransform()
@@ -84,7 +84,7 @@ def test_it_lies_where_the_image_lies_with_exact_statistics(scene, tmp_path):
 
 
 @pytest.mark.parametrize("side", [64, 1024])
-def test_it_has_a_value_where_the_image_has_one(tmp_path, side):
+def test_the_uncertainty_has_data_where_the_image_has(tmp_path, side):
     pan, ms, pan_at, ms_at = ramps(320, 280)
     ms[:, 10:14, 20:25] = 0
     pan[200:210, 5:9] = 0
@@ -108,7 +108,7 @@ def test_polygons_cut_out_both(sample, tmp_path):
     assert np.array_equal(np.isnan(apart), image == 0)
 
 
-def test_bands_in_groups_have_each_their_own(sample, tiny, tmp_path, capsys):
+def test_each_band_of_a_group_has_its_own_uncertainty(sample, tiny, tmp_path, capsys):
     how = ("--weights", tiny, "--extent", EXTENT, "--bands", "4,2,1,3,2", "--dtype", "float32", "--steps", 4)
     two = ("--samples", 2, "--uncertainty", tmp_path / "u.tif")
     said = ssdiff(capsys, *sample[:2], tmp_path / "o.tif", *how, *two)
@@ -119,7 +119,7 @@ def test_bands_in_groups_have_each_their_own(sample, tiny, tmp_path, capsys):
     assert apart == pytest.approx(np.abs(image - one) * 2**0.5, abs=0.02)
 
 
-def test_it_has_no_colour_and_begins_at_nothing(tmp_path):
+def test_the_uncertainty_is_greyscale_from_zero(tmp_path):
     """What counts begin at has no say in how far they lie apart; what a count is worth has."""
     pan, ms, pan_at, ms_at = ramps(160, 160)
     files = write(tmp_path / "p.tif", pan, pan_at), write(tmp_path / "m.tif", ms, ms_at)
@@ -202,7 +202,7 @@ def test_a_run_killed_while_it_completes_the_files_is_resumed_all_the_same(scene
 
 
 @pytest.mark.parametrize(("before", "after"), [("u.tif", None), (None, "u.tif"), ("u.tif", "v.tif")])
-def test_with_another_file_than_before_nothing_is_resumed(scene, tmp_path, before, after):
+def test_a_run_with_another_uncertainty_file_is_not_resumed(scene, tmp_path, before, after):
     with pytest.raises(KeyboardInterrupt):
         run(scene, tmp_path, Ending(7, KeyboardInterrupt()), apart=before)
     if before and after:  # and there is a file of yet another run
@@ -215,14 +215,14 @@ def test_with_another_file_than_before_nothing_is_resumed(scene, tmp_path, befor
 
 
 @pytest.mark.parametrize("options", [{"format": "cog"}, PLAIN], ids=["cog", "plain"])
-def test_a_failure_leaves_neither(scene, tmp_path, options):
+def test_a_failure_leaves_neither_image_nor_uncertainty(scene, tmp_path, options):
     with pytest.raises(RasterError, match="the disk has gone"):
         run(scene, tmp_path, Ending(7, RasterError("the disk has gone")), **options)
     assert made(tmp_path) == []
 
 
 @pytest.mark.parametrize("taken", ["o.tif", "u.tif"])
-def test_if_one_cannot_have_its_name_neither_gets_one(scene, tmp_path, taken):
+def test_if_one_file_cannot_be_renamed_neither_is(scene, tmp_path, taken):
     (tmp_path / taken / "folder").mkdir(parents=True)
     with pytest.raises(RasterError, match=rf"{taken} cannot be written"):
         run(scene, tmp_path)
