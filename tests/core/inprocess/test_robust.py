@@ -93,7 +93,7 @@ def fused(block: Block, method: str, mtf, weights) -> np.ndarray:
     if method == "ssdiff":
         of_bands = () if len(block.ms) == 4 else tuple(groups(len(block.ms), 4))
         survey = Survey("mtf-glp-fs", mtf, 4, "cubic", views=weights.card.arch.views, groups=of_bands)
-        engine = Engine(weights, SamplingOptions("cpu"), notify=lambda sentence: None)
+        engine = Engine(weights, SamplingOptions("cpu", samples=1), notify=lambda sentence: None)
         engine = Grouped(engine, of_bands) if of_bands else engine
         return engine.fuse(replace(block, stats=survey.stats(survey.gather(block))))
     engine = ClassicalEngine(method, 4)
