@@ -6,7 +6,6 @@ import re
 from dataclasses import replace
 
 from qgis.core import (
-    QgsProcessingException,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterFileDestination,
@@ -92,11 +91,7 @@ class Adapt(Algorithm):
 
     @showing_errors
     def prepareAlgorithm(self, parameters, context, feedback):
-        spectral = self.parameterAsRasterLayer(parameters, self.SPECTRAL, context)
-        panchromatic = self.parameterAsRasterLayer(parameters, self.PANCHROMATIC, context)
-        for layer, name in ((spectral, self.SPECTRAL), (panchromatic, self.PANCHROMATIC)):
-            if layer is None:
-                raise QgsProcessingException(self.invalidRasterError(parameters, name))
+        spectral, panchromatic = self.pair_layers(parameters, context, self.SPECTRAL, self.PANCHROMATIC)
         layers = [(panchromatic, spectral), *zip(*self._additional(parameters, context))]
         self.pairs = [tuple(map(path_of, pair)) for pair in layers]
         options = self.read_options(parameters, context, AdaptOptions, memory=settings.memory())

@@ -118,6 +118,15 @@ class Algorithm(QgsProcessingAlgorithm):
         ):
             self.add_parameter(QgsProcessingParameterRasterLayer(name, label), text)
 
+    def pair_layers(self, parameters, context, spectral: str, panchromatic: str) -> list[QgsRasterLayer]:
+        """Returns the two layers to fuse."""
+        layers = []
+        for name in (spectral, panchromatic):
+            layers.append(self.parameterAsRasterLayer(parameters, name, context))
+            if layers[-1] is None:
+                raise QgsProcessingException(self.invalidRasterError(parameters, name))
+        return layers
+
     def add_options(self, options: type, advanced: bool, skip=()) -> None:
         """Adds a parameter for each basic, or each advanced, option that has a label."""
         defaults = {item.name: item.default for item in fields(options)}

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qgis.core import (
-    QgsProcessingException,
     QgsProcessingOutputString,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterRasterDestination,
@@ -89,11 +88,7 @@ class Fusion(Algorithm):
 
     @showing_errors
     def prepareAlgorithm(self, parameters, context, feedback):
-        spectral = self.parameterAsRasterLayer(parameters, self.SPECTRAL, context)
-        panchromatic = self.parameterAsRasterLayer(parameters, self.PANCHROMATIC, context)
-        for layer, name in ((spectral, self.SPECTRAL), (panchromatic, self.PANCHROMATIC)):
-            if layer is None:
-                raise QgsProcessingException(self.invalidRasterError(parameters, name))
+        spectral, panchromatic = self.pair_layers(parameters, context, self.SPECTRAL, self.PANCHROMATIC)
         own = self.own_options(parameters, context)
         options = self.read_options(parameters, context, PansharpenOptions, panchromatic.crs(), **own)
         self.job = Job(
