@@ -48,9 +48,9 @@ def adapted(pairs, out, base, said=None, backend=None, **options):
 
 @pytest.fixture(scope="module", autouse=True)
 def few_evaluations():
-    """Half as many evaluations as usual: with so small a network they take longer than the training."""
+    """A quarter of the usual evaluations: with so small a network they take longer than the training."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(adapt, "EVALUATIONS", 8)
+        patch.setattr(adapt, "EVALUATIONS", 4)
         yield
 
 
@@ -224,7 +224,8 @@ def test_weights_for_four_bands_are_adapted_to_six(tmp_path, base):
     assert len(card.bands) == card.arch.bands == 6
 
 
-def test_a_single_band_is_judged_by_ergas_alone(tmp_path):
+def test_a_single_band_is_judged_by_ergas_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(adapt, "EVALUATIONS", 8)
     grey = pair_of_files(tmp_path / "grey", count=1)
     alone = base_weights(tmp_path, count=1, wavelengths=(550.0,))
     said = []
@@ -296,7 +297,7 @@ def test_invalid_options_are_one_sentence(scene, base, out, options, words, tmp_
 
 
 def test_the_worker_process_makes_the_same_weights(tmp_path, scene, base, made):
-    few = f"sys.path.insert(0, {str(ROOT)!r})\nfrom ssdiff_core.adaptation import adapt\nadapt.EVALUATIONS = 8"
+    few = f"sys.path.insert(0, {str(ROOT)!r})\nfrom ssdiff_core.adaptation import adapt\nadapt.EVALUATIONS = 4"
     with Worker(python_that(tmp_path / "python", few)) as worker:
         out, said = tmp_path / "own.safetensors", []
         found = adapted([scene], out, base, said, WorkerBackend(worker, said.append))
