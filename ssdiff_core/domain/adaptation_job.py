@@ -7,9 +7,6 @@ from dataclasses import dataclass, field
 from .block_passes import MEMORY
 from .sensors import Sensor
 
-MODES = ("lbaf", "full", "scratch")
-"one branch of the network after the other (L-BAF), all layers at once, or a new network"
-
 
 @dataclass(frozen=True)
 class Job:
@@ -27,6 +24,7 @@ class Job:
     groups: tuple[tuple[int, ...], ...] = ()
     "band groups, if the base takes fewer bands than the scenes have"
     mode: str = "lbaf"
+    "one of options.MODES"
     minutes: float = 0.0
     "training time; 0: the default of the device"
     steps: int = 0

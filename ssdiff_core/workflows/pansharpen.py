@@ -126,7 +126,7 @@ def open_outputs(scene: Scene, out, options: PansharpenOptions, notify: Notify) 
 
 def clipping(scene: Scene, output: Output) -> list[Notice]:
     """Returns a notice if the output's data type cannot hold all values of MS's."""
-    target, source = np.dtype(output.dtype), np.result_type(*(band.dtype for band in scene.ms))
+    target, source = output.dtype, np.result_type(*(band.dtype for band in scene.ms))
     if target.kind == "f" or np.can_cast(source, target):
         return []
     limits = np.iinfo(target)
