@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from servers import Files, running
 
 ROOT = Path(__file__).parents[1]
 LONGEST = (
@@ -44,6 +45,29 @@ def sample_weights():
     from ssdiff_core.model import checkpoint
 
     return checkpoint.load(ROOT / "resources" / "weights" / "general-4.safetensors")
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory):
+    """Files of published weights that are not bundled: for four and for eight bands."""
+    from plugins import publishable
+
+    return publishable(tmp_path_factory.mktemp("release"))
+
+
+@pytest.fixture(scope="session")
+def plugin_of_release(tmp_path_factory, release):
+    """A plugin folder whose catalogue lists these weights."""
+    from plugins import plugin_with
+
+    return plugin_with(tmp_path_factory.mktemp("with") / "plugin", *release)
+
+
+@pytest.fixture
+def release_server(release):
+    """A server of these weights."""
+    with running(Files({f"/{path.name}": path.read_bytes() for path in release})) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,11 @@ def tiny(path: Path, name: str, bands=8, sensor="general", ratio=4, licence="CC0
     return path
 
 
+def publishable(folder: Path) -> list[Path]:
+    """Writes the weights `four` and `eight`, for four and eight bands."""
+    return [tiny(folder / f"{name}.safetensors", name, bands) for name, bands in (("four", 4), ("eight", 8))]
+
+
 def plugin_with(folder: Path, *published: Path) -> Path:
     """Copies the project to a plugin folder whose catalogue lists general-4 and these files."""
     folder.mkdir()

@@ -8,46 +8,43 @@ import sys
 import time
 from pathlib import Path
 
+import command
 import numpy as np
 import pytest
 from files import write
-from plugins import plugin_with, run, tiny
+from plugins import tiny
 from scenes import SAMPLE
-from servers import Files, cut, running, stalled
+from servers import cut, stalled
 from waiting import HANG_SECONDS
 
-
-@pytest.fixture(scope="module")
-def release(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("release")
-    return [tiny(folder / f"{name}.safetensors", name, bands) for name, bands in (("four", 4), ("eight", 8))]
-
-
-@pytest.fixture(scope="module")
-def plugin(tmp_path_factory, release):
-    return plugin_with(tmp_path_factory.mktemp("with") / "plugin", *release)
+from ssdiff_core.common import paths
+from ssdiff_core.weights import catalogue
 
 
 @pytest.fixture
-def server(release):
-    with running(Files({f"/{path.name}": path.read_bytes() for path in release})) as server:
-        yield server
+def server(release_server):
+    return release_server
 
 
 @pytest.fixture
-def ssdiff(plugin, server, tmp_path):
-    """The command line of the plugin folder, with a cache of its own."""
+def environ(server, tmp_path):
+    """Environment variables of the commands: a cache of their own, and the server."""
+    return {"SSDIFF_CACHE": str(tmp_path / "cache"), "SSDIFF_WEIGHTS_URL": server.url, "no_proxy": "*"}
 
-    def ssdiff(*arguments, expect=0, **environ):
-        environ = {
-            "SSDIFF_CACHE": str(tmp_path / "cache"),
-            "SSDIFF_WEIGHTS_URL": server.url,
-            "no_proxy": "*",
-            **environ,
-        }
-        done = run(plugin, "-m", "ssdiff_core", *arguments, **environ)
-        assert done.returncode == expect, done.stderr
-        return done
+
+@pytest.fixture
+def ssdiff(plugin_of_release, environ, monkeypatch):
+    """The command line with the catalogue of the plugin folder; a process of its own would import PyTorch each time."""
+    resources = plugin_of_release / "resources"
+    listed = catalogue._catalogue(resources)
+    monkeypatch.setattr(catalogue, "_catalogue", lambda _: listed)
+    monkeypatch.setattr(paths, "RESOURCES", resources)
+
+    def ssdiff(*arguments, expect=0, **more):
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {**environ, **more}.items():
+                patch.setenv(name, value)
+            return command.ssdiff(*arguments, expect=expect)
 
     return ssdiff
 
@@ -80,11 +77,11 @@ def test_get_fetches_what_is_missing_and_prints_where_it_is(ssdiff, server, tmp_
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signals here")
-def test_an_interrupt_ends_it_and_the_next_run_goes_on(plugin, ssdiff, server, tmp_path):
+def test_an_interrupt_ends_it_and_the_next_run_goes_on(plugin_of_release, ssdiff, environ, server, tmp_path):
     server.script = [stalled(1_000_000)]
-    environ = {"SSDIFF_CACHE": str(tmp_path / "cache"), "SSDIFF_WEIGHTS_URL": server.url, "PYTHONPATH": str(plugin)}
-    command = [sys.executable, "-m", "ssdiff_core", "weights", "get", "eight"]
-    with subprocess.Popen(command, cwd=plugin, env={**os.environ, **environ}, stderr=subprocess.PIPE, text=True) as get:
+    get = [sys.executable, "-m", "ssdiff_core", "weights", "get", "eight"]
+    env = {**os.environ, **environ, "PYTHONPATH": str(plugin_of_release)}
+    with subprocess.Popen(get, cwd=plugin_of_release, env=env, stderr=subprocess.PIPE, text=True) as get:
         while not any(path.stat().st_size for path in tmp_path.rglob("*.part")):
             assert get.poll() is None
             time.sleep(0.05)
