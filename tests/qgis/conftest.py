@@ -16,15 +16,35 @@ ROOT = Path(__file__).parents[2]
 QGIS_PROCESS = shutil.which("qgis_process.bin") or shutil.which("qgis_process")
 QGIS_PLUGINS = "/usr/share/qgis/python/plugins"
 INITIALISE = "import json, sys; from qgis.core import QgsApplication; app = QgsApplication([], False); app.initQgis()\n"
+RUNS = """
+import processing
+from processing.core.Processing import Processing
+from qgis.core import QgsProcessingException, QgsProcessingFeedback
+Processing.initialize()
+import ssdiff
+plugin = ssdiff.classFactory(None)
+plugin.initProcessing()
+ran = []
+for algorithm, parameters in json.loads(sys.argv[1]):
+    results, feedback = None, QgsProcessingFeedback()
+    try:
+        results = processing.run(f"ssdiff:{algorithm}", parameters, feedback=feedback)
+    except QgsProcessingException as error:
+        feedback.pushInfo(str(error))
+    ran.append((results, feedback.textLog()))
+plugin.unload()
+print("RAN", json.dumps(ran), flush=True)
+app.exitQgis()
+"""
 
 
 class Qgis:
     """A real QGIS with empty user folders and a plugin folder."""
 
-    def __init__(self, folder: Path, plugin: Path):
+    def __init__(self, folder: Path, plugin: Path, profile: Path | None = None):
+        """profile: a profile to copy in which the plugin is enabled; otherwise a new one, which takes a second."""
         self.profile, self.plugins, cache = (folder / name for name in ("profile", "plugins", "cache"))
-        for created in (self.profile, self.plugins):
-            created.mkdir(mode=0o700)
+        self.plugins.mkdir(mode=0o700)
         (self.plugins / "ssdiff").symlink_to(plugin)
         variables = {
             "HOME": folder,
@@ -34,8 +54,15 @@ class Qgis:
             "XDG_RUNTIME_DIR": self.profile,
             "SSDIFF_CACHE": cache,
             "SSDIFF_PYTHON": sys.executable,
+            "PYTHONDONTWRITEBYTECODE": "",
+            # QGIS's own Python packages are installed without compiled files, in folders that cannot be written to.
+            "PYTHONPYCACHEPREFIX": (profile or self.profile).with_name("compiled"),
         }
         self.environ = {**os.environ, **{name: str(value) for name, value in variables.items()}}
+        if profile:
+            shutil.copytree(profile, self.profile)
+            return
+        self.profile.mkdir(mode=0o700)
         enabled = self("plugins", "enable", "ssdiff")
         assert enabled.returncode == 0, enabled.stderr
 
@@ -50,6 +77,17 @@ class Qgis:
         """
         command = [sys.executable, "-c", INITIALISE + code, *map(str, arguments)]
         return self._run(command, {"PYTHONPATH": f"{self.plugins}{os.pathsep}{QGIS_PLUGINS}", **extra})
+
+    def runs(self, *runs: tuple[str, dict], **extra) -> list[tuple[dict | None, str]]:
+        """Runs algorithms of the plugin one after another in one process; the time is mostly that of starting QGIS.
+
+        runs: the name and the parameters of each. Returns the outputs, or None for a failed run, and the log of each.
+        """
+        given = [(name, {key: str(value) for key, value in parameters.items()}) for name, parameters in runs]
+        done = self.python(RUNS, json.dumps(given), **extra)
+        answers = [line for line in done.stdout.splitlines() if line.startswith("RAN ")]
+        assert answers, done.stderr
+        return json.loads(answers[-1][len("RAN ") :])
 
     def settings(self, **sections) -> None:
         """Writes settings into the file that QGIS keeps them in, a dictionary for each section."""
@@ -67,9 +105,15 @@ class Qgis:
 
 
 @pytest.fixture(scope="session")
-def qgis_with(tmp_path_factory):
-    """Returns a function that creates a QGIS with a plugin folder and a new profile."""
-    return lambda plugin: Qgis(tmp_path_factory.mktemp("qgis"), plugin)
+def profile(tmp_path_factory):
+    """Returns the folder of a profile in which the plugin is enabled."""
+    return Qgis(tmp_path_factory.mktemp("enabled"), ROOT).profile
+
+
+@pytest.fixture(scope="session")
+def qgis_with(tmp_path_factory, profile):
+    """Returns a function that creates a QGIS with a plugin folder and a copy of a profile, by default a fresh one."""
+    return lambda plugin, copied=profile: Qgis(tmp_path_factory.mktemp("qgis"), plugin, copied)
 
 
 @pytest.fixture(scope="session")

@@ -2,36 +2,24 @@
 
 import base64
 import json
+import shutil
 
 import pytest
 from files import sample_files
-from plugins import plugin_with, tiny
+from plugins import tiny
 from servers import Files, Proxy, Socks, cut, running, stalled, status
 
 MASTER = "correct horse battery"
 
 
-@pytest.fixture(scope="module")
-def release(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("release")
-    return [tiny(folder / f"{name}.safetensors", name, bands) for name, bands in (("four", 4), ("eight", 8))]
-
-
-@pytest.fixture(scope="module")
-def plugin(tmp_path_factory, release):
-    """Returns a plugin folder whose catalogue has weights that are not included."""
-    return plugin_with(tmp_path_factory.mktemp("with") / "plugin", *release)
+@pytest.fixture
+def qgis(qgis_with, plugin_of_release):
+    return qgis_with(plugin_of_release)
 
 
 @pytest.fixture
-def qgis(qgis_with, plugin):
-    return qgis_with(plugin)
-
-
-@pytest.fixture
-def server(release):
-    with running(Files({f"/{path.name}": path.read_bytes() for path in release})) as server:
-        yield server
+def server(release_server):
+    return release_server
 
 
 @pytest.fixture
@@ -48,12 +36,13 @@ def download(qgis, server, tmp_path):
     return download
 
 
-def test_weights_are_downloaded_once(download, server, release, tmp_path):
+def test_weights_are_downloaded_once(qgis, download, server, release, tmp_path):
     server.script = [cut(102_400)]
     folder = tmp_path / "cache" / "weights"
     assert download(WEIGHTS="four") == {"COUNT": 1, "FOLDER": str(folder)}
-    assert download(WEIGHTS="all")["COUNT"] == 1
-    assert download(WEIGHTS="all")["COUNT"] == 0
+    twice = [("downloadweights", {"WEIGHTS": "all"})] * 2
+    ran = qgis.runs(*twice, SSDIFF_CACHE=tmp_path / "cache", SSDIFF_WEIGHTS_URL=server.url)
+    assert [results["COUNT"] for results, _ in ran] == [1, 0]
     assert {path.read_bytes() for path in folder.glob("*.safetensors")} == {path.read_bytes() for path in release}
     whole, rest, other = server.ranges
     assert (whole, other) == (None, None)
@@ -67,13 +56,17 @@ def test_a_file_is_imported_without_network_access(download, server, tmp_path):
     assert server.asked == []
 
 
-def test_errors_are_one_sentence(download, server, tmp_path):
-    assert "Select weights to download or a file to import" in download(fails=True)
+def test_errors_are_one_sentence(qgis, download, server, tmp_path):
     server.script = [status(404)]
-    assert "127.0.0.1 responds with status 404" in download(fails=True, WEIGHTS="eight")
-    assert "import the file" in download(fails=True, environ={"SSDIFF_OFFLINE": "1"}, WEIGHTS="all")
     (tmp_path / "x.safetensors").write_bytes(b"nothing")
-    assert "not a whole safetensors file" in download(fails=True, FILE=tmp_path / "x.safetensors")
+    runs = [("downloadweights", given) for given in ({}, {"WEIGHTS": "eight"}, {"FILE": tmp_path / "x.safetensors"})]
+    ran = qgis.runs(*runs, SSDIFF_CACHE=tmp_path / "cache", SSDIFF_WEIGHTS_URL=server.url)
+    assert [results for results, _ in ran] == [None] * 3
+    nothing, absent, damaged = (log for _, log in ran)
+    assert "Select weights to download or a file to import" in nothing
+    assert "127.0.0.1 responds with status 404" in absent
+    assert "not a whole safetensors file" in damaged
+    assert "import the file" in download(fails=True, environ={"SSDIFF_OFFLINE": "1"}, WEIGHTS="all")
 
 
 def test_a_download_can_be_cancelled_and_qgis_does_not_import_torch(qgis, server, tmp_path):
@@ -102,15 +95,14 @@ def proxy_settings(kind, proxy, **more):
 
 
 @pytest.mark.parametrize(("kind", "make"), [("HttpProxy", Proxy), ("Socks5Proxy", Socks)])
-def test_the_proxy_of_qgis_is_used_with_its_password(kind, make, qgis, download, server):
+def test_the_proxy_of_qgis_is_used_with_its_password_but_not_for_excluded_addresses(kind, make, qgis, download, server):
     with running(make("me:p@ss word")) as proxy:
         login = {"proxyUser": "me", "proxyPassword": "p@ss word"}
-        qgis.settings(proxy=proxy_settings(kind, proxy, **login))
-        assert download(WEIGHTS="four")["COUNT"] == 1
+        excluded = {"proxyExcludedUrls": f"{server.url}/eight"}
+        qgis.settings(proxy=proxy_settings(kind, proxy, **login, **excluded))
+        assert download(WEIGHTS="all")["COUNT"] == 2
         assert len(proxy.seen) == 1
-        qgis.settings(proxy={"proxyExcludedUrls": f"{server.url}/"})
-        assert download(WEIGHTS="eight")["COUNT"] == 1
-        assert len(proxy.seen) == 1
+        assert [path for path, _ in server.asked] == ["/four.safetensors", "/eight.safetensors"]
 
 
 def test_the_system_proxy_is_used_if_qgis_is_set_to_it(qgis, download, server):
@@ -140,11 +132,19 @@ assert manager.storeAuthenticationConfig(config)
 """
 
 
-@pytest.fixture
-def unlocked(qgis, tmp_path):
-    """Stores an authentication configuration abc1234 in QGIS; returns the environment that unlocks it."""
+@pytest.fixture(scope="module")
+def locked(qgis_with, plugin_of_release):
+    """Returns a profile with a stored authentication configuration abc1234."""
+    qgis = qgis_with(plugin_of_release)
     done = qgis.python(STORE, MASTER)
     assert done.returncode == 0, done.stderr
+    return qgis.profile
+
+
+@pytest.fixture
+def unlocked(qgis, locked, tmp_path):
+    """Gives QGIS this profile; returns the environment that unlocks the configuration."""
+    shutil.copytree(locked, qgis.profile, dirs_exist_ok=True)
     (tmp_path / "master").write_text(MASTER)
     return {"QGIS_AUTH_PASSWORD_FILE": tmp_path / "master"}
 
@@ -189,6 +189,14 @@ def test_an_authentication_configuration_is_used_for_the_proxy(qgis, download, u
 
 
 TRUST = """
+import ssdiff
+plugin = ssdiff.classFactory(None)
+plugin.initProcessing()
+from qgis.core import QgsProcessingContext, QgsProcessingFeedback
+feedback = QgsProcessingFeedback()
+download = QgsApplication.processingRegistry().createAlgorithmById("ssdiff:downloadweights")
+succeeded = download.run({"WEIGHTS": "four"}, QgsProcessingContext(), feedback)[1]
+print(succeeded, feedback.textLog())
 from qgis.PyQt.QtNetwork import QSslCertificate
 (certificate,) = QSslCertificate.fromPath(sys.argv[1])
 assert QgsApplication.authManager().storeCertAuthority(certificate)
@@ -198,9 +206,10 @@ assert QgsApplication.authManager().storeCertAuthority(certificate)
 def test_a_certificate_authority_added_in_qgis_is_trusted(qgis, download, release, certificate):
     with running(Files({"/four.safetensors": release[0].read_bytes()}, certificate=certificate)) as safe:
         environ = {"SSDIFF_WEIGHTS_URL": safe.url}
-        assert "certificate of 127.0.0.1 cannot be verified" in download(fails=True, environ=environ, WEIGHTS="four")
-        done = qgis.python(TRUST, certificate[0])
+        done = qgis.python(TRUST, certificate[0], **environ)
         assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("False")
+        assert "certificate of 127.0.0.1 cannot be verified" in done.stdout
         assert download(environ=environ, WEIGHTS="four")["COUNT"] == 1
 
 
