@@ -22,6 +22,13 @@ def run(qgis_process, algorithm, expect=0, **parameters):
     return json.loads(done.stdout)["results"] if not expect else done.stdout + done.stderr
 
 
+def outputs_of(qgis_process, *runs):
+    """Returns the outputs of several runs in one process."""
+    ran = qgis_process.runs(*runs)
+    assert all(outputs for outputs, _ in ran), ran
+    return [outputs for outputs, _ in ran]
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """Returns weights of a small network that is fast."""
@@ -39,17 +46,21 @@ def test_a_layer_is_pansharpened_assessed_and_reported_on(qgis_process, sample, 
     fused = run(qgis_process, "pansharpen", **inputs, OUTPUT=tmp_path / "fused.tif", REPORT=tmp_path / "report.html")
     assert fused["USED"] == "general-4"
     assert "<html" in Path(fused["REPORT"]).read_text(encoding="utf-8")
-    base = run(qgis_process, "pansharpenclassical", **inputs, METHOD="mtf-glp-fs", OUTPUT=tmp_path / "fs.tif")
+    compared = {"INPUT": fused["OUTPUT"], "REFERENCE": truth}
+    base, found, against, inside = outputs_of(
+        qgis_process,
+        ("pansharpenclassical", {**inputs, "METHOD": "mtf-glp-fs", "OUTPUT": tmp_path / "fs.tif"}),
+        ("assess", {"INPUT": fused["OUTPUT"], "REPORT": tmp_path / "again.html"}),
+        ("assess", compared),
+        ("assess", {**compared, "CROP": True}),
+    )
     assert base["USED"] == "mtf-glp-fs"
     assert ergas(read(fused["OUTPUT"]), read(truth)) < ergas(read(base["OUTPUT"]), read(truth))
-    found = run(qgis_process, "assess", INPUT=fused["OUTPUT"], REPORT=tmp_path / "again.html")
     assert 0.5 < found["HQNR"] <= 1
     assert found["D_RHO"] > 0
     assert json.loads(found["JSON"])["results"][0]["measures"]["HQNR"] == found["HQNR"]
-    against = run(qgis_process, "assess", INPUT=fused["OUTPUT"], REFERENCE=truth)
     assert 0 < against["ERGAS"] < 5
     assert "HQNR" not in against
-    inside = run(qgis_process, "assess", INPUT=fused["OUTPUT"], REFERENCE=truth, CROP=True)
     assert json.loads(inside["JSON"])["cropped"] is True
     assert inside["ERGAS"] != against["ERGAS"]
 
@@ -63,25 +74,36 @@ def test_an_image_equal_to_its_reference_has_no_psnr(qgis_process, sample):
 def test_an_uncertainty_is_written_on_request(qgis_process, sample, tiny, tmp_path):
     pan, ms, _ = sample
     how = {"SPECTRAL": ms, "PANCHROMATIC": pan, "WEIGHTS": tiny, "EXTENT": "400030,400070,4499940,4499980 [EPSG:32632]"}
-    fused = run(qgis_process, "pansharpen", **how, OUTPUT=tmp_path / "o.tif", UNCERTAINTY=tmp_path / "u.tif")
+    files = {"OUTPUT": tmp_path / "x.tif", "UNCERTAINTY": tmp_path / "y.tif"}
+    (fused, _), (alone, _), (failed, said) = qgis_process.runs(
+        ("pansharpen", {**how, "OUTPUT": tmp_path / "o.tif", "UNCERTAINTY": tmp_path / "u.tif"}),
+        ("pansharpen", {**how, "OUTPUT": tmp_path / "alone.tif"}),
+        ("pansharpen", {**how, **files, "SAMPLES": 1}),
+    )
     apart, image = gdal.Open(fused["UNCERTAINTY"]), gdal.Open(fused["OUTPUT"])
     assert (apart.RasterCount, apart.GetGeoTransform()) == (4, image.GetGeoTransform())
     assert apart.ReadAsArray().min() > 0
     assert (image.GetMetadata()["SSDIFF_STEPS"], image.GetMetadata()["SSDIFF_SAMPLES"]) == ("1", "8")
-    alone = run(qgis_process, "pansharpen", **how, OUTPUT=tmp_path / "alone.tif")
     assert "UNCERTAINTY" not in alone
     assert gdal.Open(alone["OUTPUT"]).GetMetadata()["SSDIFF_SAMPLES"] == "1"
-    files = {"OUTPUT": tmp_path / "x.tif", "UNCERTAINTY": tmp_path / "y.tif"}
-    said = run(qgis_process, "pansharpen", 1, **how, **files, SAMPLES=1)
+    assert failed is None
     assert "an uncertainty needs at least 2 samples, not 1" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alone.tif", "o.tif", "u.tif"]
 
 
-def test_only_the_network_offers_the_uncertainty_as_an_output(qgis_process):
-    for algorithm, has in (("pansharpen", True), ("pansharpenclassical", False)):
-        described = json.loads(qgis_process("help", f"ssdiff:{algorithm}", "--json").stdout)
-        assert ("UNCERTAINTY" in described["parameters"]) is has
-        assert ("UNCERTAINTY" in described["outputs"]) is has
+def test_only_the_network_offers_the_uncertainty_as_an_output(in_qgis):
+    code = """
+import ssdiff
+plugin = ssdiff.classFactory(None)
+plugin.initProcessing()
+def names(definitions):
+    return [each.name() for each in definitions]
+answer = {each.name(): [names(each.parameterDefinitions()), names(each.outputDefinitions())]
+          for each in plugin.provider.algorithms()}
+"""
+    described = in_qgis(code)
+    assert all("UNCERTAINTY" in names for names in described["pansharpen"])
+    assert not any("UNCERTAINTY" in names for names in described["pansharpenclassical"])
 
 
 def test_extent_bands_mask_and_creation_options_are_applied(qgis_process, sample, tmp_path):
@@ -118,8 +140,8 @@ def test_extent_bands_mask_and_creation_options_are_applied(qgis_process, sample
 def test_a_shift_is_measured(qgis_process, sample, tmp_path):
     pan, ms, _ = sample
     moved = write(tmp_path / "pan.tif", read(pan), (400_001.2, 0.6, 0.0, 4_500_000.0, 0.0, -0.6))
-    found = run(qgis_process, "align", SPECTRAL=ms, PANCHROMATIC=moved)
-    here = run(qgis_process, "align", SPECTRAL=ms, PANCHROMATIC=pan)
+    runs = [("align", {"SPECTRAL": ms, "PANCHROMATIC": each}) for each in (moved, pan)]
+    found, here = outputs_of(qgis_process, *runs)
     assert found["COLS"] - here["COLS"] == pytest.approx(-2, abs=0.1)
     assert len(json.loads(found["REPORT"])["bands"]) == 4
 
@@ -169,15 +191,15 @@ offered = [source.outputName() for source in model.availableSourcesForChild("c1"
 then.addParameterSources("NUMBER", [Source.fromChildOutput("c0", "D_RHO")])
 model.addChildAlgorithm(then)
 found, ok = model.run({}, QgsProcessingContext(), QgsProcessingFeedback())
-print(json.dumps([offered, ok]))
+direct = processing.run("ssdiff:assess", {"INPUT": fused, "SPECTRAL": ms, "PANCHROMATIC": pan})
+print(json.dumps([offered, ok, direct["D_RHO"]]))
 """
     done = qgis_process.python(code, truth, ms, pan, tmp_path / "value.tif")
     assert done.returncode == 0, done.stderr
-    offered, ok = json.loads(done.stdout.splitlines()[-1])
+    offered, ok, direct = json.loads(done.stdout.splitlines()[-1])
     assert ok, done.stderr
     assert {"SAM", "ERGAS", "Q2N", "HQNR", "D_RHO", "R_SAM"} <= set(offered)
-    direct = run(qgis_process, "assess", INPUT=truth, SPECTRAL=ms, PANCHROMATIC=pan)
-    assert read(tmp_path / "value.tif") == pytest.approx(direct["D_RHO"], rel=1e-6)
+    assert read(tmp_path / "value.tif") == pytest.approx(direct, rel=1e-6)
 
 
 WEDGE = "POLYGON ((400020 4499980,400060 4499980,400020 4499950,400020 4499980))"
@@ -260,10 +282,15 @@ print(json.dumps({
 def test_invalid_parameters_are_errors_in_one_sentence(qgis_process, sample, tmp_path):
     pan, ms, _ = sample
     inputs = {"SPECTRAL": ms, "PANCHROMATIC": pan, "OUTPUT": tmp_path / "out.tif"}
-    assert "unknown weights 'nothing'" in run(qgis_process, "pansharpen", 1, **inputs, WEIGHTS="nothing")
-    assert "device 'cuda' does not work here" in run(qgis_process, "pansharpen", 1, **inputs, DEVICE="cuda")
-    far = {**inputs, "EXTENT": "0,10,0,10 [EPSG:32632]"}
-    assert "does not touch PAN" in run(qgis_process, "pansharpen", 1, **far)
+    errors = {
+        "unknown weights 'nothing'": {"WEIGHTS": "nothing"},
+        "device 'cuda' does not work here": {"DEVICE": "cuda"},
+        "does not touch PAN": {"EXTENT": "0,10,0,10 [EPSG:32632]"},
+    }
+    ran = qgis_process.runs(*(("pansharpen", {**inputs, **wrong}) for wrong in errors.values()))
+    for sentence, (outputs, log) in zip(errors, ran):
+        assert outputs is None
+        assert sentence in log
     assert not list(tmp_path.iterdir())
 
 
