@@ -11,6 +11,8 @@ import pytest
 from files import read, write
 from osgeo import gdal
 
+from ssdiff_core.cli.main import main
+
 PAN_AT, MS_AT = (500_000.0, 0.5, 0.0, 4_000_000.0, 0.0, -0.5), (500_000.0, 2.0, 0.0, 4_000_000.0, 0.0, -2.0)
 
 
@@ -22,9 +24,13 @@ def pair(tmp_path_factory):
     return pan, write(folder / "ms.tif", rng.integers(500, 60000, (4, 400, 400), np.uint16), MS_AT)
 
 
-def command(pair, out, *options):
+def words(pair, out, *options):
     fixed = ["--method", "exp", "--align", "none", "--memory", "64"]
-    return [sys.executable, "-m", "ssdiff_core", "pansharpen", *map(str, pair), str(out), *fixed, *options]
+    return ["pansharpen", *map(str, pair), str(out), *fixed, *options]
+
+
+def command(pair, out, *options):
+    return [sys.executable, "-m", "ssdiff_core", *words(pair, out, *options)]
 
 
 def begun(child):
@@ -44,7 +50,7 @@ PLAIN = ("--format", "gtiff", "--co", "COMPRESS=NONE")
 @pytest.mark.parametrize("options", [(), PLAIN])
 def test_ended_by_signals_at_random_moments_it_goes_on_to_the_same_pixels(pair, tmp_path, options):
     out, straight = tmp_path / "out.tif", tmp_path / "straight.tif"
-    subprocess.run(command(pair, straight, *options), check=True, capture_output=True)
+    assert main(words(pair, straight, *options)) == 0
     rng, ended = np.random.default_rng(int.from_bytes(os.urandom(4), "big")), 0
     for attempt in range(2):
         child = subprocess.Popen(
@@ -62,7 +68,7 @@ def test_ended_by_signals_at_random_moments_it_goes_on_to_the_same_pixels(pair, 
         assert said[-1].startswith("ssdiff: interrupted")
         assert ("--resume continues" in said[-1]) == out.with_name("out.tif.part.json").exists()
         assert not [line for line in said if not line.startswith("ssdiff: ")]
-    subprocess.run(command(pair, out, "--resume", *options), check=True, capture_output=True)
+    assert main(words(pair, out, "--resume", *options)) == 0
     assert ended or attempt == 0
     assert np.array_equal(read(out), read(straight))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tif", "straight.tif"]
@@ -92,39 +98,48 @@ def small_disk(tmp_path):
 PIXELS = 1600 * 1600 * 4 * 2  # bytes
 
 
-def failed(pair, folder, *options):
-    """Returns the error of a run that fails; it must leave no file and its inputs untouched."""
-    before = [path.read_bytes() for path in pair]
-    done = subprocess.run(command(pair, folder / "out.tif", *options), capture_output=True, text=True)
-    assert done.returncode == 1
-    assert list(folder.iterdir()) == []
-    assert [path.read_bytes() for path in pair] == before
+@pytest.fixture
+def failed(pair, capfd):
+    """Returns a function that returns the error of a run that fails; it must leave no file and its inputs untouched."""
+
+    def failed(folder, *options):
+        before = [path.read_bytes() for path in pair]
+        assert main(words(pair, folder / "out.tif", *options)) == 1
+        assert list(folder.iterdir()) == []
+        assert [path.read_bytes() for path in pair] == before
+        return error_in(capfd.readouterr().err)
+
+    return failed
+
+
+def error_in(stderr):
+    """Returns the only line that is no usual notice; GDAL must not have printed one either."""
     known = "ssdiff: Sensor", "ssdiff: The image is the mean"
-    lines = [line for line in done.stderr.splitlines() if not line.startswith(known)]
+    lines = [line for line in stderr.splitlines() if not line.startswith(known)]
     assert len(lines) == 1
     return lines[0]
 
 
-def test_too_little_disk_space_is_an_error_before_anything_is_computed(pair, small_disk):
-    said = failed(pair, small_disk(PIXELS // 2), *PLAIN)
+def test_too_little_disk_space_is_an_error_before_anything_is_computed(failed, small_disk):
+    said = failed(small_disk(PIXELS // 2), *PLAIN)
     assert "needs about 20.5 MB and 10.2 MB are free there: make room" in said
 
 
-def test_too_little_disk_space_for_image_and_uncertainty_together_is_an_error(pair, small_disk):
+def test_too_little_disk_space_for_image_and_uncertainty_together_is_an_error(failed, small_disk):
     folder = small_disk(2 * PIXELS)  # each alone would fit
-    said = failed(pair, folder, *PLAIN, "--method", "ssdiff", "--uncertainty", str(folder / "apart.tif"))
+    said = failed(folder, *PLAIN, "--method", "ssdiff", "--uncertainty", str(folder / "apart.tif"))
     assert "out.tif with " in said
     assert "apart.tif needs about 61.4 MB and 41 MB are free there: make room" in said
 
 
-def test_a_disk_that_fills_with_blocks_is_one_sentence(pair, small_disk):
-    said = failed(pair, small_disk(PIXELS), *PLAIN)  # no room for what stands before the pixels
+def test_a_disk_that_fills_with_blocks_is_one_sentence(failed, small_disk):
+    said = failed(small_disk(PIXELS), *PLAIN)  # no room for what stands before the pixels
     assert said.endswith("out.tif cannot be written: the disk is full; make room or name another folder")
 
 
 @pytest.mark.parametrize("options", [(), ("--format", "gtiff")])
-def test_a_disk_that_fills_with_the_copy_is_one_sentence(pair, small_disk, options):
-    said = failed(pair, small_disk(round(1.55 * PIXELS)), *options)
+def test_a_disk_that_fills_with_the_copy_is_one_sentence(failed, small_disk, options):
+    said = failed(small_disk(round(1.55 * PIXELS)), *options)
     assert "out.tif cannot be written: " in said
 
 
