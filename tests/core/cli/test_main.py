@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from command import ssdiff
 from files import sample_files
 from golden import published_state
 from scenes import stiff_weights
@@ -21,7 +22,8 @@ from ssdiff_core.model.checkpoint import load, save
 from ssdiff_core.model.ssnet import state_of
 
 
-def ssdiff(*arguments, expect=0, **environ):
+def in_process(*arguments, expect=0, **environ):
+    """Runs the command in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "ssdiff_core", *map(str, arguments)],
         capture_output=True,
@@ -34,7 +36,7 @@ def ssdiff(*arguments, expect=0, **environ):
 
 
 def test_version():
-    assert ssdiff("--version").stdout.strip() == f"ssdiff {__version__}"
+    assert in_process("--version").stdout.strip() == f"ssdiff {__version__}"
 
 
 def test_doctor_prints_one_json_object():
@@ -51,7 +53,7 @@ def test_doctor_lists_every_package(capsys):
 
 @pytest.mark.parametrize("arguments", [(), ("nonsense",), ("weights",), ("weights", "import", "x.pt")])
 def test_wrong_usage_exits_with_2(arguments):
-    assert "usage:" in ssdiff(*arguments, expect=2).stderr
+    assert "usage:" in in_process(*arguments, expect=2).stderr
 
 
 PAIR = ("p.tif", "m.tif")
@@ -162,7 +164,7 @@ def test_measures_are_printed_in_code_pages_without_arrows(tmp_path):
     """Windows redirects output in such a code page."""
     _, _, truth = sample_files(tmp_path)
     arguments = ["assess", truth, "--pan", tmp_path / "pan.tif", "--ms", tmp_path / "ms.tif", "--reference", truth]
-    said = ssdiff(*arguments, PYTHONIOENCODING="cp1252").stdout
+    said = in_process(*arguments, PYTHONIOENCODING="cp1252").stdout
     assert "? 0 is ideal" in said
 
 
