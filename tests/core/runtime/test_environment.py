@@ -24,8 +24,7 @@ UV = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).pare
 posix = pytest.mark.skipif(os.name == "nt", reason="signals, scripts as programs and /proc")
 
 
-@pytest.fixture(autouse=True)
-def alone(tmp_path, monkeypatch):
+def set_up_user(tmp_path, monkeypatch):
     """Sets up a user with an empty cache, without uv, GPU and options for pip."""
     for name in [name for name in os.environ if name.startswith(("PIP_", "UV_", "SSDIFF_"))]:
         monkeypatch.delenv(name)
@@ -35,14 +34,18 @@ def alone(tmp_path, monkeypatch):
     monkeypatch.setattr(installers, "UV_FOLDERS", ())
 
 
+@pytest.fixture(autouse=True)
+def alone(tmp_path, monkeypatch):
+    set_up_user(tmp_path, monkeypatch)
+
+
 @pytest.fixture(scope="module")
 def pinned():
     return standins.pins()
 
 
-@pytest.fixture
-def index(tmp_path, monkeypatch, pinned):
-    """PyPI and PyTorch's index, with wheels for the CPU."""
+def package_index(tmp_path, monkeypatch, pinned):
+    """Starts PyPI and PyTorch's index, with wheels for the CPU."""
     index = standins.Index(tmp_path / "index")
     standins.others(tmp_path / "made", pinned)
     for path in (tmp_path / "made").glob("*.whl"):
@@ -50,8 +53,35 @@ def index(tmp_path, monkeypatch, pinned):
     index.add("whl/cpu", standins.torch(tmp_path / "made", pinned["torch"] + "+cpu"))
     monkeypatch.setenv("PIP_INDEX_URL", f"{index.url}/pypi")
     monkeypatch.setenv("SSDIFF_TORCH_INDEX", f"{index.url}/whl")
+    return index
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch, pinned):
+    index = package_index(tmp_path, monkeypatch, pinned)
     yield index
     index.close()
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory, pinned):
+    """Installs an environment once; returns its cache folder and what its listener heard."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("installed")
+        set_up_user(folder, patch)
+        index = package_index(folder, patch, pinned)
+        heard = Heard()
+        environment.install(listener=heard)
+        index.close()
+    return folder / "cache", heard
+
+
+@pytest.fixture
+def made(installed, tmp_path):
+    """A copy of the installed environment, which the test may change."""
+    shutil.copytree(installed[0], tmp_path / "cache", symlinks=True)
+    (made,) = environment.environments()
+    return made
 
 
 @pytest.fixture
@@ -96,8 +126,7 @@ def at_work(word):
 # --- installation ----------------------------------------------------------------------------------------------------
 
 
-def test_a_new_environment_works_and_is_found(index, heard, pinned):
-    made = environment.install(listener=heard)
+def test_a_new_environment_works_and_is_found(made, installed, pinned):
     assert environment.usable() == made
     assert made.state == environment.READY
     assert made.note["pins"] == pinned
@@ -106,27 +135,25 @@ def test_a_new_environment_works_and_is_found(index, heard, pinned):
     assert made.folder.parent == paths.runtime()
     version = subprocess.run([made.python, "-I", "-c", "import torch; print(torch.__version__)"], capture_output=True)
     assert version.stdout.decode().strip() == pinned["torch"] + "+cpu"
-    assert heard.shares[-1] == 1.0
+    assert installed[1].shares[-1] == 1.0
 
 
-def test_the_first_notice_tells_packages_source_folder_and_size(index, heard, pinned):
-    made = environment.install(listener=heard)
+def test_the_first_notice_tells_packages_source_folder_and_size(installed, pinned):
+    cache, heard = installed
     announced = heard.said[0]
-    for word in (f"torch=={pinned['torch']}+cpu", "/whl/cpu", "PyPI", str(made.folder), "GB", "no NVIDIA GPU"):
+    for word in (f"torch=={pinned['torch']}+cpu", "/whl/cpu", "PyPI", str(cache / "runtime"), "GB", "no NVIDIA GPU"):
         assert word in announced
 
 
-def test_the_log_is_kept_and_downloads_are_removed(index, heard):
-    made = environment.install(listener=heard)
+def test_the_log_is_kept_and_downloads_are_removed(made, installed):
     kept = made.folder.with_name(made.folder.name + ".log").read_text(encoding="utf-8")
     assert "Successfully installed" in kept
-    assert set(heard.lines) <= set(kept.splitlines())
+    assert set(installed[1].lines) <= set(kept.splitlines())
     assert not made.folder.with_name(made.folder.name + ".work").exists()
 
 
-def test_a_complete_environment_is_not_installed_again(index, heard):
-    made = environment.install(listener=heard)
-    at, index.asked = (made.folder / environment.NOTE).stat().st_mtime_ns, []
+def test_a_complete_environment_is_not_installed_again(index, made):
+    at = (made.folder / environment.NOTE).stat().st_mtime_ns
     again = Heard()
     assert environment.install(listener=again) == made
     assert (made.folder / environment.NOTE).stat().st_mtime_ns == at
@@ -134,8 +161,7 @@ def test_a_complete_environment_is_not_installed_again(index, heard):
     assert "is complete" in again.said[0]
 
 
-def test_it_is_installed_again_on_request_or_for_other_pinned_versions(index, heard):
-    made = environment.install(listener=heard)
+def test_it_is_installed_again_on_request_or_for_other_pinned_versions(index, made, heard):
     stray = made.folder / "stray"
     for other in (False, True):
         stray.touch()
@@ -149,8 +175,7 @@ def test_it_is_installed_again_on_request_or_for_other_pinned_versions(index, he
         assert not stray.exists()
 
 
-def test_the_previous_environment_is_used_until_the_new_one_works(index, heard, pinned):
-    made = environment.install(listener=heard)
+def test_the_previous_environment_is_used_until_the_new_one_works(index, made, heard):
     before = made.note
     next((index.folder / "pypi").glob("numpy/*.whl")).unlink()
     with pytest.raises(InstallError):
@@ -160,16 +185,14 @@ def test_the_previous_environment_is_used_until_the_new_one_works(index, heard, 
     assert subprocess.run([made.python, "-I", "-c", "import torch, numpy, safetensors"], check=False).returncode == 0
 
 
-def test_an_environment_whose_python_is_gone_is_not_used(index, heard):
-    made = environment.install(listener=heard)
+def test_an_environment_whose_python_is_gone_is_not_used(made):
     config = made.folder / "pyvenv.cfg"
     config.write_text("home = /nowhere/Python312\n")
     assert made.state == environment.BROKEN
     assert environment.usable() is None
 
 
-def test_an_environment_for_another_kind_of_computer_on_a_shared_drive_is_not_used(index, heard):
-    made = environment.install(listener=heard)
+def test_an_environment_for_another_kind_of_computer_on_a_shared_drive_is_not_used(made):
     note = {**made.note, "platform": "linux-riscv64"}
     (made.folder / environment.NOTE).write_text(json.dumps(note))
     assert environment.usable() is None
@@ -476,8 +499,7 @@ def test_too_little_disk_space_is_an_error_before_the_download(index, heard, mon
     assert not index.asked
 
 
-def test_an_environment_can_be_removed_twice(index, heard):
-    made = environment.install(listener=heard)
+def test_an_environment_can_be_removed_twice(made):
     environment.remove(made.folder)
     environment.remove(made.folder)
     assert environment.environments() == []
