@@ -33,7 +33,7 @@ from ssdiff_core.worker.client.engine import Worker
 from ssdiff_core.workflows import adapt as adaptation
 
 ROOT = Path(__file__).parents[3]
-STEPS = 32
+STEPS = 16
 
 
 def quiet(n):
@@ -107,8 +107,8 @@ def test_branch_wise_training_leaves_shared_layers_bit_identical(made, base):
 
 def test_pansharpening_finds_adapted_weights_by_their_id(tmp_path, monkeypatch, scene, base, capsys):
     monkeypatch.setenv("SSDIFF_CACHE", str(tmp_path / "cache"))
-    command = ["adapt", *map(str, scene), "-o", "my-town", "--base", str(base), "--steps", "16", "--device", "cpu"]
-    assert main([*command, "--sensor", "gf2", "--json"]) == 0
+    command = ["adapt", *map(str, scene), "-o", "my-town", "--base", str(base), "--device", "cpu"]
+    assert main([*command, "--steps", str(STEPS), "--sensor", "gf2", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["id"] == "my-town"
     assert Path(told["path"]) == tmp_path / "cache" / "weights" / "my-town.safetensors"
@@ -127,7 +127,7 @@ def test_pansharpening_finds_adapted_weights_by_their_id(tmp_path, monkeypatch, 
 def test_worse_weights_are_not_written(tmp_path, monkeypatch, scene, base):
     monkeypatch.setitem(adapt.LEARNING_RATES, "full", 0.3)  # far too fast to learn anything
     said = []
-    found = adapted([scene], tmp_path / "worse.safetensors", base, said, mode="full", steps=16)
+    found = adapted([scene], tmp_path / "worse.safetensors", base, said, mode="full", steps=4)
     assert (found.id, found.path, found.after) == ("base", None, found.before)
     assert said[-1].kind == "adapting_no_gain"
     assert said[-1].values["best"] == "weights base"
@@ -136,13 +136,13 @@ def test_worse_weights_are_not_written(tmp_path, monkeypatch, scene, base):
 
 def test_a_negligible_gain_is_not_written(tmp_path, monkeypatch, scene, base):
     monkeypatch.setitem(adapt.LEARNING_RATES, "lbaf", 1e-7)
-    assert adapted([scene], tmp_path / "same.safetensors", base, steps=16).path is None
+    assert adapted([scene], tmp_path / "same.safetensors", base, steps=4).path is None
 
 
 def test_weights_that_lose_at_native_resolution_are_not_written(tmp_path, monkeypatch, scene, base):
     monkeypatch.setitem(native_check.TOLERANCE, "HQNR", -1.0)  # as if it had to grow by one
     said = []
-    assert adapted([scene], tmp_path / "own.safetensors", base, said, steps=16).path is None
+    assert adapted([scene], tmp_path / "own.safetensors", base, said).path is None
     assert len([notice for notice in said if notice.kind == "mixture_scored"]) > 1
     assert said[-1].kind == "adapting_lost_native"
     assert not list(tmp_path.iterdir())
@@ -155,7 +155,7 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path, monkeypatch, scene, 
     def stop(share):
         nonlocal count
         count += 1
-        if count in (9, 20):
+        if count in (5, 12):
             raise KeyboardInterrupt
 
     options = AdaptOptions(base=str(base), steps=STEPS, device="cpu", sensor="gf2")
@@ -198,7 +198,7 @@ def test_ctrl_c_keeps_the_best_weights_so_far(tmp_path, scene, base):
     out = tmp_path / "own.safetensors"
     words = ["adapt", *map(str, scene), "-o", str(out), "--base", str(base), "--steps", "640", "--sensor", "gf2"]
     run = subprocess.Popen(
-        [sys.executable, "-m", "ssdiff_core", *words, "--device", "cpu", "--mode", "full"],
+        [sys.executable, "-m", "ssdiff_core", *words, "--device", "cpu"],
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
@@ -218,7 +218,7 @@ def test_ctrl_c_keeps_the_best_weights_so_far(tmp_path, scene, base):
 
 def test_weights_for_four_bands_are_adapted_to_six(tmp_path, base):
     six = pair_of_files(tmp_path / "six", count=6)
-    found = adapted([six], tmp_path / "six.safetensors", base, sensor="general", steps=16)
+    found = adapted([six], tmp_path / "six.safetensors", base, sensor="general")
     assert found.path, found
     card = read_card(found.path)
     assert len(card.bands) == card.arch.bands == 6
@@ -229,7 +229,7 @@ def test_a_single_band_is_judged_by_ergas_alone(tmp_path, monkeypatch):
     grey = pair_of_files(tmp_path / "grey", count=1)
     alone = base_weights(tmp_path, count=1, wavelengths=(550.0,))
     said = []
-    found = adapted([grey], tmp_path / "grey.safetensors", alone, said, sensor="general", steps=16)
+    found = adapted([grey], tmp_path / "grey.safetensors", alone, said, sensor="general")
     errors = [
         float(error) for error in re.findall(r"Stage \d, step \d+: held-out error ([\d.]+)", "\n".join(map(str, said)))
     ]
@@ -241,9 +241,9 @@ def test_a_single_band_is_judged_by_ergas_alone(tmp_path, monkeypatch):
 
 
 def test_weights_of_another_ratio_are_adapted(tmp_path, base):
-    halves = pair_of_files(tmp_path / "two", ratio=2)
+    halves = pair_of_files(tmp_path / "two", 120, 144, ratio=2)
     said = []
-    found = adapted([halves], tmp_path / "two.safetensors", base, said, sensor="general", steps=100)
+    found = adapted([halves], tmp_path / "two.safetensors", base, said, sensor="general", steps=60)
     assert "base_of_other_ratio" in [notice.kind for notice in said]
     assert found.path, said
     card = read_card(found.path)
@@ -251,7 +251,7 @@ def test_weights_of_another_ratio_are_adapted(tmp_path, base):
     assert card.training["mode"] == "full"
     fused = tmp_path / "fused.tif"
     assert main(["pansharpen", *map(str, halves), str(fused), "--weights", str(found.path), "--progress", "none"]) == 0
-    assert read(fused).shape == (4, 200, 240)
+    assert read(fused).shape == (4, 120, 144)
 
 
 def test_a_ratio_without_network_is_an_error(tmp_path, base):
@@ -269,7 +269,7 @@ def test_a_constant_scene_is_an_error(tmp_path, scene, base):
 
 def test_several_scenes_of_one_sensor_are_learned_from_together(tmp_path, scene, base):
     other, said = pair_of_files(tmp_path / "other", seed=5), []
-    found = adapted([scene, other], tmp_path / "both.safetensors", base, said, steps=16)
+    found = adapted([scene, other], tmp_path / "both.safetensors", base, said)
     assert read_card(found.path).training["scenes"] == ["pan.tif", "pan.tif"]
     assert any(str(notice).startswith("Training on 2 piece(s), 2 held out") for notice in said)
     three = pair_of_files(tmp_path / "three", count=3)
@@ -296,9 +296,13 @@ def test_invalid_options_are_one_sentence(scene, base, out, options, words, tmp_
 # --- in another process ----------------------------------------------------------------------------------------------
 
 
+def with_evaluations(number):
+    """Returns statements for `python_that` that set the number of evaluations."""
+    return f"sys.path.insert(0, {str(ROOT)!r})\nfrom ssdiff_core.adaptation import adapt\nadapt.EVALUATIONS = {number}"
+
+
 def test_the_worker_process_makes_the_same_weights(tmp_path, scene, base, made):
-    few = f"sys.path.insert(0, {str(ROOT)!r})\nfrom ssdiff_core.adaptation import adapt\nadapt.EVALUATIONS = 4"
-    with Worker(python_that(tmp_path / "python", few)) as worker:
+    with Worker(python_that(tmp_path / "python", with_evaluations(4))) as worker:
         out, said = tmp_path / "own.safetensors", []
         found = adapted([scene], out, base, said, WorkerBackend(worker, said.append))
     assert found.before == made[0].before
@@ -310,8 +314,8 @@ def test_the_worker_process_makes_the_same_weights(tmp_path, scene, base, made):
 def test_the_best_weights_of_a_cancelled_worker_are_kept(tmp_path, scene, base):
     out = tmp_path / "own.safetensors"
     working = out.with_name("own.safetensors.best")
-    with Worker(sys.executable) as worker:
+    with Worker(python_that(tmp_path / "python", with_evaluations(64))) as worker:
         backend = WorkerBackend(worker, print, cancelled=working.exists)
         with pytest.raises(Cancelled, match="the best weights so far are in"):
-            adapted([scene], out, base, backend=backend, steps=640, mode="full")
+            adapted([scene], out, base, backend=backend, steps=640)
     assert checkpoint.load(out).card.scores["held out"]["after"]["ERGAS"] > 0
