@@ -19,7 +19,7 @@ from osgeo import gdal
 from pythons import python_that
 from waiting import HANG_SECONDS, wait_until
 
-from ssdiff_core.adaptation import adapt, native_check
+from ssdiff_core.adaptation import adapt, native_check, scene_source
 from ssdiff_core.cli.main import main
 from ssdiff_core.common.errors import Cancelled, ConfigError, GeometryError
 from ssdiff_core.domain.options import AdaptOptions
@@ -47,10 +47,11 @@ def adapted(pairs, out, base, said=None, backend=None, **options):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def few_evaluations():
-    """A quarter of the usual evaluations: with so small a network they take longer than the training."""
+def short_runs():
+    """Fewer evaluations and smaller pools of samples: with so few steps they take longer than the training."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(adapt, "EVALUATIONS", 4)
+        patch.setattr(scene_source, "MINIMUM_POOL", 16)
         yield
 
 
@@ -296,13 +297,14 @@ def test_invalid_options_are_one_sentence(scene, base, out, options, words, tmp_
 # --- in another process ----------------------------------------------------------------------------------------------
 
 
-def with_evaluations(number):
-    """Returns statements for `python_that` that set the number of evaluations."""
-    return f"sys.path.insert(0, {str(ROOT)!r})\nfrom ssdiff_core.adaptation import adapt\nadapt.EVALUATIONS = {number}"
+def short(evaluations):
+    """Returns statements for `python_that` that make runs short; see short_runs."""
+    imports = f"sys.path.insert(0, {str(ROOT)!r})\nfrom ssdiff_core.adaptation import adapt, scene_source"
+    return f"{imports}\nadapt.EVALUATIONS, scene_source.MINIMUM_POOL = {evaluations}, 16"
 
 
 def test_the_worker_process_makes_the_same_weights(tmp_path, scene, base, made):
-    with Worker(python_that(tmp_path / "python", with_evaluations(4))) as worker:
+    with Worker(python_that(tmp_path / "python", short(4))) as worker:
         out, said = tmp_path / "own.safetensors", []
         found = adapted([scene], out, base, said, WorkerBackend(worker, said.append))
     assert found.before == made[0].before
@@ -314,7 +316,7 @@ def test_the_worker_process_makes_the_same_weights(tmp_path, scene, base, made):
 def test_the_best_weights_of_a_cancelled_worker_are_kept(tmp_path, scene, base):
     out = tmp_path / "own.safetensors"
     working = out.with_name("own.safetensors.best")
-    with Worker(python_that(tmp_path / "python", with_evaluations(64))) as worker:
+    with Worker(python_that(tmp_path / "python", short(64))) as worker:
         backend = WorkerBackend(worker, print, cancelled=working.exists)
         with pytest.raises(Cancelled, match="the best weights so far are in"):
             adapted([scene], out, base, backend=backend, steps=640)
