@@ -56,12 +56,12 @@ def in_parts(worker: Engine, scene, rows, cols) -> np.ndarray:
 def test_the_result_does_not_depend_on_blocks(base, kernel, origin):
     scene = smooth_scene(110, 130, origin=origin)
     worker = engine(stiff_weights(base=base, kernel=kernel))
-    assert differ(in_parts(worker, scene, [31, 77], [5, 64, 128]), worker.fuse(scene), scene) < SAME
+    assert differ(in_parts(worker, scene, [77], [5, 64]), worker.fuse(scene), scene) < SAME
 
 
 def test_the_result_with_trained_weights_does_not_depend_on_blocks(sample_weights):
-    scene, worker = replace(sample_scene(), core=Window(0, 0, 150, 200)), engine(sample_weights, samples=2)
-    assert differ(in_parts(worker, scene, [103], [150]), worker.fuse(scene), scene) < SAME
+    scene, worker = replace(sample_scene(), core=Window(0, 0, 120, 140)), engine(sample_weights, samples=2)
+    assert differ(in_parts(worker, scene, [71], [100]), worker.fuse(scene), scene) < SAME
 
 
 def test_a_margin_smaller_than_the_reach_changes_pixels(sample_weights, monkeypatch):
@@ -86,7 +86,7 @@ def test_the_result_with_views_does_not_depend_on_blocks(base, scale):
     worker = engine(with_views(stiff_weights(tile=32, base=base, scale=scale)))
     assert worker.reach == blind.reach
     whole = worker.fuse(scene)
-    assert differ(in_parts(worker, scene, [31, 77], [5, 64]), whole, scene) < SAME
+    assert differ(in_parts(worker, scene, [31], [5, 64]), whole, scene) < SAME
     assert differ(blind.fuse(scene), whole, scene) > 100 * SAME
 
 
@@ -111,7 +111,7 @@ def test_the_result_around_masks_does_not_depend_on_blocks(kernel, shift):
     ms[0, 25, 7] = np.nan
     scene = replace(scene, ms=ms, valid=valid, ms_at=(1.5 + shift, 1.5 + shift))
     worker = engine(stiff_weights(kernel=kernel))
-    assert differ(in_parts(worker, scene, [50, 102], [29, 61]), worker.fuse(scene), scene) < SAME
+    assert differ(in_parts(worker, scene, [50], [29, 61]), worker.fuse(scene), scene) < SAME
 
 
 def test_the_result_does_not_depend_on_batch_piece_or_threads():
@@ -366,7 +366,7 @@ def test_no_seam_on_real_scenes(name, sample_weights, eval_data):
 def test_no_seam_on_the_sample(sample_weights):
     with np.load(SAMPLE) as file:
         pan, ms = file["pan"].astype(np.float32), file["ms"].astype(np.float32).transpose(2, 0, 1)
-    found = seam(engine(sample_weights, samples=1), pan[:192, :192], ms[:, :48, :48])  # the mean of several has less
+    found = seam(engine(sample_weights, samples=1), pan[:144, :144], ms[:, :36, :36])  # the mean of several has less
     print(f"sample: {found:+.4%}")
     assert abs(found) < 0.01
 
@@ -456,7 +456,7 @@ def test_a_device_that_does_not_work_is_an_error_with_the_reason():
 
 @pytest.mark.parametrize("precision", ["bfloat16"])
 def test_half_precision_stays_close(precision, sample_weights):
-    scene = replace(sample_scene(), core=Window(0, 0, 200, 200))
+    scene = replace(sample_scene(), core=Window(0, 0, 100, 100))
     exact = engine(sample_weights, samples=1).fuse(scene)
     half = engine(sample_weights, samples=1, precision=precision).fuse(scene)
     assert 0 < np.sqrt(np.mean((half - exact) ** 2)) / scene.stats.scale * 2047 < 2
