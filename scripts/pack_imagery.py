@@ -3,7 +3,8 @@
     python scripts/pack_imagery.py FOLDER OUT.npz [--half]
 
 FOLDER contains the imagery as .npz files: NAIP and TreeSatAI as strips of tiles (`img`, rows x columns x bands,
-`tile`), Landsat as `ms`. --half packs the NAIP cities at half their resolution, for a smaller file.
+`tile`), Landsat as `ms`, Sentinel-2 as `img`. --half packs the NAIP cities at half their resolution, which makes the
+file smaller.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from ssdiff_core.training.simulated_source import Place
 AERIAL = (650.0, 560.0, 470.0, 830.0)  # red, green, blue, near infrared
 LANDSAT7 = (660.0, 560.0, 480.0, 835.0)
 LANDSAT8 = (482.0, 561.0, 655.0, 865.0)
+SENTINEL2 = (492.0, 560.0, 665.0, 833.0)
+SENTINEL2_BANDS = (0, 1, 2, 6)  # B2, B3, B4 and B8
 RESAMPLED = ("naip_va_2m", "naip_rural_1p8m", "naip_ailanthus_2m")  # as coarse as imagery of satellites
 SIDE = 199  # of the pictures that a Landsat 7 scene is cut into, in pixels
 DARK = 5000  # approximate count of Landsat 8 without light
@@ -48,6 +51,15 @@ def landsat8(path: Path) -> Place:
     return Place(path.stem, pictures([ms], LANDSAT8, float(np.quantile(ms, 0.999)), True))
 
 
+def sentinel2(path: Path) -> Place:
+    """Returns the bands of 10 m; the others are interpolated."""
+    with np.load(path) as file:
+        image = file["img"][..., SENTINEL2_BANDS].transpose(2, 0, 1)
+    height, width = (n // 256 * 256 for n in image.shape[1:])
+    tiles = [image[:, r : r + 256, c : c + 256] for r in range(0, height, 256) for c in range(0, width, 256)]
+    return Place(path.stem, pictures(tiles, SENTINEL2, float(np.quantile(image, 0.999)), True))
+
+
 def pictures(images, wavelengths, full: float, soft: bool) -> tuple[Picture, ...]:
     return tuple(Picture(np.ascontiguousarray(image), wavelengths, full, soft) for image in images)
 
@@ -62,6 +74,7 @@ def main() -> None:
     found += [aerial(path, args.half) for path in sorted(args.folder.glob("treesatai_*.npz"))]
     found += [landsat7(path) for path in sorted(args.folder.glob("landsat7_*.npz"))]
     found += [landsat8(path) for path in sorted(args.folder.glob("landsat8_*.npz"))]
+    found += [sentinel2(path) for path in sorted(args.folder.glob("sentinel2_*.npz"))]
     write_pack(args.out, found)
     print(f"{args.out}: {len(found)} places, {args.out.stat().st_size / 2**20:.1f} MiB")
 

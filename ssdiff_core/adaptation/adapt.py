@@ -32,12 +32,14 @@ from ..fusion.scene_statistics import Survey
 from ..model import band_transfer, devices
 from ..model import checkpoint as weights
 from ..model.ssnet import state_of
-from ..training.recipe import Recipe, Stage
+from ..training.recipe import NET_KEYS, Recipe, Stage
 from ..training.trainer import Trainer
 from .native_check import NativeCheck
 from .scene_source import SceneSource, scores
 from .split import split_scenes
 
+QUIET_SHARE = 0.75
+"share of the training steps without noise, for weights that can do without"
 MINIMUM_GAIN = 0.01
 "minimum share of the initial held-out error that adapting must remove for the weights to be written"
 STAGE_BRANCHES = {"lbaf": ("spectral", "spatial", "spectral", "spatial"), "full": (None,), "scratch": (None,)}
@@ -117,7 +119,8 @@ def recipe_of(job: Job, base: weights.Weights) -> Recipe:
     bands = {"sensors": (sensor.id,), "bands": sensor.bands, "wavelengths_nm": sensor.wavelengths, "seed": job.seed}
     architecture = asdict(base.card.arch)
     inputs = {name: architecture.pop(name) for name in ("guides", "views")}
-    net = {name: value for name, value in architecture.items() if name not in ("bands", "ratio", "tile")}
+    net = {name: value for name, value in architecture.items() if name in NET_KEYS}
+    inputs["quiet"] = QUIET_SHARE if architecture["quiet"] else 0.0
     processing = {name: getattr(base.card, name) for name in ("base", "scale", "interpolation", "samples")}
     processing |= {"ratio": job.ratio, "ms_phase": band_transfer.phase(base.card, job.ratio)}
     return Recipe(job.id, **bands, **processing, **inputs, stages=(Stage(base.card.tile),), net=net)

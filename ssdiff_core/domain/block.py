@@ -92,9 +92,12 @@ class Block:
         r, c = (np.clip(i, 0, n - 1).astype(np.intp) for i, n in zip(nearest, field.shape))
         return field[np.ix_(r, c)]
 
-    def crop(self, core: Window, reach: int, ms_halo: int) -> Block:
-        "Returns a view of a smaller block around core, with margins of reach PAN and ms_halo MS pixels if available."
-        window = core.grow(reach) & self.window
+    def crop(self, core: Window, reach: int, ms_halo: int, step: int = 1) -> Block:
+        """Returns a view of a smaller block around core, with margins of reach PAN and ms_halo MS pixels if available.
+
+        step: the window is extended to multiples of it, if available.
+        """
+        window = core.grow(reach).snapped(step) & self.window
         spans = ms_under(window, self.ms_at, self.ratio, self.ms.shape[1:], ms_halo)
         inside = window.within(self.window)
         return replace(

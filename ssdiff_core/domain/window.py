@@ -25,6 +25,12 @@ class Window:
     def grow(self, by: int) -> Window:
         return Window(self.row - by, self.col - by, self.height + 2 * by, self.width + 2 * by)
 
+    def snapped(self, step: int) -> Window:
+        """Returns the smallest window around this one that starts and stops at multiples of step."""
+        row, col = self.row // step * step, self.col // step * step
+        height, width = (-(-stop // step) * step - start for stop, start in zip(self.stop, (row, col)))
+        return Window(row, col, height, width)
+
     def __and__(self, other: Window) -> Window:
         row, col = max(self.row, other.row), max(self.col, other.col)
         height = min(self.stop[0], other.stop[0]) - row

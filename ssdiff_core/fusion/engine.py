@@ -1,8 +1,8 @@
 """The engine of the network: fuses a block on a CPU or GPU.
 
-A block is divided into pieces of whole cells. Each piece is uploaded to the device, MS is interpolated to PAN's pixels
-at its true phase, and tiles are cut, sampled in batches and blended. The value of a pixel depends only on the scene,
-the weights, the seed and the options of sampling, not on how the scene is divided.
+A block is divided into pieces. Each piece is uploaded to the device, MS is interpolated to PAN's pixels at its true
+phase, and the network is applied to the piece: in tiles that are blended, or at once (see layouts). The value of a
+pixel depends only on the scene, the weights, the seed and the options of sampling, not on how the scene is divided.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import copy
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -26,15 +27,16 @@ from ..domain.options import SamplingOptions
 from ..domain.window import Window
 from ..model import devices, diffusion
 from ..model.checkpoint import Weights
+from ..model.networks import Network
 from ..model.noise import normal
 from ..model.normalisation import Units, full_scale, units
-from ..model.ssnet import SSNet
-from ..weights.model_config import T
+from ..weights.model_config import Config, T
 from . import network_inputs
-from .masks import fill_masked, fill_nearest
+from .layouts import Canvas, layout_of
+from .masks import fill_masked
 from .out_of_memory import ReducedWork, is_out_of_memory
+from .parallel import side_by_side
 from .quantise import Quantising
-from .tiles import ORIENTATIONS, Cells, Grid, blend, rotate, rotate_back, split
 
 BATCH = {"cpu": 4, "cuda": 128, "mps": 16}
 PIECE = {"cpu": 480, "cuda": 2016, "mps": 960}
@@ -46,23 +48,6 @@ HALF_ERROR = 0.5 / 2047
 "maximum root mean square error of half precision, as a share of full scale: half a count at 11 bits"
 
 log = logging.getLogger("ssdiff")
-
-
-@dataclass(frozen=True)
-class Canvas:
-    """The images of a piece on the device, over all tiles that touch it, normalised (see model.normalisation)."""
-
-    cells: Cells
-    live: Tensor
-    "(n, 2) rows and columns of the tiles that have a valid pixel"
-    pan: Tensor
-    "(guides + views * C, h, w): the input of the spatial branch, PAN first"
-    base: Tensor
-    "(C, h, w): the classical fusion that the network refines"
-    ms: Tensor
-    "(C, h / ratio, w / ratio)"
-    ok: Tensor | None
-    "(h, w): mask of valid pixels; None: all are valid"
 
 
 @dataclass(frozen=True)
@@ -108,10 +93,8 @@ class Engine(Quantising):
             raise ConfigError(f"the number of samples must be at least 1, not {self.samples}")
         if precision not in PRECISIONS:
             raise ConfigError(f"unknown precision {precision!r}; the precisions are {', '.join(PRECISIONS)}")
-        self.grid = _grid(self.card.tile, tiling.stride, self.card.ratio)
-        # Rotated tiles have the MS phase of training only if MS is centred on PAN.
-        self._orientations = ORIENTATIONS if self.card.ms_phase == (self.card.ratio - 1) / 2 else ORIENTATIONS[:1]
-        self._tiling, self._precision = tiling, precision
+        self._layout = layout_of(self.card, tiling.stride, self._hops)
+        self._tiling, self._precision, self._cpu_threads = tiling, precision, torch.get_num_threads()
         self._use(devices.choose(sampling.device))
 
     def __repr__(self) -> str:
@@ -125,7 +108,11 @@ class Engine(Quantising):
     @property
     def reach(self) -> int:
         """PAN pixels that block.window must extend beyond block.core, wherever the scene does."""
-        return self.grid.reach(self._hops) + self._base_reach
+        return self._inner_reach + self._layout.step - 1
+
+    @property
+    def _inner_reach(self) -> int:
+        return self._layout.reach + self._layout.fill_margin + self._base_reach
 
     @property
     def _base_reach(self) -> int:
@@ -170,25 +157,32 @@ class Engine(Quantising):
 
         Pieces that do not fit in memory are divided further.
         """
-        todo, done = deque(self.grid.cover(block.core, self._side())), 0
+        todo, done = self._layout.cover(block.core, self._side()), 0
         total = block.core.height * block.core.width
-        while todo:
-            core = todo.popleft()
+
+        def attempt(core: Window) -> tuple[bool, Tensor | None]:
+            piece = block.crop(core, self._inner_reach, self.ms_halo, self._layout.step)
+            if self._threads > 1:
+                return self._attempt(piece, images, lambda share: None)
             size = core.height * core.width
-            piece = block.crop(core, self.reach, self.ms_halo)
-            fits, result = self._attempt(
-                piece, images, lambda s, done=done, size=size: progress((done + s * size) / total)
-            )
-            if not fits:
+            return self._attempt(piece, images, lambda share: progress((done + share * size) / total))
+
+        while todo:
+            count, failed = len(todo) if self._threads > 1 else 1, []
+            run = partial(side_by_side, workers=self._threads) if self._threads > 1 else map
+            for core, (fits, result) in zip(todo, run(attempt, todo[:count])):
+                if not fits:
+                    failed.append(core)
+                    continue
+                if result is not None:
+                    yield core, self._download(result)
+                done += core.height * core.width
+                progress(done / total)
+            if failed:
                 device = self._work.reduce()
                 if device != self.device:
                     self._use(device)
-                todo.extendleft(reversed(self.grid.cover(core, self._side())))
-                continue
-            if result is not None:
-                yield core, self._download(result)
-            done += size
-            progress(done / total)
+            todo = [piece for core in failed for piece in self._layout.cover(core, self._side())] + todo[count:]
 
     def _attempt(self, block: Block, images: int, report: Callable[[float], None]) -> tuple[bool, Tensor | None]:
         """Returns whether the piece fits in memory, and its images; None if all of it is masked."""
@@ -202,8 +196,11 @@ class Engine(Quantising):
 
     @property
     def _hops(self) -> int:
-        """Number of tiles by which a pixel's dependence extends: with consensus, one more at each step."""
-        return self.steps if self.consensus else 1
+        """Number of times that a pixel of the result depends on its surroundings through the network.
+
+        Tiles depend on each other only with consensus; a convolutional network sees further at each step.
+        """
+        return self.steps if self.consensus or self.card.arch.blocks else 1
 
     def _check(self, block: Block) -> None:
         bands = self.card.arch.bands
@@ -237,9 +234,10 @@ class Engine(Quantising):
         net = copy.deepcopy(self._weights.net).to(device, memory_format=torch.channels_last).eval()
         if self._precision != "auto":
             net = net.to(getattr(torch, self._precision))
-        elif device.type == "cuda":
+        else:
             with torch.inference_mode():
-                net = half_if_close(net, self._sigma / full_scale(self.card.scale), self.steps)
+                sigma = self._sigma / full_scale(self.card.scale)
+                net = half_if_close(net, sigma, self.steps, half_types(net.config, device))
         self.net, self.dtype = net, next(net.parameters()).dtype
 
     def _side(self) -> int:
@@ -275,6 +273,11 @@ class Engine(Quantising):
 
     # --- one piece -----------------------------------------------------------------------------------------------
 
+    @property
+    def _threads(self) -> int:
+        """Number of pieces that are computed at a time, each in a thread; 1: one piece, with all threads of torch."""
+        return self._cpu_threads if self._layout.parallel and self.device.type == "cpu" else 1
+
     def _piece(self, block: Block, images: int, report: Callable[[float], None]) -> Tensor | None:
         """Returns mean and, for images = 2, standard deviation over block.core in counts; None if all is masked."""
         pan_ok, ms_ok = block.masks()
@@ -286,7 +289,7 @@ class Engine(Quantising):
             self._sample(canvas, k, lambda share, k=k: report((k + share) / self.samples)) for k in range(self.samples)
         )
         mean, std = diffusion.mean_and_std(draws)
-        core = (slice(None), *block.core.within(canvas.cells.window))
+        core = (slice(None), *block.core.within(canvas.window))
         fused = torch.stack([canvas.base[core] + self._sigma * mean[core], self._sigma * std[core]][:images])
         scaling = self._units(block)
         fused = fused * scaling.ones
@@ -297,32 +300,43 @@ class Engine(Quantising):
         return units(self.card.scale, block.stats, self.card.arch.bands, self.device)
 
     def _lay_out(self, block: Block, pan_ok: np.ndarray, ms_ok: np.ndarray, ok: np.ndarray) -> Canvas:
-        """Uploads a piece and returns its images over all tiles that touch it, mirrored beyond the scene."""
-        core = block.core.grow(self.grid.reach(self._hops - 1))
-        cells = self.grid.touching(core & block.window, block.window)
+        """Uploads a piece and returns its images, mirrored beyond the scene."""
+        window, outer, arch = self._layout.window(block.core, block.window), block.window, self.card.arch
         kernel, scaling = self.card.interpolation, self._units(block)
-        pan = self._upload(fill_masked(block.pan[None], pan_ok, self._base_reach))[0]
-        ms = self._upload(fill_masked(block.ms, ms_ok, REACH[kernel]))
-        arch = self.card.arch
+        pan, ms = (self._upload(image) for image in self._filled(block, pan_ok, ms_ok))
         seen, base = network_inputs.network_inputs(
-            block, pan, ms, scaling, kernel, self.card.base, arch.guides, arch.views
+            block, pan[0], ms, scaling, kernel, self.card.base, arch.guides, arch.views
         )
-
-        window, outer = cells.window, block.window
-        rows = reflect(np.arange(window.row, window.stop[0]), outer.row, outer.stop[0])
-        cols = reflect(np.arange(window.col, window.stop[1]), outer.col, outer.stop[1])
-        r, c = (rows - outer.row).astype(np.int64), (cols - outer.col).astype(np.int64)
-        index = devices.upload(r, self.device)[:, None], devices.upload(c, self.device)
-        ok = ok[np.ix_(r, c)]
-        live = split(torch.from_numpy(ok)[None], cells).flatten(2).any(2).nonzero()
-        return Canvas(
-            cells=cells,
-            live=devices.upload(live.numpy(), self.device),
-            pan=seen[:, index[0], index[1]],
-            base=base[:, index[0], index[1]],
-            ms=scaling.of_ms(network_inputs.upsample(block, ms, kernel, *self._ms_grid(window, outer))),
+        coarse = network_inputs.upsample(block, ms, kernel, *self._ms_grid(window, outer))
+        if window in outer:
+            rows, cols = window.within(outer)
+            ok = ok[rows, cols]
+        else:
+            rows = (reflect(np.arange(window.row, window.stop[0]), outer.row, outer.stop[0]) - outer.row).astype(
+                np.int64
+            )
+            cols = (reflect(np.arange(window.col, window.stop[1]), outer.col, outer.stop[1]) - outer.col).astype(
+                np.int64
+            )
+            ok = ok[np.ix_(rows, cols)]
+            rows, cols = devices.upload(rows, self.device)[:, None], devices.upload(cols, self.device)
+        canvas = Canvas(
+            window,
+            pan=seen[:, rows, cols],
+            base=base[:, rows, cols],
+            ms=scaling.of_ms(coarse),
             ok=None if ok.all() else devices.upload(ok, self.device),
         )
+        return self._layout.with_tiles(canvas, block.core, block.window, torch.from_numpy(np.ascontiguousarray(ok)))
+
+    def _filled(self, block: Block, pan_ok: np.ndarray, ms_ok: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns PAN (1, h, w) and MS (C, hm, wm) with masked pixels filled."""
+        ms_rounds, margin = REACH[self.card.interpolation], self._layout.fill_margin
+        if not margin:
+            return fill_masked(block.pan[None], pan_ok, self._base_reach), fill_masked(block.ms, ms_ok, ms_rounds)
+        means = block.stats.means or (0.0,) * (len(block.ms) + 1)
+        pan = fill_masked(block.pan[None], pan_ok, margin, means[-1:])
+        return pan, fill_masked(block.ms, ms_ok, ms_rounds, means[:-1])
 
     def _ms_grid(self, window: Window, outer: Window) -> Iterator[np.ndarray]:
         """Yields the rows and columns of the MS samples: ms_phase from each tile's corner, mirrored like PAN."""
@@ -331,62 +345,56 @@ class Engine(Quantising):
             at = np.arange(size // self.card.ratio) * self.card.ratio + self.card.ms_phase + start
             yield reflect(at, (outer.row, outer.col)[axis], outer.stop[axis])
 
+    @property
+    def _quiet(self) -> bool:
+        """Whether the network gets no noise: it was trained for that too, and there is a single sample in one step."""
+        return self.card.arch.quiet and self.steps == 1 and self.samples == 1
+
     def _sample(self, canvas: Canvas, sample: int, report: Callable[[float], None]) -> Tensor:
-        """Returns one sample of x0 over canvas.cells.window (C, h, w)."""
-        window = canvas.cells.window
+        """Returns one sample of x0 over canvas.window (C, h, w)."""
+        window, last = canvas.window, torch.full((1,), T - 1, device=self.device)
+        if self._quiet:
+            return self._apply(canvas, None, sample, lambda net, x_t: net(x_t, last), report)
         rows = torch.arange(window.row, window.stop[0], device=self.device)
         cols = torch.arange(window.col, window.stop[1], device=self.device)
         noise = normal(self.seed, rows, cols, self.card.arch.bands, sample)
         if not self.consensus:
-            return self._in_tiles(
+            return self._apply(
                 canvas, noise, sample, lambda net, x_t: diffusion.ddim_sample(net, x_t, self.steps), report
             )
         steps_done = 0
 
         def denoise(x_t: Tensor, t: Tensor) -> Tensor:
             nonlocal steps_done
-            x0 = self._in_tiles(canvas, x_t, sample, lambda net, part: net(part, t), lambda share: None)
+            x0 = self._apply(canvas, x_t, sample, lambda net, part: net(part, t), lambda share: None)
             steps_done += 1
             report(steps_done / self.steps)
             return x0
 
         return diffusion.ddim_sample(denoise, noise, self.steps)
 
-    def _in_tiles(self, canvas: Canvas, image: Tensor, sample: int, sampler, report: Callable[[float], None]) -> Tensor:
-        """Cuts an image (C, h, w) into tiles, applies sampler(denoiser, tiles) to the live ones, and blends."""
-        orientation = self._orientations[sample % len(self._orientations)]
-        cells, tiles = canvas.cells, split(image, canvas.cells)
-        sampled = torch.zeros(tiles.shape, device=self.device)
-        done = 0
-        while done < len(canvas.live):
-            r, c = canvas.live[done : done + self._work.batch].unbind(1)
-            sampled[r, c] = rotate_back(
-                sampler(self._denoiser(canvas, r, c, orientation), rotate(tiles[r, c], orientation)), orientation
-            )
-            done += len(r)
-            report(done / len(canvas.live))
-        return blend(sampled, cells)
+    def _apply(self, canvas: Canvas, image: Tensor | None, sample: int, sampler, report) -> Tensor:
+        """Applies sampler(denoiser, noise) to the canvas by the layout of the network."""
+        return self._layout.apply(canvas, image, sample, self._denoise, sampler, self._work.batch, report)
 
-    def _denoiser(self, canvas: Canvas, r: Tensor, c: Tensor, orientation: tuple[int, bool]) -> diffusion.Denoiser:
-        """Returns the network as a function of x_t and t, for the tiles at rows r and columns c, rotated or flipped."""
-        pan, lms, ms = (split(image, canvas.cells)[r, c] for image in (canvas.pan, canvas.base, canvas.ms))
-        if canvas.ok is not None:
-            ok = split(canvas.ok[None], canvas.cells)[r, c, 0]
-            pan, lms = fill_nearest(torch.cat([pan, lms], dim=1), ok).split([pan.shape[1], lms.shape[1]], dim=1)
-            coarse = ok.unflatten(1, (-1, self.card.ratio)).unflatten(3, (-1, self.card.ratio)).any(4).any(2)
-            ms = fill_nearest(ms, coarse)
-        cond = [
-            rotate(image, orientation).to(self.dtype, memory_format=torch.channels_last) for image in (lms, pan, ms)
+    def _denoise(self, x_t: Tensor | None, t: Tensor, *conditions: Tensor) -> Tensor:
+        """Returns the network's x0 as float32, given x_t, t and the images lms, pan and ms."""
+        images = [
+            image if image is None else image.to(self.dtype, memory_format=torch.channels_last)
+            for image in (x_t, *conditions)
         ]
-
-        def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-            return self.net(x_t.to(self.dtype, memory_format=torch.channels_last), t, *cond).float()
-
-        return denoise
+        return self.net(images[0], t, *images[1:]).float()
 
 
-def half_if_close(net: SSNet, sigma: Tensor, steps: int) -> SSNet:
-    """Returns the network in half precision if its error is below HALF_ERROR, otherwise the network unchanged.
+def half_types(config: Config, device: torch.device) -> tuple[torch.dtype, ...]:
+    """Returns the types of half precision in which a network may be faster on a device."""
+    if device.type == "cuda":
+        return torch.float16, torch.bfloat16
+    return (torch.bfloat16,) if config.blocks and devices.fast_bfloat16(device) else ()
+
+
+def half_if_close(net: Network, sigma: Tensor, steps: int, types: Sequence[torch.dtype]) -> Network:
+    """Returns the network in the first of these types whose error is below HALF_ERROR, otherwise the network unchanged.
 
     The error is measured on synthetic tiles, so that the choice does not depend on which block comes first.
     """
@@ -397,7 +405,7 @@ def half_if_close(net: SSNet, sigma: Tensor, steps: int) -> SSNet:
     inputs = [lms, seen, lms[..., :: config.ratio, :: config.ratio]]
     axis = torch.arange(config.tile, device=device)
     x_t = normal(0, axis, axis, config.bands).expand_as(lms)
-    for dtype in (torch.float16, torch.bfloat16):
+    for dtype in types:
         half = copy.deepcopy(net).to(dtype)
         for t in diffusion.trailing(min(steps, 4)):
             t = torch.full((1,), t, device=device)
@@ -419,16 +427,3 @@ def synthetic_tiles(bands: int, side: int, device: torch.device, tiles: int = 4)
         coarse = torch.stack([normal(octave, axis, axis, bands, sample) for sample in range(tiles)])
         image += torch.nn.functional.interpolate(coarse, (side, side), mode="nearest") * 2.0**octave
     return (image / image.std() * 0.15 + 0.4).clamp(0, 1.2)
-
-
-def _grid(tile: int, stride: int | None, ratio: int) -> Grid:
-    """Returns a grid whose margins are whole MS pixels.
-
-    stride: None: the possible stride nearest to three quarters of a tile.
-    """
-    fit = [s for s in range(ratio, tile + 1, ratio) if (tile - s) % (2 * ratio) == 0]
-    if stride is None:
-        stride = min(fit, key=lambda s: abs(4 * s - 3 * tile))
-    if stride not in fit:
-        raise ConfigError(f"stride {stride} is not possible with tiles of {tile} at ratio {ratio}; choose one of {fit}")
-    return Grid(tile, stride)

@@ -127,6 +127,14 @@ ORIENTATIONS = ((0, False), (2, True), (1, True), (0, True), (2, False), (1, Fal
 "orientations of a tile: quarter turns, then whether it is flipped; averaging the first few gains most in this order"
 
 
+def orientations_of(ratio: int, ms_phase: float | None) -> tuple[tuple[int, bool], ...]:
+    """Returns the possible orientations: a rotated tile has the MS phase of training only if MS is centred on PAN.
+
+    ms_phase: position of the first MS sample in a tile; None: centred.
+    """
+    return ORIENTATIONS if ms_phase in (None, (ratio - 1) / 2) else ORIENTATIONS[:1]
+
+
 def rotate(image: Tensor, orientation: tuple[int, bool]) -> Tensor:
     """Returns an image (..., S, S) in an orientation: rotated, then flipped."""
     image = image.rot90(orientation[0], (-2, -1))

@@ -13,9 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
+from ..common.errors import ConfigError
 from ..weights.card import Card
+from ..weights.model_config import Config
 from .checkpoint import Weights
-from .ssnet import SSNet, load_state, state_of
+from .networks import network
+from .ssnet import load_state, state_of
 
 
 def nearest(wavelengths: Sequence[float], given: Sequence[float]) -> list[int]:
@@ -43,14 +46,24 @@ def fitted(weights: Weights, names: Sequence[str], wavelengths: Sequence[float],
     card = weights.card
     source = sources(len(names), wavelengths, len(card.bands), card.wavelengths_nm)
     ratio = ratio or card.ratio
-    arch = replace(card.arch, bands=len(names), ratio=ratio)
-    net = SSNet(arch)
-    state = _with_bands(state_of(weights.net), source, len(card.bands), card.arch)
-    load_state(net, _resampled(state, card.ratio, ratio))
+    arch = replace(card.arch, bands=len(names), ratio=ratio, **({"patch": ratio} if card.arch.patch > 1 else {}))
+    net = network(arch)
+    moved = _on_patches if card.arch.blocks else _published
+    load_state(net, moved(state_of(weights.net), source, card.arch, arch))
     changed = {"bands": tuple(names), "wavelengths_nm": tuple(wavelengths)}
     changed |= {"arch": arch, "ratio": ratio, "ms_phase": phase(card, ratio)}
     sigma = tuple(card.residual_sigma[i] for i in source)
     return Weights(replace(card, residual_sigma=sigma, **changed), net.eval().requires_grad_(False), weights.sha256)
+
+
+# --- the published network --------------------------------------------------------------------------------------------
+
+
+def _published(state: dict[str, Tensor], source: list[int], old: Config, arch: Config) -> dict[str, Tensor]:
+    """Returns the state of SSNet with bands copied from those with the indices in `source`, at the ratio of arch."""
+    if old.patch > 1:
+        raise ConfigError("weights with attention on patches cannot be changed to other bands or another ratio")
+    return _resampled(_with_bands(state, source, old.bands, old), old.ratio, arch.ratio)
 
 
 def _with_bands(state: dict[str, Tensor], source: list[int], old_bands: int, arch) -> dict[str, Tensor]:
@@ -84,3 +97,56 @@ def _resampled(state: dict[str, Tensor], old_ratio: int, ratio: int) -> dict[str
     pixels = old.reshape(bands, old_ratio, old_ratio, -1).permute(0, 3, 1, 2)
     pixels = adaptive_avg_pool2d(pixels, ratio) if ratio < old_ratio else interpolate(pixels, size=(ratio, ratio))
     return {**state, "skip.0.weight": pixels.permute(0, 2, 3, 1).reshape(-1, around, *kernel)}
+
+
+# --- the convolutional network ----------------------------------------------------------------------------------------
+
+
+def _on_patches(state: dict[str, Tensor], source: list[int], old: Config, arch: Config) -> dict[str, Tensor]:
+    """Returns the state of ConvSSNet with bands copied from those with the indices in `source`, on patches of arch."""
+    index = torch.tensor(source)
+    share = 1 / torch.tensor([source.count(i) for i in source], dtype=torch.float32)
+
+    def patches(weight: Tensor, images: int) -> Tensor:
+        """Returns input weights of this many images of a branch, for patches of another size."""
+        kept = weight.unflatten(1, (images, old.patch, old.patch))
+        return _resized(kept, arch.patch, (old.patch / arch.patch) ** 2)
+
+    def of_bands(weight: Tensor) -> Tensor:
+        """Returns weights (outputs, bands, ...) for the new bands."""
+        return weight[:, index] * share.view(-1, *[1] * (weight.dim() - 2))
+
+    def inputs(weight: Tensor, alone: int, with_ms: bool = False) -> Tensor:
+        """Returns input weights: first of `alone` images, then of images of all bands, then of MS itself."""
+        ms = of_bands(weight[:, -old.bands :]) if with_ms else weight[:, :0]
+        fine = weight[:, : -old.bands] if with_ms else weight
+        fine = patches(fine, fine.shape[1] // old.patch**2)
+        groups = [of_bands(group) for group in fine[:, alone:].split(old.bands, dim=1)]
+        return torch.cat([torch.cat([fine[:, :alone], *groups], dim=1).flatten(1, 3), ms], dim=1)
+
+    def outputs(weight: Tensor) -> Tensor:
+        """Returns the weights of the last layer, of which each patch of a band is an output."""
+        kept = weight.unflatten(0, (old.bands, old.patch, old.patch))[index]
+        return _resized(kept.unsqueeze(0), arch.patch, 1.0)[0].flatten(0, 2)
+
+    return {
+        **state,
+        "spatial_stem.conv_in.weight": inputs(state["spatial_stem.conv_in.weight"], arch.guides),
+        "spatial_stem.noise_in.weight": inputs(state["spatial_stem.noise_in.weight"], 0),
+        "spectral_stem.conv_in.weight": inputs(state["spectral_stem.conv_in.weight"], 0, with_ms=True),
+        "spectral_stem.noise_in.weight": inputs(state["spectral_stem.noise_in.weight"], 0),
+        "head.2.weight": outputs(state["head.2.weight"]),
+        "head.2.bias": outputs(state["head.2.bias"]),
+    }
+
+
+def _resized(weight: Tensor, side: int, factor: float) -> Tensor:
+    """Returns weights (n, images, p, p, ...) for patches of another side: means or copies of them, times the factor."""
+    old = weight.shape[2]
+    if old == side:
+        return weight
+    moved = weight.flatten(4).movedim(-1, 0) if weight.dim() > 4 else weight[None]  # (..., n, images, p, p)
+    flat = moved.flatten(0, 1)
+    resized = adaptive_avg_pool2d(flat, side) if side < old else interpolate(flat, size=(side, side))
+    resized = resized.unflatten(0, moved.shape[:2])
+    return resized.movedim(0, -1).unflatten(-1, weight.shape[4:]) * factor if weight.dim() > 4 else resized[0] * factor

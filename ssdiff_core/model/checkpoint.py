@@ -19,7 +19,8 @@ from ..common.errors import SSDiffError, WeightsError
 from ..common.fingerprints import sha256_of
 from ..common.locks import move
 from ..weights.card import Card, card_of, check, header_of
-from .ssnet import SSNet, from_published, load_state
+from .networks import Network, network
+from .ssnet import from_published, load_state
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,13 @@ class Weights:
     """A network and the card that describes it."""
 
     card: Card
-    net: SSNet
+    net: Network
     sha256: str = ""
 
 
 def save(path: str | os.PathLike, state: dict[str, Tensor], card: Card) -> None:
     """Writes a weights file under a temporary name, then renames it, so that no incomplete file has the name."""
-    load_state(SSNet(check(card).arch), state)
+    load_state(network(check(card).arch), state)
     path = Path(path)
     data = to_bytes({name: tensor.contiguous().cpu() for name, tensor in state.items()}, header_of(card))
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
@@ -50,7 +51,7 @@ def save(path: str | os.PathLike, state: dict[str, Tensor], card: Card) -> None:
 def load(path: str | os.PathLike) -> Weights:
     """Reads a weights file and checks all of it."""
     card, state = _read(Path(path))
-    net = SSNet(card.arch)
+    net = network(card.arch)
     try:
         load_state(net, state)
     except WeightsError as error:

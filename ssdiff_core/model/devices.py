@@ -59,6 +59,14 @@ def upload(array: np.ndarray, device: torch.device) -> torch.Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
+def fast_bfloat16(device: torch.device) -> bool:
+    """Returns whether the device computes faster in bfloat16 than in float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)  # the only public name is newer
+    return device.type == "cpu" and supported()
+
+
 def release(device: torch.device) -> None:
     """Frees the device memory that torch keeps cached."""
     if device.type == "cuda":

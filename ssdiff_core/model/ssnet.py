@@ -5,6 +5,8 @@ The spectral branch computes x from interpolated MS; the spatial branch computes
 damps the low frequencies of y and amplifies half the channels of x, and APFM projects one onto the other. The output is
 computed from x. Attention and FMIM cover the whole tile, so the network works only at the tile side it was trained on.
 
+On patches (Config.patch), squares of pixels are the pixels of all levels, and their pixels are channels.
+
 Shapes: B tiles, C bands, S tile side, W channels of a level, N pixels of a level, D channels of a head.
 """
 
@@ -28,6 +30,16 @@ def time_signal(t: Tensor, channels: int) -> Tensor:
     frequencies = torch.exp(-math.log(10000) / half * torch.arange(half, device=t.device))
     angles = t[:, None].float() * frequencies  # (B, channels/2)
     return torch.cat([angles.cos(), angles.sin()], dim=1)  # (B, channels)
+
+
+def to_patches(image: Tensor, side: int) -> Tensor:
+    """Returns an image with its squares of side x side pixels as channels: (B, C, h, w) -> (B, C * side², h', w')."""
+    return F.pixel_unshuffle(image, side) if side > 1 else image
+
+
+def from_patches(image: Tensor, side: int) -> Tensor:
+    """Returns an image with `to_patches` undone."""
+    return F.pixel_shuffle(image, side) if side > 1 else image
 
 
 def to_tokens(image: Tensor) -> Tensor:
@@ -112,7 +124,7 @@ class Fusion(nn.Module):
 
     def __init__(self, config: Config, depth: int):
         super().__init__()
-        width, self.side, self.damp = config.widths[depth], config.tile >> depth, config.damps[depth]
+        width, self.side, self.damp = config.widths[depth], config.side >> depth, config.damps[depth]
         lifted = torch.arange(width) < width // 2
         self.register_buffer("boost", torch.where(lifted, config.boosts[depth], 1.0), persistent=False)
         self.register_buffer("waves", lowest_waves(self.side), persistent=False)
@@ -179,18 +191,29 @@ class Up(nn.Module):
         return F.leaky_relu(self.conv(F.leaky_relu(self.rise(deep), SLOPE) + kept), SLOPE)
 
 
+BRANCHES = {
+    "spatial": r"spatial_stem\.|res\.|y_(down|up)\d\.|fusion\.\d\.apfm\.sa[12]\.",
+    "spectral": r"spectral_stem\.|skip\.|head\.|fusion\.\d\.apfm\.(se[12]|out|mlp|mlp_norm)\.",
+}
+"""The parameters that only one branch has. All others (time embedding, down, up, APFM's first norm) belong to both and
+are frozen while one branch is trained."""
+
+
 class SSNet(nn.Module):
+    BRANCHES = BRANCHES
+
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
         c, (w0, w1, w2) = config.bands, config.widths
         emb = 4 * config.time_channels
         self.embed = nn.Sequential(nn.Linear(config.time_channels, emb), nn.SiLU(), nn.Linear(emb, emb))
+        square, residual = config.patch**2, c * config.patch**2  # pixels, and values, of a patch
         self.skip = nn.Sequential(
-            nn.Conv2d(c, c * config.ratio**2, 3, padding=1, bias=False), nn.PixelShuffle(config.ratio)
+            nn.Conv2d(c, c * config.ratio**2, 3, padding=1, bias=False), nn.PixelShuffle(config.ratio // config.patch)
         )
-        self.spatial_stem = Stem(len(config.seen) + c, config)
-        self.spectral_stem = Stem(2 * c, config)
+        self.spatial_stem = Stem(len(config.seen) * square + residual, config)
+        self.spectral_stem = Stem(2 * residual, config)
         self.fusion = nn.ModuleList(Fusion(config, depth) for depth in config.levels)
         self.res = nn.ModuleList(Residual(config.widths[depth], config) for depth in config.levels[:4])
         self.down0, self.down1 = Down(w0, w1), Down(w1, w2)
@@ -198,14 +221,17 @@ class SSNet(nn.Module):
         if not config.shared:  # else the two branches share these four
             self.y_down0, self.y_down1 = Down(w0, w1), Down(w1, w2)
             self.y_up0, self.y_up1 = Up(w2, w1), Up(w1, w0)
-        self.head = nn.Sequential(nn.Conv2d(w0, w0, 3, padding=1), nn.LeakyReLU(SLOPE), nn.Conv2d(w0, c, 3, padding=1))
+        self.head = nn.Sequential(
+            nn.Conv2d(w0, w0, 3, padding=1), nn.LeakyReLU(SLOPE), nn.Conv2d(w0, residual, 3, padding=1)
+        )
         self.cut: str | None = None
 
     def forward(self, x_t: Tensor, t: Tensor, lms: Tensor, pan: Tensor, ms: Tensor) -> Tensor:
         """Returns x0 (B, C, S, S) from x_t and lms (B, C, S, S), t (B,) or (1,), pan (B, guides and views, S, S) and
         ms (B, C, S/r, S/r)."""
         emb = F.silu(self.embed(time_signal(t, self.config.time_channels).to(lms.dtype)))  # (B, 4 * time_channels)
-        x_t = x_t if self.config.noisy else torch.zeros_like(x_t)
+        x_t = x_t if self.config.noisy and x_t is not None else torch.zeros_like(lms)
+        x_t, lms, pan = (to_patches(image, self.config.patch) for image in (x_t, lms, pan))
         y = self.spatial_stem(pan, x_t, emb)  # (B, 32, S, S)
         x = self.spectral_stem(lms, x_t, emb)  # (B, 32, S, S)
 
@@ -222,7 +248,11 @@ class SSNet(nn.Module):
         y = self.res[3](y, emb)
         x, y = self.up1(x, p0), self._of_y("up1")(y, q0)  # (B, 32, S, S)
         x = self.fusion[4](x, y, self.cut)
-        return self.head(x) + self.skip(ms)  # (B, C, S, S)
+        return from_patches(self.head(x) + self.skip(ms), self.config.patch)  # (B, C, S, S)
+
+    def predict_zero(self) -> None:
+        """Zeroes the last layers, so that the initial residual is zero."""
+        zeroed(self.head[2]), zeroed(self.skip[0])
 
     def _of_y(self, name: str) -> nn.Module:
         return getattr(self, name if self.config.shared else f"y_{name}")
@@ -236,22 +266,19 @@ def zeroed(layer: nn.Module) -> nn.Module:
 
 # --- branch-wise fine-tuning (L-BAF) ---------------------------------------------------------------------------------
 
-BRANCHES = {
-    "spatial": r"spatial_stem\.|res\.|y_(down|up)\d\.|fusion\.\d\.apfm\.sa[12]\.",
-    "spectral": r"spectral_stem\.|skip\.|head\.|fusion\.\d\.apfm\.(se[12]|out|mlp|mlp_norm)\.",
-}  # all others (time embedding, down, up, APFM's first norm) belong to both and are frozen while one branch is trained
 
-
-def train_branch(net: SSNet, branch: str | None) -> list[nn.Parameter]:
+def train_branch(net: nn.Module, branch: str | None) -> list[nn.Parameter]:
     """Freezes all parameters but those of one branch, and stops gradients in APFM; None: trains all.
 
     Returns the parameters to optimise. To be called after net.train(), which would unfreeze the stems' batch norm.
     """
     net.cut = {"spatial": "spectral", "spectral": "spatial", None: None}[branch]
     for name, parameter in net.named_parameters():
-        parameter.requires_grad_(branch is None or re.match(BRANCHES[branch], name) is not None)
-    for name in BRANCHES:
-        getattr(net, f"{name}_stem").norm.train(net.training and branch in (None, name))
+        parameter.requires_grad_(branch is None or re.match(net.BRANCHES[branch], name) is not None)
+    for name in net.BRANCHES:
+        norm = getattr(getattr(net, f"{name}_stem"), "norm", None)
+        if norm is not None:
+            norm.train(net.training and branch in (None, name))
     return [parameter for parameter in net.parameters() if parameter.requires_grad]
 
 
@@ -304,7 +331,7 @@ def from_published(published: dict[str, Tensor]) -> SSNet:
     return net.eval()
 
 
-def state_of(net: SSNet) -> dict[str, Tensor]:
+def state_of(net: nn.Module) -> dict[str, Tensor]:
     """Returns the tensors of a weights file: all but the batch counters, which only training reads."""
     return {name: tensor for name, tensor in net.state_dict().items() if not name.endswith("num_batches_tracked")}
 
@@ -314,15 +341,16 @@ def widened(state: dict[str, Tensor], old_config: Config, config: Config) -> dic
     lost = [name for name in old_config.seen if name not in config.seen]
     if lost:
         raise WeightsError(f"training cannot start from weights with inputs that the network lacks: {', '.join(lost)}")
-    weight = "spatial_stem.conv_in.weight"
+    weight, square = "spatial_stem.conv_in.weight", config.patch**2
     old = state[weight]
-    new = old.new_zeros(old.shape[0], len(config.seen) + old_config.bands, *old.shape[2:])
-    kept = [config.seen.index(name) for name in old_config.seen]
-    new[:, [*kept, *range(len(config.seen), new.shape[1])]] = old
+    others = old.shape[1] - len(old_config.seen) * square
+    new = old.new_zeros(old.shape[0], len(config.seen) * square + others, *old.shape[2:])
+    kept = [config.seen.index(name) * square + pixel for name in old_config.seen for pixel in range(square)]
+    new[:, [*kept, *range(len(config.seen) * square, new.shape[1])]] = old
     return {**state, weight: new}
 
 
-def load_state(net: SSNet, state: dict[str, Tensor]) -> None:
+def load_state(net: nn.Module, state: dict[str, Tensor]) -> None:
     """Loads the tensors. Raises WeightsError, without changing the network, if any is missing, unknown or invalid."""
     expected = state_of(net)
     faults = [f"tensor {name} is missing" for name in expected if name not in state]

@@ -11,10 +11,12 @@ from ..weights.model_config import Config
 TYPES = {"int": int, "float": (int, float), "str": str, "tuple": (list, tuple), "dict": dict, "None": type(None)}
 "Python types that are valid for each type in the annotation of a field"
 TYPE_NAMES = {"int": "a whole number", "float": "a number", "str": "a text", "tuple": "a list", "dict": "a table"}
-ZERO_ALLOWED = ("seed", "steps", "warmup", "patience", "ms_phase", "noisiest")
+ZERO_ALLOWED = ("seed", "steps", "warmup", "patience", "ms_phase", "noisiest", "quiet", "unshared")
 "entries that may be 0; all other numbers must be positive"
-NET_KEYS = [item.name for item in fields(Config) if item.name not in ("bands", "ratio", "tile", "guides", "views")]
-"entries of `net`; the rest of the network's Config follows from other entries of the recipe"
+OWN_KEYS = ("bands", "ratio", "tile", "guides", "views", "quiet")
+"entries of the network's Config that follow from other entries of the recipe"
+NET_KEYS = [item.name for item in fields(Config) if item.name not in OWN_KEYS]
+"entries of `net`"
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,14 @@ class Recipe:
     "default number of samples that an image is the mean of"
     residual_sigma: float | None = None
     "None: measured on the first scenes"
+    quiet: float = 0.0
+    "share of the training steps without noise, at the noisiest step; above 0, a single sample of one step needs none"
+    reuse: int = 1
+    "number of times that the samples of a pool are used, rotated or mirrored at random from the second time on"
     noisiest: float = 0.7
     "share of training samples at the noisiest step, where few-step sampling starts"
+    unshared: float = 0.0
+    "maximum strength of the detail of PAN that no band shares (see simulate.Draw); 0: none"
     held_out: tuple[str, ...] = ("santa_monica", "eureka", "liverpool", "landsat7_37", "landsat7_39")
     "parts of the names of places that are held out"
     pool: int = 24
@@ -72,7 +80,13 @@ class Recipe:
     def config(self, tile: int) -> Config:
         """Returns the architecture of the network."""
         return Config(
-            bands=len(self.bands), ratio=self.ratio, tile=tile, guides=self.guides, views=self.views, **self.net
+            bands=len(self.bands),
+            ratio=self.ratio,
+            tile=tile,
+            guides=self.guides,
+            views=self.views,
+            quiet=self.quiet > 0,
+            **self.net,
         )
 
 

@@ -7,7 +7,7 @@ truth with the sensor's MTF, so the truth of its fusion is known.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,6 +19,8 @@ FACTORS = (1.0, 1.5, 2.0, 2.0, 2.5, 3.0, 4.0)
 "source pixels per PAN pixel; one is drawn"
 SOFT_FACTORS = (1.0, 1.0, 1.0, 2.0)
 "the same for imagery that is as coarse as that of satellites"
+TEXTURE = 0.5
+"standard deviation of the random part of PAN's own detail, as a share of the part that depends on materials"
 MINIMUM_SIGMA = 0.6
 "standard deviation in source pixels; a narrower blur is replaced by interpolation"
 
@@ -79,6 +81,10 @@ class Draw:
     "(bands + 1,) brightness that the atmosphere adds"
     saturation: float
     "brightness at which the sensor saturates"
+    unshared: float = 0.0
+    "strength of the detail of PAN that no band shares; 0: none"
+    material: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    "(source bands,) direction in colour along which PAN's response changes, if `unshared` is not 0"
 
 
 @dataclass(frozen=True)
@@ -91,10 +97,18 @@ class Scene:
     "PAN and MS, in counts"
 
 
-def draw(sensor: Sensor, wavelengths: tuple[float, ...], soft: bool, coarsest: float, rng: np.random.Generator) -> Draw:
+def draw(
+    sensor: Sensor,
+    wavelengths: tuple[float, ...],
+    soft: bool,
+    coarsest: float,
+    rng: np.random.Generator,
+    unshared: float = 0.0,
+) -> Draw:
     """Draws the parameters of a scene of a sensor.
 
-    wavelengths, soft: those of the imagery. coarsest: maximum number of source pixels per PAN pixel.
+    wavelengths, soft: those of the imagery. coarsest: maximum number of source pixels per PAN pixel. unshared: maximum
+    strength of the detail of PAN that no band shares; every second scene has none.
     """
     n = len(sensor.bands)
     factor = rng.choice([f for f in (SOFT_FACTORS if soft else FACTORS) if f <= coarsest] or [1.0])
@@ -123,6 +137,8 @@ def draw(sensor: Sensor, wavelengths: tuple[float, ...], soft: bool, coarsest: f
         levels=float(2 ** rng.uniform(7, 12)),
         haze=rng.uniform(0, 0.2) * rng.uniform(0.2, 1, n + 1),
         saturation=float(rng.uniform(0.6, 1.0) if rng.uniform() < 0.15 else np.inf),
+        unshared=float(max(rng.uniform(-unshared, unshared), 0.0)) if unshared else 0.0,
+        material=rng.normal(0, 1, len(wavelengths)) if unshared else np.zeros(0),
     )
 
 
@@ -162,6 +178,8 @@ def _rotated(image: np.ndarray, quarters: int, flipped: bool) -> np.ndarray:
 
 def _scene(image: np.ndarray, about, drawn: Draw, ratio: int, rng: np.random.Generator, side: int) -> Scene:
     bands, pan = _sensor_bands(image, about, drawn)
+    if drawn.unshared:
+        pan = pan * _own_detail(image, about, drawn, rng)
     sizes = [
         int((n - 1) // drawn.factor // side * side) or int(n // drawn.factor // side * side) for n in image.shape[1:]
     ]
@@ -190,6 +208,18 @@ def _sensor_bands(image: np.ndarray, about, drawn: Draw) -> tuple[np.ndarray, np
     bands = (drawn.mix.astype(np.float32) @ flat) * factor[:-1]
     pan = (drawn.share.astype(np.float32) @ bands) * factor[-1]
     return bands.reshape(-1, *shape), pan.reshape(shape)
+
+
+def _own_detail(image: np.ndarray, about, drawn: Draw, rng: np.random.Generator) -> np.ndarray:
+    """Returns a factor for PAN (h, w): its response differs between materials that look alike in all bands.
+
+    Of real pairs, the bands explain 33 to 58 % of the variance of PAN's finest detail at the resolution of MS
+    (WorldView-3, Landsat 8); of simulated pairs without this, 95 %.
+    """
+    normalised = (image - about[0][:, None, None]) / about[1][:, None, None]
+    steps = np.tanh(2 * np.tensordot(drawn.material.astype(np.float32), normalised, 1))
+    texture = rng.standard_normal(image.shape[1:], np.float32) * np.float32(TEXTURE)
+    return np.exp(np.float32(drawn.unshared) * (steps + texture))
 
 
 def sampled(image: np.ndarray, sizes: list[int], drawn: Draw, gain: float, shift) -> np.ndarray:

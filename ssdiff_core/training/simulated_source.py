@@ -97,7 +97,9 @@ class SimulatedSource:
             rng = np.random.default_rng([self.recipe.seed, 2 * 10**6, k])
             images = simulated_samples(self.held, self.recipe, net.config.tile, rng)
             images = {key: value[:8].to(device) for key, value in images.items()}
-            noise = torch.randn(images["residual"].shape, generator=torch.Generator().manual_seed(k)).to(device)
+            noise = None
+            if not net.config.quiet:
+                noise = torch.randn(images["residual"].shape, generator=torch.Generator().manual_seed(k)).to(device)
             with torch.inference_mode():
                 t = torch.full((1,), T - 1, device=device)
                 x0 = net(noise, t, *(images[key] for key in ("lms", "pan", "ms")))
@@ -132,7 +134,7 @@ def simulated_samples(places: list[Place], recipe: Recipe, tile: int, rng: np.ra
             f"a picture of {place.name} has {smallest} pixels along a side, which is less than a tile of {tile}: "
             "leave the picture out, or set smaller tiles in the recipe"
         )
-    drawn = simulate.draw(sensor, place.pictures[0].wavelengths, place.soft, smallest / tile, rng)
+    drawn = simulate.draw(sensor, place.pictures[0].wavelengths, place.soft, smallest / tile, rng, recipe.unshared)
     n = min(int(rng.choice([1, 2, 4, 8])), len(place.pictures))
     chosen = [place.pictures[i] for i in rng.permutation(len(place.pictures))[:n]]
     scenes = simulate.make(chosen, drawn, recipe.ratio, rng, max(tile, 16))

@@ -24,9 +24,11 @@ from ..common.errors import ConfigError
 from ..common.locks import move
 from ..common.notices import Notify, notice
 from ..common.pipeline import StoppableQueue, Stopped
+from ..fusion.tiles import orientations_of, rotate
 from ..model import checkpoint as weights
-from ..model import diffusion
-from ..model.ssnet import SSNet, load_state, state_of, train_branch, widened, zeroed
+from ..model import devices, diffusion
+from ..model.networks import network
+from ..model.ssnet import load_state, state_of, train_branch, widened
 from ..weights.card import check
 from ..weights.model_config import T
 from .recipe import Recipe, Stage
@@ -123,7 +125,8 @@ class Trainer:
         on_best: called with the held-out scores whenever they improve, if the recipe has patience.
         """
         self.recipe, self.source, self.notify, self.device = recipe, source, notify, torch.device(device)
-        self.bf16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
+        on_patches = recipe.config(recipe.stages[0].tile).patch > 1
+        self.bf16 = devices.fast_bfloat16(self.device) and (on_patches or self.device.type == "cuda")
         "whether the network computes in bfloat16; parameters and loss are float32"
         self._on_best = on_best
         config = recipe.config(recipe.stages[0].tile)
@@ -140,11 +143,11 @@ class Trainer:
         """Creates the network and the optimiser of the current stage, with the parameters in `state` if given."""
         stage = self.recipe.stages[self.state.stage]
         torch.manual_seed(self.recipe.seed + self.state.stage)
-        self.net = SSNet(self.recipe.config(stage.tile)).to(self.device, memory_format=torch.channels_last).train()
+        self.net = network(self.recipe.config(stage.tile)).to(self.device, memory_format=torch.channels_last).train()
         if state:
             self.net.load_state_dict(state, strict=False)
         else:  # initially, the network predicts a residual of zero
-            zeroed(self.net.head[2]), zeroed(self.net.skip[0])
+            self.net.predict_zero()
         self.ema = {name: tensor.clone() for name, tensor in state_of(self.net).items()}
         trained = train_branch(self.net, stage.branch)
         self.optimiser = torch.optim.AdamW(trained, lr=stage.rate, weight_decay=1e-4)
@@ -198,7 +201,7 @@ class Trainer:
 
     def current_weights(self) -> weights.Weights:
         """Returns the current weights (the moving average of the parameters)."""
-        net = SSNet(self.net.config).to(self.device).eval()
+        net = network(self.net.config).to(self.device).eval()
         load_state(net, self.ema)
         return weights.Weights(self.card({}), net.requires_grad_(False))
 
@@ -211,27 +214,37 @@ class Trainer:
                     f"{recipe.pool} scenes give fewer than {stage.batch} tiles of {stage.tile}: "
                     "set a larger pool or a smaller batch in the recipe"
                 )
-            while self.state.used + stage.batch <= len(pool["pan"]):
+            whole_batches = len(pool["pan"]) // stage.batch * stage.batch
+            while self.state.used < whole_batches * recipe.reuse:
                 if self.state.step >= stage.steps or self._out_of_patience():
                     return
-                part = slice(self.state.used, self.state.used + stage.batch)
+                start = self.state.used % whole_batches
+                batch = {key: value[start : start + stage.batch] for key, value in pool.items()}
+                if self.state.used >= whole_batches:
+                    batch = self._rotated(batch)
                 self.state.used += stage.batch
-                yield {
-                    key: value[part].to(self.device, memory_format=torch.channels_last) for key, value in pool.items()
-                }
+                yield {key: value.to(self.device, memory_format=torch.channels_last) for key, value in batch.items()}
             self.state.pool += 1
             self.state.used = 0
+
+    def _rotated(self, batch: Samples) -> Samples:
+        """Returns a batch in a random orientation, which depends on the number of the step."""
+        orientations = orientations_of(self.recipe.ratio, self.recipe.ms_phase)
+        rng = np.random.default_rng([self.recipe.seed, self.state.stage, self.state.step])
+        orientation = orientations[rng.integers(len(orientations))]
+        return {key: rotate(value, orientation) for key, value in batch.items()}
 
     def _step(self, batch: Samples) -> float:
         stage, state = self.recipe.stages[self.state.stage], self.state
         generator = torch.Generator().manual_seed((self.recipe.seed * 1000 + state.stage) * 10**8 + state.step)
         x0 = batch["residual"] / self.sigma
-        t = draw_t(len(x0), self.recipe.noisiest, generator)
+        quiet = bool(self.recipe.quiet) and float(torch.rand(1, generator=generator)) < self.recipe.quiet
+        t = draw_t(len(x0), 1.0 if quiet else self.recipe.noisiest, generator)
         noise = torch.randn(x0.shape, generator=generator).to(x0)
         cond = [batch[key] for key in ("lms", "pan", "ms")]
         for group in self.optimiser.param_groups:
             group["lr"] = rate_at(state.step, stage)
-        loss = diffusion.loss(lambda x_t, t: self._predict(x_t, t, cond), x0, t, noise)
+        loss = diffusion.loss(lambda x_t, t: self._predict(None if quiet else x_t, t, cond), x0, t, noise)
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -245,7 +258,7 @@ class Trainer:
                 self.ema[name].lerp_(tensor, 1 - keep)
         return loss.item()
 
-    def _predict(self, x_t: Tensor, t: Tensor, cond: list[Tensor]) -> Tensor:
+    def _predict(self, x_t: Tensor | None, t: Tensor, cond: list[Tensor]) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             return self.net(x_t, t.to(self.device), *cond).float()
 

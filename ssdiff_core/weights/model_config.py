@@ -15,6 +15,7 @@ VIEWS = ("bt-h",)
 NORMS = ("batch", "group")
 GROUPS = 32
 "number of groups of every group norm"
+MAXIMUM_BLOCKS = 64
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,12 @@ class Config:
     "norm of the first layer of a branch: batch, as published, or group"
     shared: bool = True
     "whether both branches share their down- and upsampling layers, as published"
+    patch: int = 1
+    "side of the squares of PAN pixels that the network treats as one pixel: 1, as published, or the ratio"
+    blocks: int = 0
+    "number of blocks of a convolutional network of widths[0] channels; 0, as published: a U-shape with attention"
+    quiet: bool = False
+    "whether the network is also trained without noise at the noisiest step, so that a single sample needs none"
 
     def __post_init__(self):
         for name in ("widths", "boosts", "damps", "views"):  # lists when read from JSON
@@ -55,15 +62,20 @@ class Config:
             raise ConfigError(
                 f"{self}: bands, ratio, tile, head, time_channels, guides and widths must be positive whole numbers"
             )
-        if not (type(self.keys) is int and (self.keys == 0 or (self.keys > 0 and self.tile // 4 % self.keys == 0))):
+        if self.patch not in (1, self.ratio) or self.tile % (4 * self.patch):
+            raise ConfigError(
+                f"patch is {self.patch}; it must be 1 or the ratio, {self.ratio}, "
+                f"and the tile, {self.tile}, a multiple of 4 patches"
+            )
+        if not (type(self.keys) is int and (self.keys == 0 or (self.keys > 0 and self.side // 4 % self.keys == 0))):
             raise ConfigError(f"keys is {self.keys}; it must be 0 or a divisor of a quarter of the tile")
         if self.guides > len(GUIDES):
             raise ConfigError(f"guides is {self.guides}; it must be at most {len(GUIDES)}")
         if any(view not in VIEWS or self.views.count(view) > 1 for view in self.views):
             raise ConfigError(f"views are {self.views}; each of these may occur once: {', '.join(VIEWS)}")
-        if self.stem_norm not in NORMS or not all(type(flag) is bool for flag in (self.noisy, self.shared)):
+        if self.stem_norm not in NORMS or not all(type(flag) is bool for flag in (self.noisy, self.shared, self.quiet)):
             raise ConfigError(
-                f"{self}: stem_norm must be one of {', '.join(NORMS)}; noisy and shared must be true or false"
+                f"{self}: stem_norm must be one of {', '.join(NORMS)}; noisy, shared and quiet must be true or false"
             )
         if not 1 <= self.bands <= 16:
             raise ConfigError(f"bands is {self.bands}; it must be 1 to 16")
@@ -74,6 +86,10 @@ class Config:
         if len(self.widths) != 3 or any(width % self.head or width % GROUPS for width in self.widths):
             raise ConfigError(
                 f"widths are {self.widths}; they must be three multiples of {GROUPS} and of head, {self.head}"
+            )
+        if not (type(self.blocks) is int and 0 <= self.blocks <= MAXIMUM_BLOCKS) or (self.blocks and self.patch == 1):
+            raise ConfigError(
+                f"blocks is {self.blocks}; it must be 0 to {MAXIMUM_BLOCKS}, and 0 unless the network works on patches"
             )
         if self.time_channels % 2:
             raise ConfigError(f"time_channels is {self.time_channels}; it must be even")
@@ -88,6 +104,16 @@ class Config:
         "Description of each input channel of the spatial branch besides the noisy residual."
         bands = range(1, self.bands + 1)
         return (*GUIDES[: self.guides], *(f"band {band} of {view}" for view in self.views for band in bands))
+
+    @property
+    def side(self) -> int:
+        "Side of a tile in patches."
+        return self.tile // self.patch
+
+    @property
+    def reach(self) -> int:
+        "PAN pixels around a pixel that the output of a convolutional network depends on."
+        return (2 * self.blocks + 3) * self.patch
 
     @property
     def levels(self) -> tuple[int, ...]:

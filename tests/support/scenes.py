@@ -14,6 +14,7 @@ from ssdiff_core.domain.window import Window
 from ssdiff_core.fusion import network_inputs
 from ssdiff_core.fusion.scene_statistics import Survey
 from ssdiff_core.model.checkpoint import Weights, save
+from ssdiff_core.model.networks import Network, network
 from ssdiff_core.model.ssnet import SSNet, load_state, state_of, widened
 from ssdiff_core.weights.card import Card
 from ssdiff_core.weights.model_config import VIEWS, Config
@@ -79,10 +80,30 @@ def stiff_weights(
     )
 
 
-def small_network(config: Config) -> SSNet:
+@cache
+def patch_weights(bands=4, ratio=4, scale="moments", quiet=True, blocks=2, views=VIEWS) -> Weights:
+    """Returns weights of a small random convolutional network on patches."""
+    config = Config(
+        bands=bands,
+        ratio=ratio,
+        tile=16 * ratio,
+        widths=SMALL,
+        guides=2,
+        views=views,
+        patch=ratio,
+        blocks=blocks,
+        quiet=quiet,
+    )
+    names = tuple(f"b{i}" for i in range(bands))
+    card = Card("patches", "general", names, (0.1,) * bands, config, ratio=ratio, base="mtf-glp-fs", scale=scale)
+    card = replace(card, interpolation="cubic")
+    return Weights(card, small_network(config).requires_grad_(False))
+
+
+def small_network(config: Config) -> Network:
     """Returns a network with random tensors, also where an untrained one has zeros and would ignore its input."""
     torch.manual_seed(0)
-    net = SSNet(config).eval()
+    net = network(config).eval()
     for tensor in state_of(net).values():
         if not tensor.any():
             tensor.normal_(std=0.1)
@@ -119,6 +140,7 @@ def surveyed(scene: Block, mtf=None, of_bands=()) -> Block:
 __all__ = [
     "SAMPLE",
     "SceneStats",
+    "patch_weights",
     "sample_scene",
     "scene_of",
     "smooth_scene",

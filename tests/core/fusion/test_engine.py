@@ -372,7 +372,7 @@ def test_no_seam_on_the_sample(sample_weights):
 
 
 def test_the_seam_measure_detects_a_seam(sample_weights, monkeypatch):
-    from ssdiff_core.fusion import engine as module
+    from ssdiff_core.fusion import layouts as module
 
     with np.load(SAMPLE) as file:
         pan, ms = file["pan"].astype(np.float32), file["ms"].astype(np.float32).transpose(2, 0, 1)
@@ -467,12 +467,16 @@ def test_half_precision_is_used_only_if_its_error_is_small(sample_weights, monke
     one_tile = partial(synthetic_tiles, tiles=1)  # half precision is slow on a CPU
     monkeypatch.setattr("ssdiff_core.fusion.engine.synthetic_tiles", one_tile)
     sigma = torch.tensor(sample_weights.card.residual_sigma)[:, None, None] / full_scale(sample_weights.card.scale)
+    types = torch.float16, torch.bfloat16
     with torch.inference_mode():
-        assert next(half_if_close(sample_weights.net, sigma, 1).parameters()).dtype in (torch.float16, torch.bfloat16)
-        assert half_if_close(sample_weights.net, sigma * 100, 1) is sample_weights.net
+        assert next(half_if_close(sample_weights.net, sigma, 1, types).parameters()).dtype in (
+            torch.float16,
+            torch.bfloat16,
+        )
+        assert half_if_close(sample_weights.net, sigma * 100, 1, types) is sample_weights.net
         poisoned = copy.deepcopy(sample_weights.net)
         poisoned.head[2].bias[0] = 1e6  # beyond what float16 holds
-        assert next(half_if_close(poisoned, sigma, 1).parameters()).dtype == torch.float32
+        assert next(half_if_close(poisoned, sigma, 1, types).parameters()).dtype == torch.float32
 
 
 needs_cuda = pytest.mark.skipif(devices.failure_of("cuda") is not None, reason="no CUDA here")

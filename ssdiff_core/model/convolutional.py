@@ -1,0 +1,134 @@
+"""SSDiff on patches: the two branches of SSNet with convolutions in place of attention.
+
+Squares of ratio x ratio PAN pixels become channels, so that all layers between the first and the last work on MS's
+grid: a processor computes them fifty times faster than the published network. As in SSNet, the spatial branch computes
+y from PAN and the spectral branch x from MS, FMIM damps the low frequencies of y, and APFM multiplies projections of
+both into x. There is no attention, so the network works at any size of an image, and a pixel depends on its
+surroundings up to `Config.reach`.
+
+Shapes: B images, C bands, p side of a patch, W channels, (H, W) pixels of an image, (h, w) of MS.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..weights.model_config import Config
+from .ssnet import SLOPE, from_patches, time_signal, to_patches, zeroed
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of each pixel of an image (B, W, h, w)."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        return super().forward(image.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def depthwise(width: int, bias: bool = True) -> nn.Conv2d:
+    return nn.Conv2d(width, width, 3, padding=1, groups=width, bias=bias)
+
+
+class Gated(nn.Module):
+    """A residual block: two filtered projections of the image, multiplied with each other."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.norm = ChannelNorm(width)
+        self.widen = nn.Conv2d(width, 2 * width, 1)
+        self.filter = depthwise(2 * width)
+        self.out = zeroed(nn.Conv2d(width, width, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        u, v = self.filter(self.widen(self.norm(x))).chunk(2, dim=1)  # (B, W, h, w) each
+        return x + self.out(u * v)
+
+
+class FMIM(nn.Conv2d):
+    """Frequency modulation: a trained filter of each channel that initially damps low frequencies."""
+
+    def __init__(self, width: int, damp: float):
+        super().__init__(width, width, 3, padding=1, groups=width, bias=False)
+        with torch.no_grad():
+            self.weight.fill_((damp - 1) / 9)
+            self.weight[:, :, 1, 1] += 1
+
+
+class APFM(nn.Module):
+    """Alternating projection fusion: projections of both branches, multiplied and added to x, then a gated block."""
+
+    def __init__(self, width: int, damp: float):
+        super().__init__()
+        self.modulate = FMIM(width, damp)
+        self.norm, self.sa_norm = ChannelNorm(width), ChannelNorm(width)
+        self.se = nn.Sequential(nn.Conv2d(width, width, 1), depthwise(width))
+        self.sa = nn.Conv2d(width, width, 1)
+        self.out = zeroed(nn.Conv2d(width, width, 1))
+        self.mlp = Gated(width)
+
+    def forward(self, x: Tensor, y: Tensor, cut: str | None = None) -> Tensor:
+        nx, ny = self.norm(x), self.sa_norm(self.modulate(y))  # (B, W, h, w)
+        nx = nx.detach() if cut == "spectral" else nx
+        ny = ny.detach() if cut == "spatial" else ny
+        return self.mlp(x + self.out(self.se(nx) * self.sa(ny)))
+
+
+class Stem(nn.Module):
+    """First layer of a branch: its image, the noisy residual if there is one, and the embedding of the timestep."""
+
+    def __init__(self, channels: int, config: Config):
+        super().__init__()
+        width = config.widths[0]
+        self.conv_in = nn.Conv2d(channels, width, 3, padding=1)
+        self.noise_in = nn.Conv2d(config.bands * config.patch**2, width, 3, padding=1, bias=False)
+        self.time = nn.Linear(4 * config.time_channels, width)
+
+    def forward(self, image: Tensor, x_t: Tensor | None, emb: Tensor) -> Tensor:
+        h = self.conv_in(image) + self.time(emb)[:, :, None, None]  # (B, W, h, w)
+        return h if x_t is None else h + self.noise_in(x_t)
+
+
+BRANCHES = {
+    "spatial": r"spatial_stem\.|res\.|fusion\.\d+\.(modulate|sa_norm|sa)\.",
+    "spectral": r"spectral_stem\.|head\.|fusion\.\d+\.(norm|se|out|mlp)\.",
+}
+"the parameters that only one branch has (see ssnet.BRANCHES)"
+
+
+class ConvSSNet(nn.Module):
+    """The network; its inputs and output are those of SSNet, at any size of whole MS pixels."""
+
+    BRANCHES = BRANCHES
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config = config
+        width, square, emb = config.widths[0], config.patch**2, 4 * config.time_channels
+        self.embed = nn.Sequential(nn.Linear(config.time_channels, emb), nn.SiLU(), nn.Linear(emb, emb))
+        self.spatial_stem = Stem(len(config.seen) * square, config)
+        self.spectral_stem = Stem(config.bands * (square + 1), config)
+        self.fusion = nn.ModuleList(APFM(width, config.damps[1]) for _ in range(config.blocks))
+        self.res = nn.ModuleList(Gated(width) for _ in range(config.blocks))
+        self.head = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(width, config.bands * square, 3, padding=1),
+        )
+        self.cut: str | None = None
+
+    def predict_zero(self) -> None:
+        """Zeroes the last layer, so that the initial residual is zero."""
+        zeroed(self.head[2])
+
+    def forward(self, x_t: Tensor | None, t: Tensor, lms: Tensor, pan: Tensor, ms: Tensor) -> Tensor:
+        """Returns x0 (B, C, H, W) from x_t (None: no noise) and lms (B, C, H, W), t (B,) or (1,), pan (B, guides and
+        views, H, W) and ms (B, C, H/r, W/r)."""
+        emb = F.silu(self.embed(time_signal(t, self.config.time_channels).to(lms.dtype)))  # (B, 4 * time_channels)
+        if x_t is not None:
+            x_t = to_patches(x_t, self.config.patch) if self.config.noisy else None
+        y = self.spatial_stem(to_patches(pan, self.config.patch), x_t, emb)  # (B, W, h, w)
+        x = self.spectral_stem(torch.cat([to_patches(lms, self.config.patch), ms], dim=1), x_t, emb)
+        for fuse, residual in zip(self.fusion, self.res):
+            x, y = fuse(x, y, self.cut), residual(y)
+        return from_patches(self.head(x + y), self.config.patch)  # (B, C, H, W)
