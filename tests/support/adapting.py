@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from ssdiff_core.model.ssnet import state_of
 from ssdiff_core.training.recipe import Recipe, Stage
 from ssdiff_core.training.trainer import Trainer
 
+ROOT = Path(__file__).parents[2]
 TINY = {"keys": 4, "widths": (32, 32, 32), "head": 32}
 
 
@@ -52,3 +54,12 @@ def base_weights(folder, tile=32, count=4, ratio=4, wavelengths=(480.0, 550.0, 6
     sign = torch.tensor([1.0, -1.0] * count)[:count]
     checkpoint.save(path, {**state, "head.2.bias": state["head.2.bias"] + off * sign}, trainer.card({}, "CC0"))
     return path
+
+
+def short_runs(evaluations: int) -> str:
+    """Returns statements for python_that with which a computing process evaluates less often and draws small pools.
+
+    With so few steps, both would take longer than the training.
+    """
+    imports = f"sys.path.insert(0, {str(ROOT)!r})\nfrom ssdiff_core.adaptation import adapt, scene_source"
+    return f"{imports}\nadapt.EVALUATIONS, scene_source.MINIMUM_POOL = {evaluations}, 16"

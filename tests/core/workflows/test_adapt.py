@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from adapting import base_weights, pair_of_files
+from adapting import base_weights, pair_of_files, short_runs
 from files import read, write
 from osgeo import gdal
 from pythons import python_that
@@ -47,8 +47,8 @@ def adapted(pairs, out, base, said=None, backend=None, **options):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def short_runs():
-    """Fewer evaluations and smaller pools of samples: with so few steps they take longer than the training."""
+def short():
+    """Like adapting.short_runs, for this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(adapt, "EVALUATIONS", 4)
         patch.setattr(scene_source, "MINIMUM_POOL", 16)
@@ -297,14 +297,8 @@ def test_invalid_options_are_one_sentence(scene, base, out, options, words, tmp_
 # --- in another process ----------------------------------------------------------------------------------------------
 
 
-def short(evaluations):
-    """Returns statements for `python_that` that make runs short; see short_runs."""
-    imports = f"sys.path.insert(0, {str(ROOT)!r})\nfrom ssdiff_core.adaptation import adapt, scene_source"
-    return f"{imports}\nadapt.EVALUATIONS, scene_source.MINIMUM_POOL = {evaluations}, 16"
-
-
 def test_the_worker_process_makes_the_same_weights(tmp_path, scene, base, made):
-    with Worker(python_that(tmp_path / "python", short(4))) as worker:
+    with Worker(python_that(tmp_path / "python", short_runs(4))) as worker:
         out, said = tmp_path / "own.safetensors", []
         found = adapted([scene], out, base, said, WorkerBackend(worker, said.append))
     assert found.before == made[0].before
@@ -316,7 +310,7 @@ def test_the_worker_process_makes_the_same_weights(tmp_path, scene, base, made):
 def test_the_best_weights_of_a_cancelled_worker_are_kept(tmp_path, scene, base):
     out = tmp_path / "own.safetensors"
     working = out.with_name("own.safetensors.best")
-    with Worker(python_that(tmp_path / "python", short(64))) as worker:
+    with Worker(python_that(tmp_path / "python", short_runs(64))) as worker:
         backend = WorkerBackend(worker, print, cancelled=working.exists)
         with pytest.raises(Cancelled, match="the best weights so far are in"):
             adapted([scene], out, base, backend=backend, steps=640)

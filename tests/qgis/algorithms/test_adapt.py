@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from adapting import base_weights, pair_of_files
+from adapting import base_weights, pair_of_files, short_runs
+from pythons import python_that
 
 TINY = {"SENSOR": "gf2", "DEVICE": "cpu"}
 
@@ -20,13 +21,19 @@ def scene(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def adapted(scene, outputs, tmp_path_factory):
+def short(tmp_path_factory):
+    """Returns environment variables with which adapting takes seconds."""
+    return {"SSDIFF_PYTHON": python_that(tmp_path_factory.mktemp("short") / "python", short_runs(4))}
+
+
+@pytest.fixture(scope="module")
+def adapted(scene, outputs, short, tmp_path_factory):
     """Adapts weights to two scenes; returns the outputs and the cache folder."""
     (pan, ms, base), cache = scene, tmp_path_factory.mktemp("cache")
     more_pan, more_ms = pair_of_files(cache / "two", seed=3)
     more = {"MORE_SPECTRAL": more_ms, "MORE_PANCHROMATIC": more_pan}
     options = {"SPECTRAL": ms, "PANCHROMATIC": pan, "ID": "my-town", "BASE": base, "STEPS": 16}
-    return outputs("adapt", *arguments(**options, **more), SSDIFF_CACHE=cache), cache
+    return outputs("adapt", *arguments(**options, **more), SSDIFF_CACHE=cache, **short), cache
 
 
 def test_adapting_returns_weights_and_better_scores(adapted):
@@ -43,15 +50,16 @@ def test_pansharpen_finds_the_weights_by_name(adapted, scene, outputs, tmp_path)
     assert outputs("pansharpen", *arguments(**options), SSDIFF_CACHE=adapted[1])["USED"] == "my-town"
 
 
-def test_weights_can_be_written_to_a_given_file(scene, outputs, tmp_path):
+def test_weights_can_be_written_to_a_given_file(scene, outputs, short, tmp_path):
     pan, ms, base = scene
     out = tmp_path / "own.safetensors"
-    found = outputs("adapt", *arguments(SPECTRAL=ms, PANCHROMATIC=pan, BASE=base, STEPS=16, OUTPUT=out))
+    found = outputs("adapt", *arguments(SPECTRAL=ms, PANCHROMATIC=pan, BASE=base, STEPS=16, OUTPUT=out), **short)
     assert (found["WEIGHTS"], found["OUTPUT"]) == (str(out), str(out))
 
 
 def test_cancelling_keeps_the_best_weights_so_far(scene, in_qgis, tmp_path):
     pan, ms, base = map(str, scene)
+    python = python_that(tmp_path / "python", short_runs(64))
     code = f"""
 from pathlib import Path
 from qgis.core import QgsProcessingContext, QgsProcessingFeedback
@@ -66,11 +74,11 @@ plugin = ssdiff.classFactory(None)
 plugin.initProcessing()
 adapt = QgsApplication.processingRegistry().algorithmById("ssdiff:adapt").create()
 feedback = CancelsEarly()
-options = {{"SPECTRAL": {ms!r}, "PANCHROMATIC": {pan!r}, "BASE": {base!r}, "ID": "own", "STEPS": 640, "MODE": "full"}}
+options = {{"SPECTRAL": {ms!r}, "PANCHROMATIC": {pan!r}, "BASE": {base!r}, "ID": "own", "STEPS": 640}}
 results, succeeded = adapt.run({{**options, **{TINY!r}}}, QgsProcessingContext(), feedback)
 answer = [succeeded, results, feedback.textLog(), max(feedback.shares), "torch" in sys.modules]
 """
-    succeeded, results, log, share, torch = in_qgis(code, SSDIFF_CACHE=tmp_path)
+    succeeded, results, log, share, torch = in_qgis(code, SSDIFF_CACHE=tmp_path, SSDIFF_PYTHON=python)
     assert (succeeded, results, torch) == (True, {}, False)
     assert 0 < share < 50
     assert f"the best weights so far are in {tmp_path / 'weights' / 'own.safetensors'}" in log
