@@ -21,32 +21,52 @@ class Feedback(QgsProcessingFeedback):
 
 algorithm, feedback = InstallRuntime().create(), Feedback()
 outputs, done = algorithm.run({parameters!r}, QgsProcessingContext(), feedback)
-answer = [outputs, done]
+from ssdiff.ssdiff_core.runtime import environment
+answer = [outputs, done, len(environment.environments())]
 """
+
+
+def wheels_in(folder):
+    """Writes stand-ins for the packages of a runtime; returns their folder."""
+    pinned = standins.pins()
+    standins.others(folder / "wheels", pinned)
+    standins.torch(folder / "wheels", pinned["torch"])
+    return folder / "wheels"
+
+
+def without_python(folder):
+    """Returns environment variables for a QGIS without configured interpreter, runtime or options of pip."""
+    return {"SSDIFF_PYTHON": "", "SSDIFF_CACHE": str(folder / "cache"), "PIP_CONFIG_FILE": os.devnull}
 
 
 @pytest.fixture
 def wheels(tmp_path):
-    pinned = standins.pins()
-    standins.others(tmp_path / "wheels", pinned)
-    standins.torch(tmp_path / "wheels", pinned["torch"])
-    return tmp_path / "wheels"
+    return wheels_in(tmp_path)
 
 
 @pytest.fixture
 def fresh(tmp_path):
-    """Returns environment variables for a QGIS without configured interpreter, runtime or options of pip."""
-    return {"SSDIFF_PYTHON": "", "SSDIFF_CACHE": str(tmp_path / "cache"), "PIP_CONFIG_FILE": os.devnull}
+    return without_python(tmp_path)
 
 
 # --- Install runtime -------------------------------------------------------------------------------------------------
 
 
-def test_an_installed_runtime_works_and_is_reported_by_diagnostics(torchless, outputs, wheels, fresh):
-    made = outputs("installruntime", f"WHEELS={wheels}", "DEVICE=auto", **fresh)
+@pytest.fixture(scope="module")
+def installed(qgis_process, tmp_path_factory):
+    """Runs Install runtime; returns what it printed as JSON, and the folder of its cache and wheels."""
+    folder = tmp_path_factory.mktemp("installed")
+    parameters = f"WHEELS={wheels_in(folder)}", "DEVICE=auto"
+    done = qgis_process("run", "ssdiff:installruntime", "--json", *parameters, **without_python(folder))
+    assert done.returncode == 0, done.stderr
+    return done.stdout, folder
+
+
+def test_an_installed_runtime_works_and_is_reported_by_diagnostics(torchless, installed, outputs):
+    made, folder = json.loads(installed[0])["results"], installed[1]
     assert (made["READY"], made["DEVICE"]) == (True, "cpu")
-    assert made["PYTHON"].startswith(fresh["SSDIFF_CACHE"])
-    found = outputs("diagnostics", **fresh)
+    assert made["PYTHON"].startswith(str(folder / "cache"))
+    found = outputs("diagnostics", **without_python(folder))
     report = json.loads(found["REPORT"])
     assert found["READY"] is True
     assert (report["python"], report["why"]) == (made["PYTHON"], "installed by Install runtime")
@@ -54,11 +74,10 @@ def test_an_installed_runtime_works_and_is_reported_by_diagnostics(torchless, ou
     assert sum(report["cache"].values()) > 0
 
 
-def test_install_runtime_logs_its_steps(qgis_process, wheels, fresh):
-    done = qgis_process("run", "ssdiff:installruntime", f"WHEELS={wheels}", **fresh)
-    assert done.returncode == 0, done.stderr
-    for word in ("Installing torch==", str(wheels), "GB on the disk", "is complete: torch"):
-        assert word in done.stdout
+def test_install_runtime_logs_its_steps(installed):
+    printed, folder = installed
+    for word in ("Installing torch==", str(folder / "wheels"), "GB on the disk", "is complete: torch"):
+        assert word in json.dumps(json.loads(printed)["log"])
 
 
 def test_install_runtime_warns_if_another_interpreter_is_in_use(qgis_process, wheels, fresh):
@@ -85,9 +104,7 @@ def test_offline_mode_requires_a_wheels_folder(qgis_process, fresh):
 
 def test_a_cancelled_installation_leaves_no_environment(in_qgis, wheels, fresh):
     code = INSTALL.format(cancel="Processing", parameters={"WHEELS": str(wheels)})
-    assert in_qgis(code, **fresh) == [{"READY": False}, True]
-    code = "from ssdiff.ssdiff_core.runtime import environment as managed\nanswer = managed.environments() == []"
-    assert in_qgis(code, **fresh)
+    assert in_qgis(code, **fresh) == [{"READY": False}, True, 0]
 
 
 def test_install_runtime_does_not_support_batch(in_qgis):
