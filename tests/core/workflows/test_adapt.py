@@ -175,7 +175,8 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path, monkeypatch, scene, 
     assert [path.name for path in tmp_path.iterdir()] == ["own.safetensors"]
 
 
-def test_a_checkpoint_of_other_options_is_not_resumed(tmp_path, scene, base):
+def test_a_checkpoint_of_other_options_is_not_resumed(tmp_path, monkeypatch, scene, base):
+    monkeypatch.setattr(adapt, "CHECKPOINT_INTERVAL", 0.0)
     out, said = tmp_path / "own.safetensors", []
 
     def stop(share):
@@ -187,6 +188,7 @@ def test_a_checkpoint_of_other_options_is_not_resumed(tmp_path, scene, base):
         adaptation.adapt(
             [scene], out, AdaptOptions(**options, steps=STEPS), said.append, lambda n: stop, LocalBackend()
         )
+    assert out.with_suffix(".ckpt").exists()
     with pytest.raises(KeyboardInterrupt):
         adaptation.adapt(
             [scene], out, AdaptOptions(**options, steps=STEPS, seed=2), said.append, lambda n: stop, LocalBackend()
