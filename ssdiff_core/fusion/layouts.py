@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor
 
 from ..common.errors import ConfigError
 from ..domain.window import Window
+from ..model.devices import upload
 from ..weights.card import Card
 from .masks import fill_nearest
 from .resample import STRIP
@@ -57,6 +59,8 @@ def layout_of(card: Card, stride: int | None, hops: int) -> TileLayout | WindowL
     return TileLayout(card, stride, hops)
 
 
+SMALLEST = 128
+"side of a piece, in PAN pixels, below which a window is not divided for several threads"
 FILLED = 16
 "PAN pixels by which valid pixels are extended into masked ones for a convolutional network; beyond is the mean"
 
@@ -64,6 +68,8 @@ FILLED = 16
 class TileLayout:
     """Overlapping square tiles that are blended."""
 
+    piece = None
+    "side of the pieces; None: that of the engine"
     parallel = False
     "whether several pieces are computed at a time on a CPU, each with one thread"
     step = 1
@@ -80,7 +86,7 @@ class TileLayout:
         """PAN pixels around a pixel that its value depends on."""
         return self.grid.reach(self._hops)
 
-    def cover(self, window: Window, side: int) -> list[Window]:
+    def cover(self, window: Window, side: int, at_least: int = 1) -> list[Window]:
         """Returns pieces of a window of about side x side pixels."""
         return self.grid.cover(window, side)
 
@@ -96,7 +102,7 @@ class TileLayout:
         """Returns the canvas with its tiles. ok: (h, w) mask of valid pixels, on the CPU."""
         cells = self.cells(core, scene)
         live = split(ok[None], cells).flatten(2).any(2).nonzero()
-        return Canvas(**{**vars(canvas), "cells": cells, "live": live.to(canvas.base.device)})
+        return Canvas(**{**vars(canvas), "cells": cells, "live": upload(live.numpy(), canvas.base.device)})
 
     def apply(
         self, canvas: Canvas, image: Tensor, sample: int, denoise: Denoise, sampler: Sampler, batch: int, report
@@ -135,7 +141,7 @@ class WindowLayout:
     same order wherever a block begins: half precision would turn differences of the last digit into visible ones.
     """
 
-    parallel = True
+    parallel, piece = True, 1024
 
     def __init__(self, card: Card, hops: int):
         self._ratio, self._margin, self.step = card.ratio, card.arch.reach * hops, STRIP * card.ratio
@@ -151,9 +157,21 @@ class WindowLayout:
         """PAN pixels beyond the reach of the network whose values fill masked pixels."""
         return FILLED
 
-    def cover(self, window: Window, side: int) -> list[Window]:
-        """Returns pieces of a window of about side x side pixels."""
-        return Grid(self._ratio, self._ratio).cover(window, side)
+    def cover(self, window: Window, side: int, at_least: int = 1) -> list[Window]:
+        """Returns equal pieces of a window of at most 1.25 * side² pixels, with the smallest margins.
+
+        at_least: number of pieces, if they are not smaller than SMALLEST.
+        """
+        area = window.height * window.width
+        count = max(-(-4 * area // (5 * side**2)), min(at_least, area // SMALLEST**2), 1)
+
+        def work(rows: int) -> float:
+            """Returns the number of pixels to compute, with `rows` rows of pieces."""
+            cols = -(-count // rows)
+            return (window.height + 2 * self._margin * rows) * (window.width + 2 * self._margin * cols)
+
+        rows = min(range(1, count + 1), key=work)
+        return _divided(window, rows, -(-count // rows))
 
     def window(self, core: Window, scene: Window) -> Window:
         """Returns the window of a canvas for core."""
@@ -173,6 +191,14 @@ class WindowLayout:
         x0 = sampler(lambda x_t, t: denoise(x_t, t, *conditions), noise)
         report(1.0)
         return rotate_back(x0, orientation)[0]
+
+
+def _divided(window: Window, rows: int, cols: int) -> list[Window]:
+    """Returns a window divided into rows x cols windows of about the same size."""
+    row_at = [window.row + window.height * k // rows for k in range(rows + 1)]
+    col_at = [window.col + window.width * k // cols for k in range(cols + 1)]
+    spans = product(zip(row_at, row_at[1:]), zip(col_at, col_at[1:]))
+    return [Window(r, c, end_r - r, end_c - c) for (r, end_r), (c, end_c) in spans if end_r > r and end_c > c]
 
 
 def grid_of(tile: int, stride: int | None, ratio: int) -> Grid:

@@ -20,6 +20,8 @@ from ..domain.scene import Scene
 from ..domain.window import Window
 
 MAXIMUM_WORKERS = 4
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+"options of glibc's mallopt"
 
 
 def default_workers() -> int:
@@ -27,8 +29,11 @@ def default_workers() -> int:
     return min(os.cpu_count() or 1, MAXIMUM_WORKERS)
 
 
-def side_by_side(work: Callable, items: Iterable, workers: int | None = None) -> Iterator:
-    """Yields the result of work for each item, in order; about `workers` items are computed or waiting at a time."""
+def side_by_side(work: Callable, items: Iterable, workers: int | None = None, release: bool = True) -> Iterator:
+    """Yields the result of work for each item, in order; about `workers` items are computed or waiting at a time.
+
+    release: return freed memory to the system after each result.
+    """
     workers, waiting = workers or default_workers(), []
     with processors(workers), ThreadPoolExecutor(workers) as pool:
         try:
@@ -36,7 +41,8 @@ def side_by_side(work: Callable, items: Iterable, workers: int | None = None) ->
                 waiting.append(pool.submit(work, item))
                 if len(waiting) > workers:
                     yield waiting.pop(0).result()
-                    release_memory()
+                    if release:
+                        release_memory()
             while waiting:
                 yield waiting.pop(0).result()
         finally:
@@ -48,6 +54,18 @@ def release_memory() -> None:
     trim = _trim()
     if trim:
         trim(0)
+
+
+@functools.cache
+def keep_memory() -> None:
+    """Has glibc keep freed blocks for the next images of the same size: new ones cost a page fault for every 4 KiB.
+
+    Blocks of up to 32 MiB, the most that glibc accepts, come from one arena for all threads.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt:
+        for option, value in ((M_ARENA_MAX, 1), (M_MMAP_THRESHOLD, 32 << 20), (M_TRIM_THRESHOLD, 1 << 30)):
+            mallopt(option, value)
 
 
 @functools.cache

@@ -135,3 +135,30 @@ def test_scenes_differ_in_contrast_and_size():
     contrast = [scene.block.pan.std() / scene.block.pan.mean() for scene in scenes]
     assert max(contrast) > 1.5 * min(contrast)
     assert len({scene.block.pan.shape for scene in scenes}) > 2
+
+
+def test_pan_can_have_detail_that_no_band_shares():
+    """Then the bands explain less of PAN; every second scene stays as it is."""
+    sensor, explained = sensors.get("qb"), {}
+    picture = Picture(materials(np.random.default_rng(5)), NAIP)
+    for unshared in (0.0, 0.8):
+        explained[unshared] = []
+        for seed in range(12):
+            drawn = simulate.draw(sensor, NAIP, False, 1.0, np.random.default_rng(seed), unshared)
+            assert 0 <= drawn.unshared <= unshared
+            calm = replace(drawn, noise=(0.0, 0.0), shift=(0.0, 0.0), off=(0.0, 0.0), saturation=np.inf, sharpening=0.0)
+            calm = replace(calm, nonlinearity_strength=0 * drawn.nonlinearity_strength)
+            (scene,) = simulate.make([picture], calm, 4, np.random.default_rng(seed))
+            low = simulate.degraded(scene.block.pan, 0.3, 4)[3:-3, 3:-3].ravel()
+            bands = np.stack([band[3:-3, 3:-3].ravel() for band in scene.block.ms] + [np.ones_like(low)])
+            rest = low - np.linalg.lstsq(bands.T, low, rcond=None)[0] @ bands
+            explained[unshared].append(1 - rest.var() / low.var())
+    assert min(explained[0.0]) > 0.95
+    assert sum(a == b for a, b in zip(*explained.values())) in range(3, 10)
+    assert min(explained[0.8]) < 0.8
+
+
+def materials(rng) -> np.ndarray:
+    """Returns an image (4, 128, 128) of squares of eight materials."""
+    colours = rng.uniform(30, 200, (8, 4))[rng.integers(0, 8, (32, 32))].transpose(2, 0, 1)
+    return np.kron(colours, np.ones((4, 4))).astype(np.uint8)

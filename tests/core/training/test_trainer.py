@@ -277,3 +277,61 @@ def test_a_missing_entry_of_a_recipe_is_an_error():
 def test_the_bundled_recipes_are_valid():
     for path in (Path(__file__).parents[3] / "recipes").iterdir():
         assert read_recipe(path.read_text(encoding="utf-8")).id == path.stem
+
+
+# --- networks on patches ---------------------------------------------------------------------------------------------
+
+PATCHES = replace(TINY, net={"patch": 4, "blocks": 1, "widths": (32, 32, 32)}, quiet=0.5, reuse=3)
+
+
+def recorded(learner: Trainer) -> list[tuple[dict, bool]]:
+    """Runs a training; returns the batch of each step, and whether the network got noise."""
+    batches, noisy = [], []
+    step, predict = learner._step, learner._predict
+    learner._step = lambda batch: batches.append(batch) or step(batch)
+    learner._predict = lambda x_t, t, cond: noisy.append(x_t is not None) or predict(x_t, t, cond)
+    learner.run()
+    return list(zip(batches, noisy))
+
+
+def test_a_pool_is_reused_in_other_orientations():
+    recipe = replace(PATCHES, stages=(Stage(tile=16, steps=9, batch=8, warmup=1),), most=4, pool=4)
+    learner = trainer(recipe)
+    pool = learner.source.pool(0, 16, 0)
+    batches = [batch for batch, _ in recorded(learner)]
+    count = len(pool["pan"]) // 8
+    assert 1 <= count <= 3
+    assert all(torch.equal(batches[k]["pan"], pool["pan"][8 * k : 8 * k + 8]) for k in range(count))
+    again = batches[count : 3 * count]
+    assert len(again) == 2 * count
+    for k, batch in enumerate(again):
+        assert torch.allclose(batch["ms"].mean((2, 3)), batches[k % count]["ms"].mean((2, 3)), atol=1e-5)
+    assert any(not torch.equal(batch["pan"], batches[k % count]["pan"]) for k, batch in enumerate(again))
+    other = learner.source.pool(0, 16, 1)
+    assert torch.equal(batches[3 * count]["pan"], other["pan"][:8])
+
+
+def test_a_resumed_run_reuses_pools_as_an_uninterrupted_one(tmp_path):
+    recipe = replace(PATCHES, stages=(Stage(tile=16, steps=7, batch=4, warmup=1),))
+    whole = trainer(recipe)
+    assert whole.run()
+    done = False
+    while not done:
+        part = trainer(recipe)
+        if (tmp_path / "checkpoint").exists():
+            part.load(tmp_path / "checkpoint")
+        done = part.run(tmp_path / "checkpoint", minutes=1e-9)
+    assert same(part.ema, whole.ema)
+
+
+@pytest.mark.parametrize("quiet", [0.0, 0.5, 1.0])
+def test_a_share_of_the_steps_has_no_noise(quiet):
+    recipe = replace(PATCHES, quiet=quiet, stages=(Stage(tile=16, steps=24, batch=4, warmup=1),))
+    noisy = [flag for _, flag in recorded(trainer(recipe))]
+    assert len(noisy) == 24
+    assert 0.2 < 1 - np.mean(noisy) < 0.8 if quiet == 0.5 else np.mean(noisy) == 1 - quiet
+
+
+def test_weights_trained_without_noise_say_so():
+    for quiet in (0.0, 0.5):
+        assert trainer(replace(PATCHES, quiet=quiet)).card({}).arch.quiet is (quiet > 0)
