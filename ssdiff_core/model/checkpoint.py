@@ -44,7 +44,7 @@ def save(path: str | os.PathLike, state: dict[str, Tensor], card: Card) -> None:
         os.chmod(partial, 0o644)
         move(partial, path)
     except BaseException:
-        os.unlink(partial)
+        Path(partial).unlink(missing_ok=True)  # an interrupt may arrive just after the rename
         raise
 
 

@@ -208,3 +208,17 @@ def test_something_else_in_a_pt_file_is_refused(tmp_path, made):
         checkpoint.import_published(tmp_path / "list.pt", made[1])
     with pytest.raises(WeightsError, match="cannot be read"):
         checkpoint.import_published(tmp_path / "nowhere.pt", made[1])
+
+
+def test_an_interrupt_just_after_the_rename_leaves_a_whole_file(made, tmp_path, monkeypatch):
+    _, card, source = made
+
+    def move_and_interrupt(partial, path):
+        checkpoint.Path(partial).replace(path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "move", move_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        save(tmp_path / "other.safetensors", state_of(source.net), card)
+    assert load(tmp_path / "other.safetensors").card == card
+    assert not list(tmp_path.glob("*.part"))
