@@ -175,7 +175,7 @@ class Engine(Quantising):
                     failed.append(core)
                     continue
                 if result is not None:
-                    yield core, self._download(result)
+                    yield core, self._transfers.download(result)
                 done += core.height * core.width
                 progress(done / total)
             if failed:
@@ -225,11 +225,10 @@ class Engine(Quantising):
 
     def _use(self, device: torch.device) -> None:
         """Copies the network to a device and chooses its precision."""
-        self.device = device
+        self.device, self._transfers = device, devices.transfers(device)
         self._work = ReducedWork(device, self._tiling.batch or BATCH[device.type], self.notify)
         if device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # float32 must stay float32
-            self._upstream, self._downstream = torch.cuda.Stream(device), torch.cuda.Stream(device)
         self._sigma = torch.tensor(self.card.residual_sigma, device=device)[:, None, None]
         net = copy.deepcopy(self._weights.net).to(device, memory_format=torch.channels_last).eval()
         if self._precision != "auto":
@@ -243,33 +242,10 @@ class Engine(Quantising):
     def _side(self) -> int:
         """Returns the side of a piece: less than usual if its images took over an eighth of a GPU's free memory."""
         side = self._tiling.piece or PIECE[self.device.type]
-        if self.device.type == "cuda" and not self._tiling.piece:
-            free = torch.cuda.mem_get_info(self.device)[0]
+        free = self._transfers.free_memory()
+        if free is not None and not self._tiling.piece:
             side = min(side, max(PIECE["cpu"], math.isqrt(free // 8 // (PIXEL_BYTES * self.card.arch.bands))))
         return self._work.side(side)
-
-    def _upload(self, image: np.ndarray) -> Tensor:
-        """Returns an image on the device as float32; CUDA copies it while the previous piece is computed."""
-        image = np.asarray(image, np.float32)
-        if self.device.type != "cuda":
-            return devices.upload(image, self.device)
-        with torch.cuda.stream(self._upstream):
-            uploaded = devices.upload(image, self.device)
-        torch.cuda.current_stream(self.device).wait_stream(self._upstream)
-        uploaded.record_stream(torch.cuda.current_stream(self.device))
-        return uploaded
-
-    def _download(self, tensor: Tensor) -> Callable[[], np.ndarray]:
-        """Starts the copy to the host; returns a function that waits for it and returns the array."""
-        if self.device.type != "cuda":
-            return lambda: tensor.cpu().numpy()
-        self._downstream.wait_stream(torch.cuda.current_stream(self.device))
-        with torch.cuda.stream(self._downstream):
-            host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-            host.copy_(tensor, non_blocking=True)
-            tensor.record_stream(self._downstream)
-            arrived = self._downstream.record_event()
-        return lambda: (arrived.synchronize(), host.numpy())[1]
 
     # --- one piece -----------------------------------------------------------------------------------------------
 
@@ -303,7 +279,7 @@ class Engine(Quantising):
         """Uploads a piece and returns its images, mirrored beyond the scene."""
         window, outer, arch = self._layout.window(block.core, block.window), block.window, self.card.arch
         kernel, scaling = self.card.interpolation, self._units(block)
-        pan, ms = (self._upload(image) for image in self._filled(block, pan_ok, ms_ok))
+        pan, ms = (self._transfers.upload(image) for image in self._filled(block, pan_ok, ms_ok))
         seen, base = network_inputs.network_inputs(
             block, pan[0], ms, scaling, kernel, self.card.base, arch.guides, arch.views
         )

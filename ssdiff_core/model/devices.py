@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..common.errors import DeviceError
 
@@ -53,16 +56,79 @@ def describe(name: str) -> str:
     return f"{torch.get_num_threads()} threads" if device.type == "cpu" else "Apple GPU"
 
 
-def upload(array: np.ndarray, device: torch.device) -> torch.Tensor:
+class Transfers:
+    """Copies of images between the host and a device."""
+
+    def __init__(self, device: torch.device):
+        self.device = device
+
+    def upload(self, image: np.ndarray) -> Tensor:
+        """Returns an image on the device."""
+        return upload(image, self.device)
+
+    def download(self, tensor: Tensor) -> Callable[[], np.ndarray]:
+        """Starts the copy to the host; returns a function that waits for it and returns the array."""
+        return lambda: tensor.cpu().numpy()
+
+    def free_memory(self) -> int | None:
+        """Returns the free memory of the device in bytes; None: the device has that of the host."""
+        return None
+
+
+class CudaTransfers(Transfers):
+    """Copies beside the kernels, in streams of their own.
+
+    Only this class calls what needs a real GPU, so that a test without one can replace it.
+    """
+
+    def __init__(self, device: torch.device):
+        super().__init__(device)
+        self._upstream, self._downstream = torch.cuda.Stream(device), torch.cuda.Stream(device)
+
+    @staticmethod
+    def pinned(tensor: Tensor) -> Tensor:
+        """Returns a host tensor in memory that a GPU reads while the host goes on."""
+        return tensor.pin_memory()
+
+    def upload(self, image: np.ndarray) -> Tensor:
+        """Returns an image on the device, which is copied while the previous kernels run."""
+        with torch.cuda.stream(self._upstream):
+            uploaded = upload(image, self.device)
+        torch.cuda.current_stream(self.device).wait_stream(self._upstream)
+        uploaded.record_stream(torch.cuda.current_stream(self.device))
+        return uploaded
+
+    def download(self, tensor: Tensor) -> Callable[[], np.ndarray]:
+        """Starts the copy to the host; returns a function that waits for it and returns the array."""
+        self._downstream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(self._downstream):
+            host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+            host.copy_(tensor, non_blocking=True)
+            tensor.record_stream(self._downstream)
+            arrived = self._downstream.record_event()
+        return lambda: (arrived.synchronize(), host.numpy())[1]
+
+    def free_memory(self) -> int:
+        """Returns the free memory of the device in bytes, with what torch keeps for further tensors."""
+        kept = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+        return torch.cuda.mem_get_info(self.device)[0] + kept
+
+
+def transfers(device: torch.device) -> Transfers:
+    """Returns the copies between the host and a device."""
+    return CudaTransfers(device) if device.type == "cuda" else Transfers(device)
+
+
+def upload(array: np.ndarray, device: torch.device) -> Tensor:
     """Returns an array on the device. CUDA copies it asynchronously from pinned memory, so the host does not wait."""
     tensor = torch.from_numpy(np.require(array, requirements=("C", "W")))
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+    return CudaTransfers.pinned(tensor).to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def fast_bfloat16(device: torch.device) -> bool:
     """Returns whether the device computes faster in bfloat16 than in float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.get_device_capability(device) >= (8, 0)  # earlier ones emulate it
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)  # the only public name is newer
     return device.type == "cpu" and supported()
 

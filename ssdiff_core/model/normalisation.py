@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..common.errors import BlockError
 from ..domain.block import SceneStats
 from ..weights.card import MOMENTS, SCENE
+from .devices import upload
 
 MINIMUM_SPREAD = 1e-3
 "lower bound of a standard deviation as a share of the mean, so that noise in a flat scene is not amplified"
@@ -57,5 +59,5 @@ def units(scale: float | str, stats: SceneStats, bands: int, device: torch.devic
         if not (one and 0 < one < math.inf):
             raise BlockError(f"the weights need the scene's scale; the block has {one}")
         zeros, ones = (0.0,) * (bands + 1), (float(one),) * (bands + 1)
-    columns = (torch.tensor(values[:-1], dtype=torch.float32, device=device)[:, None, None] for values in (zeros, ones))
-    return Units(*columns, zeros[-1], ones[-1])
+    columns = (np.array(values[:-1], np.float32)[:, None, None] for values in (zeros, ones))
+    return Units(*(upload(column, torch.device(device)) for column in columns), zeros[-1], ones[-1])
