@@ -132,6 +132,10 @@ TEMPLATES: dict[str, str] = {
     "scene_simulated": "{name}: PAN of {width} x {height} pixels, from {place}",
     "bench_device": "Measuring on {device} ({name}); on a CPU this takes minutes",
     "bench_rate": "{bands} bands, {steps:2} steps: {pixels_per_second:,} PAN pixels per second",
+    "bench_weights": (
+        "Weights {weights}: {pixels_per_second:,} PAN pixels per second with their default options, "
+        "{pixels_per_processor_second:,} per second of processor time"
+    ),
     "bench_tile": "One tile: {plain_s:.4f} s with plain code, {ours_s:.4f} s optimised, {ratio:.1f} times faster",
     "bench_image": (
         "An image of 256 x 256 pixels: {published_s:.2f} s as published, {ours_s:.3f} s optimised, "

@@ -35,12 +35,10 @@ from . import network_inputs
 from .layouts import Canvas, layout_of
 from .masks import fill_masked
 from .out_of_memory import ReducedWork, is_out_of_memory
-from .parallel import side_by_side
+from .parallel import keep_memory, side_by_side
 from .quantise import Quantising
 
 BATCH = {"cpu": 4, "cuda": 128, "mps": 16}
-PIECE = {"cpu": 480, "cuda": 2016, "mps": 960}
-"side of the pieces by device, in PAN pixels"
 PIXEL_BYTES = 40
 "device memory for each pixel and band of a piece, approximately"
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
@@ -87,6 +85,8 @@ class Engine(Quantising):
         self.steps = self.card.steps if sampling.steps is None else sampling.steps
         self.samples = self.card.samples if sampling.samples is None else sampling.samples
         self.seed, self.consensus, self.notify = sampling.seed, consensus, notify
+        if self.card.arch.blocks:
+            keep_memory()
         if not 1 <= self.steps <= T:
             raise ConfigError(f"the number of steps must be from 1 to {T}, not {self.steps}")
         if self.samples < 1:
@@ -157,7 +157,7 @@ class Engine(Quantising):
 
         Pieces that do not fit in memory are divided further.
         """
-        todo, done = self._layout.cover(block.core, self._side()), 0
+        todo, done = self._layout.cover(block.core, self._side(), self._threads), 0
         total = block.core.height * block.core.width
 
         def attempt(core: Window) -> tuple[bool, Tensor | None]:
@@ -169,7 +169,7 @@ class Engine(Quantising):
 
         while todo:
             count, failed = len(todo) if self._threads > 1 else 1, []
-            run = partial(side_by_side, workers=self._threads) if self._threads > 1 else map
+            run = partial(side_by_side, workers=self._threads, release=False) if self._threads > 1 else map
             for core, (fits, result) in zip(todo, run(attempt, todo[:count])):
                 if not fits:
                     failed.append(core)
@@ -241,10 +241,12 @@ class Engine(Quantising):
 
     def _side(self) -> int:
         """Returns the side of a piece: less than usual if its images took over an eighth of a GPU's free memory."""
-        side = self._tiling.piece or PIECE[self.device.type]
+        side = self._tiling.piece or self._layout.pieces[self.device.type]
         free = self._transfers.free_memory()
         if free is not None and not self._tiling.piece:
-            side = min(side, max(PIECE["cpu"], math.isqrt(free // 8 // (PIXEL_BYTES * self.card.arch.bands))))
+            side = min(
+                side, max(self._layout.pieces["cpu"], math.isqrt(free // 8 // (PIXEL_BYTES * self.card.arch.bands)))
+            )
         return self._work.side(side)
 
     # --- one piece -----------------------------------------------------------------------------------------------
@@ -264,11 +266,14 @@ class Engine(Quantising):
         draws = (
             self._sample(canvas, k, lambda share, k=k: report((k + share) / self.samples)) for k in range(self.samples)
         )
-        mean, std = diffusion.mean_and_std(draws)
-        core = (slice(None), *block.core.within(canvas.window))
-        fused = torch.stack([canvas.base[core] + self._sigma * mean[core], self._sigma * std[core]][:images])
-        scaling = self._units(block)
-        fused = fused * scaling.ones
+        core, scaling = (slice(None), *block.core.within(canvas.window)), self._units(block)
+        if images == 1:
+            mean = next(draws) if self.samples == 1 else diffusion.mean_and_std(draws)[0]
+            fused = (canvas.base[core] + self._sigma * mean[core])[None]
+        else:
+            mean, std = diffusion.mean_and_std(draws)
+            fused = torch.stack([canvas.base[core] + self._sigma * mean[core], self._sigma * std[core]])
+        fused *= scaling.ones
         fused[0] += scaling.zeros
         return fused if canvas.ok is None else torch.where(canvas.ok[core[1:]], fused, torch.nan)
 

@@ -59,6 +59,7 @@ def layout_of(card: Card, stride: int | None, hops: int) -> TileLayout | WindowL
     return TileLayout(card, stride, hops)
 
 
+PIECE = {"cpu": 480, "cuda": 2016, "mps": 960}
 SMALLEST = 128
 "side of a piece, in PAN pixels, below which a window is not divided for several threads"
 FILLED = 16
@@ -68,8 +69,8 @@ FILLED = 16
 class TileLayout:
     """Overlapping square tiles that are blended."""
 
-    piece = None
-    "side of the pieces; None: that of the engine"
+    pieces = PIECE
+    "side of the pieces by device, in PAN pixels"
     parallel = False
     "whether several pieces are computed at a time on a CPU, each with one thread"
     step = 1
@@ -141,7 +142,7 @@ class WindowLayout:
     same order wherever a block begins: half precision would turn differences of the last digit into visible ones.
     """
 
-    parallel, piece = True, 1024
+    parallel, pieces = True, {**PIECE, "cpu": 1024}
 
     def __init__(self, card: Card, hops: int):
         self._ratio, self._margin, self.step = card.ratio, card.arch.reach * hops, STRIP * card.ratio

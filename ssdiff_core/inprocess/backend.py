@@ -17,7 +17,7 @@ from ..domain.adaptation_job import Job
 from ..domain.block import SceneStats
 from ..domain.options import SamplingOptions
 from ..domain.scene import Scene
-from ..fusion.parallel import processors, scene_stats
+from ..fusion.parallel import default_workers, processors, scene_stats
 from ..raster.reader import Reader
 
 
@@ -57,4 +57,4 @@ class LocalBackend:
         """Returns the statistics of the whole scene. survey: the arguments of fusion.scene_statistics.Survey."""
         from ..fusion.scene_statistics import Survey
 
-        return scene_stats(scene, partial(Reader, scene), Survey(**survey), memory, workers)
+        return scene_stats(scene, partial(Reader, scene), Survey(**survey), memory, max(workers, default_workers()))

@@ -16,17 +16,22 @@ from .. import __version__
 from ..common.notices import Notify, notice
 from ..domain.block import Block, SceneStats, whole
 from ..domain.options import SamplingOptions
+from ..domain.window import Window
 from ..fusion.engine import Engine
+from ..fusion.network_inputs import fitted
 from ..model import devices, ssnet
-from ..model.checkpoint import Weights
+from ..model.checkpoint import Weights, load
 from ..model.ssnet import SSNet
 from ..weights.card import Card
+from ..weights.catalogue import known
 from ..weights.model_config import Config
 
 STEPS = (1, 2, 4, 10)
 BANDS = (4, 8)
 SCENE_SIDE = {"cpu": 288, "cuda": 6048, "mps": 960}
 "side of the measured scene in PAN pixels"
+PATCHES_SIDE = {"cpu": 2048, "cuda": 12096, "mps": 4096}
+"the same for networks on patches"
 WARM_UP_SIDE = {"cpu": 96, "cuda": 1008, "mps": 240}
 "side of the scene that is fused for warm-up: large enough for a full batch"
 REFERENCE_BATCH = 4
@@ -73,11 +78,11 @@ def random_weights(bands: int) -> Weights:
     return Weights(card, SSNet(config).eval())
 
 
-def random_scene(bands: int, side: int) -> Block:
+def random_scene(bands: int, side: int, ratio: int = 4) -> Block:
     """Returns a scene of random pixels."""
     rng = np.random.default_rng(0)
     pan = rng.integers(100, 1500, (side, side)).astype(np.float32)
-    ms = rng.integers(100, 1500, (bands, side // 4, side // 4)).astype(np.float32)
+    ms = rng.integers(100, 1500, (bands, side // ratio, side // ratio)).astype(np.float32)
     mtf = tuple(0.28 + 0.01 * band for band in range(bands))  # different for each band, as of a real sensor
     return whole(pan, ms, SceneStats(gains=(0.5,) * bands, mtf=mtf))
 
@@ -99,6 +104,12 @@ def run(device: str = "auto", notify: Notify = lambda notice: print(notice, file
             result["rates"].append(measured)
             values = {name: measured[name] for name in ("bands", "steps", "pixels_per_second")}
             notify(notice("bench_rate", **values))
+    result["weights"] = []
+    for entry in known():
+        if entry.bundled and entry.path:
+            result["weights"].append(measured := weights_rate(entry.path, device))
+            names = ("weights", "pixels_per_second", "pixels_per_processor_second")
+            notify(notice("bench_weights", **{name: measured[name] for name in names}))
     tile = result["forward"] = forward(device)
     notify(notice("bench_tile", **{name: tile[name] for name in ("plain_s", "ours_s", "ratio")}))
     picture = result["image"] = image(device, tile["plain_s"])
@@ -106,6 +117,29 @@ def run(device: str = "auto", notify: Notify = lambda notice: print(notice, file
     result["attention_share"] = attention_share(device)
     notify(notice("bench_attention", share=result["attention_share"]))
     return result
+
+
+def weights_rate(path: Path, device: str) -> dict:
+    """Measures bundled weights with their default options, from host array to host array."""
+    weights = load(path)
+    engine = Engine(weights, SamplingOptions(device))
+    card = weights.card
+    side = (PATCHES_SIDE if card.arch.blocks else SCENE_SIDE)[engine.device.type]
+    mtf = tuple(0.28 + 0.01 * band for band in range(len(card.bands)))  # different for each band, as of a real sensor
+    block = fitted(random_scene(len(card.bands), side, card.ratio), mtf, card.interpolation, card.arch.views)
+    engine.fuse(block.crop(Window(0, 0, side // 2, side // 2), engine.reach, engine.ms_halo))
+    start, processor = time.perf_counter(), time.process_time()
+    engine.fuse(block)
+    seconds, processor = time.perf_counter() - start, time.process_time() - processor
+    return {
+        "weights": card.id,
+        "bands": len(card.bands),
+        "samples": engine.samples,
+        "pixels": block.pan.size,
+        "pixels_per_second": round(block.pan.size / seconds),
+        "pixels_per_processor_second": round(block.pan.size / processor),
+        "precision": str(engine.dtype).removeprefix("torch."),
+    }
 
 
 def rate(device: str, bands: int, steps: int) -> dict:

@@ -17,7 +17,8 @@ from ssdiff_core.common.errors import BlockError, ConfigError, DeviceError
 from ssdiff_core.domain.methods import BASES
 from ssdiff_core.domain.options import SamplingOptions
 from ssdiff_core.domain.window import Window
-from ssdiff_core.fusion.engine import PIECE, Engine, Tiling, half_if_close, synthetic_tiles
+from ssdiff_core.fusion import layouts
+from ssdiff_core.fusion.engine import Engine, Tiling, half_if_close, synthetic_tiles
 from ssdiff_core.model import devices
 from ssdiff_core.model.noise import normal
 from ssdiff_core.model.normalisation import full_scale
@@ -430,7 +431,7 @@ def test_out_of_memory_on_a_device_with_one_tile_goes_on_on_the_cpu(monkeypatch)
     said = []
     worker = engine(batch=1, notify=said.append)
     worker.device = worker._work.device = torch.device("meta")  # stands for a GPU whose memory is full
-    monkeypatch.setitem(PIECE, "meta", 480)
+    monkeypatch.setitem(layouts.PIECE, "meta", 480)
     piece = worker._piece
 
     def full(*args):

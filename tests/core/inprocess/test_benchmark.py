@@ -5,11 +5,13 @@ import torch
 
 from ssdiff_core.inprocess import benchmark
 from ssdiff_core.model import ssnet
+from ssdiff_core.weights import catalogue
 
 
 def test_all_measurements_are_present_and_consistent(monkeypatch):
     monkeypatch.setattr(benchmark, "SCENE_SIDE", {"cpu": 48})
     monkeypatch.setattr(benchmark, "WARM_UP_SIDE", {"cpu": 48})
+    monkeypatch.setattr(benchmark, "PATCHES_SIDE", {"cpu": 96})
     monkeypatch.setattr(benchmark, "BANDS", (4,))
     monkeypatch.setattr(benchmark, "STEPS", (1, 2))
     monkeypatch.setattr(benchmark, "REFERENCE_BATCH", 1)
@@ -21,6 +23,9 @@ def test_all_measurements_are_present_and_consistent(monkeypatch):
         assert rate["pixels"] == 48 * 48
         assert rate["pixels_per_second"] > 0
         assert rate["peak_memory_mb"] > 50
+    bundled = [entry.id for entry in catalogue.known() if entry.bundled]
+    assert [row["weights"] for row in result["weights"]] == bundled
+    assert all(row["pixels_per_processor_second"] > 0 for row in result["weights"])
     forward, image = result["forward"], result["image"]
     assert forward["ours_s"] > 0
     assert forward["ratio"] == pytest.approx(forward["plain_s"] / forward["ours_s"], abs=0.01)
