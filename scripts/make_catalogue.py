@@ -61,6 +61,7 @@ def entry(path: Path, bundled: bool) -> dict:
         "ratio": entry.ratio,
         "licence": entry.licence,
         "bundled": bundled,
+        "patches": entry.patches,
     }
 
 

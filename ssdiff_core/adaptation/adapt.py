@@ -47,6 +47,10 @@ STAGE_BRANCHES = {"lbaf": ("spectral", "spatial", "spectral", "spatial"), "full"
 LEARNING_RATES = {"lbaf": 7e-4, "full": 3e-4, "scratch": 8e-4}
 DEFAULT_MINUTES = {"cpu": 20.0, "gpu": 3.0}
 "default training time"
+MINUTES_ON_PATCHES = {"cpu": 1.0, "gpu": 0.5}
+"default training time of networks on patches, which learn a scene in seconds"
+TILE_ON_PATCHES = 32
+"side of their training tiles, in pixels: degraded scenes are small"
 BATCH_SIZES = {"cpu": 4, "gpu": 32}
 OVERTIME_FACTOR = 1.25
 "training stops after this multiple of the minutes, even if steps are left"
@@ -103,7 +107,7 @@ def adapt(
     else:
         trainer.load(checkpoint)
         notify(notice("adapting_resumed", share=trainer.done))
-    max_minutes = math.inf if job.steps else OVERTIME_FACTOR * minutes_of(job, device)
+    max_minutes = math.inf if job.steps else OVERTIME_FACTOR * minutes_of(job, recipe, device)
     trainer.run(checkpoint, max_minutes, CHECKPOINT_INTERVAL, progress, key=job.key, steps=steps)
     best = min(trainer.log, key=lambda row: row["error"], default={"error": 1.0})
     lost = native is not None and not keep_best_mixture(trainer, writer, start, native, notify)
@@ -123,7 +127,12 @@ def recipe_of(job: Job, base: weights.Weights) -> Recipe:
     inputs["quiet"] = QUIET_SHARE if architecture["quiet"] else 0.0
     processing = {name: getattr(base.card, name) for name in ("base", "scale", "interpolation", "samples")}
     processing |= {"ratio": job.ratio, "ms_phase": band_transfer.phase(base.card, job.ratio)}
-    return Recipe(job.id, **bands, **processing, **inputs, stages=(Stage(base.card.tile),), net=net)
+    return Recipe(job.id, **bands, **processing, **inputs, stages=(Stage(tile_of(base)),), net=net)
+
+
+def tile_of(base: weights.Weights) -> int:
+    """Returns the side of the training tiles: convolutional networks are not bound to that of their first training."""
+    return TILE_ON_PATCHES if base.card.arch.blocks else base.card.tile
 
 
 def with_stages(recipe: Recipe, job: Job, steps: int, device: torch.device) -> Recipe:
@@ -142,9 +151,10 @@ def with_stages(recipe: Recipe, job: Job, steps: int, device: torch.device) -> R
     return replace(recipe, stages=stages, noisiest=0.85, validate=validate, patience=PATIENCE)
 
 
-def minutes_of(job: Job, device: torch.device) -> float:
+def minutes_of(job: Job, recipe: Recipe, device: torch.device) -> float:
     """Returns the training time in minutes."""
-    return job.minutes or DEFAULT_MINUTES[kind_of(device)]
+    default = MINUTES_ON_PATCHES if recipe.net.get("blocks") else DEFAULT_MINUTES
+    return job.minutes or default[kind_of(device)]
 
 
 def kind_of(device: torch.device) -> str:
@@ -158,7 +168,7 @@ def planned_steps(job: Job, recipe: Recipe, source: SceneSource, device: torch.d
     trainer = Trainer(trial, source, str(device), lambda notice: None, start)
     trainer.run(on_progress=lambda share: times.append(time.monotonic()))
     seconds_per_step = statistics.median(b - a for a, b in zip(times, times[1:]))
-    steps = int(60 * minutes_of(job, device) / max(seconds_per_step, 1e-6))
+    steps = int(60 * minutes_of(job, recipe, device) / max(seconds_per_step, 1e-6))
     return min(max(steps, STEP_LIMITS[0]), STEP_LIMITS[1])
 
 

@@ -49,6 +49,8 @@ class Entry:
     ratio: int = 4
     licence: str = ""
     bundled: bool = False
+    patches: bool = False
+    "whether the network works on patches, which is many times faster"
     path: Path | None = None
     "path of the file, if it is on this computer"
 
@@ -108,6 +110,7 @@ def entry_of(path: Path) -> Entry:
         bands=card.bands,
         ratio=card.ratio,
         licence=card.licence,
+        patches=card.arch.patch > 1,
         path=path,
     )
 
@@ -180,14 +183,15 @@ def name_of(path: Path) -> str:
 def _suitable(entries: Iterable[Entry], sensor: str, bands: int, ratio: float) -> list[Entry]:
     """Returns fitting weights: for the sensor, then general ones for this number of bands, then for band groups.
 
-    The user's own come last, because weights adapted to one scene need not fit another.
+    Of each kind, networks on patches come first. The user's own weights come last, because weights adapted to one scene
+    need not fit another.
     """
     criteria = (
         lambda entry: entry.sensor == sensor != sensors.GENERAL and len(entry.bands) == bands,
         lambda entry: entry.sensor == sensors.GENERAL and len(entry.bands) == bands,
         lambda entry: entry.sensor == sensors.GENERAL,
     )
-    suiting = [entry for entry in entries if entry.suits(ratio)]
+    suiting = sorted((entry for entry in entries if entry.suits(ratio)), key=lambda entry: not entry.patches)
     ranked = [entry for fits in criteria for entry in suiting if fits(entry)]
     ranked.sort(key=lambda entry: not entry.sha256)
     if not ranked:
