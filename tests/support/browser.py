@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import itertools
 import json
@@ -16,7 +17,6 @@ from waiting import wait_until
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
-DARK = "--blink-settings=preferredColorScheme=0"
 
 
 def program() -> str:
@@ -46,12 +46,14 @@ def screenshot(path: Path, out: Path, *arguments: str, size: str = "1200,1600") 
 
 
 class Tab:
-    """An open page with mouse and keyboard, controlled by the DevTools protocol over two pipes."""
+    """A browser's open page with mouse and keyboard, controlled by the DevTools protocol over two pipes."""
 
     def __init__(self, commands, messages):
         self._commands, self._replies, self._numbers, self._session = commands, messages, itertools.count(1), {}
 
     def open(self, url: str) -> None:
+        """Opens a page in a new tab, which has no settings of the tab before."""
+        self._session = {}
         target = self.send("Target.createTarget", url=url)["targetId"]
         self._session = {"sessionId": self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]}
         wait_until(lambda: self.js("document.URL + document.readyState") == url + "complete", "the page to load")
@@ -65,6 +67,17 @@ class Tab:
     def _messages(self) -> Iterator[dict]:
         while True:
             yield json.loads(b"".join(iter(lambda: self._replies.read(1).rstrip(b"\0"), b"")))
+
+    def screenshot(self, out: Path) -> Path:
+        self._save("Page.captureScreenshot", out)
+        return out
+
+    def print(self, out: Path) -> None:
+        """Prints the page to a PDF file."""
+        self._save("Page.printToPDF", out)
+
+    def _save(self, method: str, out: Path) -> None:
+        out.write_bytes(base64.b64decode(self.send(method)["data"]))
 
     def js(self, code: str):
         """Returns the value of a JavaScript expression."""
@@ -85,8 +98,8 @@ class Tab:
 
 
 @contextlib.contextmanager
-def tab(path: Path) -> Iterator[Tab]:
-    """Opens the page in a browser until the context ends."""
+def tab() -> Iterator[Tab]:
+    """Runs a browser, which needs a page to open, until the context ends."""
     (browser_in, commands_end), (messages_end, browser_out) = os.pipe(), os.pipe()
 
     def connect_pipes() -> None:
@@ -100,9 +113,7 @@ def tab(path: Path) -> Iterator[Tab]:
     os.close(browser_out)
     with os.fdopen(commands_end, "wb", 0) as commands, os.fdopen(messages_end, "rb") as messages:
         try:
-            shown = Tab(commands, messages)
-            shown.open(path.as_uri())
-            yield shown
+            yield Tab(commands, messages)
         finally:
             process.terminate()
             process.wait(300)

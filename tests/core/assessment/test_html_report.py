@@ -40,6 +40,21 @@ def page(folder):
     return (folder / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
+def one_browser():
+    if os.name == "nt":
+        pytest.skip("the browser is controlled through inherited pipes")
+    with browser.tab() as tab:
+        yield tab
+
+
+@pytest.fixture
+def tab(one_browser, folder):
+    """A new tab with the report."""
+    one_browser.open((folder / "report.html").as_uri())
+    return one_browser
+
+
 def test_the_report_is_self_contained(page):
     assert len(page.encode()) < 3e6
     links = re.findall(r"""(?:src|href|xlink:href|action)\s*=\s*["']?([^"'\s>]+)""", page)
@@ -95,59 +110,54 @@ def test_a_browser_displays_the_report_without_errors_and_the_controls_work(fold
     assert found["wider"] == 2
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the browser is controlled through inherited pipes")
-def test_the_divider_follows_mouse_and_keys(folder):
-    with browser.tab(folder / "report.html") as tab:
-        tab.js("document.querySelector('.stage').scrollIntoView({block: 'center'})")
-        box = tab.js("document.querySelector('.stage').getBoundingClientRect().toJSON()")
-        seen, middle = [], box["y"] + box["height"] / 2
-        tab.drag(*((box["x"] + share * box["width"], middle) for share in (0.5, 0.4, 0.2)))
-        at = "parseFloat(getComputedStyle(document.querySelector('.stage img.after')).clipPath.split(' ').pop())"
+def test_the_divider_follows_mouse_and_keys(tab):
+    tab.js("document.querySelector('.stage').scrollIntoView({block: 'center'})")
+    box = tab.js("document.querySelector('.stage').getBoundingClientRect().toJSON()")
+    seen, middle = [], box["y"] + box["height"] / 2
+    tab.drag(*((box["x"] + share * box["width"], middle) for share in (0.5, 0.4, 0.2)))
+    at = "parseFloat(getComputedStyle(document.querySelector('.stage img.after')).clipPath.split(' ').pop())"
+    seen.append(tab.js(at))
+    for key, code in (("ArrowRight", 39), ("Home", 36), ("End", 35)):
+        tab.press(key, code)
         seen.append(tab.js(at))
-        for key, code in (("ArrowRight", 39), ("Home", 36), ("End", 35)):
-            tab.press(key, code)
-            seen.append(tab.js(at))
-        assert seen == [20, 21, 0, 100]
-        assert tab.js("getComputedStyle(document.activeElement.parentElement).outlineStyle") == "solid"
-        tab.js("document.querySelector('[name=before]:checked').focus()")
-        tab.press("ArrowLeft", 37)  # of PAN, MS, EXP and so on: MS
-        assert tab.js("document.querySelector('.stage img.before').dataset.of") == "MS"
+    assert seen == [20, 21, 0, 100]
+    assert tab.js("getComputedStyle(document.activeElement.parentElement).outlineStyle") == "solid"
+    tab.js("document.querySelector('[name=before]:checked').focus()")
+    tab.press("ArrowLeft", 37)  # of PAN, MS, EXP and so on: MS
+    assert tab.js("document.querySelector('.stage img.before').dataset.of") == "MS"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the browser is controlled through inherited pipes")
-def test_in_print_both_images_are_side_by_side_and_named(folder):
-    with browser.tab(folder / "report.html") as tab:
-        tab.send("Emulation.setEmulatedMedia", media="print")
-        shown = tab.js("document.querySelector('.choices').innerText").split()
-        assert shown == ["Left", "EXP", "Right", "fused"]
-        left, right = (
-            tab.js(f"document.querySelector('.stage img.{side}').getBoundingClientRect().toJSON()")
-            for side in ("before", "after")
-        )
-        assert left["right"] <= right["left"]
-        assert left["width"] == pytest.approx(right["width"])
+def test_in_print_both_images_are_side_by_side_and_named(tab):
+    tab.send("Emulation.setEmulatedMedia", media="print")
+    shown = tab.js("document.querySelector('.choices').innerText").split()
+    assert shown == ["Left", "EXP", "Right", "fused"]
+    left, right = (
+        tab.js(f"document.querySelector('.stage img.{side}').getBoundingClientRect().toJSON()")
+        for side in ("before", "after")
+    )
+    assert left["right"] <= right["left"]
+    assert left["width"] == pytest.approx(right["width"])
 
 
-@pytest.mark.parametrize(("arguments", "light"), [((), True), ((browser.DARK,), False)])
-def test_the_report_follows_the_light_or_dark_colour_scheme(folder, tmp_path, arguments, light):
-    shot = browser.screenshot(folder / "report.html", tmp_path / "s.png", *arguments)
-    image = gdal.Open(str(shot)).ReadAsArray()[:3]
+@pytest.mark.parametrize(("scheme", "light"), [("light", True), ("dark", False)])
+def test_the_report_follows_the_light_or_dark_colour_scheme(tab, tmp_path, scheme, light):
+    tab.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    image = gdal.Open(str(tab.screenshot(tmp_path / "s.png"))).ReadAsArray()[:3]
     assert (np.median(image) > 200) == light
     assert image.std() > 10
 
 
-def test_nothing_overflows_a_small_screen(folder, page, tmp_path):
-    script = """<script>document.body.dataset.over = [...document.querySelectorAll("section > *, .figures > div")]
-      .filter((part) => !part.classList.contains("wide") && part.getBoundingClientRect().right > innerWidth + 1).length;
-      </script></body>"""
-    copy = tmp_path / "copy.html"
-    copy.write_text(page.replace("</body>", script), encoding="utf-8")
-    dom = browser.run("--dump-dom", "--window-size=500,900", copy.as_uri()).stdout
-    assert 'data-over="0"' in dom
+def test_nothing_overflows_a_small_screen(tab):
+    tab.send("Emulation.setDeviceMetricsOverride", width=500, height=900, deviceScaleFactor=1, mobile=False)
+    assert tab.js("innerWidth") == 500
+    over = """[...document.querySelectorAll("section > *, .figures > div")]
+      .filter((part) => !part.classList.contains("wide") && part.getBoundingClientRect().right > innerWidth + 1).length
+    """
+    assert tab.js(over) == 0
 
 
-def test_the_report_prints_on_a_few_pages(folder, tmp_path):
-    browser.run(f"--print-to-pdf={tmp_path / 'r.pdf'}", (folder / "report.html").as_uri())
+def test_the_report_prints_on_a_few_pages(tab, tmp_path):
+    tab.print(tmp_path / "r.pdf")
     pages = len(re.findall(rb"/Type\s*/Page\b", (tmp_path / "r.pdf").read_bytes()))
     assert 2 <= pages <= 8
 
@@ -155,7 +165,8 @@ def test_the_report_prints_on_a_few_pages(folder, tmp_path):
 def test_file_names_are_escaped(folder, tmp_path, capsys):
     odd = tmp_path / "a<img src=x onerror=alert(1)>&'.tif"
     shutil.copy(folder / "fused.tif", odd)
-    assert main(["assess", str(odd), "--report", str(tmp_path / "r.html")]) == 0
+    small = ("--extent", "400000,4499961.6,400038.4,4500000", "--align", "none")
+    assert main(["assess", str(odd), *small, "--report", str(tmp_path / "r.html")]) == 0
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "<img src=x" not in text
     assert "a&lt;img src=x onerror=alert(1)&gt;&amp;" in text
