@@ -1,14 +1,12 @@
 """Scenes into files: whole or not at all, and nothing lost on the way."""
 
 import os
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import slow_run
 from files import Ending, Interpolate, ramps, read, write
 from hypothesis import given
 from hypothesis import strategies as st
@@ -336,50 +334,28 @@ def test_without_resume_leftovers_are_removed(scene, tmp_path):
     assert beside(out) == ["out.tif"]
 
 
-KILLED = """
-import sys, time
-sys.path[:0] = {path!r}
-from files import Interpolate
-from ssdiff_core.domain.block import SceneStats
-from ssdiff_core.workflows.block_writer import BlockRun, fuse
-from ssdiff_core.raster.output import output_for, spread_output
-from ssdiff_core.raster.reader import open_scene
-
-class Slow(Interpolate):
-    def fuse(self, block, progress=None):
-        print("a block", flush=True)
-        time.sleep(0.05)
-        return super().fuse(block, progress)
-
-scene = open_scene({pan!r}, {ms!r})
-output = output_for(scene, {out!r})
-outputs = [output, spread_output(output, {apart!r})] if {apart!r} else [output]
-fuse(scene, Slow(), outputs, SceneStats(), {{"method": "exp"}}, BlockRun(resume=True, side=64))
-"""
-
-
 @pytest.mark.parametrize("apart", ["", "apart.tif"], ids=["the image", "with its uncertainty"])
 def test_killed_at_random_moments_it_goes_on_to_the_same_pixels(scene, tmp_path, apart):
     out, apart = tmp_path / "out.tif", apart and tmp_path / apart
-    path = [p for p in sys.path if p]
-    code = KILLED.format(path=path, pan=scene.pan.path, ms=scene.ms[0].path, out=str(out), apart=str(apart))
+    files = scene.pan.path, scene.ms[0].path, str(out), str(apart)
     run(scene, tmp_path / "straight.tif", side=64)
     straight = read(tmp_path / "straight.tif")
     rng, kills = np.random.default_rng(int.from_bytes(os.urandom(4), "big")), 0
     for _ in range(2):
-        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-        child.stdout.readline()  # its first block has begun
+        child = slow_run.start(*files)
         time.sleep(rng.uniform(0, 1.2))
-        if child.poll() is None:
-            child.send_signal(signal.SIGKILL)
+        if child.is_alive():
+            child.kill()
             kills += 1
-        child.communicate()
+        child.join()
         if out.exists():  # whole, then: it was moved there in one step
             break
     assert kills
     if out.exists():
         assert np.array_equal(read(out), straight)
-    subprocess.run([sys.executable, "-c", code], check=True)
+    last = slow_run.start(*files)
+    last.join()
+    assert last.exitcode == 0
     assert np.array_equal(read(out), straight)
     assert beside(out) == ["out.tif"]
     if apart:
