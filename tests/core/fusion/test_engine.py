@@ -406,7 +406,7 @@ from ssdiff_core.fusion.engine import Engine, Tiling
 import numpy as np, torch
 torch.set_num_threads(1)
 torch.backends.mkldnn.enabled = False
-scene = smooth_scene(100, 100)
+scene = smooth_scene(64, 64)
 small = Engine(stiff_weights(tile=16), SamplingOptions("cpu"), tiling=Tiling(batch=2, piece=100))
 reference = small.fuse(scene)
 held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
