@@ -72,10 +72,12 @@ def workers() -> list[str]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent != os.getpid():
+                continue
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:  # the process has just ended
             continue
-        if parent == os.getpid() and "ssdiff_core" in command:
+        if "ssdiff_core" in command:
             found.append(command)
     return found
 
