@@ -1,4 +1,4 @@
-"""Compares the speed of the classical methods with GDAL and the Orfeo Toolbox, on one pair of images.
+"""Compares the speed of the network and the classical methods with GDAL and the Orfeo Toolbox, on one pair of images.
 
 The tools run in turn, each in a process of its own, and write a tiled TIFF without compression. Times are those of the
 whole process; `job` excludes the start of Python and the import of torch, which a program that fuses many scenes needs
@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--size", type=int, default=5120, help="side of PAN in pixels (default 5120: 26 million)")
     options.add_argument("--bands", type=int, default=8)
     options.add_argument("--runs", type=int, default=5, help="runs of each tool (default 5)")
-    options.add_argument("--methods", nargs="+", default=["exp", "brovey", "gsa", "mtf-glp-fs"])
+    options.add_argument("--methods", nargs="+", default=["exp", "brovey", "gsa", "mtf-glp-fs", "ssdiff"])
     options.add_argument("--folder", help="working folder (default: the system's folder for temporary files)")
     options.add_argument("--json", action="store_true")
     return options

@@ -39,6 +39,8 @@ from .parallel import keep_memory, side_by_side
 from .quantise import Quantising
 
 BATCH = {"cpu": 4, "cuda": 128, "mps": 16}
+FULL_THREADS = 4
+"number of threads up to which each has a piece of the full side; more have smaller ones, to bound the memory"
 PIXEL_BYTES = 40
 "device memory for each pixel and band of a piece, approximately"
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
@@ -242,6 +244,8 @@ class Engine(Quantising):
     def _side(self) -> int:
         """Returns the side of a piece: less than usual if its images took over an eighth of a GPU's free memory."""
         side = self._tiling.piece or self._layout.pieces[self.device.type]
+        if self._threads > FULL_THREADS and not self._tiling.piece:
+            side = max(round(side * math.sqrt(FULL_THREADS / self._threads)), side // 2)
         free = self._transfers.free_memory()
         if free is not None and not self._tiling.piece:
             side = min(
