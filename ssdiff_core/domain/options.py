@@ -213,7 +213,7 @@ class AdaptOptions:
         "Weights to start from: an ID, a file, or auto for those that fit the scene best.", "Initial weights", WEIGHTS
     ).field("auto")
     minutes: float = Option(
-        "Maximum training time in minutes. Default: 20, on a GPU 3.",
+        "Maximum training time in minutes. Default: 1 for weights on patches, 20 for others; on a GPU 0.5 and 3.",
         "Maximum training time (minutes)",
         NUMBER,
         minimum=0.1,
