@@ -21,7 +21,7 @@ reader = pytest.importorskip(
     "tensorboard.backend.event_processing.event_accumulator",
     reason="tensorboard is not installed; `make setup` installs it",
 )
-RECIPE = FOUR_STEPS.replace("steps = 4", "steps = 8")
+RECIPE = FOUR_STEPS.replace("steps = 4", "steps = 8").replace("pool = 2", "pool = 2\nresidual_sigma = 2")
 SCALARS = {"loss", "learning-rate", "samples-per-second", "held-out-error"}
 
 
