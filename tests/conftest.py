@@ -11,16 +11,18 @@ from servers import Files, running
 
 ROOT = Path(__file__).parents[1]
 LONGEST = (
+    "core/worker/test_worker.py",
     "core/workflows/test_adapt.py",
     "core/fusion/test_engine.py",
-    "qgis/algorithms/test_download_weights.py",
-    "core/worker/test_worker.py",
-    "qgis/test_window.py",
     "qgis/algorithms/test_pansharpen.py",
-    "qgis/services/test_runtime.py",
-    "core/workflows/test_interrupts.py",
-    "core/workflows/test_pansharpen.py",
     "core/runtime/test_environment.py",
+    "test_package.py",
+    "qgis/algorithms/test_download_weights.py",
+    "core/inprocess/test_sample_processes.py",
+    "qgis/algorithms/test_adapt.py",
+    "core/workflows/test_interrupts.py",
+    "qgis/services/test_runtime.py",
+    "qgis/test_window.py",
 )
 "files that start first, so that all pytest-xdist workers finish at about the same time"
 
