@@ -188,7 +188,7 @@ def test_masks_become_a_nodata_value_that_fits_the_type(scene, tmp_path, kind, n
         output_for(scene, tmp_path / "o.tif", dtype="uint8", nodata=-9999)
 
 
-@given(st.integers(-50, 50), st.integers(1, 300), st.integers(1, 300), st.integers(1, 200))
+@given(st.integers(-50, 50), st.integers(1, 80), st.integers(1, 80), st.integers(1, 60))
 def test_blocks_cover_the_scene_once(start, height, width, side):
     window = Window(start, -start, height, width)
     parts = blocks_of(window, side)
