@@ -30,9 +30,9 @@ class Adapt(Algorithm):
     ABOUT = (
         "Trains the network further on your own scene, so that it fits this sensor and area best. No reference is "
         "needed: the network learns from the layers at reduced resolution. A part of the scene is held out to measure "
-        "the gain; if there is none, no file is written. Pansharpen finds the new weights by their name. Adapting takes "
-        "about a minute with weights on patches; with others, up to 20 minutes on a CPU and 3 minutes on a GPU. If you "
-        "cancel, the best weights so far are kept, and the next run continues from there."
+        "the gain; if there is none, no file is written. Pansharpen finds the new weights by their name. "
+        "Adapting takes about a minute with weights on patches; with others, up to 20 minutes on a CPU and 3 minutes "
+        "on a GPU. If you cancel, the best weights so far are kept, and the next run continues from there."
     )
     TAGS = ("train", "fine-tune", "weights", "pansharpen", "ssdiff")
     PAGE = "adapt.md"
