@@ -2,8 +2,8 @@
 
 python scripts/make_catalogue.py [FURTHER.safetensors ...]
 
-The files in resources/weights are bundled; further ones are only in the release. Entries of the existing catalogue are
-kept. Upload all files to the release that the catalogue names.
+The files in resources/weights are bundled; those in its folder `unbundled`, and further ones, are only in the release.
+Entries of the existing catalogue are kept. Upload all files to the release that the catalogue names.
 """
 
 import configparser
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ssdiff_core.common.fingerprints import sha256_of
 from ssdiff_core.common.paths import RESOURCES
-from ssdiff_core.weights.catalogue import entry_of
+from ssdiff_core.weights.catalogue import UNBUNDLED, entry_of
 
 FILE = RESOURCES / "weights.json"
 ABOUT = Path(__file__).parents[1] / "metadata.txt"
@@ -28,7 +28,8 @@ def main(further: list[str]) -> None:
 
 def catalogue(further: list[str] = ()) -> str:
     bundled = [entry(path, True) for path in sorted_by_id((RESOURCES / "weights").glob("*.safetensors"))]
-    new = [entry(Path(path), False) for path in further]
+    only_released = sorted_by_id((RESOURCES / "weights" / UNBUNDLED).glob("*.safetensors"))
+    new = [entry(Path(path), False) for path in [*only_released, *further]]
     written = {entry["id"] for entry in bundled + new}
     existing = json.loads(FILE.read_text(encoding="utf-8"))["weights"] if FILE.exists() else []
     kept = [entry for entry in existing if not entry["bundled"] and entry["id"] not in written]

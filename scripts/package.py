@@ -20,9 +20,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 NAME = "ssdiff"
+WEIGHTS = ROOT / "resources" / "weights"
 PACKED = ("__init__.py", "metadata.txt", "LICENSE", "resources/", "ssdiff_core/", "ssdiff_qgis/")
-EXCLUDED = ("resources/sample/",)
-"files that only the demo and the tests use"
+EXCLUDED = ("resources/sample/", "resources/weights/unbundled/")
+"files that only the demo and the tests use, and weights that are downloaded"
 MAXIMUM_BYTES = 25_000_000
 "size limit of plugins.qgis.org"
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)
@@ -88,8 +89,9 @@ def weights_files(folder: Path) -> Iterator[Path]:
     catalogue = json.loads((ROOT / "resources" / "weights.json").read_text(encoding="utf-8"))
     for entry in catalogue["weights"]:
         file = folder / entry["file"]
-        if entry["bundled"]:
-            shutil.copyfile(ROOT / "resources" / "weights" / entry["file"], file)
+        for source in (WEIGHTS / entry["file"], WEIGHTS / "unbundled" / entry["file"]):
+            if source.exists():
+                shutil.copyfile(source, file)
         if not file.exists():
             print(f"{file} does not exist: {catalogue['release']} must provide it already", file=sys.stderr)
         elif entry["digest"] != f"sha256:{digest(file)}":

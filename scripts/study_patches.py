@@ -179,10 +179,12 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=24000, help="number of simulated samples")
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--plot", type=Path, help="PNG file to draw the error against the speed into; needs matplotlib")
     options = parser.parse_args()
     torch.set_num_threads(1)
     recipe = replace(read_recipe(RECIPE.read_text(encoding="utf-8")), guides=2)
     samples, held = make_samples(options.pack, recipe, options.samples)
+    points = []
     header("network", "seed", "parameters", "samples", "error", "pixels/s, float32", "pixels/s, bfloat16")
     for seed in options.seeds:
         for name in options.only:
@@ -193,8 +195,28 @@ def main() -> None:
             parameters = sum(parameter.numel() for parameter in net.parameters())
             net, sigma, count = train(net, quiet_share, rate, seed, options.seconds, samples)
             quiet = quiet_share > 0
-            speeds = [f"{speed(net, quiet, dtype):,.0f}" for dtype in (torch.float32, torch.bfloat16)]
-            row(name, seed, f"{parameters:,}", f"{count:,}", f"{error(net, quiet, sigma, held):.4f}", *speeds)
+            speeds = [speed(net, quiet, dtype) for dtype in (torch.float32, torch.bfloat16)]
+            points.append((name, error(net, quiet, sigma, held), speeds[1]))
+            texts = [f"{each:,.0f}" for each in speeds]
+            row(name, seed, f"{parameters:,}", f"{count:,}", f"{points[-1][1]:.4f}", *texts)
+    if options.plot:
+        plot(points, options.plot)
+
+
+def plot(points: list[tuple[str, float, float]], path: Path) -> None:
+    """Draws the error of each network against its speed."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    for number, (name, off, rate) in enumerate(points):
+        axes.plot(rate / 1e6, off, "o", color=f"C{number % 10}")
+        axes.annotate(name, (rate / 1e6, off), xytext=(6, 4), textcoords="offset points", fontsize=8)
+    axes.set_xlabel("million PAN pixels per second of processor time, bfloat16")
+    axes.set_ylabel("error relative to MTF-GLP-FS")
+    axes.set_xlim(0, 1.45 * max(rate for *_, rate in points) / 1e6)
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)
 
 
 if __name__ == "__main__":

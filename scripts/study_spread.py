@@ -26,7 +26,7 @@ from ssdiff_core.model import checkpoint
 from ssdiff_core.training import simulate
 from ssdiff_core.training.simulated_source import Place
 
-WEIGHTS = Path(__file__).parents[1] / "resources" / "weights" / "general-4.safetensors"
+WEIGHTS = Path(__file__).parents[1] / "resources" / "weights" / "unbundled" / "general-4.safetensors"
 SENSORS = ("qb", "gf2", "ge1", "pleiades", "spot67")
 MINIMUM_SIDE = 128
 "minimum side of a scene in PAN pixels"

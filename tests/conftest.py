@@ -44,10 +44,18 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def sample_weights():
-    """The bundled weights for four bands."""
+    """The weights for four bands at PAN's resolution."""
     from ssdiff_core.model import checkpoint
 
-    return checkpoint.load(ROOT / "resources" / "weights" / "general-4.safetensors")
+    return checkpoint.load(ROOT / "resources" / "weights" / "unbundled" / "general-4.safetensors")
+
+
+@pytest.fixture(scope="session")
+def patch_network():
+    """The bundled weights for four bands on patches, which `auto` chooses."""
+    from ssdiff_core.model import checkpoint
+
+    return checkpoint.load(ROOT / "resources" / "weights" / "general-4-patches.safetensors")
 
 
 @pytest.fixture(scope="session")

@@ -91,7 +91,7 @@ def test_the_zip_holds_all_code_and_resources_and_nothing_else(zipped, names):
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     code = {f"ssdiff/{path}" for path in tracked if path.startswith(("ssdiff_core/", "ssdiff_qgis/"))}
     assert code | {"ssdiff/__init__.py", "ssdiff/metadata.txt", "ssdiff/LICENSE"} <= set(names)
-    weights = "resources/weights/general-4.safetensors"
+    weights = "resources/weights/general-4-patches.safetensors"
     with zipfile.ZipFile(zipped) as file:
         assert file.read(f"ssdiff/{weights}") == (ROOT / weights).read_bytes()
     assert {Path(name).suffix for name in names} == {"", ".py", ".txt", ".json", ".html", ".svg", ".safetensors"}
@@ -123,7 +123,7 @@ def test_the_python_example_in_the_readme_runs(monkeypatch):
 def test_the_scores_in_the_readme_are_those_in_the_weights_files():
     row = re.search(r"\| GaoFen-2 .*\n\|[-|]+\n(.*) \|.*\|", (ROOT / "README.md").read_text(encoding="utf-8"))[1]
     scores = {}
-    for name in ("general-4", "general-8"):  # the weights that scenes with this number of bands get
+    for name in ("general-4-patches", "general-8-patches"):  # the weights that scenes with this number of bands get
         (of_card,) = read_card(ROOT / "resources" / "weights" / f"{name}.safetensors").scores.values()
         scores |= of_card
     assert sorted(re.findall(r"\d\.\d\d", row)) == sorted(f"{score:.2f}" for score in scores.values())
@@ -156,8 +156,8 @@ def test_a_release_consists_of_the_zip_the_weights_and_their_digests(clone_with_
     (dist / "more.safetensors").write_bytes(b"more")
     assert package(dist, "--release", root=clone_with_more_weights).returncode == 0
     digests = dict(reversed(line.split("  ")) for line in (dist / "SHA256SUMS").read_text().splitlines())
-    bundled = [entry.file for entry in catalogue.published() if entry.bundled]
-    assert list(digests) == ["ssdiff.zip", *bundled, "more.safetensors"]
+    published = [entry.file for entry in catalogue.published()]
+    assert list(digests) == ["ssdiff.zip", *published, "more.safetensors"]
     assert digests == {name: hashlib.sha256((dist / name).read_bytes()).hexdigest() for name in digests}
 
 

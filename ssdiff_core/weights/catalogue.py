@@ -28,6 +28,8 @@ from .card import read_card, suits
 from .http import DEFAULT_CONNECTION, Connection, without_credentials
 
 SUFFIX = ".safetensors"
+UNBUNDLED = "unbundled"
+"folder of published files that only a clone of the repository contains"
 ID = re.compile(r"[\w][\w.+-]*", re.ASCII)
 "pattern of ids, which are also file names"
 
@@ -90,7 +92,9 @@ def known(resources: Path = paths.RESOURCES, folder: Path | None = None) -> list
     """Returns the published weights, with their paths, then the user's own."""
     folder = folder or paths.weights()
     files = sorted(folder.glob(f"*{SUFFIX}"))
-    found = [_located(entry, [resources / "weights" / entry.file, *files]) for entry in published(resources)]
+    bundled = resources / "weights"
+    shipped = ((bundled / entry.file, bundled / UNBUNDLED / entry.file) for entry in published(resources))
+    found = [_located(entry, [*places, *files]) for entry, places in zip(published(resources), shipped)]
     taken = {entry.id for entry in found}
     return found + [entry for entry in _readable(files) if entry.id not in taken]
 

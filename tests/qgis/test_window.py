@@ -67,7 +67,7 @@ def test_a_preview_runs_in_the_background_and_is_added_to_the_map(results):
     seen = results["previewed"]
     assert (seen["workers"], seen["framed"], seen["choices"]) == (1, True, False)
     assert seen["unresponsive"] < 0.5, "QGIS did not respond"
-    assert seen["message"].startswith("general-4: 1")
+    assert seen["message"].startswith("general-4-patches: 1")
     assert (seen["top"], seen["temporary"]) == ("town MS pansharpened (preview)", True)
     assert not seen["framed after"]
     assert seen["still selected"] == ["town PAN", "town MS"]

@@ -39,9 +39,13 @@ def plugin_with(folder: Path, *published: Path) -> Path:
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / part, folder / part)
-    for bundled in (folder / "resources" / "weights").iterdir():
-        if bundled.stem != "general-4":
-            bundled.unlink()
+    weights = folder / "resources" / "weights"
+    (weights / "unbundled" / "general-4.safetensors").replace(weights / "kept")
+    shutil.rmtree(weights / "unbundled")
+    for bundled in weights.glob("*.safetensors"):
+        bundled.unlink()
+    (weights / "kept").replace(weights / "general-4.safetensors")
+    (folder / "resources" / "weights.json").unlink()
     made = run(folder, "scripts/make_catalogue.py", *published)
     assert made.returncode == 0, made.stderr
     return folder

@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the fake device needs torch for Linux"),
     pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor"),  # by torch, to copy buffers
 ]
-FILES = sorted((Path(__file__).parents[3] / "resources" / "weights").glob("*.safetensors"))
+FILES = sorted((Path(__file__).parents[3] / "resources" / "weights").rglob("*.safetensors"))
 WORKS = 16 * 9 * 17.5
 "the value that proves a device (see devices.failure_of)"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkerboard import pattern_energy
 
 from ssdiff_core.domain.band_groups import groups
 from ssdiff_core.domain.block import Block, SceneStats, whole
@@ -131,31 +132,55 @@ def errors(image, truth) -> dict[str, float]:
         cloud_everywhere,
     ],
 )
-def test_the_bundled_weights_are_never_worse_than_exp(scene, sample, sample_weights):
+def test_the_bundled_weights_are_never_worse_than_exp(scene, sample, patch_network):
     *images, mtf = sample
     made = scene(*images, mtf, np.random.default_rng(1))
-    found = scores(made, ("exp", "ssdiff"), mtf, sample_weights)
+    found = scores(made, ("exp", "ssdiff"), mtf, patch_network)
     assert found["ssdiff"]["ERGAS"] <= found["exp"]["ERGAS"], found
     assert found["ssdiff"]["SAM"] <= found["exp"]["SAM"] + SAM_TOLERANCE, found
 
 
 @pytest.mark.parametrize("bands", [1, 2, 3, 6, 13])
-def test_the_bundled_weights_fuse_any_number_of_bands(bands, sample, sample_weights):
+def test_the_bundled_weights_fuse_any_number_of_bands(bands, sample, patch_network):
     """The bands are mixtures of those of the sample, from short to long wavelengths."""
     pan, ms, truth, mtf = sample
     mixture = np.maximum(1 - np.abs(np.linspace(0, 3, bands)[:, None] - np.arange(4)), 0).astype(np.float32)
     mixed = (np.tensordot(mixture, image, 1) for image in (ms, truth))
     own = tuple(map(float, mixture @ mtf))
-    found = scores((pan, *mixed), ("ssdiff", "exp", "mtf-glp-fs"), own, sample_weights)
+    found = scores((pan, *mixed), ("ssdiff", "exp", "mtf-glp-fs"), own, patch_network)
     assert found["ssdiff"]["ERGAS"] < (0.9 if bands > 2 else 1.1) * found["mtf-glp-fs"]["ERGAS"], found
     assert found["ssdiff"]["SAM"] <= (1.05 if bands > 2 else 1.15) * found["exp"]["SAM"], found
 
 
-def test_the_bundled_weights_are_better_than_every_classical_method_on_the_sample(sample, sample_weights):
+@pytest.mark.parametrize("patches", [True, False])
+def test_the_bundled_weights_are_better_than_every_classical_method_on_the_sample(
+    patches, sample, patch_network, sample_weights
+):
     *images, mtf = sample
     methods = ALL
-    found = scores(images, methods, mtf, sample_weights)
+    found = scores(images, methods, mtf, patch_network if patches else sample_weights)
     own = found.pop("ssdiff")
     for method, value in found.items():
         assert own["ERGAS"] < 0.85 * value["ERGAS"], (method, own, value)
         assert own["SAM"] < 0.9 * value["SAM"], (method, own, value)
+
+
+def test_the_network_on_patches_is_better_than_the_one_on_pixels_on_the_sample(sample, patch_network, sample_weights):
+    *images, mtf = sample
+    own, other = (scores(images, ("ssdiff",), mtf, each)["ssdiff"] for each in (patch_network, sample_weights))
+    assert own["ERGAS"] < 0.95 * other["ERGAS"]
+    assert own["SAM"] < 0.95 * other["SAM"]
+
+
+def test_the_network_on_patches_leaves_no_pattern_of_its_patches(patch_network):
+    """Errors repeat with the patches no more than those of MTF-GLP-FS; a pattern of one count would be seen."""
+    with np.load(SAMPLE) as file:
+        pan, ms, truth = (file[name].astype(np.float32) for name in PARTS)
+        mtf = tuple(map(float, file["mtf"]))
+    ms, truth = ms.transpose(2, 0, 1), truth.transpose(2, 0, 1)
+    block = whole(pan, ms, SceneStats())
+    errors_of = {method: fused(block, method, mtf, patch_network) - truth for method in ("ssdiff", "mtf-glp-fs")}
+    energy = {method: pattern_energy(error, 4) for method, error in errors_of.items()}
+    assert energy["ssdiff"] < 1.5 * energy["mtf-glp-fs"] + 1, energy
+    pattern = np.tile(np.random.default_rng(0).normal(0, 1, (4, 4)), (64, 64))
+    assert pattern_energy(errors_of["ssdiff"] + pattern, 4) > 3 * energy["ssdiff"]

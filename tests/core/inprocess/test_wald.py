@@ -127,7 +127,7 @@ def test_several_methods_are_compared(tmp_path, capsys):
     assert got["results"][1]["differences"]["ERGAS"]["parts"] == 1  # 64 by 64 pixels are one block
     (scene,) = got["scenes"]
     assert (scene["pan"], scene["ms"]) == (str(pan), [str(ms)])  # the files of the user, not the degraded ones
-    assert got["results"][0]["method"] == "SSDiff (general-4)"
+    assert got["results"][0]["method"] == "SSDiff (general-4-patches)"
 
 
 def test_methods_are_compared_block_by_block_on_a_scene_of_a_hundred_samples(tmp_path, capsys):

@@ -151,19 +151,28 @@ def test_auto_selects_the_best_fitting_weights(entries, sensor, bands, ratio, ch
 @pytest.mark.parametrize(
     ("sensor", "bands", "ratio", "chosen"),
     [
-        ("wv3", 8, 4, "general-8"),
-        ("wv2", 8, 4, "general-8"),
-        ("gf2", 4, 4, "general-4"),
-        ("spot67", 3, 4, "general-4"),
-        ("general", 6, 4, "general-4"),
-        ("general", 16, 4, "general-4"),
-        ("landsat7", 6, 2, "landsat7"),
+        ("wv3", 8, 4, "general-8-patches"),
+        ("wv2", 8, 4, "general-8-patches"),
+        ("gf2", 4, 4, "general-4-patches"),
+        ("spot67", 3, 4, "general-4-patches"),
+        ("general", 6, 4, "general-4-patches"),
+        ("general", 16, 4, "general-4-patches"),
+        ("landsat7", 6, 2, "landsat7-patches"),
         ("landsat89", 6, 2, "landsat89"),
-        ("general", 4, 2, "general-4-ratio2"),
+        ("general", 4, 2, "general-4-ratio2-patches"),
     ],
 )
 def test_bundled_weights_cover_every_sensor(sensor, bands, ratio, chosen):
     assert find("auto", sensor, bands, ratio, never, print, known()).stem == chosen
+
+
+def test_networks_on_patches_come_first_among_weights_that_fit_equally(entries):
+    found = [replace(entry, patches=entry.id == "four") for entry in entries]
+    assert find("auto", "general", 4, 4, never, print, found).name == "four"
+    only_general = [entry for entry in entries if entry.sensor == "general" and len(entry.bands) == 4]
+    slow = replace(only_general[0], id="slow", path=only_general[0].path.with_name("slow"))
+    for order in ([slow, *found], [*found, slow]):
+        assert find("auto", "general", 4, 4, never, print, order).name == "four"
 
 
 def test_weights_can_be_named_by_id_or_file_and_may_be_missing(entries, tmp_path):
@@ -281,7 +290,7 @@ def test_import_refuses_a_changed_file_with_a_published_id(folder, tmp_path):
     tiny(tmp_path / "x.safetensors", "general-4", 4)
     with pytest.raises(WeightsError, match="differs from the published file"):
         adopt(tmp_path / "x.safetensors")
-    adopted = adopt(RESOURCES / "weights" / "general-4.safetensors")
+    adopted = adopt(RESOURCES / "weights" / "unbundled" / "general-4.safetensors")
     assert adopted.path.name == f"general-4-{adopted.sha256[:8]}.safetensors"
 
 

@@ -58,7 +58,7 @@ def test_metadata_records_how_the_file_was_made(sample, tmp_path):
     said = gdal.Open(str(tmp_path / "o.tif")).GetMetadata()
     told = {key: said[f"SSDIFF_{key}"] for key in ("METHOD", "WEIGHTS", "SEED", "STEPS", "SENSOR", "PAN")}
     assert told == {
-        **{"METHOD": "ssdiff", "WEIGHTS": "general-4", "SEED": "5", "STEPS": "2"},
+        **{"METHOD": "ssdiff", "WEIGHTS": "general-4-patches", "SEED": "5", "STEPS": "2"},
         **{"SENSOR": "general", "PAN": str(sample[0])},
     }
     assert len(said["SSDIFF_WEIGHTS_SHA256"]) == 64

@@ -44,7 +44,7 @@ def test_a_layer_is_pansharpened_assessed_and_reported_on(qgis_process, sample, 
     pan, ms, truth = sample
     inputs = {"SPECTRAL": ms, "PANCHROMATIC": pan}
     fused = run(qgis_process, "pansharpen", **inputs, OUTPUT=tmp_path / "fused.tif", REPORT=tmp_path / "report.html")
-    assert fused["USED"] == "general-4"
+    assert fused["USED"] == "general-4-patches"
     assert "<html" in Path(fused["REPORT"]).read_text(encoding="utf-8")
     compared = {"INPUT": fused["OUTPUT"], "REFERENCE": truth}
     base, found, against, inside = outputs_of(
