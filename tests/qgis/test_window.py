@@ -102,9 +102,9 @@ def test_weights_are_adapted_to_the_layers_and_selected(results):
 def test_weights_are_selected_from_the_list_or_as_a_file(results):
     seen = results["weights_offered"]
     assert seen["listed"] == ["auto", *(entry.id for entry in catalogue.published()), "my-town"]
-    assert seen["described"][:2] == ["auto (best)", "general-4 (4 bands, ratio 4, installed)"]
+    assert seen["described"][:2] == ["auto (best)", "general-4-patches (4 bands, ratio 4, installed)"]
     assert seen["described"][-1] == "my-town (4 bands, ratio 4, installed)"
-    assert seen["values"] == ["auto", "general-4", r"C:\my weights\own.safetensors", "my-town"]
+    assert seen["values"] == ["auto", "general-4-patches", r"C:\my weights\own.safetensors", "my-town"]
     assert (seen["batch"], seen["model"]) == ("my-town", "which")
 
 

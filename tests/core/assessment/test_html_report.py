@@ -188,7 +188,7 @@ def test_reports_with_a_reference_and_of_the_reduced_resolution_assessment(folde
     assert main([*wald, "--report", str(out), "--crop"]) == 0
     assert "<h1>GSA, SSDiff</h1>" in out.read_text()
     provenance = out.read_text().split("Inputs and provenance")[1]
-    assert all(word in provenance for word in (pan, ms, "weights general-4, SHA-256", "MATLAB toolbox"))
+    assert all(word in provenance for word in (pan, ms, "weights general-4-patches, SHA-256", "MATLAB toolbox"))
 
 
 def test_a_report_that_cannot_be_written_is_an_error_and_leaves_no_file(folder, tmp_path, capsys):

@@ -24,7 +24,7 @@ SIDE = 144
 PARTS = {"pan": SIDE, "ms": SIDE // 4, "truth": SIDE}
 PAN_SHARE = np.array([0.16, 0.28, 0.32, 0.24])
 WHITE = 2047.0
-SAM_TOLERANCE = 0.1
+SAM_TOLERANCE = 0.12
 "tolerance of SAM in degrees, for scenes that contain nothing but noise"
 
 
