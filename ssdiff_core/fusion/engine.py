@@ -96,7 +96,7 @@ class Engine(Quantising):
         if precision not in PRECISIONS:
             raise ConfigError(f"unknown precision {precision!r}; the precisions are {', '.join(PRECISIONS)}")
         self._layout = layout_of(self.card, tiling.stride, self._hops)
-        self._tiling, self._precision, self._cpu_threads = tiling, precision, torch.get_num_threads()
+        self._tiling, self._precision = tiling, precision
         self._use(devices.choose(sampling.device))
 
     def __repr__(self) -> str:
@@ -159,19 +159,20 @@ class Engine(Quantising):
 
         Pieces that do not fit in memory are divided further.
         """
-        todo, done = self._layout.cover(block.core, self._side(), self._threads), 0
+        threads = self._threads
+        todo, done = self._layout.cover(block.core, self._side(threads), threads), 0
         total = block.core.height * block.core.width
 
         def attempt(core: Window) -> tuple[bool, Tensor | None]:
             piece = block.crop(core, self._inner_reach, self.ms_halo, self._layout.step)
-            if self._threads > 1:
+            if threads > 1:
                 return self._attempt(piece, images, lambda share: None)
             size = core.height * core.width
             return self._attempt(piece, images, lambda share: progress((done + share * size) / total))
 
         while todo:
-            count, failed = len(todo) if self._threads > 1 else 1, []
-            run = partial(side_by_side, workers=self._threads, release=False) if self._threads > 1 else map
+            count, failed = len(todo) if threads > 1 else 1, []
+            run = partial(side_by_side, workers=threads, release=False) if threads > 1 else map
             for core, (fits, result) in zip(todo, run(attempt, todo[:count])):
                 if not fits:
                     failed.append(core)
@@ -184,7 +185,7 @@ class Engine(Quantising):
                 device = self._work.reduce()
                 if device != self.device:
                     self._use(device)
-            todo = [piece for core in failed for piece in self._layout.cover(core, self._side())] + todo[count:]
+            todo = [piece for core in failed for piece in self._layout.cover(core, self._side(threads))] + todo[count:]
 
     def _attempt(self, block: Block, images: int, report: Callable[[float], None]) -> tuple[bool, Tensor | None]:
         """Returns whether the piece fits in memory, and its images; None if all of it is masked."""
@@ -241,11 +242,11 @@ class Engine(Quantising):
                 net = half_if_close(net, sigma, self.steps, half_types(net.config, device))
         self.net, self.dtype = net, next(net.parameters()).dtype
 
-    def _side(self) -> int:
+    def _side(self, threads: int) -> int:
         """Returns the side of a piece: less than usual if its images took over an eighth of a GPU's free memory."""
         side = self._tiling.piece or self._layout.pieces[self.device.type]
-        if self._threads > FULL_THREADS and not self._tiling.piece:
-            side = max(round(side * math.sqrt(FULL_THREADS / self._threads)), side // 2)
+        if threads > FULL_THREADS and not self._tiling.piece:
+            side = max(round(side * math.sqrt(FULL_THREADS / threads)), side // 2)
         free = self._transfers.free_memory()
         if free is not None and not self._tiling.piece:
             side = min(
@@ -258,7 +259,12 @@ class Engine(Quantising):
     @property
     def _threads(self) -> int:
         """Number of pieces that are computed at a time, each in a thread; 1: one piece, with all threads of torch."""
-        return self._cpu_threads if self._layout.parallel and self.device.type == "cpu" else 1
+        return torch.get_num_threads() if self.one_thread_per_block else 1
+
+    @property
+    def one_thread_per_block(self) -> bool:
+        """Whether several blocks, each with one thread, are computed faster than one with all threads."""
+        return self._layout.parallel and self.device.type == "cpu"
 
     def _piece(self, block: Block, images: int, report: Callable[[float], None]) -> Tensor | None:
         """Returns mean and, for images = 2, standard deviation over block.core in counts; None if all is masked."""

@@ -26,6 +26,10 @@ class Grouped(Quantising):
         return f"Grouped({self.engine}, {self.groups})"
 
     @property
+    def one_thread_per_block(self) -> bool:
+        return self.engine.one_thread_per_block
+
+    @property
     def reach(self) -> int:
         return self.engine.reach
 

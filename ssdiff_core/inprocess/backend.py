@@ -24,9 +24,9 @@ from ..raster.reader import Reader
 class LocalBackend:
     """Computes in this process, with its torch."""
 
-    def workers(self, method: str) -> int:
-        """Returns how many blocks to compute at once: a network uses all processors for one block."""
-        return 1 if method == "ssdiff" else os.cpu_count() or 1
+    def workers(self, engine) -> int:
+        """Returns how many blocks to compute at once: one for each processor, or one with all of them."""
+        return os.cpu_count() or 1 if engine.one_thread_per_block else 1
 
     def thread_limit(self, workers: int) -> AbstractContextManager:
         """Returns a context in which each of several workers computes with one thread."""

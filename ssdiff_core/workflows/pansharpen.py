@@ -75,7 +75,7 @@ def pansharpen(
     scene = align_pair(scene, align_mode(path, options.align, notify), notify)
     engine, survey, provenance = open_engine(scene, sensor, path, options, notify, backend)
     outputs = open_outputs(scene, out, options, notify)
-    workers = backend.workers(options.method)
+    workers = backend.workers(engine)
     stats = backend.stats(scene, survey, options.memory, workers) if survey else SceneStats(mtf=sensor.mtf)
     progress = announcing_duration(reporter(scene.window.height * scene.window.width), notify, options.method)
     run = BlockRun(

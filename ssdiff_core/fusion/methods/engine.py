@@ -23,6 +23,8 @@ from .method import column
 class ClassicalEngine(Quantising):
     """A classical method as an engine (see docs/architecture.md)."""
 
+    one_thread_per_block = True
+
     def __init__(self, method: str, ratio: float = 4.0, kernel: str = "cubic", weights: tuple[float, ...] = ()):
         """weights: weights of the bands in Brovey's intensity; by default all the same."""
         if weights and (method != "brovey" or min(weights) < 0 or not sum(weights) > 0):

@@ -28,7 +28,7 @@ class WorkerBackend:
         """cancelled: called ten times a second; once it returns True, the process is ended and Cancelled raised."""
         self._worker, self._callbacks = worker, Callbacks(notify=notify, cancelled=cancelled)
 
-    def workers(self, method: str) -> int:
+    def workers(self, engine) -> int:
         """Returns 1: the process computes one block after the other, with all threads."""
         return 1
 
