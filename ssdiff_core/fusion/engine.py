@@ -80,8 +80,8 @@ class Engine(Quantising):
     ):
         """sampling: device, steps, samples and seed; steps and samples are by default those of the weights' card.
 
-        precision: auto, float32, float16 or bfloat16; auto tries half precision on CUDA and keeps it if the error is
-        small. consensus: average overlapping tiles at every step, not only after the last.
+        precision: auto, float32, float16 or bfloat16; auto tries half precision where it is faster, and keeps it if the
+        error is small. consensus: average overlapping tiles at every step, not only after the last.
         """
         self.card, self._weights = weights.card, weights
         self.steps = self.card.steps if sampling.steps is None else sampling.steps
@@ -249,9 +249,8 @@ class Engine(Quantising):
             side = max(round(side * math.sqrt(FULL_THREADS / threads)), side // 2)
         free = self._transfers.free_memory()
         if free is not None and not self._tiling.piece:
-            side = min(
-                side, max(self._layout.pieces["cpu"], math.isqrt(free // 8 // (PIXEL_BYTES * self.card.arch.bands)))
-            )
+            fits = math.isqrt(free // 8 // (PIXEL_BYTES * self.card.arch.bands))
+            side = min(side, max(self._layout.pieces["cpu"], fits))
         return self._work.side(side)
 
     # --- one piece -----------------------------------------------------------------------------------------------
