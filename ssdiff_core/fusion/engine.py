@@ -302,11 +302,11 @@ class Engine(Quantising):
             rows, cols = window.within(outer)
             ok = ok[rows, cols]
         else:
-            rows = (reflect(np.arange(window.row, window.stop[0]), outer.row, outer.stop[0]) - outer.row).astype(
-                np.int64
-            )
-            cols = (reflect(np.arange(window.col, window.stop[1]), outer.col, outer.stop[1]) - outer.col).astype(
-                np.int64
+            rows, cols = (
+                (reflect(np.arange(start, stop), first, end) - first).astype(np.int64)
+                for start, stop, first, end in zip(
+                    (window.row, window.col), window.stop, (outer.row, outer.col), outer.stop
+                )
             )
             ok = ok[np.ix_(rows, cols)]
             rows, cols = devices.upload(rows, self.device)[:, None], devices.upload(cols, self.device)
