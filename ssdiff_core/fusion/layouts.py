@@ -8,7 +8,7 @@ to the network's reach, so a piece with that margin is computed at once and noth
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import torch
@@ -103,7 +103,7 @@ class TileLayout:
         """Returns the canvas with its tiles. ok: (h, w) mask of valid pixels, on the CPU."""
         cells = self.cells(core, scene)
         live = split(ok[None], cells).flatten(2).any(2).nonzero()
-        return Canvas(**{**vars(canvas), "cells": cells, "live": upload(live.numpy(), canvas.base.device)})
+        return replace(canvas, cells=cells, live=upload(live.numpy(), canvas.base.device))
 
     def apply(
         self, canvas: Canvas, image: Tensor, sample: int, denoise: Denoise, sampler: Sampler, batch: int, report

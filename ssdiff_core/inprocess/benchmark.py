@@ -125,8 +125,8 @@ def weights_rate(path: Path, device: str) -> dict:
     engine = Engine(weights, SamplingOptions(device))
     card = weights.card
     side = (PATCHES_SIDE if card.arch.blocks else SCENE_SIDE)[engine.device.type]
-    mtf = tuple(0.28 + 0.01 * band for band in range(len(card.bands)))  # different for each band, as of a real sensor
-    block = fitted(random_scene(len(card.bands), side, card.ratio), mtf, card.interpolation, card.arch.views)
+    block = random_scene(len(card.bands), side, card.ratio)
+    block = fitted(block, block.stats.mtf, card.interpolation, card.arch.views)
     engine.fuse(block.crop(Window(0, 0, side // 2, side // 2), engine.reach, engine.ms_halo))
     start, processor = time.perf_counter(), time.process_time()
     engine.fuse(block)

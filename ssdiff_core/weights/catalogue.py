@@ -92,9 +92,8 @@ def known(resources: Path = paths.RESOURCES, folder: Path | None = None) -> list
     """Returns the published weights, with their paths, then the user's own."""
     folder = folder or paths.weights()
     files = sorted(folder.glob(f"*{SUFFIX}"))
-    bundled = resources / "weights"
-    shipped = ((bundled / entry.file, bundled / UNBUNDLED / entry.file) for entry in published(resources))
-    found = [_located(entry, [*places, *files]) for entry, places in zip(published(resources), shipped)]
+    folders = resources / "weights", resources / "weights" / UNBUNDLED
+    found = [_located(entry, [*(each / entry.file for each in folders), *files]) for entry in published(resources)]
     taken = {entry.id for entry in found}
     return found + [entry for entry in _readable(files) if entry.id not in taken]
 
