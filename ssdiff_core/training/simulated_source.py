@@ -34,6 +34,11 @@ class Place:
         """Returns whether its pictures are as coarse as those of satellites."""
         return self.pictures[0].soft
 
+    @property
+    def smallest(self) -> int:
+        """The pixels along the shortest side of its pictures."""
+        return min(min(picture.image.shape[1:]) for picture in self.pictures)
+
 
 class SimulatedSource:
     """A source of training samples (see trainer.Source). Some places are held out completely."""
@@ -123,18 +128,18 @@ def _is_held_out(name: str, recipe: Recipe) -> bool:
 
 
 def simulated_samples(places: list[Place], recipe: Recipe, tile: int, rng: np.random.Generator) -> Samples:
-    """Returns samples of one simulated scene with a random place, sensor and random parameters."""
+    """Returns samples of one simulated scene with a random place, sensor and random parameters.
+
+    Places whose pictures are smaller than a tile are not drawn.
+    """
+    places = [place for place in places if place.smallest >= tile]
+    if not places:
+        raise ConfigError(f"no place has pictures of {tile} pixels along each side: set smaller tiles in the recipe")
     share = np.sqrt([sum(p.image[0].size for p in place.pictures) for place in places])
     place = places[rng.choice(len(places), p=share / share.sum())]
     names = recipe.sensors
     sensor = sensors.get(names[rng.integers(len(names))], len(recipe.bands))
-    smallest = min(min(picture.image.shape[1:]) for picture in place.pictures)
-    if smallest < tile:
-        raise ConfigError(
-            f"a picture of {place.name} has {smallest} pixels along a side, which is less than a tile of {tile}: "
-            "leave the picture out, or set smaller tiles in the recipe"
-        )
-    drawn = simulate.draw(sensor, place.pictures[0].wavelengths, place.soft, smallest / tile, rng, recipe.unshared)
+    drawn = simulate.draw(sensor, place.pictures[0].wavelengths, place.soft, place.smallest / tile, rng, recipe.unshared)
     n = min(int(rng.choice([1, 2, 4, 8])), len(place.pictures))
     chosen = [place.pictures[i] for i in rng.permutation(len(place.pictures))[:n]]
     scenes = simulate.make(chosen, drawn, recipe.ratio, rng, max(tile, 16))

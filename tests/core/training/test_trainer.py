@@ -103,6 +103,16 @@ def test_pools_smaller_than_a_batch_are_an_error():
         few.run()
 
 
+def test_places_with_pictures_smaller_than_a_tile_are_not_drawn():
+    large, small = place("here", 1), place("tiny", 2)
+    cut = tuple(replace(picture, image=picture.image[:, :40]) for picture in small.pictures)
+    both = SimulatedSource([large, Place("tiny", cut)], replace(TINY, held_out=()))
+    alone = SimulatedSource([large], replace(TINY, held_out=()))
+    assert same(both.pool(0, 64, 0), alone.pool(0, 64, 0))
+    with pytest.raises(ConfigError, match="no place has pictures of 128 pixels"):
+        both.pool(0, 128, 0)
+
+
 def test_a_stage_without_warmup_starts_at_the_full_learning_rate():
     assert training.rate_at(0, Stage(rate=1e-3, warmup=0)) == pytest.approx(1e-3)
 
