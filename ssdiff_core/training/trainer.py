@@ -31,11 +31,15 @@ from ..model.networks import network
 from ..model.ssnet import load_state, state_of, train_branch, widened
 from ..weights.card import check
 from ..weights.model_config import T
+from .optimiser import AdamW, clipped
 from .recipe import Recipe, Stage
 from .samples import Samples
 
 MAX_SMALL_POOLS = 10
 "number of consecutive pools smaller than a batch after which training gives up"
+WEIGHT_DECAY = 1e-4
+MAXIMUM_GRADIENT = 1.0
+"norm of the gradients of all parameters together, to which larger ones are reduced"
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
@@ -150,7 +154,7 @@ class Trainer:
             self.net.predict_zero()
         self.ema = {name: tensor.clone() for name, tensor in state_of(self.net).items()}
         trained = train_branch(self.net, stage.branch)
-        self.optimiser = torch.optim.AdamW(trained, lr=stage.rate, weight_decay=1e-4)
+        self.optimiser = AdamW(trained, stage.rate, WEIGHT_DECAY)
 
     def run(
         self,
@@ -242,13 +246,10 @@ class Trainer:
         t = draw_t(len(x0), 1.0 if quiet else self.recipe.noisiest, generator)
         noise = torch.randn(x0.shape, generator=generator).to(x0)
         cond = [batch[key] for key in ("lms", "pan", "ms")]
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate_at(state.step, stage)
+        self.optimiser.rate = rate_at(state.step, stage)
         loss = diffusion.loss(lambda x_t, t: self._predict(None if quiet else x_t, t, cond), x0, t, noise)
-        self.optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimiser.step()
+        gradients = torch.autograd.grad(loss, self.optimiser.parameters, allow_unused=True)
+        self.optimiser.step(clipped(gradients, MAXIMUM_GRADIENT))
         state.step += 1
         state.taken += 1
         state.samples += len(x0)
@@ -269,7 +270,7 @@ class Trainer:
 
     def _step_numbers(self, loss: float) -> dict[str, float]:
         """Returns the loss, the learning rate and the speed of the last step."""
-        return {"loss": loss, "learning rate": self.optimiser.param_groups[0]["lr"], "samples per second": self.pace}
+        return {"loss": loss, "learning rate": self.optimiser.rate, "samples per second": self.pace}
 
     def _report_step(self, loss: float, batch: Samples) -> None:
         zero = (batch["residual"] / self.sigma).abs().nanmean().item()
@@ -325,7 +326,7 @@ class Trainer:
                 "net": self.net.state_dict(),
                 "ema": self.ema,
                 "best": self.best,
-                "optimiser": self.optimiser.state_dict(),
+                "optimiser": self.optimiser.state(),
                 "sigma": self.sigma,
                 "log": self.log,
                 "more": more,
@@ -340,7 +341,7 @@ class Trainer:
         self.state, self.sigma, self.log = State(**saved["state"]), saved["sigma"], saved.get("log", [])
         if self.state.stage < len(self.recipe.stages):
             self._begin_stage(saved["net"])
-            self.optimiser.load_state_dict(saved["optimiser"])
+            self.optimiser.load(saved["optimiser"])
         self.ema, self.best = saved["ema"], saved.get("best", {})
 
     def card(self, training: dict, licence: str = "") -> weights.Card:
