@@ -6,10 +6,10 @@ ratio. The weights are judged on a held-out part of the scenes.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import platform
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,20 +22,20 @@ from ..common.errors import GeometryError
 from ..common.notices import Notify, notice
 from ..domain.adaptation_job import Job
 from ..domain.methods import CLASSICAL, UNFITTED
-from ..domain.options import SamplingOptions
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
-from ..fusion.engine import Engine
 from ..fusion.grouped_engine import Grouped
 from ..fusion.methods.engine import ClassicalEngine
+from ..fusion.parallel import one_thread
 from ..fusion.scene_statistics import Survey
 from ..model import band_transfer, devices
 from ..model import checkpoint as weights
 from ..model.ssnet import state_of
 from ..training.recipe import NET_KEYS, Recipe, Stage
 from ..training.trainer import Trainer
+from ..weights.card import read_card
 from .native_check import NativeCheck
-from .scene_source import SceneSource, scores
+from .scene_source import SceneSource, engine_of, scores
 from .split import split_scenes
 
 QUIET_SHARE = 0.75
@@ -45,6 +45,8 @@ MINIMUM_GAIN = 0.01
 STAGE_BRANCHES = {"lbaf": ("spectral", "spatial", "spectral", "spatial"), "full": (None,), "scratch": (None,)}
 "branch of the network that is trained in each stage of a mode; None: all layers"
 LEARNING_RATES = {"lbaf": 7e-4, "full": 3e-4, "scratch": 8e-4}
+RATE_ON_PATCHES = 6e-4
+"learning rate of `full` for networks on patches"
 DEFAULT_MINUTES = {"cpu": 20.0, "gpu": 3.0}
 "default training time"
 MINUTES_ON_PATCHES = {"cpu": 1.0, "gpu": 0.5}
@@ -52,12 +54,19 @@ MINUTES_ON_PATCHES = {"cpu": 1.0, "gpu": 0.5}
 TILE_ON_PATCHES = 32
 "side of their training tiles, in pixels: degraded scenes are small"
 BATCH_SIZES = {"cpu": 4, "gpu": 32}
+BATCH_SIZES_ON_PATCHES = {"cpu": 8, "gpu": 64}
 OVERTIME_FACTOR = 1.25
-"training stops after this multiple of the minutes, even if steps are left"
+"training of networks at PAN's resolution stops after this multiple of the minutes, even if steps are left"
 STEP_LIMITS = (16, 20000)
 "minimum and maximum number of steps that are planned"
+ROUND_STEPS = 20
+"larger numbers of steps are multiples of this, so that similar measured speeds give the same weights"
+TRIAL_STEPS = 8
+"number of steps whose speed is measured: that of the fastest, because the first ones prepare what later ones use"
+MINIMUM_TRAINING_SHARE = 0.5
+"minimum share of the time that is left for training, however long the preparation takes"
 EVALUATIONS = 16
-"number of evaluations on the held-out pieces, over all stages"
+"number of evaluations on the held-out pieces, over all stages; half as many for networks on patches"
 PATIENCE = 4
 "evaluations without improvement after which a stage ends"
 MIXTURE_SHARES = (1.0, 0.75, 0.5, 0.25)
@@ -71,13 +80,20 @@ def adapt(
 ) -> dict:
     """Adapts weights to scenes; writes job.working if they are better than the initial weights.
 
-    Returns the scores `before`, of the `best` state during training and of the `classical` methods, all held out, and
-    whether the weights were rejected because they `lost` at native resolution.
+    Returns the scores `before`, of the `best` state during training, `after` (None if no weights were written) and of
+    the `classical` methods, all held out; whether the weights were rejected because they `lost` at native resolution;
+    and the number of `steps` of training.
 
     readers: one for each scene, to read its blocks.
     """
-    device = devices.choose(job.device)
-    base = weights.load(job.base)
+    device, base = devices.choose(job.device), weights.load(job.base)
+    small = base.card.arch.blocks and device.type == "cpu"  # its layers are too small for several threads
+    with one_thread() if small else contextlib.nullcontext():
+        return _adapt(scenes, readers, job, base, device, notify, progress)
+
+
+def _adapt(scenes, readers, job: Job, base: weights.Weights, device: torch.device, notify: Notify, progress) -> dict:
+    started = clock(device)
     train, held_out = split_scenes(scenes, readers, job, notify)
     recipe = recipe_of(job, base)
     source = SceneSource(train, held_out, job.sensor, recipe, str(device))
@@ -97,9 +113,12 @@ def adapt(
         if start and source.before["ERGAS"] < min(each["ERGAS"] for each in classical.values()):
             source.add_anchors(native.images, native.blocks)
     notify(notice("adapting_pieces", train=len(train), held_out=len(held_out), scores=formatted(source.before)))
-    checkpoint = Path(job.checkpoint)
-    resumed = checkpoint_entries(checkpoint, job.key)
-    steps = resumed.get("steps") or job.steps or planned_steps(job, recipe, source, device, start)
+    checkpoint = Path(job.checkpoint) if job.checkpoint else None
+    resumed = checkpoint_entries(checkpoint, job.key) if checkpoint else {}
+    steps = resumed.get("steps") or job.steps
+    if not steps:
+        seconds = training_seconds(job, recipe, device, clock(device) - started)
+        steps = planned_steps(job, recipe, source, device, start, seconds)
     writer = BestWeightsWriter(job, base, classical)
     trainer = Trainer(with_stages(recipe, job, steps, device), source, str(device), notify, start, writer)
     if not resumed:
@@ -107,11 +126,14 @@ def adapt(
     else:
         trainer.load(checkpoint)
         notify(notice("adapting_resumed", share=trainer.done))
-    max_minutes = math.inf if job.steps else OVERTIME_FACTOR * minutes_of(job, recipe, device)
+    limited = not (job.steps or base.card.arch.blocks)
+    max_minutes = OVERTIME_FACTOR * minutes_of(job, recipe, device) if limited else math.inf
     trainer.run(checkpoint, max_minutes, CHECKPOINT_INTERVAL, progress, key=job.key, steps=steps)
     best = min(trainer.log, key=lambda row: row["error"], default={"error": 1.0})
     lost = native is not None and not keep_best_mixture(trainer, writer, start, native, notify)
-    return {"before": source.before, "best": best, "classical": classical, "lost": lost}
+    after = read_card(job.working).scores["held out"]["after"] if Path(job.working).exists() else None
+    found = {"before": source.before, "best": best, "after": after, "classical": classical, "lost": lost}
+    return {**found, "steps": trainer.state.taken}
 
 
 # --- training --------------------------------------------------------------------------------------------------------
@@ -137,13 +159,14 @@ def tile_of(base: weights.Weights) -> int:
 
 def with_stages(recipe: Recipe, job: Job, steps: int, device: torch.device) -> Recipe:
     """Returns the recipe with the stages of the mode, which share the steps equally."""
-    branches = STAGE_BRANCHES[job.mode]
-    stage_steps, evaluations = max(steps // len(branches), 1), EVALUATIONS // len(branches)
+    branches, on_patches = STAGE_BRANCHES[job.mode], recipe.net.get("blocks")
+    evaluations = EVALUATIONS // (2 if on_patches else 1) // len(branches)
+    stage_steps = max(steps // len(branches), 1)
     stage = Stage(
         tile=recipe.stages[0].tile,
         steps=stage_steps,
-        batch=BATCH_SIZES[kind_of(device)],
-        rate=LEARNING_RATES[job.mode],
+        batch=(BATCH_SIZES_ON_PATCHES if on_patches else BATCH_SIZES)[kind_of(device)],
+        rate=RATE_ON_PATCHES if on_patches and job.mode == "full" else LEARNING_RATES[job.mode],
         warmup=max(stage_steps // 20, 1),
     )
     stages = tuple(replace(stage, branch=branch) for branch in branches)
@@ -161,14 +184,26 @@ def kind_of(device: torch.device) -> str:
     return "cpu" if device.type == "cpu" else "gpu"
 
 
-def planned_steps(job: Job, recipe: Recipe, source: SceneSource, device: torch.device, start) -> int:
-    """Returns how many steps fit into the minutes, from the speed of a few trial steps."""
-    trial = replace(with_stages(recipe, replace(job, mode="full"), 6, device), validate=10**9)
+def clock(device: torch.device) -> float:
+    """Returns the time in seconds: of the processor, which other programs do not change, or of a GPU's work."""
+    return time.process_time() if device.type == "cpu" else time.monotonic()
+
+
+def training_seconds(job: Job, recipe: Recipe, device: torch.device, prepared: float) -> float:
+    """Returns the time that is left for training; the checks after it take about as long as the preparation."""
+    seconds = 60 * minutes_of(job, recipe, device)
+    return max(seconds - 2 * prepared, MINIMUM_TRAINING_SHARE * seconds)
+
+
+def planned_steps(job: Job, recipe: Recipe, source: SceneSource, device: torch.device, start, seconds: float) -> int:
+    """Returns how many steps fit into the time, from the speed of a few trial steps."""
+    trial = replace(with_stages(recipe, replace(job, mode="full"), TRIAL_STEPS, device), validate=10**9)
     times = []
     trainer = Trainer(trial, source, str(device), lambda notice: None, start)
-    trainer.run(on_progress=lambda share: times.append(time.monotonic()))
-    seconds_per_step = statistics.median(b - a for a, b in zip(times, times[1:]))
-    steps = int(60 * minutes_of(job, recipe, device) / max(seconds_per_step, 1e-6))
+    trainer.run(on_progress=lambda share: times.append(clock(device)))
+    seconds_per_step = min(b - a for a, b in zip(times, times[1:]))
+    steps = int(seconds / max(seconds_per_step, 1e-6))
+    steps = max(steps // ROUND_STEPS * ROUND_STEPS, min(steps, ROUND_STEPS))
     return min(max(steps, STEP_LIMITS[0]), STEP_LIMITS[1])
 
 
@@ -191,7 +226,7 @@ def initial_fusion(job: Job, base: weights.Weights, device: torch.device) -> tup
     survey = Survey(
         card.base, sensor.mtf, job.ratio, card.interpolation, sensor.pan_mtf, card.arch.views, tuple(groups)
     )
-    engine = Engine(base, SamplingOptions(str(device)), notify=lambda notice: None)
+    engine = engine_of(base, str(device))
     return survey, (Grouped(engine, groups) if groups else engine).fuse
 
 
@@ -213,7 +248,7 @@ def keep_best_mixture(
         if found["error"] > 1 - MINIMUM_GAIN:
             break
         trainer.ema = mixture(start, best, share)
-        engine = Engine(trainer.current_weights(), SamplingOptions(source.device), notify=lambda notice: None)
+        engine = engine_of(trainer.current_weights(), source.device)
         after = native.scores(engine.fuse)
         change = ", ".join(f"{name} {value:.4f} -> {after[name]:.4f}" for name, value in native.before.items())
         notify(notice("mixture_scored", share=share, error=found["error"], scores=change))
@@ -272,7 +307,7 @@ class BestWeightsWriter:
             "share": share,
             "base": self.base.card.id,
             "base_sha256": self.base.sha256,
-            "seconds": round(trainer.state.seconds),
+            "seconds": round(trainer.state.seconds, 1),
             "steps": trainer.state.taken,
             "samples": trainer.state.samples,
             "hardware": torch.cuda.get_device_name() if cuda else f"{os.cpu_count()} cores, {platform.machine()}",

@@ -33,7 +33,7 @@ TILE_OVERLAP = 2
 "number of tiles cut from a piece, as a multiple of those that fit into it side by side"
 MINIMUM_TRAINABLE_SHARE = 0.25
 "minimum share of a tile that may be trained on"
-ANCHOR_SHARE = 0.5
+ANCHOR_SHARE = 1.0
 "number of samples at native resolution for each one at reduced resolution; their target is the initial fusion"
 MTF_JITTER = 0.15
 "standard deviation of the random factor on the sensors' MTFs"
@@ -124,12 +124,16 @@ class SceneSource:
 
         The error is the geometric mean of the ratios of ERGAS and SAM, or the larger one if it is above 1.
         """
-        found = scores(
-            self._held_out_pairs, Engine(weights, SamplingOptions(self.device), notify=lambda notice: None).fuse
-        )
+        found = scores(self._held_out_pairs, engine_of(weights, self.device).fuse)
         before = {name: self.before.get(name, value) for name, value in found.items()}
         ratios = [value / before[name] for name, value in found.items() if before[name] > NEGLIGIBLE_SCORE] or [1.0]
         return {"error": max(ratios) if max(ratios) > 1 else math.prod(ratios) ** (1 / len(ratios)), **found}
+
+
+def engine_of(weights: Weights, device: str) -> Engine:
+    """Returns the engine that weights are judged with; on a processor without the trial of half precision."""
+    precision = "float32" if device == "cpu" else "auto"
+    return Engine(weights, SamplingOptions(device), precision=precision, notify=lambda notice: None)
 
 
 def scores(pairs: Sequence[Pair], fuse: Callable[[Block], np.ndarray]) -> dict[str, float]:

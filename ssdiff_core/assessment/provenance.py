@@ -12,6 +12,7 @@ METADATA_LABELS = {
     "method": "Method",
     "weights": "Weights",
     "weights_sha256": "SHA-256 of the weights",
+    "adapted": "Adapted to the scene",
     "steps": "Sampling steps",
     "samples": "Samples averaged",
     "seed": "Seed",

@@ -88,6 +88,19 @@ TEMPLATES: dict[str, str] = {
         "The working files of an interrupted run with other inputs or options are removed"
     ),
     "no_common_pixel": "PAN and MS have no valid pixel in common: {path} has no data",
+    "adapted_to_scene": (
+        "Adapted to this scene in {seconds:.0f} s: held-out error {before:.2f} -> {after:.2f} (ERGAS), best classical "
+        "{classical:.2f}"
+    ),
+    "adapted_before": (
+        "Adapted to this scene in an earlier run: held-out error {before:.2f} -> {after:.2f} (ERGAS), best classical "
+        "{classical:.2f}"
+    ),
+    "adapting_scene_no_gain": (
+        "Adapting to this scene for {seconds:.0f} s brought nothing: {weights} is used as it is (held-out error "
+        "{before:.2f} (ERGAS), best classical {classical:.2f})"
+    ),
+    "scene_not_adapted": "The weights are not adapted to this scene: {reason}",
     "adapted": "Held out: {scores}; best classical: {classical}. Weights: {path}",
     "adapting_no_gain": "Adapting does not help here (held out: {scores}): no file is written, use {best}",
     "adapting_lost_native": (

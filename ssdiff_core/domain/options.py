@@ -15,9 +15,12 @@ from .methods import ALIGN, CLASSICAL, CONVENTIONS, DTYPES
 
 INTEGER, NUMBER, TEXT, CHOICE, FLAG = "integer", "number", "text", "choice", "flag"
 FILE, BANDS, EXTENT, POLYGONS, CREATION = "file", "bands", "extent", "polygons", "creation options"
-SENSOR, WEIGHTS, DEVICE = "sensor", "weights", "device"
-MODES = ("lbaf", "full", "scratch")
-"what adapting trains: one branch after the other, all of the network, or a new network"
+SENSOR, WEIGHTS, DEVICE, ADAPT = "sensor", "weights", "device", "adapt"
+MODES = ("auto", "full", "lbaf", "scratch")
+"what adapting trains: what suits the network, all of it, one branch after the other, or a new network"
+AUTO, NONE = "auto", "none"
+MINIMUM_SECONDS, MAXIMUM_SECONDS = 2.0, 3600.0
+"limits of the time for adapting to a scene"
 BASELINES = ("exp", "mtf-glp-fs")
 "classical methods that every assessed image is compared with"
 SAMPLE = 40.0
@@ -90,7 +93,7 @@ BANDS_OPTION = Option(
     metavar="1,2,3",
 )
 EXTENT_OPTION = Option(
-    "Restrict processing and scene statistics to this extent, in the CRS of PAN.",
+    "Restrict the output to this extent, in the CRS of PAN. Its pixels are those of the whole scene.",
     "Extent",
     EXTENT,
     metavar="XMIN,YMIN,XMAX,YMAX",
@@ -167,7 +170,16 @@ class PansharpenOptions(SamplingOptions):
         metavar="FILE",
         network=True,
     ).field("")
-    align: str = ALIGN_OPTION.field("warn")
+    align: str = ALIGN_OPTION.field("auto")
+    adapt: str = Option(
+        "Adapt the network to the scene before fusing it: auto, none, or a number of processor seconds. auto: for a "
+        "tenth of the expected time of fusing the scene, from 8 to 60 s, if the scene is large enough to learn from "
+        "and the weights are on patches. The result is kept for further runs.",
+        "Adapt to the scene",
+        ADAPT,
+        metavar="auto|none|SECONDS",
+        network=True,
+    ).field(AUTO)
     dtype: str | None = Option(
         "Data type of the output. Default: that of MS.",
         "Data type",
@@ -224,12 +236,13 @@ class AdaptOptions:
         "Shift between PAN and MS. auto: measure and correct; none: skip.", kind=CHOICE, choices=("auto", "none")
     ).field("auto")
     mode: str = Option(
-        "What is trained. lbaf: one branch of the network after the other; full: all of it; scratch: a new network.",
+        "What is trained. full: all layers of the network; lbaf: one branch of it after the other; scratch: a new "
+        "network; auto: full for weights on patches, otherwise lbaf.",
         "Training mode",
         CHOICE,
         MODES,
         advanced=True,
-    ).field("lbaf")
+    ).field("auto")
     device: str = DEVICE_OPTION.field("auto")
     steps: int = Option(
         "Number of training steps, instead of a training time.", "Training steps", INTEGER, minimum=1, advanced=True

@@ -74,6 +74,11 @@ class Scene:
         "PAN pixels that both rasters cover, also outside `window`."
         return ground(self.pan_grid, self.ms_grid, self.placement)
 
+    @property
+    def whole(self) -> Scene:
+        "The scene without the limits of an extent or a mask. What is measured on it is the same for all its parts."
+        return replace(self, window=self.ground, mask="")
+
     def shifted(self, rows: float, cols: float, bands: Sequence[tuple[float, float]] = ()) -> Scene:
         """Returns the scene with a shift of MS corrected.
 

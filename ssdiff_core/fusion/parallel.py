@@ -77,9 +77,13 @@ def _trim():
 @contextlib.contextmanager
 def processors(workers: int):
     """Limits torch to one thread for each worker if there are several, so that they do not wait for each other."""
-    if workers == 1:
+    with one_thread() if workers > 1 else contextlib.nullcontext():
         yield
-        return
+
+
+@contextlib.contextmanager
+def one_thread():
+    """Limits torch to one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

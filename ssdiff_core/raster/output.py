@@ -41,6 +41,9 @@ COUNT_OPTIONS = ("NBITS", "PREDICTOR", "PHOTOMETRIC", "ALPHA", "DISCARD_LSB", "C
 DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 "error numbers of a full disk"
 
+OTHER_FORMATS = (".png", ".jpg", ".jpeg", ".jp2", ".webp", ".gif", ".bmp", ".img", ".vrt", ".nc", ".pdf", ".gpkg")
+"file name endings that a GeoTIFF must not have, since programs would expect another format"
+
 
 @dataclass(frozen=True)
 class Output:

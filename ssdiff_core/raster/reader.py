@@ -248,9 +248,9 @@ def _corrected(image: np.ndarray, ok, wide: Window, window: Window, off: Sequenc
 
 
 def alignment(scene: Scene) -> Shift:
-    """Returns the shift of MS against PAN, measured on windows all over the scene."""
-    reader = Reader(scene)
-    ground = scene.window
+    """Returns the shift of MS against PAN, measured on windows all over the scene, also outside of its extent."""
+    reader = Reader(scene.whole)
+    ground = scene.ground
 
     def read(place):
         row, col, height, width = place

@@ -139,7 +139,9 @@ def simulated_samples(places: list[Place], recipe: Recipe, tile: int, rng: np.ra
     place = places[rng.choice(len(places), p=share / share.sum())]
     names = recipe.sensors
     sensor = sensors.get(names[rng.integers(len(names))], len(recipe.bands))
-    drawn = simulate.draw(sensor, place.pictures[0].wavelengths, place.soft, place.smallest / tile, rng, recipe.unshared)
+    drawn = simulate.draw(
+        sensor, place.pictures[0].wavelengths, place.soft, place.smallest / tile, rng, recipe.unshared
+    )
     n = min(int(rng.choice([1, 2, 4, 8])), len(place.pictures))
     chosen = [place.pictures[i] for i in rng.permutation(len(place.pictures))[:n]]
     scenes = simulate.make(chosen, drawn, recipe.ratio, rng, max(tile, 16))

@@ -7,6 +7,7 @@ as an uninterrupted one.
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import math
 import threading
@@ -205,7 +206,7 @@ class Trainer:
 
     def current_weights(self) -> weights.Weights:
         """Returns the current weights (the moving average of the parameters)."""
-        net = network(self.net.config).to(self.device).eval()
+        net = copy.deepcopy(self.net).eval()
         load_state(net, self.ema)
         return weights.Weights(self.card({}), net.requires_grad_(False))
 

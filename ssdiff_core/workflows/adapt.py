@@ -22,10 +22,10 @@ from ..domain.band_groups import groups
 from ..domain.options import MODES, AdaptOptions
 from ..domain.scene import Scene
 from ..raster.open_pair import align_pair, open_pair
+from ..raster.output import OTHER_FORMATS
 from ..weights import catalogue
 from ..weights.card import Card, read_card, suits
 from ..weights.catalogue import Fetch
-from .pansharpen import OTHER_FORMATS
 
 RATIOS = (2, 4)
 "ratios that networks exist for"
@@ -104,7 +104,7 @@ def finish(outcome: dict, job: Job, out: Path, notify: Notify) -> AdaptResult:
         Path(job.checkpoint).unlink(missing_ok=True)
     if working.exists():
         move(working, out)
-        after = read_card(out).scores["held out"]["after"]
+        after = outcome["after"]
         notify(notice("adapted", scores=compared(before, after), classical=lowest_scores(classical), path=str(out)))
         return AdaptResult(job.id, catalogue.name_of(out), out, before, after, classical)
     kept = read_card(job.base).id if job.base_fits else ""
@@ -191,9 +191,7 @@ def job_for(
         base=str(base.resolve()),
         base_fits=suited,
         groups=groups_of(card, sensor),
-        mode="full"
-        if options.mode == "lbaf" and not suited
-        else options.mode,  # all layers must adjust to another ratio
+        mode=mode_of(options.mode, card, suited),
         minutes=options.minutes,
         steps=options.steps,
         device=options.device,
@@ -204,6 +202,13 @@ def job_for(
         provenance=provenance,
     )
     return replace(job, key=key_of(job, scenes))
+
+
+def mode_of(mode: str, card: Card, suited: bool) -> str:
+    """Returns what is trained: all layers if they must adjust to another ratio."""
+    if mode == "auto":
+        mode = "full" if card.arch.blocks else "lbaf"
+    return "full" if mode == "lbaf" and not suited else mode
 
 
 def groups_of(card: Card, sensor: sensors.Sensor) -> tuple[tuple[int, ...], ...]:

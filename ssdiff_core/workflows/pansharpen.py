@@ -21,15 +21,14 @@ from ..domain.methods import ALL, LABELS, NETWORK, UNFITTED
 from ..domain.options import PansharpenOptions, SamplingOptions, fingerprint
 from ..domain.scene import Scene
 from ..raster.open_pair import align_pair, open_pair
-from ..raster.output import Output, ignored_options, output_for, spread_output
+from ..raster.output import OTHER_FORMATS, Output, ignored_options, output_for, spread_output
 from ..raster.polygon_mask import cut_out
 from ..weights import catalogue
 from ..weights.card import MOMENTS, SCENE, Card, read_card
 from ..weights.catalogue import Fetch
 from .block_writer import BlockRun, fuse
+from .scene_learning import SceneWeights, scene_statistics, scene_weights, seconds_of
 
-OTHER_FORMATS = (".png", ".jpg", ".jpeg", ".jp2", ".webp", ".gif", ".bmp", ".img", ".vrt", ".nc", ".pdf", ".gpkg")
-"file name endings that a GeoTIFF must not have, since programs would expect another format"
 LONG_RUN = 60.0
 "seconds from which the expected duration of a run is announced"
 MEASURED_FOR = 5.0
@@ -73,10 +72,15 @@ def pansharpen(
         scene = cut_out(scene, options.mask)
     path = find_weights(scene, sensor, options, fetch, notify)
     scene = align_pair(scene, align_mode(path, options.align, notify), notify)
-    engine, survey, provenance = open_engine(scene, sensor, path, options, notify, backend)
+    learnt = SceneWeights(path, {})
+    if path:
+        learnt = scene_weights(scene, sensor, path, options, backend, reporter, notify)
+    engine, survey, provenance = open_engine(scene, sensor, learnt.path, options, notify, backend)
     outputs = open_outputs(scene, out, options, notify)
     workers = backend.workers(engine)
-    stats = backend.stats(scene, survey, options.memory, workers) if survey else SceneStats(mtf=sensor.mtf)
+    stats = SceneStats(mtf=sensor.mtf)
+    if survey:
+        stats = scene_statistics(scene, survey, options, backend, workers)
     progress = announcing_duration(reporter(scene.window.height * scene.window.width), notify, options.method)
     run = BlockRun(
         options.memory,
@@ -85,6 +89,7 @@ def pansharpen(
         resume=options.resume,
         key=fingerprint(options),
     )
+    provenance |= learnt.provenance
     fuse(scene, engine, outputs, stats, provenance, run, progress, notify)
     return PansharpenResult(scene, provenance)
 
@@ -102,6 +107,7 @@ def check_outputs(scene: Scene, out, options: PansharpenOptions) -> None:
             raise ConfigError(f"the output is a GeoTIFF, and the name {path} means another format: use the ending .tif")
     if options.method not in ALL:
         raise ConfigError(f"unknown method {options.method!r}; the methods are {', '.join(ALL)}")
+    seconds_of(options.adapt)  # raises ConfigError if it is invalid
     if options.uncertainty:
         check_uncertainty(out, options)
 
