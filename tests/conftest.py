@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,11 @@ LONGEST = (
 
 # The pytest-xdist workers use all cores between them. torch reads this when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What the tests download and learn about scenes is not the user's.
+if "SSDIFF_CACHE" not in os.environ:
+    os.environ["SSDIFF_CACHE"] = tempfile.mkdtemp(prefix="ssdiff-tests-")
+    atexit.register(shutil.rmtree, os.environ["SSDIFF_CACHE"], ignore_errors=True)
 
 # A shell starts background jobs with SIGINT ignored; the programs that tests start and interrupt would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

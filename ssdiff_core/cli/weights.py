@@ -1,4 +1,4 @@
-"""The commands `ssdiff weights list|get|verify|import`."""
+"""The commands `ssdiff weights list|get|verify|clear|import`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def add(commands) -> None:
     actions = commands.add_parser("weights", help=text, description=text).add_subparsers(
         required=True, metavar="ACTION"
     )
-    text = "List all known weights, and where they are."
+    text = "List all known weights and where they are, and the weights that are kept for scenes."
     show = actions.add_parser("list", help=text, description=text)
     add_json(show)
     show.set_defaults(run=run_list)
@@ -38,6 +38,9 @@ def add(commands) -> None:
     )
     add_json(verify)
     verify.set_defaults(run=run_verify)
+    text = "Remove what was learnt about scenes: weights adapted to them by default, and their statistics."
+    clear = actions.add_parser("clear", help=text, description=text)
+    clear.set_defaults(run=run_clear)
     add_import(actions)
 
 
@@ -65,9 +68,34 @@ def run_list(args) -> None:
     entries = catalogue.known()
     if args.json:
         listed = [{**asdict(entry), "state": entry.state, "path": entry.path and str(entry.path)} for entry in entries]
+        scenes = [{**entry.record, "size": entry.size, "path": str(entry.path)} for entry in learnt()]
         document = {"weights": listed, "folder": str(paths.weights()), "home": without_credentials(catalogue.home())}
-        return print(json.dumps(document, indent=2))
+        return print(json.dumps({**document, "scenes": scenes}, indent=2))
     print("\n".join(in_columns([cells(entry) for entry in entries])))
+    scenes = [scene_cells(entry) for entry in learnt()]
+    if scenes:
+        print("\nAdapted to scenes (ssdiff weights clear removes them):")
+        print("\n".join(in_columns(scenes)))
+
+
+def learnt() -> list:
+    """Returns the entries of the cache for adapted weights."""
+    from ..weights import scene_cache
+
+    return [entry for entry in scene_cache.entries() if entry.kind == scene_cache.WEIGHTS]
+
+
+def scene_cells(entry) -> tuple[str, ...]:
+    record = entry.record
+    gain = f"ERGAS {record['before']['ERGAS']:.2f} -> {record['after']['ERGAS']:.2f}"
+    return record["base"], gain, f"{record['seconds']:.0f} s", progress.file_size(entry.size), record["scene"]
+
+
+def run_clear(args) -> None:
+    from ..weights import scene_cache
+
+    count, size = scene_cache.clear()
+    print(f"{count} entries removed, {progress.file_size(size)}")
 
 
 def cells(entry) -> tuple[str, ...]:

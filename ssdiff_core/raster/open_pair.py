@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 from ..common.notices import Notify, notice
@@ -32,14 +33,17 @@ def open_pair(
     return identified(scene, options.sensor, notify, reorder and not options.bands)
 
 
-def align_pair(scene: Scene, mode: str, notify: Notify) -> Scene:
+def align_pair(
+    scene: Scene, mode: str, notify: Notify, measure: Callable[[Scene], Shift] | None = None
+) -> Scene:
     """Measures the shift of MS against PAN, reports it, and returns the scene, corrected if the mode is "auto".
 
-    mode: auto, warn or none (see methods.ALIGN). A shift that is not measured with confidence is not reported.
+    mode: auto, warn or none (see methods.ALIGN). A shift that is not measured with confidence is neither reported nor
+    corrected. measure: returns the shift; default: raster.reader.alignment.
     """
     if mode == "none":
         return scene
-    shift = alignment(scene)
+    shift = (measure or alignment)(scene)
     if shift.confidence < MINIMUM_CONFIDENCE:
         return scene
     bands = band_offsets(shift)

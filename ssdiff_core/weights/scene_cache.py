@@ -1,4 +1,4 @@
-"""What was learnt about scenes, kept for further runs: weights adapted to a scene, and its statistics.
+"""What was learnt about scenes, kept for further runs: weights adapted to a scene, its statistics, its shift.
 
 Each entry is a JSON file, named by the digest of everything that it follows from, and, for weights, a weights file
 beside it. An entry that cannot be read or written is treated as missing: the cache is never needed for a run.
@@ -22,7 +22,7 @@ from .catalogue import SUFFIX
 
 MAXIMUM_BYTES = 512 << 20
 "size of the cache from which the entries that were not used for the longest time are removed"
-WEIGHTS, STATISTICS = "weights", "statistics"
+WEIGHTS, STATISTICS, SHIFT = "weights", "statistics", "shift"
 "kinds of entries"
 
 

@@ -27,7 +27,7 @@ from ..weights import catalogue
 from ..weights.card import MOMENTS, SCENE, Card, read_card
 from ..weights.catalogue import Fetch
 from .block_writer import BlockRun, fuse
-from .scene_learning import SceneWeights, scene_statistics, scene_weights, seconds_of
+from .scene_learning import SceneWeights, scene_statistics, scene_weights, seconds_of, shift_of
 
 LONG_RUN = 60.0
 "seconds from which the expected duration of a run is announced"
@@ -71,7 +71,7 @@ def pansharpen(
     if options.mask:
         scene = cut_out(scene, options.mask)
     path = find_weights(scene, sensor, options, fetch, notify)
-    scene = align_pair(scene, align_mode(path, options.align, notify), notify)
+    scene = align_pair(scene, align_mode(path, options.align, notify), notify, shift_of)
     learnt = SceneWeights(path, {})
     if path:
         learnt = scene_weights(scene, sensor, path, options, backend, reporter, notify)

@@ -1,7 +1,7 @@
-"""What a run learns about its scene before fusing it: adapted weights, and statistics.
+"""What a run learns about its scene before fusing it: the shift of MS, adapted weights, and statistics.
 
-Both come from the whole scene, also if only an extent of it is fused, so that the pixels of an extent are those of
-the whole scene. Both are kept in weights.scene_cache, so that further runs, previews and extents start at once.
+All come from the whole scene, also if only an extent of it is fused, so that the pixels of an extent are those of the
+whole scene. All are kept in weights.scene_cache, so that further runs, previews and extents start at once.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from ..common.notices import Notify, notice
 from ..domain.adaptation_job import Job
 from ..domain.block import SceneStats
 from ..domain.options import AUTO, MAXIMUM_SECONDS, MINIMUM_SECONDS, NONE, PansharpenOptions
+from ..domain.registration import Shift
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
+from ..raster.reader import alignment
 from ..weights import scene_cache
 from ..weights.card import Card, read_card
 from .adapt import groups_of, mode_of
@@ -175,7 +177,19 @@ def _provenance(record: dict) -> dict[str, str]:
     return {"adapted": f"{text}; {record['steps']} steps"}
 
 
-# --- statistics ------------------------------------------------------------------------------------------------------
+# --- shift and statistics --------------------------------------------------------------------------------------------
+
+
+def shift_of(scene: Scene) -> Shift:
+    """Returns the shift of MS against PAN."""
+    key = scene_cache.key_of(scene_cache.SHIFT, scene.files, scene.whole, __version__)
+    entry = scene_cache.read(key)
+    if entry:
+        bands = tuple(Shift(**band) for band in entry.record["bands"])
+        return Shift(**{**entry.record, "bands": bands})
+    shift = alignment(scene)
+    scene_cache.write(key, asdict(shift))
+    return shift
 
 
 def scene_statistics(scene: Scene, survey: dict, options: PansharpenOptions, backend, workers: int) -> SceneStats:

@@ -121,8 +121,7 @@ class Preview(QObject):
     def _fuse(self, algorithm: str, options: dict, percent: tuple[int, int], then) -> None:
         start, end = percent
         inputs = {"PANCHROMATIC": self._pan, "SPECTRAL": self._ms, "EXTENT": self._extent.referenced}
-        # Measuring the shift would take as long as everything else.
-        run = AlgorithmRun(algorithm, {**inputs, "ALIGN": "none", **options}, then)
+        run = AlgorithmRun(algorithm, {**inputs, **options}, then)
         run.feedback.progressChanged.connect(lambda done: self.progressChanged.emit(start + (end - start) * done / 100))
         run.feedback.progressTextChanged.connect(self.statusChanged)
         self._run(run)

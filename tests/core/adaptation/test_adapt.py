@@ -12,7 +12,7 @@ from files import ramps, write
 from scenes import stiff_weights, with_views
 from torch.nn.functional import avg_pool2d
 
-from ssdiff_core.adaptation import native_check, quality_mask, window_selection
+from ssdiff_core.adaptation import native_check, quality_mask, scene_source, window_selection
 from ssdiff_core.adaptation.scene_source import SceneSource, padded_to_tile, randomly_rotated
 from ssdiff_core.adaptation.split import split_scenes
 from ssdiff_core.adaptation.wald_pair import Optics, make_pair, read_piece
@@ -198,7 +198,7 @@ def test_some_samples_are_at_native_resolution_with_the_initial_fusion_as_target
     source.add_anchors([np.full((4, *block.pan.shape), 1e6, np.float32)], [block])
     pool = pool_of(source)
     strange = (pool["residual"].nan_to_num(0).abs() > 1000).flatten(1).any(1)
-    assert strange.sum() == np.ceil(0.5 * count)
+    assert strange.sum() == np.ceil(scene_source.ANCHOR_SHARE * count)
     assert len(strange) == count + strange.sum()
 
 

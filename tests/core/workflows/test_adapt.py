@@ -117,7 +117,7 @@ def test_pansharpening_finds_adapted_weights_by_their_id(tmp_path, monkeypatch, 
     fused = []
     for name in (str(base), "my-town", told["path"]):
         out = tmp_path / "fused.tif"
-        words = ["pansharpen", *map(str, scene), str(out), "--weights", name, "--sensor", "gf2", "--progress", "none"]
+        words = ["pansharpen", *map(str, scene), str(out), "--weights", name, "--sensor", "gf2", "--align", "warn"]
         assert main(words) == 0
         fused.append(read(out).astype(float))
     assert "the shift is corrected" in capsys.readouterr().err
@@ -286,7 +286,7 @@ def test_several_scenes_of_one_sensor_are_learned_from_together(tmp_path, scene,
         ("general-4", {}, "the id 'general-4' belongs to published weights"),
         ("no/where", {}, "is not a valid id of weights"),
         ("town.tif", {}, r"town\.tif is not a name for weights: give an id, or a file ending in \.safetensors"),
-        ("own", {"mode": "magic"}, "unknown mode 'magic'; the modes are lbaf, full, scratch"),
+        ("own", {"mode": "magic"}, "unknown mode 'magic'; the modes are auto, full, lbaf, scratch"),
         ("own", {"base": "none"}, "unknown weights 'none'"),
     ],
 )

@@ -67,12 +67,14 @@ def test_metadata_records_how_the_file_was_made(sample, tmp_path):
 EXTENT = "400030,4499940,400070,4499980"
 
 
-def test_an_extent_gives_the_pixels_of_the_whole_scene(sample, tmp_path):
-    """Statistics are fitted to the extent, so only a method without them must agree exactly."""
+@pytest.mark.parametrize("method", ALL)
+def test_an_extent_gives_the_pixels_of_the_whole_scene(sample, tmp_path, method):
     pan, ms, _ = sample
-    ssdiff("pansharpen", pan, ms, tmp_path / "whole.tif", "--method", "exp")
-    ssdiff("pansharpen", pan, ms, tmp_path / "part.tif", "--method", "exp", "--extent", EXTENT)
-    assert np.array_equal(read(tmp_path / "part.tif"), read(tmp_path / "whole.tif")[:, 33:100, 50:117])
+    how = ("--method", method, "--dtype", "float32")
+    ssdiff("pansharpen", pan, ms, tmp_path / "whole.tif", *how)
+    ssdiff("pansharpen", pan, ms, tmp_path / "part.tif", *how, "--extent", EXTENT)
+    whole, part = read(tmp_path / "whole.tif")[:, 33:100, 50:117], read(tmp_path / "part.tif")
+    np.testing.assert_allclose(part, whole, atol=0.5 if method == "ssdiff" else 0.01)  # half precision on some CPUs
 
 
 def test_json_progress_ends_at_one(sample, tmp_path):
@@ -135,7 +137,7 @@ def test_a_failure_is_one_sentence_and_leaves_no_file(sample, tmp_path, sentence
 
 
 def test_three_bands_are_fused_with_weights_for_four(sample, tmp_path):
-    part = ("--bands", "3,2,1", "--extent", "400000,4499916,400084,4500000", "--progress", "none")
+    part = ("--bands", "3,2,1", "--extent", "400000,4499916,400084,4500000", "--progress", "none", "--adapt", "none")
     said = ssdiff("pansharpen", *sample[:2], tmp_path / "o.tif", *part).stderr
     assert "the 3 bands of MS are fused in 1 group" in said
     ssdiff("pansharpen", *sample[:2], tmp_path / "exp.tif", *part, "--method", "exp")
@@ -227,9 +229,9 @@ def test_align_measures_the_shift_of_files(sample, tmp_path):
 def test_a_shift_is_reported_and_corrected(sample, tmp_path):
     pan, ms, truth = sample
     off = write(tmp_path / "ms.tif", read(ms), (400_001.2, 2.4, 0.0, 4_499_998.2, 0.0, -2.4))  # by 3 rows, 2 columns
-    said = ssdiff("pansharpen", pan, off, tmp_path / "off.tif", "--method", "mtf-glp-fs").stderr
+    said = ssdiff("pansharpen", pan, off, tmp_path / "off.tif", "--method", "mtf-glp-fs", "--align", "warn").stderr
     assert "colours will bleed" in said
-    said = ssdiff("pansharpen", pan, off, tmp_path / "on.tif", "--method", "mtf-glp-fs", "--align", "auto").stderr
+    said = ssdiff("pansharpen", pan, off, tmp_path / "on.tif", "--method", "mtf-glp-fs").stderr
     assert "corrected" in said
     on, wrong = read(tmp_path / "on.tif"), read(tmp_path / "off.tif")
     inner = (slice(None), slice(8, -8), slice(8, -8))
@@ -245,10 +247,10 @@ def test_a_shifted_band_is_reported_and_corrected(sample, tmp_path):
     image[1, 1:] = image[1, :-1]  # by 4 PAN pixels
     off = write(tmp_path / "ms.tif", image, MS_AT)
     method = ("--method", "mtf-glp-fs", "--progress", "none")
-    said = ssdiff("pansharpen", pan, off, tmp_path / "off.tif", *method).stderr
+    said = ssdiff("pansharpen", pan, off, tmp_path / "off.tif", *method, "--align", "warn").stderr
     assert "2" in said.split("and bands")[1].split("differ")[0]
     assert "colours will bleed" in said
-    ssdiff("pansharpen", pan, off, tmp_path / "on.tif", *method, "--align", "auto")
+    ssdiff("pansharpen", pan, off, tmp_path / "on.tif", *method)
     on, wrong = read(tmp_path / "on.tif"), read(tmp_path / "off.tif")
     grid = gdal.Open(str(tmp_path / "on.tif")).GetGeoTransform()
     row, col = round((PAN_AT[3] - grid[3]) / 0.6), round((grid[0] - PAN_AT[0]) / 0.6)
