@@ -15,7 +15,7 @@ from .methods import ALIGN, CLASSICAL, CONVENTIONS, DTYPES
 
 INTEGER, NUMBER, TEXT, CHOICE, FLAG = "integer", "number", "text", "choice", "flag"
 FILE, BANDS, EXTENT, POLYGONS, CREATION = "file", "bands", "extent", "polygons", "creation options"
-SENSOR, WEIGHTS, DEVICE, ADAPT = "sensor", "weights", "device", "adapt"
+SENSOR, WEIGHTS, DEVICE = "sensor", "weights", "device"
 MODES = ("auto", "full", "lbaf", "scratch")
 "what adapting trains: what suits the network, all of it, one branch after the other, or a new network"
 AUTO, NONE = "auto", "none"
@@ -176,7 +176,6 @@ class PansharpenOptions(SamplingOptions):
         "tenth of the expected time of fusing the scene, from 8 to 60 s, if the scene is large enough to learn from "
         "and the weights are on patches. The result is kept for further runs.",
         "Adapt to the scene",
-        ADAPT,
         metavar="auto|none|SECONDS",
         network=True,
     ).field(AUTO)
