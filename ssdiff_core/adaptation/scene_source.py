@@ -33,7 +33,7 @@ TILE_OVERLAP = 2
 "number of tiles cut from a piece, as a multiple of those that fit into it side by side"
 MINIMUM_TRAINABLE_SHARE = 0.25
 "minimum share of a tile that may be trained on"
-ANCHOR_SHARE = 1.0
+ANCHOR_SHARE = 2.0
 "number of samples at native resolution for each one at reduced resolution; their target is the initial fusion"
 MTF_JITTER = 0.15
 "standard deviation of the random factor on the sensors' MTFs"

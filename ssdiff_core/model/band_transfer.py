@@ -121,7 +121,8 @@ def _on_patches(state: dict[str, Tensor], source: list[int], old: Config, arch: 
         ms = of_bands(weight[:, -old.bands :]) if with_ms else weight[:, :0]
         fine = weight[:, : -old.bands] if with_ms else weight
         fine = patches(fine, fine.shape[1] // old.patch**2)
-        groups = [of_bands(group) for group in fine[:, alone:].split(old.bands, dim=1)]
+        views = fine[:, alone:]
+        groups = [of_bands(group) for group in views.split(old.bands, dim=1)] if views.shape[1] else []
         return torch.cat([torch.cat([fine[:, :alone], *groups], dim=1).flatten(1, 3), ms], dim=1)
 
     def outputs(weight: Tensor) -> Tensor:

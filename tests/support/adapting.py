@@ -16,6 +16,7 @@ from ssdiff_core.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
 TINY = {"keys": 4, "widths": (32, 32, 32), "head": 32}
+TINY_ON_PATCHES = {"patch": 4, "blocks": 1, "widths": (32, 32, 32)}
 
 
 def textured(height: int, width: int, count: int = 4, seed: int = 0) -> np.ndarray:
@@ -43,15 +44,15 @@ def pair_of_files(folder, height=200, width=240, ratio=4, count=4, seed=0, at=0.
     )
 
 
-def base_weights(folder, tile=32, count=4, ratio=4, wavelengths=(480.0, 550.0, 660.0, 830.0), off=1.0):
+def base_weights(folder, tile=32, count=4, ratio=4, wavelengths=(480.0, 550.0, 660.0, 830.0), off=1.0, net=TINY):
     """Writes untrained weights that predict too high values in every other band, and too low ones in the rest."""
     torch.manual_seed(0)
     recipe = Recipe(
-        "base", ("gf2",), tuple(f"b{i}" for i in range(count)), wavelengths, ratio, stages=(Stage(tile),), net=TINY
+        "base", ("gf2",), tuple(f"b{i}" for i in range(count)), wavelengths, ratio, stages=(Stage(tile),), net=net
     )
     trainer = Trainer(replace(recipe, residual_sigma=1.0), None, notify=lambda text: None)
     path, state = folder / "base.safetensors", state_of(trainer.net)
-    sign = torch.tensor([1.0, -1.0] * count)[:count]
+    sign = torch.tensor([1.0, -1.0] * count)[:count].repeat_interleave(net.get("patch", 1) ** 2)
     checkpoint.save(path, {**state, "head.2.bias": state["head.2.bias"] + off * sign}, trainer.card({}, "CC0"))
     return path
 
