@@ -110,7 +110,7 @@ def _adapt(scenes, readers, job: Job, base: weights.Weights, device: torch.devic
     native = None
     if job.base_fits:
         native = NativeCheck.create([*held_out, *train], job.sensor, source.survey, *initial_fusion(job, base, device))
-        if start and source.before["ERGAS"] < min(each["ERGAS"] for each in classical.values()):
+        if start:
             source.add_anchors(native.images, native.blocks)
     notify(notice("adapting_pieces", train=len(train), held_out=len(held_out), scores=formatted(source.before)))
     checkpoint = Path(job.checkpoint) if job.checkpoint else None
