@@ -34,15 +34,18 @@ class ComparedLayers:
     ms: QgsRasterLayer
     brovey: QgsRasterLayer
     fused: QgsRasterLayer
+    unadapted: QgsRasterLayer | None = None
+    "the same without adapting the weights to the scene, if they were adapted"
 
     def left_layers(self) -> dict[str, QgsRasterLayer]:
         """Returns the layers to choose from for the left side, by their labels."""
-        return {
+        layers = {
             tr("MS"): _with_resampler(self.ms, None),
             tr("Interpolated MS"): _with_resampler(self.ms, QgsCubicRasterResampler()),
             tr("Brovey"): self.brovey,
             tr("PAN"): self.pan,
         }
+        return {**layers, tr("SSDiff, not adapted"): self.unadapted} if self.unadapted else layers
 
 
 class Compare(QWidget):

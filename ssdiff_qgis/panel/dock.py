@@ -269,6 +269,6 @@ class Dock(QgsDockWidget):
 
     def stop(self) -> None:
         """Cancels a running preview and removes its frame from the map."""
-        self.preview.cancel()
+        self.preview.stop()
         self.compare.stop()
         self._canvas.scene().removeItem(self._frame)

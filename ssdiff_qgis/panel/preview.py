@@ -1,9 +1,13 @@
-"""Pansharpens the visible part of a scene in the background: with Brovey, for comparison, and with SSDiff."""
+"""Pansharpens the visible part of a scene in the background: with Brovey, for comparison, and with SSDiff.
+
+SSDiff runs with the weights as they are, and then with weights adapted to the scene. What the second run learns is
+kept, so later previews of the scene do not adapt again. If it is cancelled or fails, the result of the first counts.
+"""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qgis.core import QgsRasterLayer, QgsReferencedRectangle
 from qgis.PyQt.QtCore import QObject, pyqtSignal
@@ -14,8 +18,8 @@ from ..services.tasks import AlgorithmRun, StartWorker
 from .compare import ComparedLayers
 from .visible_extent import PIXELS_CPU, PIXELS_GPU, preview_extent
 
-BROVEY_PERCENT = 5
-"share of the Brovey fusion in the progress, in percent"
+BROVEY_PERCENT, UNADAPTED_PERCENT = 5, 20
+"progress at the end of the Brovey fusion and of SSDiff with the weights as they are, in percent"
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class PreviewResult:
     weights: str
     "ID of the weights that were used"
     seconds: float
-    "duration of the fusion"
+    "duration of the fusion, without adapting"
 
 
 class Preview(QObject):
@@ -61,13 +65,14 @@ class Preview(QObject):
         self.maximum = PIXELS_CPU
         "number of PAN pixels that this computer processes within seconds, as far as is known"
         self._step: StartWorker | AlgorithmRun | None = None
+        self._unadapted: PreviewResult | None = None
 
     @property
     def running(self) -> bool:
         return self._step is not None
 
     def start(self, request: PreviewRequest) -> None:
-        self._request = request
+        self._request, self._unadapted = request, None
         # Copies, because the user may remove the layers during the run.
         self._pan, self._ms = request.pan.clone(), request.ms.clone()
         self.statusChanged.emit(tr("Starting SSDiff"))
@@ -75,11 +80,23 @@ class Preview(QObject):
         self._run(StartWorker(self._worker_started))
 
     def cancel(self) -> None:
-        """Cancels the current step. No further signals follow."""
+        """Cancels the current step; while the weights are adapted, the result without adapting is kept."""
         step, self._step = self._step, None
         if step:
             step.cancel()
-            self.failed.emit("")
+            self._fail("")
+
+    def stop(self) -> None:
+        """Cancels the current step and gives no result, because the panel is being removed."""
+        self._unadapted = None
+        self.cancel()
+
+    def _fail(self, error: str) -> None:
+        """Emits the result without adapting, if there is one, else the failure."""
+        if self._unadapted:
+            self.succeeded.emit(self._unadapted)
+        else:
+            self.failed.emit(error)
 
     def _run(self, step: StartWorker | AlgorithmRun) -> None:
         self._step = step
@@ -89,7 +106,7 @@ class Preview(QObject):
         """Returns whether the preview ends with this step, and emits `failed` if the step has failed."""
         if step is self._step and not step.succeeded:
             self._step = None
-            self.failed.emit(step.error)
+            self._fail(step.error)
         return step is not self._step
 
     def _worker_started(self, step: StartWorker) -> None:
@@ -106,17 +123,32 @@ class Preview(QObject):
             return
         self._brovey, self._start_time = step.take_layer(), time.monotonic()
         self.statusChanged.emit(tr("Pansharpening with SSDiff…"))
-        options = {"WEIGHTS": self._request.weights, "SAMPLES": 1}
-        self._fuse(PANSHARPEN, options, (BROVEY_PERCENT, 100), self._ssdiff_finished)
+        self._pansharpen("none", (BROVEY_PERCENT, UNADAPTED_PERCENT), self._unadapted_finished)
 
-    def _ssdiff_finished(self, step: AlgorithmRun) -> None:
+    def _pansharpen(self, adapt: str, percent: tuple[int, int], then) -> None:
+        options = {"WEIGHTS": self._request.weights, "SAMPLES": 1, "ADAPT": adapt}
+        self._fuse(PANSHARPEN, options, percent, then)
+
+    def _unadapted_finished(self, step: AlgorithmRun) -> None:
         if self._failed_or_cancelled(step):
             return
-        self._step = None
+        self._unadapted = self._result(step, time.monotonic() - self._start_time)
+        self.statusChanged.emit(tr("Adapting SSDiff to the scene…"))
+        self._pansharpen("auto", (UNADAPTED_PERCENT, 100), self._adapted_finished)
+
+    def _adapted_finished(self, step: AlgorithmRun) -> None:
+        if self._failed_or_cancelled(step):
+            return
+        self._step, before = None, self._unadapted
+        result = self._result(step, before.seconds)
+        if result.weights != before.weights:
+            result = replace(result, layers=replace(result.layers, unadapted=before.layers.fused))
+        self.succeeded.emit(result)
+
+    def _result(self, step: AlgorithmRun, seconds: float) -> PreviewResult:
         output = step.take_layer()
         layers = ComparedLayers(self._extent, self._pan, self._ms, self._brovey, output.clone())
-        seconds = time.monotonic() - self._start_time
-        self.succeeded.emit(PreviewResult(layers, output, step.results["USED"], seconds))
+        return PreviewResult(layers, output, step.results["USED"], seconds)
 
     def _fuse(self, algorithm: str, options: dict, percent: tuple[int, int], then) -> None:
         start, end = percent
