@@ -33,8 +33,11 @@ TILE_OVERLAP = 2
 "number of tiles cut from a piece, as a multiple of those that fit into it side by side"
 MINIMUM_TRAINABLE_SHARE = 0.25
 "minimum share of a tile that may be trained on"
-ANCHOR_SHARE = 2.0
-"number of samples at native resolution for each one at reduced resolution; their target is the initial fusion"
+ANCHOR_SHARES = (1.0, 4.0)
+"""minimum and maximum number of samples at native resolution for each one at reduced resolution; their target is the
+initial fusion"""
+LARGE_SCENE = 40_000
+"MS samples to train on from which the minimum is enough; with fewer samples, what is learnt from them is less general"
 MTF_JITTER = 0.15
 "standard deviation of the random factor on the sensors' MTFs"
 PAN_JITTER = 0.1
@@ -80,11 +83,17 @@ class SceneSource:
                 for number in rng.permutation(len(self._pieces))[:PIECES_PER_POOL]:
                     parts.append(self._pair_tiles(self._pairs[number], tile, rng))
                     count += len(parts[-1]["pan"])
-            parts += [self._anchor_tiles(tile, ANCHOR_SHARE * count, rng)] if self._anchors else []
+            parts += [self._anchor_tiles(tile, self._anchor_share * count, rng)] if self._anchors else []
             pool = samples.concatenated(parts)
             count = len(pool["pan"])
             order = torch.from_numpy(rng.permutation(count))
             yield {key: value[order] for key, value in pool.items()}
+
+    @property
+    def _anchor_share(self) -> float:
+        """Returns the number of samples at native resolution for each one at reduced resolution."""
+        low, high = ANCHOR_SHARES
+        return min(max(low, LARGE_SCENE / sum(piece.ms[0].size for piece in self._pieces)), high)
 
     def add_anchors(self, images: Sequence[np.ndarray], blocks: Sequence[Block]) -> None:
         """Adds blocks at native resolution to the samples, with their initial fusions as targets."""

@@ -33,9 +33,7 @@ def open_pair(
     return identified(scene, options.sensor, notify, reorder and not options.bands)
 
 
-def align_pair(
-    scene: Scene, mode: str, notify: Notify, measure: Callable[[Scene], Shift] | None = None
-) -> Scene:
+def align_pair(scene: Scene, mode: str, notify: Notify, measure: Callable[[Scene], Shift] | None = None) -> Scene:
     """Measures the shift of MS against PAN, reports it, and returns the scene, corrected if the mode is "auto".
 
     mode: auto, warn or none (see methods.ALIGN). A shift that is not measured with confidence is neither reported nor

@@ -198,7 +198,7 @@ def test_some_samples_are_at_native_resolution_with_the_initial_fusion_as_target
     source.add_anchors([np.full((4, *block.pan.shape), 1e6, np.float32)], [block])
     pool = pool_of(source)
     strange = (pool["residual"].nan_to_num(0).abs() > 1000).flatten(1).any(1)
-    assert strange.sum() == np.ceil(scene_source.ANCHOR_SHARE * count)
+    assert strange.sum() == np.ceil(scene_source.ANCHOR_SHARES[1] * count)
     assert len(strange) == count + strange.sum()
 
 
