@@ -47,7 +47,6 @@ TEMPLATES: dict[str, str] = {
     ),
     # raster.identify_sensor
     "bands_left_out": "Left out (--bands keeps them), as {label} is pansharpened in {bands}: {left_out}",
-    "bands_reordered": "The bands are put into the order {bands}",
     # raster.reader
     "pan_has_several_bands": "PAN has {count} bands; the first is used",
     "not_georeferenced": "Neither PAN nor MS is georeferenced: both are assumed to cover the same ground",
@@ -76,6 +75,14 @@ TEMPLATES: dict[str, str] = {
     "sampling_for_uncertainty": (
         "The image is the mean of {samples} samples of {steps} step(s), and the uncertainty their standard deviation: "
         "{work:.3g} times the work of an image alone"
+    ),
+    "bands_reordered": "The network sees the bands in the order {bands}; the output has them in the order of MS",
+    "near_infrared_recognised": (
+        "Band {band} of MS correlates with the others as near infrared does: the network takes it for that"
+    ),
+    "band_order_assumed": (
+        "Nothing identifies the bands of MS: the network takes them for {bands}. If that is wrong, name the bands, or "
+        "give them in this order (--bands)"
     ),
     "band_groups": (
         "Weights {weights} take {size} bands: the {bands} bands of MS are fused in {groups} group(s) of {size}"

@@ -19,18 +19,15 @@ LARGE_SHIFT = 0.75
 "PAN pixels from which a shift shows as colour bleeding at edges"
 
 
-def open_pair(
-    pan: str | Path, ms, options, notify: Notify, *, reorder: bool = True, all_bands: bool = False
-) -> tuple[Scene, Sensor]:
+def open_pair(pan: str | Path, ms, options, notify: Notify, *, all_bands: bool = False) -> tuple[Scene, Sensor]:
     """Returns the scene of a PAN and an MS raster, and its sensor.
 
-    options: an options class with `sensor`, `bands` and, if it has one, `extent`. reorder: whether bands are put into
-    the order of the sensor's products where names or wavelengths identify them; bands that the options name never are.
-    all_bands: whether bands that the sensor's products are not pansharpened with are kept too.
+    options: an options class with `sensor`, `bands` and, if it has one, `extent`. all_bands: whether bands that the
+    sensor's products are not pansharpened with are kept too.
     """
     bands = options.bands or (() if all_bands else multispectral(ms, options.sensor, notify))
     scene = open_scene(pan, ms, bands, getattr(options, "extent", None))
-    return identified(scene, options.sensor, notify, reorder and not options.bands)
+    return scene, identified(scene, options.sensor, notify)
 
 
 def align_pair(scene: Scene, mode: str, notify: Notify, measure: Callable[[Scene], Shift] | None = None) -> Scene:

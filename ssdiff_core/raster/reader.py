@@ -20,6 +20,7 @@ from ..domain.block import Block, SceneStats, ms_under
 from ..domain.grid import Grid, Placement, cut, place, same_ground, snapped
 from ..domain.registration import SHIFT_REACH, Shift, estimate_shift, resample_shifted
 from ..domain.scene import Band, Scene
+from ..domain.sensors import names_a_band
 from ..domain.window import Window
 from . import polygon_mask, warp
 
@@ -90,7 +91,7 @@ def read_header(path: str) -> tuple[list[Band], Grid]:
             )
         masked = not band.GetMaskFlags() & gdal.GMF_ALL_VALID
         description = band.GetDescription(), band.GetNoDataValue(), masked, wavelength(band)
-        bands.append(Band(path, index, np.dtype(kind).name, *description))
+        bands.append(Band(path, index, np.dtype(kind).name, *description, colour=colour(band)))
     if not bands:
         raise RasterError(f"{path} contains no image band")
     return bands, grid_of(source)
@@ -105,6 +106,12 @@ def wavelength(band: gdal.Band) -> float | None:
     except ValueError:
         return None
     return number * 1000 if (unit or "").lower().startswith(("um", "mic")) or number < 100 else number
+
+
+def colour(band: gdal.Band) -> str:
+    """Returns the name of a band by its colour interpretation; empty if that names none."""
+    name = gdal.GetColorInterpretationName(band.GetColorInterpretation())
+    return name.lower() if names_a_band(name) else ""
 
 
 def grid_of(source: gdal.Dataset) -> Grid:

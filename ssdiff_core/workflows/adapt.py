@@ -26,6 +26,7 @@ from ..raster.output import OTHER_FORMATS
 from ..weights import catalogue
 from ..weights.card import Card, read_card, suits
 from ..weights.catalogue import Fetch
+from .band_order import as_weights_see, band_groups, by_wavelength
 
 RATIOS = (2, 4)
 "ratios that networks exist for"
@@ -71,6 +72,7 @@ def adapt(
     out, name = output_and_id(str(out), options.id)
     scenes, sensor = open_scenes(pairs, options, notify)
     base = initial_weights(scenes[0], sensor, options, fetch, notify)
+    scenes, sensor = in_order(scenes, sensor, read_card(base), options, notify)
     job = job_for(name, out, scenes, sensor, base, options)
     try:
         outcome = backend.adapt(scenes, job, notify, reporter(0))
@@ -159,7 +161,7 @@ def open_scenes(pairs: Sequence[tuple], options: AdaptOptions, notify: Notify) -
 
 def open_aligned(pan, ms, options: AdaptOptions, notify: Notify) -> tuple[Scene, sensors.Sensor]:
     """Opens a pair in the same way as pansharpening, with its shift corrected if the options require it."""
-    scene, sensor = open_pair(pan, ms, options, notify)
+    scene, sensor = by_wavelength(*open_pair(pan, ms, options, notify))
     for message in scene.notices:
         notify(message)
     return align_pair(scene, options.align, notify), sensor
@@ -176,6 +178,17 @@ def initial_weights(scene: Scene, sensor: sensors.Sensor, options: AdaptOptions,
     if not card.suits(ratio):
         notify(notice("base_of_other_ratio", weights=card.id, trained=card.ratio, ratio=ratio))
     return path
+
+
+def in_order(
+    scenes: list[Scene], sensor: sensors.Sensor, card: Card, options: AdaptOptions, notify: Notify
+) -> tuple[list[Scene], sensors.Sensor]:
+    """Returns the scenes and their sensor with the bands in the order of initial weights that take as many."""
+    if len(sensor.bands) != len(card.bands):
+        return scenes, sensor
+    seen = band_groups(scenes[0], sensor, card, bool(options.bands), notify)
+    ordered = [as_weights_see(scene, sensor, seen) for scene in scenes]
+    return [scene for scene, _ in ordered], ordered[0][1]
 
 
 def job_for(
@@ -214,7 +227,8 @@ def mode_of(mode: str, card: Card, suited: bool) -> str:
 def groups_of(card: Card, sensor: sensors.Sensor) -> tuple[tuple[int, ...], ...]:
     """Returns the band groups of initial weights that take fewer bands than the sensor has."""
     bands, size = len(sensor.bands), len(card.bands)
-    return () if bands == size else tuple(groups(bands, size, sensor.wavelengths))
+    wavelengths = sensors.centres(sensor.bands, sensor.wavelengths), sensors.centres(card.bands, card.wavelengths_nm)
+    return () if bands == size else tuple(groups(bands, size, *wavelengths))
 
 
 def key_of(job: Job, scenes: Sequence[Scene]) -> str:

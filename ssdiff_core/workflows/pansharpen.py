@@ -15,7 +15,6 @@ from ..common.fingerprints import sha256_of
 from ..common.notices import Notice, Notify, notice
 from ..common.progress import duration
 from ..domain import sensors
-from ..domain.band_groups import groups
 from ..domain.block import SceneStats
 from ..domain.methods import ALL, LABELS, NETWORK, UNFITTED
 from ..domain.options import PansharpenOptions, SamplingOptions, fingerprint
@@ -26,6 +25,7 @@ from ..raster.polygon_mask import cut_out
 from ..weights import catalogue
 from ..weights.card import MOMENTS, SCENE, Card, read_card
 from ..weights.catalogue import Fetch
+from .band_order import as_weights_see, band_groups
 from .block_writer import BlockRun, fuse
 from .scene_learning import SceneWeights, scene_statistics, scene_weights, seconds_of, shift_of
 
@@ -72,10 +72,12 @@ def pansharpen(
         scene = cut_out(scene, options.mask)
     path = find_weights(scene, sensor, options, fetch, notify)
     scene = align_pair(scene, align_mode(path, options.align, notify), notify, shift_of)
-    learnt = SceneWeights(path, {})
+    learnt, seen = SceneWeights(path, {}), ()
     if path:
-        learnt = scene_weights(scene, sensor, path, options, backend, reporter, notify)
-    engine, survey, provenance = open_engine(scene, sensor, learnt.path, options, notify, backend)
+        seen = groups_for(scene, sensor, read_card(path), options, notify)
+        ordered = as_weights_see(scene, sensor, seen)
+        learnt = scene_weights(*ordered, path, options, backend, reporter, notify)
+    engine, survey, provenance = open_engine(scene, sensor, learnt.path, options, notify, backend, seen)
     outputs = open_outputs(scene, out, options, notify)
     workers = backend.workers(engine)
     stats = SceneStats(mtf=sensor.mtf)
@@ -161,9 +163,18 @@ def align_mode(path: Path | None, mode: str, notify: Notify) -> str:
 
 
 def open_engine(
-    scene: Scene, sensor: sensors.Sensor, path: Path | None, options: PansharpenOptions, notify: Notify, backend
+    scene: Scene,
+    sensor: sensors.Sensor,
+    path: Path | None,
+    options: PansharpenOptions,
+    notify: Notify,
+    backend,
+    seen: tuple[tuple[int, ...], ...] = (),
 ) -> tuple[object, dict, dict[str, str]]:
-    """Returns the engine, the arguments of the pass over the scene that it needs (empty: none), and the provenance."""
+    """Returns the engine, the arguments of the pass over the scene that it needs (empty: none), and the provenance.
+
+    seen: the groups of bands that the weights see (see `groups_for`).
+    """
     ratio = scene.placement.ratio
     pan, *ms = scene.files
     provenance = {
@@ -179,13 +190,12 @@ def open_engine(
         return engine, survey, provenance
     card = read_card(path)
     sampling = sampling_for(options, card, notify)
-    band_groups = groups_for(card, sensor, len(scene.ms), notify)
-    engine = backend.network(path, band_groups, sampling, notify)
+    engine = backend.network(path, seen, sampling, notify)
     provenance |= {"weights": card.id, "weights_sha256": sha256_of(path), "steps": sampling.steps}
     provenance |= {"seed": sampling.seed, "samples": sampling.samples}
     if card.base == "lms" and card.scale not in (SCENE, MOMENTS) and not card.arch.views:
         return engine, {}, provenance  # such weights need no statistics of the scene
-    details = {"kernel": card.interpolation, "views": card.arch.views, "groups": band_groups}
+    details = {"kernel": card.interpolation, "views": card.arch.views, "groups": seen}
     return engine, survey_of(card.base, sensor, ratio) | details, provenance
 
 
@@ -206,14 +216,13 @@ def survey_of(method: str, sensor: sensors.Sensor, ratio: float) -> dict:
     return {"method": method, "mtf": sensor.mtf, "ratio": ratio, "pan_mtf": sensor.pan_mtf}
 
 
-def groups_for(card: Card, sensor: sensors.Sensor, bands: int, notify: Notify) -> tuple[tuple[int, ...], ...]:
-    """Returns the band groups that general weights for another number of bands fuse; none if all bands fit."""
-    size = len(card.bands)
-    if bands == size or card.sensor != sensors.GENERAL:
+def groups_for(
+    scene: Scene, sensor: sensors.Sensor, card: Card, options: PansharpenOptions, notify: Notify
+) -> tuple[tuple[int, ...], ...]:
+    """Returns the bands that the weights see, in their order; only general weights take another number of bands."""
+    if len(scene.ms) != len(card.bands) and card.sensor != sensors.GENERAL:
         return ()
-    found = groups(bands, size, sensor.wavelengths)
-    notify(notice("band_groups", weights=card.id, size=size, bands=bands, groups=len(found)))
-    return tuple(found)
+    return band_groups(scene, sensor, card, bool(options.bands), notify)
 
 
 def announcing_duration(report: Callable[[float], None], notify: Notify, method: str) -> Callable[[float], None]:
