@@ -278,3 +278,16 @@ def test_the_duration_of_a_long_run_is_predicted_from_its_own_work(done, monkeyp
     report(done)
     report(done + (1 - done) / 100)
     assert [str(message) for message in said] == ["This will take about 10 min 00 s"]
+
+
+@pytest.mark.parametrize("method", [method for method in ALL if method != "brovey"])
+@pytest.mark.parametrize(("value", "dtype"), [(10_001, np.uint16), (0, np.uint16), (0.1234567, np.float32)])
+def test_a_band_without_variation_comes_out_as_it_went_in(sample, tmp_path, method, value, dtype):
+    ms = read(sample[1]).astype(dtype)
+    ms[1] = value
+    write(tmp_path / "ms.tif", ms, MS_AT, names=("blue", "green", "red", "nir"))
+    options = ("--method", method, "--adapt", "none")
+    ssdiff("pansharpen", sample[0], tmp_path / "ms.tif", tmp_path / "o.tif", *options)
+    fused = read(tmp_path / "o.tif")
+    np.testing.assert_allclose(fused[1], dtype(value), rtol=3e-7)  # EXP rounds in float32
+    assert fused[0].std() > 0
