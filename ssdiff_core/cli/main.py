@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -21,7 +22,7 @@ COMMANDS = (pansharpen, align, assess, bench, doctor, simulate, train, adapt, we
 
 def main(argv: list[str] | None = None) -> int:
     """Runs a command; returns the exit status."""
-    args = parser().parse_args(join_extent(sys.argv[1:] if argv is None else argv))
+    args = parser().parse_args(join_negative(sys.argv[1:] if argv is None else argv))
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # code pages of Windows lack some characters of the tables
     try:
@@ -51,11 +52,14 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def join_extent(words: Sequence[str]) -> list[str]:
-    """Returns the arguments with `--extent -1,...` as one word; argparse takes a leading minus for another option."""
+def join_negative(words: Sequence[str]) -> list[str]:
+    """Returns the arguments with `--extent -1,...` or `--nodata -1e9` as one word.
+
+    argparse takes a leading minus for another option unless a plain number follows.
+    """
     joined: list[str] = []
     for word in words:
-        if joined and joined[-1] == "--extent" and word.startswith("-"):
+        if joined and joined[-1] in ("--extent", "--nodata", "--nodata-in") and re.match(r"-[.\d]", word):
             joined[-1] += f"={word}"
         else:
             joined.append(word)

@@ -47,6 +47,15 @@ TEMPLATES: dict[str, str] = {
     ),
     # raster.identify_sensor
     "bands_left_out": "Left out (--bands keeps them), as {label} is pansharpened in {bands}: {left_out}",
+    # raster.input_nodata
+    "fill_is_nodata": (
+        "{share:.1%} of {path} has the value {value:.8g}, which is taken for nodata although the file does not declare "
+        "it; the input nodata value NaN (--nodata-in nan) keeps it as data"
+    ),
+    "fill_suspected": (
+        "{share:.1%} of {path} is a border or a block of the value {value:.8g}: if it is fill, give it as input nodata "
+        "value (--nodata-in), or colours will be wrong elsewhere too"
+    ),
     # raster.reader
     "pan_has_several_bands": "PAN has {count} bands; the first is used",
     "not_georeferenced": "Neither PAN nor MS is georeferenced: both are assumed to cover the same ground",

@@ -11,6 +11,7 @@ from ..domain.registration import Shift, band_offsets
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
 from .identify_sensor import identified, multispectral
+from .input_nodata import with_input_nodata
 from .reader import alignment, open_scene
 
 MINIMUM_CONFIDENCE = 0.5
@@ -22,11 +23,12 @@ LARGE_SHIFT = 0.75
 def open_pair(pan: str | Path, ms, options, notify: Notify, *, all_bands: bool = False) -> tuple[Scene, Sensor]:
     """Returns the scene of a PAN and an MS raster, and its sensor.
 
-    options: an options class with `sensor`, `bands` and, if it has one, `extent`. all_bands: whether bands that the
-    sensor's products are not pansharpened with are kept too.
+    options: an options class with `sensor`, `bands`, `nodata_in` and, if it has one, `extent`. all_bands: whether bands
+    that the sensor's products are not pansharpened with are kept too.
     """
     bands = options.bands or (() if all_bands else multispectral(ms, options.sensor, notify))
     scene = open_scene(pan, ms, bands, getattr(options, "extent", None))
+    scene = with_input_nodata(scene, options.nodata_in, notify)
     return scene, identified(scene, options.sensor, notify)
 
 

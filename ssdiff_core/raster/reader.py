@@ -17,6 +17,7 @@ from osgeo import gdal, gdal_array, osr
 from ..common.errors import GeometryError, RasterError, one_line
 from ..common.notices import notice
 from ..domain.block import Block, SceneStats, ms_under
+from ..domain.fill import dilated, fill_mask
 from ..domain.grid import Grid, Placement, cut, place, same_ground, snapped
 from ..domain.registration import SHIFT_REACH, Shift, estimate_shift, resample_shifted
 from ..domain.scene import Band, Scene
@@ -195,7 +196,7 @@ class Reader:
         pan, valid = self._values(scene.pan, window)
         ms, seen = self._multispectral(Window(top, left, rows.stop - top, cols.stop - left))
         if seen is not None:
-            ms = np.where(_dilated(~seen), np.float32(np.nan), ms)
+            ms = np.where(dilated(~seen), np.float32(np.nan), ms)  # interpolation there would use invalid samples
         ms_at, requested = (at[0] + top * ratio, at[1] + left * ratio), self._requested(core) if scene.mask else None
         return Block(pan, ms, ms_at, ratio, window, core, valid, self.stats, requested)
 
@@ -224,21 +225,24 @@ class Reader:
         """Yields the pixels of each MS band in a window of MS pixels, and their valid mask."""
         if not self.scene.warped:
             return (self._values(band, window) for band in self.scene.ms)
-        files = {path: self._warped(path, window) for path in {band.path for band in self.scene.ms}}
+        files = {band.path: self._warped(band, window) for band in {band.path: band for band in self.scene.ms}.values()}
         images = (files[band.path][band.index - 1] for band in self.scene.ms)
         return ((image, np.isfinite(image)) for image in images)
 
-    def _warped(self, path: str, window: Window) -> np.ndarray:
+    def _warped(self, band: Band, window: Window) -> np.ndarray:
+        """Returns all bands of the band's file in a window of MS pixels."""
         try:
-            return warp.samples(self._dataset(path), self.scene.ms_grid, window)
+            return warp.samples(self._dataset(band.path), self.scene.ms_grid, window, band.fill)
         except RuntimeError as error:
-            raise RasterError(f"{path} cannot be warped onto PAN: {one_line(error)}") from None
+            raise RasterError(f"{band.path} cannot be warped onto PAN: {one_line(error)}") from None
 
     def _values(self, band: Band, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
         try:
-            return read_window(self._dataset(band.path).GetRasterBand(band.index), window)
+            image, ok = read_window(self._dataset(band.path).GetRasterBand(band.index), window)
         except RuntimeError as error:
             raise RasterError(f"{band.path} cannot be read: {one_line(error)}") from None
+        missing = fill_mask(image, band.fill)
+        return (image, ok) if missing is None else (image, ~missing if ok is None else ok & ~missing)
 
     def _dataset(self, path: str) -> gdal.Dataset:
         if path not in self._open:
@@ -267,12 +271,3 @@ def alignment(scene: Scene) -> Shift:
         return block.pan, block.ms, at, block.valid
 
     return estimate_shift(ground.shape, scene.placement.ratio, read)
-
-
-def _dilated(mask: np.ndarray) -> np.ndarray:
-    """Returns a mask dilated by one sample, because interpolation at those would use invalid values."""
-    if not mask.any():
-        return mask
-    padded = np.pad(mask, 1)
-    rows = padded[:-2] | padded[1:-1] | padded[2:]
-    return rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]

@@ -8,6 +8,7 @@ import numpy as np
 from osgeo import gdal
 
 from ..common.errors import RasterError, one_line
+from ..domain.fill import fill_mask
 from ..domain.scene import Band, Scene
 from .reader import open_raster
 
@@ -20,27 +21,31 @@ SMALL = 16
 def sampled(bands: Sequence[Band]) -> np.ndarray:
     """Returns evenly spaced pixels of bands of one size (bands, rows, columns), with the first and last row and column.
 
-    The pixels are as GDAL stores them. Of a large raster without overviews at most an eighth of the blocks is read.
+    The pixels are as GDAL stores them. Of a large raster without overviews at most 16 rows of blocks, or an eighth of
+    them, are read.
     """
     files = {path: open_raster(path) for path in {band.path for band in bands}}
+    reduced = len(files) == 1  # other files may have other overviews
     try:
-        return np.stack([_of_band(files[band.path].GetRasterBand(band.index)) for band in bands])
+        return np.stack([_of_band(files[band.path].GetRasterBand(band.index), reduced) for band in bands])
     except RuntimeError as error:
         raise RasterError(f"{bands[0].path} cannot be read: {one_line(error)}") from None
 
 
 def ms_sample(scene: Scene) -> np.ndarray:
     """Returns evenly spaced MS samples as float32 (bands, rows, columns), NaN where there is no data."""
-    image = sampled(scene.ms).astype(np.float32)
-    for band, values in zip(scene.ms, image):
-        for nodata in (band.nodata, band.fill):
-            if nodata is not None:
-                values[values == np.float32(nodata)] = np.nan
+    samples = sampled(scene.ms)
+    image = samples.astype(np.float32)
+    for band, values, target in zip(scene.ms, samples, image):
+        for nodata in {band.nodata, band.fill}:
+            missing = fill_mask(values, nodata)
+            if missing is not None:
+                target[missing] = np.nan
     return image
 
 
-def _of_band(band: gdal.Band) -> np.ndarray:
-    overviews = [band.GetOverview(i) for i in range(band.GetOverviewCount())]
+def _of_band(band: gdal.Band, reduced: bool) -> np.ndarray:
+    overviews = [band.GetOverview(i) for i in range(band.GetOverviewCount() if reduced else 0)]
     level = min((one for one in overviews if one.YSize >= ROWS), key=lambda one: one.YSize, default=band)
     blocks = -(-level.YSize // level.GetBlockSize()[1])
     rows = _spread(level.YSize, ROWS if blocks <= SMALL else max(SMALL, min(ROWS, blocks // 8)))
