@@ -12,7 +12,7 @@ from ..domain.scene import Scene
 from ..domain.sensors import Sensor
 from .identify_sensor import identified, multispectral
 from .input_nodata import with_input_nodata
-from .reader import alignment, open_scene
+from .reader import alignment, limit_cache, open_scene
 
 MINIMUM_CONFIDENCE = 0.5
 "confidence of a measured shift from which it is reported and corrected"
@@ -23,9 +23,10 @@ LARGE_SHIFT = 0.75
 def open_pair(pan: str | Path, ms, options, notify: Notify, *, all_bands: bool = False) -> tuple[Scene, Sensor]:
     """Returns the scene of a PAN and an MS raster, and its sensor.
 
-    options: an options class with `sensor`, `bands`, `nodata_in` and, if it has one, `extent`. all_bands: whether bands
-    that the sensor's products are not pansharpened with are kept too.
+    options: an options class with `sensor`, `bands`, `memory`, `nodata_in` and, if it has one, `extent`. all_bands:
+    whether bands that the sensor's products are not pansharpened with are kept too.
     """
+    limit_cache(options.memory)
     bands = options.bands or (() if all_bands else multispectral(ms, options.sensor, notify))
     scene = open_scene(pan, ms, bands, getattr(options, "extent", None))
     scene = with_input_nodata(scene, options.nodata_in, notify)

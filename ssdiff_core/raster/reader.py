@@ -24,6 +24,7 @@ from ..domain.scene import Band, Scene
 from ..domain.sensors import names_a_band
 from ..domain.window import Window
 from . import polygon_mask, warp
+from .input_files import check_readable
 
 gdal.UseExceptions()
 
@@ -67,7 +68,13 @@ def bands_of(ms: str | Path | Sequence[str | Path]) -> dict[Band, Grid]:
     return {band: grid for bands, grid in map(read_header, files) for band in bands}
 
 
+def limit_cache(memory: int) -> None:
+    """Sets the size of GDAL's cache for a run that may hold this many MiB; GDAL's default depends on the machine."""
+    gdal.SetCacheMax(max(memory // 4, 64) * 2**20)
+
+
 def open_raster(path: str) -> gdal.Dataset:
+    check_readable(path)
     try:
         source = gdal.OpenEx(path, gdal.OF_RASTER | gdal.OF_VERBOSE_ERROR)
     except RuntimeError as error:

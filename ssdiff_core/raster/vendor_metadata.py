@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from xml.parsers import expat
@@ -35,13 +36,21 @@ class VendorMetadata:
 
 def read_metadata(source: gdal.Dataset) -> VendorMetadata:
     """Reads the metadata of an open raster, and of the files next to it."""
+    files = file_list(source)
     metadata = {domain: source.GetMetadata(domain) for domain in DOMAINS}
     names: tuple[str, ...] = ()
-    for file in metadata_files(source.GetFileList() or []):
+    for file in metadata_files(files):
         entries = parsed(_text(file))
         metadata[file] = dict(reversed(entries))  # the first of repeated keys counts
         names = names or band_names(entries)
     return VendorMetadata(metadata, names if len(names) == source.RasterCount else ())
+
+
+def file_list(source: gdal.Dataset) -> list[str]:
+    """Returns the files of an open raster that GDAL lists."""
+    with contextlib.suppress(RuntimeError):
+        source.GetFileList()  # fails, once, if a folder has the name of a metadata file
+    return source.GetFileList() or []
 
 
 def metadata_files(files: list[str]) -> Iterator[str]:
@@ -49,7 +58,12 @@ def metadata_files(files: list[str]) -> Iterator[str]:
     listed = [file for file in files if file.lower().endswith(EXTENSIONS)]
     guessed = [guess for file in files if file not in listed for guess in usual_names(file)]
     candidates = (file for file in dict.fromkeys(listed + guessed) if not file.startswith("/vsicurl"))
-    return (file for file in candidates if gdal.VSIStatL(file) is not None)
+    return (file for file in candidates if _is_regular(file))
+
+
+def _is_regular(file: str) -> bool:
+    status = gdal.VSIStatL(file)
+    return status is not None and stat.S_ISREG(status.mode)
 
 
 def usual_names(file: str) -> list[str]:

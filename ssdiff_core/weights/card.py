@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from ..common.errors import WeightsError
+from ..common.files import kind_of
 from ..domain.kernels import KERNELS
 from ..domain.methods import BASES
 from .model_config import Config, T
@@ -113,6 +114,9 @@ def _number(value) -> bool:
 def read_card(path: str | os.PathLike) -> Card:
     """Reads the card of a weights file, without its tensors."""
     path = Path(path)
+    kind = kind_of(path)
+    if kind:
+        raise WeightsError(f"{path} is {kind} and not a weights file")
     try:
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")

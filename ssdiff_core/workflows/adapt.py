@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..common import paths as places
 from ..common.errors import Cancelled, ConfigError
-from ..common.fingerprints import sha256_of, size_and_time
+from ..common.fingerprints import sha256_of, state_of
 from ..common.locks import move
 from ..common.notices import Notify, notice
 from ..domain import sensors
@@ -21,6 +21,7 @@ from ..domain.adaptation_job import Job
 from ..domain.band_groups import groups
 from ..domain.options import MODES, AdaptOptions
 from ..domain.scene import Scene
+from ..raster.input_files import files_read
 from ..raster.open_pair import align_pair, open_pair
 from ..raster.output import OTHER_FORMATS
 from ..weights import catalogue
@@ -233,6 +234,6 @@ def groups_of(card: Card, sensor: sensors.Sensor) -> tuple[tuple[int, ...], ...]
 
 def key_of(job: Job, scenes: Sequence[Scene]) -> str:
     """Returns the digest of everything that a run must share with the checkpoint it continues."""
-    paths = sorted({path for scene in scenes for path in scene.files})
-    parts = (job, scenes, [(path, size_and_time(path)) for path in paths], sha256_of(job.base))
+    inputs = [(path, state_of(path)) for path in files_read(path for scene in scenes for path in scene.files)]
+    parts = (job, scenes, inputs, sha256_of(job.base))
     return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -135,7 +135,6 @@ def common_window(scene: Scene, images: Sequence[Raster]) -> Window:
 
 def study_of(scene: Scene, sensor: Sensor, rasters, whole: bool, options: AssessOptions, truth, warnings) -> Study:
     """Returns a study whose blocks are read from files."""
-    gdal.SetCacheMax(max(options.memory // 4, 64) * 2**20)
     reader = partial(Reader, scene)
     return Study(scene, sensor, tuple(rasters), whole, options.convention, truth, warnings, crs_of(scene), reader)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import __version__
 from ..common.errors import ConfigError
+from ..common.files import check_targets
 from ..common.fingerprints import sha256_of
 from ..common.notices import Notice, Notify, notice
 from ..common.progress import duration
@@ -18,7 +19,9 @@ from ..domain import sensors
 from ..domain.block import SceneStats
 from ..domain.methods import ALL, LABELS, NETWORK, UNFITTED
 from ..domain.options import PansharpenOptions, SamplingOptions, fingerprint
+from ..domain.pixel_type import PixelType
 from ..domain.scene import Scene
+from ..raster.input_files import files_read
 from ..raster.open_pair import align_pair, open_pair
 from ..raster.output import OTHER_FORMATS, Output, ignored_options, output_for, spread_output
 from ..raster.polygon_mask import cut_out
@@ -71,6 +74,7 @@ def pansharpen(
     if options.mask:
         scene = cut_out(scene, options.mask)
     path = find_weights(scene, sensor, options, fetch, notify)
+    check_files(out, options, [path] if path else [])
     scene = align_pair(scene, align_mode(path, options.align, notify), notify, shift_of)
     learnt, seen = SceneWeights(path, {}), ()
     if path:
@@ -101,10 +105,7 @@ def pansharpen(
 
 def check_outputs(scene: Scene, out, options: PansharpenOptions) -> None:
     """Raises ConfigError if the options or the names of the output files are not valid for the scene."""
-    inputs = {Path(band.path).resolve() for band in (scene.pan, *scene.ms)}
     for path in filter(None, (out, options.uncertainty)):
-        if Path(path).resolve() in inputs:
-            raise ConfigError(f"{path} is one of the inputs: choose another output file")
         if Path(path).suffix.lower() in OTHER_FORMATS:
             raise ConfigError(f"the output is a GeoTIFF, and the name {path} means another format: use the ending .tif")
     if options.method not in ALL:
@@ -112,6 +113,14 @@ def check_outputs(scene: Scene, out, options: PansharpenOptions) -> None:
     seconds_of(options.adapt)  # raises ConfigError if it is invalid
     if options.uncertainty:
         check_uncertainty(out, options)
+    check_files(out, options, files_read(scene.files))
+
+
+def check_files(out, options: PansharpenOptions, inputs: Iterable[str | Path]) -> None:
+    """Raises ConfigError if a file that the run writes or removes is one of the inputs, or is no regular file."""
+    files = [Output(Path(path), PixelType()) for path in (out, options.uncertainty) if path]
+    beside = [path for file in files for path in file.beside]
+    check_targets(*(file.path for file in files), inputs=inputs, beside=beside)
 
 
 def check_uncertainty(out, options: PansharpenOptions) -> None:
