@@ -117,6 +117,14 @@ TEMPLATES: dict[str, str] = {
         "{before:.2f} (ERGAS), best classical {classical:.2f})"
     ),
     "scene_not_adapted": "The weights are not adapted to this scene: {reason}",
+    "invalid_pixels_are_zero": (
+        "{count:,} pixels of {path} have no valid value and are written as 0, since the output has no nodata value: "
+        "set one to mark them"
+    ),
+    "digits_lost": (
+        "{path} has counts beyond {limit:,}: the computation has 24 significant bits, so their last digits are not "
+        "exact"
+    ),
     "adapted": "Held out: {scores}; best classical: {classical}. Weights: {path}",
     "adapting_no_gain": "Adapting does not help here (held out: {scores}): no file is written, use {best}",
     "adapting_lost_native": (

@@ -12,7 +12,7 @@ import hashlib
 import operator
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -22,7 +22,7 @@ import numpy as np
 from ..common.errors import SSDiffError
 from ..common.files import open_own
 from ..common.fingerprints import state_of
-from ..common.notices import Notify, notice
+from ..common.notices import Notice, Notify, notice
 from ..common.pipeline import StoppableQueue, Stopped, run_threads
 from ..domain.block import Block, SceneStats
 from ..domain.block_passes import MEMORY, block_side, blocks_of, reader_threads
@@ -35,6 +35,9 @@ from ..raster.output import Output, Working, check_names, check_room, clean_up, 
 from ..raster.reader import Reader, limit_cache
 from ..raster.tiled_tiff import head, layout_of, put
 from .journal import Journal, SumsOfImages, claimed
+
+EXACT = 1 << 24
+"largest count up to which engines, which compute in float32, represent every whole number"
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,8 @@ def fuse(
                 todo = {i: window for i, window in blocks.items() if i not in work.done}
                 _stream(scene, engine, stats, todo, work, run, progress)
                 stop, sums = threading.Event(), _total([work.done[i] for i in blocks])
-                if not any(band.count for band in sums[0]):
-                    notify(notice("no_common_pixel", path=str(outputs[0].path)))
+                for message in _losses(outputs[0], scene.window, sums[0]):
+                    notify(message)
                 run_threads([lambda: finish(work.files, sums, stop)], stop)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_interrupted(journals)) from None
@@ -94,6 +97,18 @@ def fuse(
 def _total(blocks: Sequence[SumsOfImages]) -> list[list[Sums]]:
     """Returns the sums over all blocks, of each band of each image."""
     return [[reduce(operator.add, band) for band in zip(*image)] for image in zip(*blocks)]
+
+
+def _losses(output: Output, window: Window, sums: Sequence[Sums]) -> Iterator[Notice]:
+    """Yields notices of what the image cannot show as it should."""
+    kind, path = output.dtype.kind, str(output.path)
+    missing = window.height * window.width - min(band.count for band in sums)
+    if not any(band.count for band in sums):
+        yield notice("no_common_pixel", path=path)
+    elif missing and kind in "iu" and output.nodata is None:
+        yield notice("invalid_pixels_are_zero", path=path, count=missing)
+    if kind in "iu" and any(band.count and max(-band.minimum, band.maximum) > EXACT for band in sums):
+        yield notice("digits_lost", path=path, limit=EXACT)
 
 
 def _interrupted(journals: Sequence[Journal]) -> str:

@@ -189,6 +189,34 @@ def test_masks_become_a_nodata_value_that_fits_the_type(scene, tmp_path, kind, n
         output_for(scene, tmp_path / "o.tif", dtype="uint8", nodata=-9999)
 
 
+def test_invalid_pixels_of_an_integer_image_without_nodata_are_reported(tmp_path):
+    pan, ms, pan_at, ms_at = ramps(160, 160, dtype=np.float32)
+    ms[:, 10:12, 10:12] = np.nan
+    files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at)
+    kinds = {"plain": {"dtype": "uint16"}, "marked": {"dtype": "uint16", "nodata": 0}, "float": {}}
+    told = {}
+    for name, how in kinds.items():
+        said = []
+        run(open_scene(*files), tmp_path / f"{name}.tif", notify=said.append, **how)
+        told[name] = {message.kind: message.values for message in said}
+    zeros = int((read(tmp_path / "plain.tif")[0] == 0).sum())
+    assert told["plain"] == {
+        "invalid_pixels_are_zero": {"path": str(tmp_path / "plain.tif"), "count": zeros},
+    }
+    assert zeros == np.isnan(read(tmp_path / "float.tif")[0]).sum() > 0
+    assert told["marked"] == told["float"] == {}
+
+
+@pytest.mark.parametrize(("largest", "kinds"), [(2**24, []), (2**24 + 2, ["digits_lost"]), (-(2**30), ["digits_lost"])])
+def test_counts_with_more_digits_than_are_computed_are_reported(tmp_path, largest, kinds):
+    pan, ms, pan_at, ms_at = ramps(160, 160, dtype=np.int32)
+    ms[:] = largest
+    files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at)
+    said = []
+    run(open_scene(*files), tmp_path / "out.tif", notify=said.append)
+    assert [message.kind for message in said] == kinds
+
+
 @given(st.integers(-50, 50), st.integers(1, 80), st.integers(1, 80), st.integers(1, 60))
 def test_blocks_cover_the_scene_once(start, height, width, side):
     window = Window(start, -start, height, width)
