@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -12,7 +13,7 @@ from osgeo import gdal
 
 from ..common.errors import RasterError
 from ..common.files import BLOCKING, kind_of
-from .vendor_metadata import file_list, metadata_files
+from .vendor_metadata import metadata_files
 
 SOURCES = ("SourceFilename", "SourceDataset", "SourceFile", "BlockFile", "ImageFile")
 "elements of a virtual raster that name another file"
@@ -79,7 +80,9 @@ def _listed(name: str) -> list[str]:
         return []
     if source is None:
         return []
-    files = file_list(source)
+    with contextlib.suppress(RuntimeError):
+        source.GetFileList()  # fails, once, if a folder has the name of a metadata file
+    files = source.GetFileList() or []
     return [*files, *metadata_files(files), *_sources(source)]
 
 

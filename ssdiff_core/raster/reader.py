@@ -79,8 +79,9 @@ def open_raster(path: str) -> gdal.Dataset:
         source = gdal.OpenEx(path, gdal.OF_RASTER | gdal.OF_VERBOSE_ERROR)
     except RuntimeError as error:
         raise RasterError(f"{path} cannot be opened: {one_line(error)}") from None
-    with contextlib.suppress(RuntimeError):
-        source.GetProjection()  # GDAL 3.13 fails here, once, if a file next to the raster is broken
+    for read in (source.GetProjection, source.GetFileList):
+        with contextlib.suppress(RuntimeError):
+            read()  # GDAL 3.13 fails here, once, if a file next to the raster is broken; older ones if it is a folder
     return source
 
 

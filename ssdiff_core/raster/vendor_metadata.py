@@ -36,21 +36,13 @@ class VendorMetadata:
 
 def read_metadata(source: gdal.Dataset) -> VendorMetadata:
     """Reads the metadata of an open raster, and of the files next to it."""
-    files = file_list(source)
     metadata = {domain: source.GetMetadata(domain) for domain in DOMAINS}
     names: tuple[str, ...] = ()
-    for file in metadata_files(files):
+    for file in metadata_files(source.GetFileList() or []):
         entries = parsed(_text(file))
         metadata[file] = dict(reversed(entries))  # the first of repeated keys counts
         names = names or band_names(entries)
     return VendorMetadata(metadata, names if len(names) == source.RasterCount else ())
-
-
-def file_list(source: gdal.Dataset) -> list[str]:
-    """Returns the files of an open raster that GDAL lists."""
-    with contextlib.suppress(RuntimeError):
-        source.GetFileList()  # fails, once, if a folder has the name of a metadata file
-    return source.GetFileList() or []
 
 
 def metadata_files(files: list[str]) -> Iterator[str]:

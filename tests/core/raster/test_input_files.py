@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from command import ssdiff
 from files import ramps, write
 from osgeo import gdal
 
@@ -119,14 +120,12 @@ def test_a_pipe_with_another_name_in_the_folder_does_not_matter(ms, tmp_path):
     assert names(ms) == ["ms.tif"]
 
 
-def test_a_folder_with_the_name_of_a_sidecar_does_not_matter(ms):
-    from ssdiff_core.raster.reader import open_raster
-    from ssdiff_core.raster.vendor_metadata import read_metadata
-
-    for name in ("ms.IMD", "ms.XML"):
-        ms.with_name(name).mkdir()
+def test_folders_with_the_names_of_sidecars_do_not_matter(ms, tmp_path):
+    pan = write(tmp_path / "pan.tif", *ramps(160, 160)[::2][:2])
+    for name in ("ms.IMD", "ms.XML", "pan.IMD", "pan_MTL.txt"):
+        (tmp_path / name).mkdir()
     assert names(ms) == ["ms.tif"]
-    assert read_metadata(open_raster(str(ms))).bands == ()
+    ssdiff("pansharpen", pan, ms, tmp_path / "o.tif", "--method", "exp")
 
 
 @posix
