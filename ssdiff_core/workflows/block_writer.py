@@ -94,6 +94,14 @@ def fuse(
         _clean_up(journals)
 
 
+def check_start(scene: Scene, outputs: Sequence[Output], resume: bool) -> None:
+    """Raises an error if a run would fail at its start, so that nothing is computed before it."""
+    check_names(outputs)
+    with claimed(outputs) as journals:
+        if not (resume and journals[0].used):
+            check_room(outputs, scene)
+
+
 def _total(blocks: Sequence[SumsOfImages]) -> list[list[Sums]]:
     """Returns the sums over all blocks, of each band of each image."""
     return [[reduce(operator.add, band) for band in zip(*image)] for image in zip(*blocks)]

@@ -29,7 +29,7 @@ from ..weights import catalogue
 from ..weights.card import MOMENTS, SCENE, Card, read_card
 from ..weights.catalogue import Fetch
 from .band_order import as_weights_see, band_groups
-from .block_writer import BlockRun, fuse
+from .block_writer import BlockRun, check_start, fuse
 from .scene_learning import SceneWeights, scene_statistics, scene_weights, seconds_of, shift_of
 
 LONG_RUN = 60.0
@@ -76,13 +76,14 @@ def pansharpen(
     path = find_weights(scene, sensor, options, fetch, notify)
     check_files(out, options, [path] if path else [])
     scene = align_pair(scene, align_mode(path, options.align, notify), notify, shift_of)
+    outputs = open_outputs(scene, out, options, notify)
+    check_start(scene, outputs, options.resume)
     learnt, seen = SceneWeights(path, {}), ()
     if path:
         seen = groups_for(scene, sensor, read_card(path), options, notify)
         ordered = as_weights_see(scene, sensor, seen)
         learnt = scene_weights(*ordered, path, options, backend, reporter, notify)
     engine, survey, provenance = open_engine(scene, sensor, learnt.path, options, notify, backend, seen)
-    outputs = open_outputs(scene, out, options, notify)
     workers = backend.workers(engine)
     stats = SceneStats(mtf=sensor.mtf)
     if survey:
