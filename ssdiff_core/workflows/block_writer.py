@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 from osgeo import gdal
 
-from ..common.errors import SSDiffError
 from ..common.fingerprints import size_and_time
 from ..common.notices import Notify, notice
 from ..common.pipeline import StoppableQueue, Stopped, run_threads
@@ -86,7 +85,7 @@ def fuse(
             run_threads([lambda: finish(work.files, sums, stop)], stop)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_interrupted(outputs)) from None
-    except SSDiffError:
+    except BaseException:  # errors that are not our own too
         clean_up(outputs)
         raise
     clean_up(outputs)
