@@ -27,6 +27,7 @@ from ..common.progress import file_size
 from ..domain.exact_sums import Sums
 from ..domain.pixel_type import PixelType
 from ..domain.scene import Scene
+from .metadata import entries
 from .reader import open_raster
 from .tiled_tiff import Layout, layout_of
 
@@ -224,14 +225,14 @@ def _describe(image: gdal.Dataset, output: Output, scene: Scene, provenance: dic
         image.SetGeoTransform(scene.grid.transform)
         image.SetProjection(scene.grid.crs)
     sources = [open_raster(source.path) for source in (scene.pan, *scene.ms)]  # keeps the bands valid
-    imagery = {**sources[0].GetMetadata("IMAGERY"), **sources[1].GetMetadata("IMAGERY")}
+    imagery = {**entries(sources[0], "IMAGERY"), **entries(sources[1], "IMAGERY")}
     provenance = {**provenance, "shows": SPREAD} if output.spread else provenance
     metadata = {f"SSDIFF_{key.upper()}": str(value) for key, value in provenance.items()}
     _set_metadata(image, {**imagery, **metadata}, imagery)
     for index, (source, file) in enumerate(zip(scene.ms, sources[1:]), 1):
         band, original = image.GetRasterBand(index), file.GetRasterBand(source.index)
-        imagery = original.GetMetadata("IMAGERY")
-        metadata = {key: value for key, value in original.GetMetadata().items() if not key.startswith("STATISTICS_")}
+        imagery = entries(original, "IMAGERY")
+        metadata = {key: value for key, value in entries(original).items() if not key.startswith("STATISTICS_")}
         _set_metadata(band, {**imagery, **metadata}, imagery)
         band.SetDescription(source.name)
         if original.GetScale() is not None:
@@ -272,7 +273,9 @@ def _ready(file: Working, sums: Sequence[Sums], stop: threading.Event) -> Path:
     """Returns the complete image, which only has to be renamed."""
     output = file.output
     with write_errors(output):
-        with _closed(gdal.OpenEx(str(output.working), gdal.OF_RASTER | gdal.OF_UPDATE)) as image:
+        with _closed(
+            gdal.OpenEx(str(output.working), gdal.OF_RASTER | gdal.OF_UPDATE, sibling_files=[output.working.name])
+        ) as image:
             _write_statistics(image, output, sums)
         if not file.final:
             _copy(output, stop)
@@ -304,7 +307,7 @@ def _copy(output: Output, stop: threading.Event) -> None:
     listed = [f"{key}={value}" for key, value in options.items()]
     gdal.PushErrorHandler("CPLQuietErrorHandler")  # errors are raised; warnings do not concern the user
     try:
-        with _closed(gdal.OpenEx(str(output.working), gdal.OF_RASTER)) as image:
+        with _closed(gdal.OpenEx(str(output.working), gdal.OF_RASTER, sibling_files=[output.working.name])) as image:
             made = _driver(output).CreateCopy(str(output.finished), image, options=listed, callback=not_cancelled)
             with _closed(made):
                 pass
