@@ -63,13 +63,13 @@ def add_import(actions) -> None:
 
 def run_list(args) -> None:
     from ..weights import catalogue
-    from ..weights.http import without_credentials
+    from ..weights.http import without_secrets
 
-    entries = catalogue.known()
+    entries = catalogue.known(notify=print_message)
     if args.json:
         listed = [{**asdict(entry), "state": entry.state, "path": entry.path and str(entry.path)} for entry in entries]
         scenes = [{**entry.record, "size": entry.size, "path": str(entry.path)} for entry in learnt()]
-        document = {"weights": listed, "folder": str(paths.weights()), "home": without_credentials(catalogue.home())}
+        document = {"weights": listed, "folder": str(paths.weights()), "home": without_secrets(catalogue.home())}
         return print(json.dumps({**document, "scenes": scenes}, indent=2))
     print("\n".join(in_columns([cells(entry) for entry in entries])))
     scenes = [scene_cells(entry) for entry in learnt()]
@@ -111,7 +111,7 @@ def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
 def run_get(args) -> None:
     from ..weights import catalogue
 
-    entries = catalogue.known()
+    entries = catalogue.known(notify=print_message)
     for name in [entry.id for entry in catalogue.published()] if args.ids == [ALL] else args.ids:
         entry = catalogue.named(name, entries)
         fetch = catalogue.fetcher(progress=progress.reporter(args.progress, 0), notify=print_message)

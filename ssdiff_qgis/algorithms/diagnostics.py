@@ -131,7 +131,7 @@ def setting(name: str) -> str:
         value = str(getattr(settings, name)())
     except SSDiffError as error:
         return str(error)
-    return http.without_credentials(value) if "://" in value else value
+    return http.without_secrets(value) if "://" in value else value
 
 
 def as_markdown(report: dict) -> str:
