@@ -12,6 +12,7 @@ from osgeo import gdal, ogr, osr
 from ..common.errors import GeometryError, RasterError, one_line
 from ..domain.grid import Grid, snapped
 from ..domain.scene import Scene
+from . import network
 
 gdal.UseExceptions()
 ogr.UseExceptions()
@@ -22,6 +23,7 @@ SURFACES = (ogr.wkbPolyhedralSurface, ogr.wkbTIN)
 
 def read(path: str | Path, crs: str) -> str:
     """Reads the union of all polygons of a vector file, as WKT in the given CRS."""
+    network.check(str(path))
     try:
         source = gdal.OpenEx(str(path), gdal.OF_VECTOR | gdal.OF_VERBOSE_ERROR)
     except RuntimeError as error:

@@ -22,7 +22,7 @@ from ..domain.grid import Grid, Placement, checked, cut, place, same_ground, sna
 from ..domain.registration import SHIFT_REACH, Shift, estimate_shift, resample_shifted
 from ..domain.scene import Band, Scene
 from ..domain.window import Window
-from . import metadata, polygon_mask, warp
+from . import metadata, network, polygon_mask, warp
 
 gdal.UseExceptions()
 
@@ -67,6 +67,7 @@ def bands_of(ms: str | Path | Sequence[str | Path]) -> dict[Band, Grid]:
 
 
 def open_raster(path: str) -> gdal.Dataset:
+    network.check(path)
     try:
         source = gdal.OpenEx(path, gdal.OF_RASTER | gdal.OF_VERBOSE_ERROR, **metadata.siblings(path))
     except RuntimeError as error:

@@ -46,7 +46,7 @@ def read_metadata(source: gdal.Dataset) -> VendorMetadata:
     entries_by_source = {domain: metadata.entries(source, domain) for domain in DOMAINS}
     names: tuple[str, ...] = ()
     for file in metadata_files(metadata.files(source)):
-        entries = parsed(_text(file))
+        entries = parsed(read_text(file))
         entries_by_source[file] = dict(reversed(entries))  # the first of repeated keys counts
         names = names or band_names(entries)
     return VendorMetadata(entries_by_source, names if len(names) == source.RasterCount else ())
@@ -149,7 +149,10 @@ def _assignments(text: str) -> Iterator[tuple[str, str]]:
             yield ".".join([*groups, key]), value
 
 
-def _text(file: str) -> str:
+def read_text(file: str) -> str:
+    """Returns the text of a file; "" if it is none or too large."""
+    if not _is_regular(file):
+        return ""
     handle = gdal.VSIFOpenL(file, "rb")
     if handle is None:
         return ""

@@ -327,7 +327,8 @@ class _Installation:
     def _clear(self) -> None:
         for folder in (self.new.folder, self.work / "tmp"):
             shutil.rmtree(folder, ignore_errors=True)
-        (self.work / "tmp").mkdir(parents=True)
+        self.work.mkdir(0o755, parents=True, exist_ok=True)
+        (self.work / "tmp").mkdir(0o700)
 
     def _run_installer(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
         lines: list[str] = []
@@ -366,7 +367,7 @@ class _Installation:
 
     def _check_disk_space(self, choice: Choice) -> None:
         needed = choice.disk + (0 if self.options.wheels else choice.download)
-        self.work.mkdir(parents=True, exist_ok=True)
+        self.work.mkdir(0o755, parents=True, exist_ok=True)
         free = shutil.disk_usage(self.work).free / 1e6
         if free < needed:
             raise InstallError(
@@ -390,6 +391,7 @@ class _Installation:
             json.dump(note, file, indent=2)
             file.flush()
             os.fsync(file.fileno())
+        os.chmod(self.new.folder / NOTE, 0o644)
 
 
 class _Progress:
