@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from osgeo import gdal, gdal_array
 
-from ..common.errors import RasterError, SSDiffError, one_line
+from ..common.errors import ConfigError, RasterError, SSDiffError, one_line
 from ..common.locks import move
 from ..common.notices import Notice, notice
 from ..common.progress import file_size
@@ -39,6 +40,10 @@ SPREAD = "standard deviation of the samples, in counts"
 "content of the spread file, as written to its metadata"
 COUNT_OPTIONS = ("NBITS", "PREDICTOR", "PHOTOMETRIC", "ALPHA", "DISCARD_LSB", "COMPRESS=JPEG", "COMPRESS=WEBP")
 "creation options for integers or pictures, which do not apply to the spread"
+BLOCK_SIZES = ("BLOCKSIZE", "BLOCKXSIZE", "BLOCKYSIZE")
+"creation options that are sides of blocks"
+BLOCK_SIDES = range(16, 32769)
+"sides of blocks in pixels that GDAL can write"
 DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 "error numbers of a full disk"
 
@@ -94,7 +99,16 @@ def output_for(scene: Scene, path: str | Path, dtype: str | None = None, nodata:
             nodata = float("nan") if kind.kind == "f" else 0 if kind.kind == "u" else int(np.iinfo(kind).min)
     if nodata is not None and not _holds(kind, nodata):
         raise SSDiffError(f"nodata {nodata:g} does not fit in {kind.name}")
-    return Output(Path(path), PixelType(kind.name, nodata), **rest)
+    return _checked(Output(Path(path), PixelType(kind.name, nodata), **rest))
+
+
+def _checked(output: Output) -> Output:
+    """Returns the output; raises ConfigError for a block size with which GDAL aborts the process."""
+    for key, _, value in (option.partition("=") for option in output.options):
+        if key.upper() in BLOCK_SIZES and not (re.fullmatch("[0-9]{1,5}", value) and int(value) in BLOCK_SIDES):
+            limits = f"{BLOCK_SIDES.start} to {BLOCK_SIDES.stop - 1}"
+            raise ConfigError(f"creation option {key}={value}: must be a whole number from {limits}")
+    return output
 
 
 def spread_output(output: Output, path: str | Path) -> Output:

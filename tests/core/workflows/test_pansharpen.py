@@ -278,3 +278,23 @@ def test_the_duration_of_a_long_run_is_predicted_from_its_own_work(done, monkeyp
     report(done)
     report(done + (1 - done) / 100)
     assert [str(message) for message in said] == ["This will take about 10 min 00 s"]
+
+
+@pytest.mark.parametrize("value", ["0", "-5", "nan", "4294967296", "", "7", "FOO"])
+@pytest.mark.parametrize("option", [("cog", "BLOCKSIZE"), ("gtiff", "BLOCKXSIZE"), ("gtiff", "blockysize")])
+def test_a_block_size_that_would_end_the_process_is_one_sentence(sample, tmp_path, option, value):
+    kind, key = option
+    command = (
+        "pansharpen",
+        *sample[:2],
+        tmp_path / "o.tif",
+        "--method",
+        "exp",
+        "--format",
+        kind,
+        "--co",
+        f"{key}={value}",
+    )
+    said = ssdiff(*command, expect=1).stderr
+    assert f"creation option {key}={value}: must be a whole number from 16 to 32768" in said
+    assert not list(tmp_path.glob("o.tif*"))
