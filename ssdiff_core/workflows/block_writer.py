@@ -12,6 +12,7 @@ import json
 import operator
 import os
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import astuple, dataclass
@@ -137,8 +138,22 @@ def _begin(scene: Scene, outputs: Sequence[Output], provenance, run: BlockRun, s
     check_room(outputs, scene)
     work = Work(tuple(_working_file(output, scene, provenance) for output in outputs), {})
     begun = [{"final": file.final, "head": head(file.output.working).hex()} for file in work.files]
-    work.journal.write_text(json.dumps({"key": key, "files": begun}) + "\n", encoding="utf-8")
+    work.journal.write_text(sealed({"key": key, "files": begun}), encoding="utf-8")
     return work
+
+
+def sealed(value: object) -> str:
+    """Returns a line of the journal: the value as JSON, and its checksum."""
+    text = json.dumps(value)
+    return f"{text} {zlib.crc32(text.encode()):08x}\n"
+
+
+def unsealed(line: str):
+    """Returns the value in a line of the journal; raises ValueError if the line is damaged or incomplete."""
+    text, _, checksum = line.rstrip("\n").rpartition(" ")
+    if checksum != f"{zlib.crc32(text.encode('utf-8', 'replace')):08x}":
+        raise ValueError("the line is damaged")
+    return json.loads(text)
 
 
 def _working_file(output: Output, scene: Scene, provenance: dict[str, str]) -> Working:
@@ -163,7 +178,7 @@ def _resumed(outputs: Sequence[Output], key: str) -> Work | None:
     """
     try:
         first, *lines = outputs[0].journal.read_text(encoding="utf-8").split("\n")
-        begun = json.loads(first)
+        begun = unsealed(first)
         if begun["key"] != key:
             return None
         files = [_restored(output, **file) for output, file in zip(outputs, begun["files"])]
@@ -184,7 +199,7 @@ def _entries(lines: Iterable[str]) -> dict[int, SumsOfImages]:
     done = {}
     for line in lines:
         try:
-            number, images = json.loads(line)
+            number, images = unsealed(line)
             done[number] = tuple(tuple(Sums(*band) for band in bands) for bands in images)
         except (ValueError, TypeError):
             continue
@@ -196,7 +211,8 @@ def _record(images: Sequence, journal, done: dict[int, SumsOfImages], written: l
     for image in images if written else ():
         os.fsync(image.fileno())
     for number, sums in written:
-        print(json.dumps([number, [[astuple(band) for band in bands] for bands in sums]]), file=journal, flush=True)
+        journal.write(sealed([number, [[astuple(band) for band in bands] for bands in sums]]))
+        journal.flush()
         done[number] = sums
 
 

@@ -311,7 +311,7 @@ def _notice_of(message: dict) -> Notice:
     try:
         return notice(message["kind"], **message["values"])
     except (LookupError, TypeError, ValueError, AttributeError):
-        kind = printable(message["kind"])[:60]
+        kind = " ".join(printable(message["kind"]).split())[:60]
         raise WorkerError(f"the computing process sends a notice that is none ({kind}): restart the program") from None
 
 

@@ -558,3 +558,23 @@ def test_too_little_shared_memory_is_an_error_in_one_sentence():
     last = done.stderr.splitlines()[-1]
     assert "WorkerError: 2 MB of shared memory for a block cannot be reserved" in last
     assert last.endswith(": allow less memory")
+
+
+@posix
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"type": "notice", "kind": "weights_\\ndownload", "values": {}}',
+        '{"type": "notice", "kind": "weights_download"}',
+        '{"type": "read"}',
+        '{"type": "error"}',
+        '{"type": "progress", "share": "much"}',
+        "[" * 100_000,
+    ],
+)
+def test_a_message_that_lacks_its_entries_is_one_sentence(tmp_path, line):
+    (tmp_path / "line").write_text(line + "\n")
+    python = script(tmp_path / "python", f"#!/bin/sh\ncat {tmp_path / 'line'}\n")
+    with Worker(python) as worker, pytest.raises(WorkerError) as caught:
+        worker.hello()
+    assert "\n" not in str(caught.value)

@@ -378,3 +378,19 @@ def test_a_truncated_input_is_one_sentence_and_leaves_no_output(tmp_path):
     with pytest.raises(RasterError, match=r"pan\.tif cannot be read"):
         run(scene, tmp_path / "out.tif", side=64)
     assert not (tmp_path / "out.tif").exists()
+
+
+def test_a_damaged_line_of_the_journal_is_computed_again(scene, tmp_path):
+    """Otherwise its block would count as done, or its sums would be in the statistics."""
+    out = tmp_path / "out.tif"
+    with pytest.raises(KeyboardInterrupt):
+        run(scene, out, Ending(7, KeyboardInterrupt()), side=64)
+    journal = output_for(scene, out).journal
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join([lines[0], *(line.replace("[", "[1", 1) for line in lines[1:])]))
+    counting = Ending(1000, None)
+    run(scene, out, counting, side=64, resume=True)
+    assert 1000 - counting.left == 25
+    run(scene, tmp_path / "straight.tif", side=64)
+    assert np.array_equal(read(out), read(tmp_path / "straight.tif"))
+    assert statistics(out) == statistics(tmp_path / "straight.tif")
