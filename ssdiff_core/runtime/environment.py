@@ -187,7 +187,8 @@ def install(
         listener.notify(notice("install_waiting", folder=str(target.folder)))
 
     try:
-        target.folder.parent.mkdir(0o755, parents=True, exist_ok=True)  # with any umask, others must not write to it
+        for folder in (paths.cache(), paths.runtime()):  # with any umask, others must not write to them
+            folder.mkdir(0o755, parents=True, exist_ok=True)
         with locked(_beside(target.folder, ".lock"), listener.cancelled, waiting):
             if options.reinstall or target.state != READY or target.note["wanted"] != choice.build:
                 _Installation(target, base, tools, options, listener).run(choice)
@@ -272,6 +273,7 @@ class _Installation:
         self._check_disk_space(choice)
         self.tick = _Progress([self.new.folder, self.work], choice.download + choice.disk, self.listener)
         self.log.write_text("", encoding="utf-8")
+        os.chmod(self.log, 0o644)
         try:
             self._write_note(choice.build, *self._install(choice))
             remove(self.target.folder)

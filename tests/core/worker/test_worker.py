@@ -578,3 +578,12 @@ def test_a_message_that_lacks_its_entries_is_one_sentence(tmp_path, line):
     with Worker(python) as worker, pytest.raises(WorkerError) as caught:
         worker.hello()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="the system shows no environments of processes")
+def test_the_process_is_not_told_passwords_of_proxies(monkeypatch):
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://me:s3cret@127.0.0.1:9")
+    with Worker(sys.executable) as worker:
+        worker.hello()
+        assert b"s3cret" not in Path(f"/proc/{worker.pid}/environ").read_bytes()
