@@ -223,6 +223,7 @@ def _opened(session, url: str, headers: Mapping[str, str], connection: Connectio
         if not response.is_redirect:
             return response
         response.close()
+        session.cookies.clear()  # they would go to other ports of the host
         url = _redirect_target(url, response.headers["location"])
     raise PermanentError(f"{host(url)} redirects more than {REDIRECTS} times; check the URL")
 

@@ -470,3 +470,12 @@ def test_a_pipe_in_place_of_the_partial_file_does_not_hang(server, wanted):
     wanted.partial.parent.mkdir()
     os.mkfifo(wanted.partial)
     assert fetch([f"{server.url}/w.bin"], wanted).read_bytes() == DATA
+
+
+def test_a_redirect_takes_no_cookies_to_another_server(server, wanted):
+    def answer(handler, data):
+        handler.send(302, b"", Location=f"{server.url}/w.bin", Set_Cookie="session=secret")
+
+    with running(Files({}, [answer])) as first:
+        fetch([f"{first.url}/w.bin"], wanted)
+    assert "Cookie" not in server.asked[0][1]
