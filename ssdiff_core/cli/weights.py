@@ -79,10 +79,17 @@ def run_list(args) -> None:
 
 
 def learnt() -> list:
-    """Returns the entries of the cache for adapted weights."""
+    """Returns the entries of the cache for adapted weights whose records are whole."""
     from ..weights import scene_cache
 
-    return [entry for entry in scene_cache.entries() if entry.kind == scene_cache.WEIGHTS]
+    return [entry for entry in scene_cache.entries() if entry.kind == scene_cache.WEIGHTS and _is_whole(entry)]
+
+
+def _is_whole(entry) -> bool:
+    try:
+        return all(isinstance(cell, str) for cell in scene_cells(entry))
+    except (LookupError, TypeError, ValueError, OSError):
+        return False
 
 
 def scene_cells(entry) -> tuple[str, ...]:
