@@ -21,7 +21,7 @@ weights aligns the scene too.
 
 Native resolution: what helps at reduced resolution need not help at native resolution. There the truth is unknown, but
 the output of the initial weights is known; so half of the training samples, and more of small scenes, are windows at
-native resolution with that output as target.
+native resolution with that output as target, or with that of a classical method that is clearly better.
 
 Never worse: the error is the remaining share of the initial ERGAS and SAM; if one of them grew, it alone counts. In
 the end mixtures of initial and best weights are judged, and the best mixture is kept whose HQNR and D_rho at native

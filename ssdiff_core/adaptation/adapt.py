@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from .. import __version__
@@ -34,14 +35,17 @@ from ..model.ssnet import state_of
 from ..training.recipe import NET_KEYS, Recipe, Stage
 from ..training.trainer import Trainer
 from ..weights.card import read_card
-from .native_check import NativeCheck
+from .native_check import NativeCheck, blocks_of
 from .scene_source import SceneSource, engine_of, scores
 from .split import split_scenes
+from .wald_pair import Piece
 
 QUIET_SHARE = 0.75
 "share of the training steps without noise, for weights that can do without"
 MINIMUM_GAIN = 0.01
 "minimum share of the initial held-out error that adapting must remove for the weights to be written"
+CLEARLY_WORSE = 1.05
+"ratio of the initial ERGAS to the lowest of a classical method from which the initial fusion is no target"
 STAGE_BRANCHES = {"lbaf": ("spectral", "spatial", "spectral", "spatial"), "full": (None,), "scratch": (None,)}
 "branch of the network that is trained in each stage of a mode; None: all layers"
 LEARNING_RATES = {"lbaf": 7e-4, "full": 3e-4, "scratch": 8e-4}
@@ -109,9 +113,12 @@ def _adapt(scenes, readers, job: Job, base: weights.Weights, device: torch.devic
         start = band_transfer.fitted(base, recipe.bands, recipe.wavelengths_nm, recipe.ratio)
     native = None
     if job.base_fits:
-        native = NativeCheck.create([*held_out, *train], job.sensor, source.survey, *initial_fusion(job, base, device))
+        pieces = [*held_out, *train]
+        native = NativeCheck.create(pieces, job.sensor, source.survey, *initial_fusion(job, base, device))
         if start:
-            source.add_anchors(native.images, native.blocks)
+            better = method_to_anchor(source.before, classical)
+            images = classical_images(better, pieces, source.ratio, job.sensor) if better else native.images
+            source.add_anchors(images, native.blocks)
     notify(notice("adapting_pieces", train=len(train), held_out=len(held_out), scores=formatted(source.before)))
     checkpoint = Path(job.checkpoint) if job.checkpoint else None
     resumed = checkpoint_entries(checkpoint, job.key) if checkpoint else {}
@@ -274,6 +281,18 @@ def classical_scores(source: SceneSource, sensor: Sensor) -> dict[str, dict[str,
         method = ClassicalEngine(name, source.ratio)
         found[name] = scores(source.held_out_pairs(method.survey(sensor.mtf, sensor.pan_mtf)), method.fuse)
     return found
+
+
+def method_to_anchor(before: dict[str, float], classical: dict[str, dict[str, float]]) -> str:
+    """Returns the best classical method if the initial weights are clearly worse, else an empty text."""
+    best = min(classical, key=lambda method: classical[method]["ERGAS"])
+    return best if before["ERGAS"] > CLEARLY_WORSE * classical[best]["ERGAS"] else ""
+
+
+def classical_images(name: str, pieces: Sequence[Piece], ratio: float, sensor: Sensor) -> list[np.ndarray]:
+    """Returns the fusion by a classical method of the blocks at native resolution that are anchors."""
+    method = ClassicalEngine(name, ratio)
+    return [method.fuse(block) for block in blocks_of(pieces, method.survey(sensor.mtf, sensor.pan_mtf))]
 
 
 @dataclass(frozen=True)

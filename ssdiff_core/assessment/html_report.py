@@ -11,7 +11,7 @@ from string import Template
 import numpy as np
 
 from .. import __version__
-from ..common.locks import move
+from ..common.files import write_whole
 from ..common.notices import Notice
 from ..common.paths import RESOURCES
 from ..common.progress import subrange
@@ -54,9 +54,7 @@ def write(
     """Writes the report to `page`, and its maps and crops as PNG files to `folder`, where these are given."""
     data = gather(study, options, progress)
     if page:
-        partial = Path(f"{page}.part")
-        partial.write_text(as_html(study, results, options, data, protocol), encoding="utf-8")
-        move(partial, page)
+        write_whole(page, as_html(study, results, options, data, protocol))
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
         for name, picture in pictures(data):

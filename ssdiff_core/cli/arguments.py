@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import fields
-from pathlib import Path
 
 from ..common import progress
-from ..common.errors import ConfigError
 from ..domain import options as kinds
 from ..domain.options import Option, options_of
 
@@ -127,21 +124,3 @@ def key_value(text: str) -> str:
     if "=" not in text:
         raise ArgumentTypeError(f"must be KEY=VALUE, not {text!r}")
     return text
-
-
-def check_files(*paths: str | None, inputs: Iterable[str | Path | None] = ()) -> None:
-    """Raises ConfigError if the names of output files show that they cannot be written.
-
-    An output may be neither one of the inputs nor the same file as another output.
-    """
-    taken = {Path(path).resolve(): "one of the inputs" for path in filter(None, inputs)}
-    for path in map(Path, filter(None, paths)):
-        if path.resolve() in taken:
-            raise ConfigError(f"{path} is {taken[path.resolve()]}: choose another file")
-        taken[path.resolve()] = "used for two outputs"
-        if path.is_dir():
-            raise ConfigError(f"{path} is a folder: give a file in it")
-        if not path.parent.is_dir():
-            raise ConfigError(f"{path} cannot be written: the folder {path.parent} does not exist")
-        if not os.access(path.parent, os.W_OK):
-            raise ConfigError(f"{path} cannot be written: no permission to write to {path.parent}")

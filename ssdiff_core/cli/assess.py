@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 from ..common import progress
 from ..common.errors import ConfigError
+from ..common.files import check_targets
 from ..common.paths import ensure_folder
 from ..common.progress import subrange
 from ..domain.options import DEVICE_OPTION, AssessOptions
-from .arguments import add_json, add_options, add_progress, between, check_files, file_name, options_from
+from .arguments import add_json, add_options, add_progress, between, file_name, options_from
 from .console import print_message
 
 PROTOCOLS = ("full", "wald")
@@ -74,9 +75,10 @@ def names(text: str) -> tuple[str, ...]:
 
 def run(args) -> None:
     from ..assessment import html_report, measure, tables
+    from ..raster.input_files import files_read
 
     check(args)
-    check_files(args.report, args.csv, inputs=[args.pan, *(args.ms or ()), args.reference, *args.fused])
+    check_targets(args.report, args.csv, inputs=[args.pan, *(args.ms or ()), args.reference, *args.fused])
     if args.png:
         ensure_folder(args.png)
     options = options_from(args, AssessOptions)
@@ -85,7 +87,8 @@ def run(args) -> None:
     methods = (args.methods or WALD_METHODS) if args.protocol == "wald" else ()
     with open_studies(args, methods, options, subrange(report, 0, start)) as opened, contextlib.ExitStack() as at_end:
         for study in opened:
-            check_files(args.report, args.csv, inputs=[*study.inputs, *(image.path for image in study.files)])
+            files = [*study.inputs, *(image.path for image in study.files), *filter(None, [args.reference])]
+            check_targets(args.report, args.csv, inputs=files_read(files))
         if with_report and len(opened) > 1:
             raise ConfigError("a report covers one scene and extent; these files are of several")
         studies = [measure.with_baselines(study, options, methods) for study in opened]

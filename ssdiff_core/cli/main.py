@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
 def _run(argv: Sequence[str]) -> int:
     args = argparse.Namespace()
     try:
-        args = parser().parse_args(join_extent(argv))
+        args = parser().parse_args(join_negative(argv))
         args.run(args)
         if sys.stdout:
             sys.stdout.flush()
@@ -76,11 +77,14 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def join_extent(words: Sequence[str]) -> list[str]:
-    """Returns the arguments with `--extent -1,...` as one word; argparse takes a leading minus for another option."""
+def join_negative(words: Sequence[str]) -> list[str]:
+    """Returns the arguments with `--extent -1,...` or `--nodata -1e9` as one word.
+
+    argparse takes a leading minus for another option unless a plain number follows.
+    """
     joined: list[str] = []
     for word in words:
-        if joined and joined[-1] == "--extent" and word.startswith("-"):
+        if joined and joined[-1] in ("--extent", "--nodata", "--nodata-in") and re.match(r"-[.\d]", word):
             joined[-1] += f"={word}"
         else:
             joined.append(word)

@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from ..common import progress
+from ..common.files import check_targets
 from ..domain.methods import NETWORK
 from ..domain.options import AssessOptions, PansharpenOptions
-from .arguments import add_options, add_pair, add_progress, check_files, file_name, ms_files, options_from
+from .arguments import add_options, add_pair, add_progress, file_name, ms_files, options_from
 from .console import handle_termination, print_message
 
 
@@ -26,21 +27,28 @@ def add(commands) -> None:
 
 def run(args) -> None:
     from ..inprocess.backend import LocalBackend
-    from ..raster import polygon_mask, reader
+    from ..raster import input_files, polygon_mask, reader
     from ..workflows import pansharpen
 
     handle_termination()
     files = ms_files(args)
-    for path in (args.out, args.uncertainty):
-        check_files(path, args.report, inputs=[args.pan, args.ms, *(args.ms_files or ()), args.mask])
+    inputs = [file for file in (args.pan, args.ms, *(args.ms_files or ()), args.mask) if file]
+    check_outputs(args, inputs)
     if args.method != NETWORK and (args.steps or args.samples or args.weights != "auto"):
         args.usage_error(f"--weights, --steps and --samples are for --method {NETWORK}")
+    check_outputs(args, [*inputs, *input_files.files_read(inputs), args.weights])
     mask = polygon_mask.read(args.mask, reader.read_header(args.pan)[1].crs) if args.mask else ""
     options = options_from(args, PansharpenOptions, mask=mask)
     reporter = partial(progress.reporter, args.progress)
     pansharpen.pansharpen(args.pan, files, args.out, options, print_message, reporter, LocalBackend())
     if args.report:
         write_report(args, files)
+
+
+def check_outputs(args, inputs: list[str]) -> None:
+    """Raises ConfigError if an output cannot be written or is one of the inputs."""
+    for path in (args.out, args.uncertainty):
+        check_targets(path, args.report, inputs=inputs)
 
 
 def write_report(args, ms) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ..common import paths, progress
 from ..common.errors import SSDiffError, WeightsError
-from .arguments import add_json, add_progress, check_files
+from ..common.files import check_targets
+from .arguments import add_json, add_progress
 from .console import print_message
 
 ALL = "all"
@@ -189,7 +190,7 @@ def run_import(args) -> None:
         return print_message(f"weights {entry.id} were copied to {entry.path}")
     if not (args.out and args.id and args.bands):
         args.usage_error("a .pt checkpoint needs --out, --id and --bands")
-    check_files(args.out)
+    check_targets(args.out)
     import_checkpoint(args)
 
 

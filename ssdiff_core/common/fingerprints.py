@@ -1,4 +1,4 @@
-"""File fingerprints: SHA-256, and size with modification time."""
+"""File fingerprints: SHA-256, and what the system records of a file."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ def sha256_of(path: str | os.PathLike) -> str:
     return digest.hexdigest()
 
 
-def size_and_time(path: str) -> tuple[int, int] | None:
-    """Returns size and modification time of a file, or None if the path is no local file."""
+def state_of(path: str) -> tuple[int, ...] | None:
+    """Returns numbers that differ once a file has been written to or replaced, or None if the path is no local file.
+
+    The time of change is among them, since programs that copy files set the modification time.
+    """
     try:
         status = os.stat(path)
     except OSError:  # a URL, or a path within an archive
         return None
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino

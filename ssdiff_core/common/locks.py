@@ -18,6 +18,8 @@ POLL_SECONDS = 0.1
 "time between two attempts to take a lock"
 UNSUPPORTED_ERRORS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 "errors of network drives that have no locks"
+LOCKED_BYTE = 1 << 30
+"offset of the byte that Windows locks; other processes can read and write the file before it"
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0)
 "times to wait after failed attempts to move a file"
 
@@ -33,22 +35,22 @@ def locked(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "ab") as file:
-        if not _lock(file):
+        if not try_lock(file):
             waiting()
-            while not _lock(file):
+            while not try_lock(file):
                 if cancelled():
                     raise Cancelled("cancelled")
                 time.sleep(POLL_SECONDS)
         yield
 
 
-def _lock(file) -> bool:
-    """Returns whether the lock was taken; always True on drives that have no locks."""
+def try_lock(file) -> bool:
+    """Locks an open file until it is closed; returns whether that worked. Always True on drives that have no locks."""
     try:
         if os.name == "nt":
             import msvcrt
 
-            file.seek(0)
+            file.seek(LOCKED_BYTE)
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             import fcntl

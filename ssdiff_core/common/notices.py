@@ -47,7 +47,15 @@ TEMPLATES: dict[str, str] = {
     ),
     # raster.identify_sensor
     "bands_left_out": "Left out (--bands keeps them), as {label} is pansharpened in {bands}: {left_out}",
-    "bands_reordered": "The bands are put into the order {bands}",
+    # raster.input_nodata
+    "fill_is_nodata": (
+        "{share:.1%} of {path} has the value {value:.8g}, which is taken for nodata although the file does not declare "
+        "it; the input nodata value NaN (--nodata-in nan) keeps it as data"
+    ),
+    "fill_suspected": (
+        "{share:.1%} of {path} is a border or a block of the value {value:.8g}: if it is fill, give it as input nodata "
+        "value (--nodata-in), or colours will be wrong elsewhere too"
+    ),
     # raster.reader
     "pan_has_several_bands": "PAN has {count} bands; the first is used",
     "not_georeferenced": "Neither PAN nor MS is georeferenced: both are assumed to cover the same ground",
@@ -78,6 +86,14 @@ TEMPLATES: dict[str, str] = {
         "The image is the mean of {samples} samples of {steps} step(s), and the uncertainty their standard deviation: "
         "{work:.3g} times the work of an image alone"
     ),
+    "bands_reordered": "The network sees the bands in the order {bands}; the output has them in the order of MS",
+    "near_infrared_recognised": (
+        "Band {band} of MS correlates with the others as near infrared does: the network takes it for that"
+    ),
+    "band_order_assumed": (
+        "Nothing identifies the bands of MS: the network takes them for {bands}. If that is wrong, name the bands, or "
+        "give them in this order (--bands)"
+    ),
     "band_groups": (
         "Weights {weights} take {size} bands: the {bands} bands of MS are fused in {groups} group(s) of {size}"
     ),
@@ -102,6 +118,14 @@ TEMPLATES: dict[str, str] = {
         "{before:.2f} (ERGAS), best classical {classical:.2f})"
     ),
     "scene_not_adapted": "The weights are not adapted to this scene: {reason}",
+    "invalid_pixels_are_zero": (
+        "{count:,} pixels of {path} have no valid value and are written as 0, since the output has no nodata value: "
+        "set one to mark them"
+    ),
+    "digits_lost": (
+        "{path} has counts beyond {limit:,}: the computation has 24 significant bits, so their last digits are not "
+        "exact"
+    ),
     "adapted": "Held out: {scores}; best classical: {classical}. Weights: {path}",
     "adapting_no_gain": "Adapting does not help here (held out: {scores}): no file is written, use {best}",
     "adapting_lost_native": (

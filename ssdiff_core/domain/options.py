@@ -98,6 +98,14 @@ EXTENT_OPTION = Option(
     EXTENT,
     metavar="XMIN,YMIN,XMAX,YMAX",
 )
+NODATA_IN_OPTION = Option(
+    "Value of pixels of PAN and MS that have no data, besides the nodata values of the files. Default: fill is "
+    "recognised where it is certain. nan: only the nodata values of the files.",
+    "Input nodata value",
+    NUMBER,
+    finite=False,
+    advanced=True,
+)
 ALIGN_OPTION = Option(
     "Shift between PAN and MS. auto: measure and correct; warn: measure and report; none: skip.",
     "Shift between PAN and MS",
@@ -170,6 +178,7 @@ class PansharpenOptions(SamplingOptions):
         metavar="FILE",
         network=True,
     ).field("")
+    nodata_in: float | None = NODATA_IN_OPTION.field(None)
     align: str = ALIGN_OPTION.field("auto")
     adapt: str = Option(
         "Adapt the network to the scene before fusing it: auto, none, or a number of processor seconds. auto: for a "
@@ -231,6 +240,7 @@ class AdaptOptions:
     ).field(0.0)
     sensor: str = SENSOR_OPTION.field("auto")
     bands: tuple[int, ...] = replace(BANDS_OPTION, label="").field(())
+    nodata_in: float | None = replace(NODATA_IN_OPTION, label="").field(None)
     align: str = Option(
         "Shift between PAN and MS. auto: measure and correct; none: skip.", kind=CHOICE, choices=("auto", "none")
     ).field("auto")
@@ -274,6 +284,7 @@ class AssessOptions:
         FLAG,
         advanced=True,
     ).field(False)
+    nodata_in: float | None = replace(NODATA_IN_OPTION, label="").field(None)
     align: str = ALIGN_OPTION.field("warn")
     sample: float = Option(
         "Megapixels to measure of a larger scene, in random blocks. 0: all.",

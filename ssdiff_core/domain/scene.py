@@ -26,6 +26,10 @@ class Band:
     "whether pixels can be invalid: by a nodata value, an alpha band or a mask"
     wavelength: float | None = None
     "centre wavelength, nm"
+    fill: float | None = None
+    "value that counts as nodata though the file does not declare it"
+    colour: str = ""
+    "name of the band by GDAL's colour interpretation"
     offset: tuple[float, float] = (0.0, 0.0)
     "offset of this band from the placement, in PAN rows and columns; it is corrected when the band is read"
 

@@ -22,8 +22,9 @@ from __future__ import annotations
 import functools
 import json
 import re
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..common.errors import ConfigError
@@ -80,6 +81,8 @@ class Sensor:
     "other sets of bands that files of this sensor contain, each in its usual order"
     others: tuple[str, ...] = ()
     "patterns of the names of bands that are delivered too but not pansharpened, such as quality bands"
+    identified: bool = field(default=False, compare=False)
+    "whether names or wavelengths identify the bands; otherwise the order of the sensor's product is assumed"
 
     @property
     def scale(self) -> int | None:
@@ -135,7 +138,7 @@ def get(
         return _general(bands or 0, descriptions, wavelengths)
     identified = order_bands(descriptions, wavelengths, sensor)
     if identified and len(identified) == bands:
-        return sensor.only(identified)
+        return replace(sensor.only(identified), identified=True)
     if bands in (None, len(sensor.bands)):
         return sensor
     for product in sensor.products:
@@ -197,17 +200,17 @@ def order_bands(descriptions: Sequence[str], wavelengths: Sequence[float], senso
     return None
 
 
-def usual_order(descriptions: Sequence[str], wavelengths: Sequence[float], sensor: Sensor) -> list[int]:
-    """Returns the indices of a file's bands in the order of the sensor's product with these bands.
+def centres(bands: Sequence[str], wavelengths: Sequence[float] = ()) -> tuple[float, ...]:
+    """Returns the centre wavelengths of bands in nm: those given, else the usual ones of their names; () if unknown."""
+    if len(wavelengths) == len(bands):
+        return tuple(wavelengths)
+    usual = [_usual_centres().get(name) for name in bands]
+    return () if None in usual else tuple(usual)
 
-    Bands that nothing identifies keep their order.
-    """
-    full = _sensor(sensor.id)
-    bands = order_bands(descriptions, wavelengths, full)
-    if not bands or len(bands) != len(sensor.bands):
-        return list(range(len(sensor.bands)))
-    product = next((product for product in full.products if set(product) == set(bands)), full.bands)
-    return sorted(range(len(bands)), key=lambda i: product.index(bands[i]))
+
+def names_a_band(text: str) -> bool:
+    """Returns whether a description or file name contains the name of a band, such as blue."""
+    return _name_in(text) is not None
 
 
 def unrelated_bands(names: Sequence[str], sensor: Sensor) -> list[int]:
@@ -223,7 +226,7 @@ def _with_bands(name: str, evidence: Evidence, bands: int, descriptions, wavelen
     except ConfigError:
         general = _general(bands, descriptions, wavelengths)
         return Recognition(general, notice(f"{kind}_unknown_bands", sensor=GENERAL, count=bands, **values))
-    if len(order_bands(descriptions, wavelengths, sensor) or ()) == bands:
+    if sensor.identified:
         return Recognition(sensor, notice(kind, sensor=name, **values))
     return Recognition(sensor, notice(f"{kind}_assumed_order", sensor=name, bands=list(sensor.bands), **values))
 
@@ -332,6 +335,16 @@ def _band_names() -> set[str]:
 
 
 @functools.cache
+def _usual_centres() -> dict[str, float]:
+    """Returns the median of the centre wavelengths of each band name, in nm."""
+    found: dict[str, list[float]] = {}
+    for profile in _profiles().values():
+        for band in profile["bands"]:
+            found.setdefault(band["name"], []).append(float(band["centre"]))
+    return {name: statistics.median(of_name) for name, of_name in found.items()}
+
+
+@functools.cache
 def _sensor(name: str) -> Sensor:
     profile = _profiles()[name]
     bands = profile["bands"]
@@ -359,6 +372,7 @@ def _general(bands: int, descriptions: Sequence[str] = (), wavelengths: Sequence
         _sensor(GENERAL),
         bands=tuple(names) if identified else tuple(f"b{i + 1}" for i in range(bands)),
         wavelengths=tuple(map(float, wavelengths)) if len(wavelengths) == bands else (),
+        identified=identified or len(wavelengths) == bands > 0,
         mtf=(DEFAULT_MTF,) * bands,
         pan_weights=_normalised([1.0] * bands),
         aliases=((),) * bands,

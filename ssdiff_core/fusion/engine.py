@@ -284,6 +284,9 @@ class Engine(Quantising):
             fused = torch.stack([canvas.base[core] + self._sigma * mean[core], self._sigma * std[core]])
         fused *= scaling.ones
         fused[0] += scaling.zeros
+        for band, (low, high) in enumerate(block.stats.limits):
+            if low == high:  # MS does not vary
+                fused[0, band], fused[1:, band] = low, 0
         return fused if canvas.ok is None else torch.where(canvas.ok[core[1:]], fused, torch.nan)
 
     def _units(self, block: Block) -> Units:

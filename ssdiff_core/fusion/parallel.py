@@ -92,18 +92,38 @@ def one_thread():
         torch.set_num_threads(before)
 
 
+class InOrder:
+    """Combines numbered values in the order of their numbers, each as soon as those before it are there.
+
+    So the result does not depend on which thread is faster, and only few values are held.
+    """
+
+    def __init__(self, combine: Callable):
+        self.value = None
+        self._combine, self._next, self._waiting, self._lock = combine, 0, {}, threading.Lock()
+
+    def add(self, number: int, value) -> None:
+        """Adds the value with this number; numbers begin at 0. Any thread may call this."""
+        with self._lock:
+            self._waiting[number] = value
+            while self._next in self._waiting:
+                value = self._waiting.pop(self._next)
+                self.value = value if self._next == 0 else self._combine(self.value, value)
+                self._next += 1
+
+
 def scene_stats(scene: Scene, open_reader: Callable, survey, memory: int = MEMORY, workers: int = 1) -> SceneStats:
     """Returns the statistics of a scene in one pass over its blocks; the order in which they finish does not matter.
 
     open_reader: returns the reader of the scene's blocks; called in the thread that reads. memory: in MB.
     """
-    stop, sums = threading.Event(), {}
+    stop, total = threading.Event(), InOrder(operator.add)
     side = block_side(memory, len(scene.ms), survey.reach, workers)
     blocks = dict(enumerate(blocks_of(scene.window, side)))
 
     def gather(number: int, window: Window, block: Block) -> None:
-        sums[number] = survey.gather(block)
+        total.add(number, survey.gather(block))
 
     with processors(workers):
         run_threads(reader_threads(open_reader, blocks, survey, workers, gather, stop), stop)
-    return survey.stats(functools.reduce(operator.add, (sums[number] for number in blocks)))
+    return survey.stats(total.value)

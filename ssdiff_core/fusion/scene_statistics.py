@@ -25,6 +25,8 @@ from .scene_sums import Histogram, Moments, SceneSums, to_tuples
 
 MINIMUM_VALID = 0.99
 "minimum share of valid PAN pixels under the blur of an MS sample for the sample to be used"
+ROUNDING = 1e-24
+"variance, as a share of the squared mean, that is left by rounding if a band does not vary"
 MARGIN = 1
 "permitted distance of fused values from the range of MS, as a share of the width of that range"
 BRIGHT = 0.999
@@ -151,7 +153,7 @@ class Survey:
         """Returns the statistics that the method, or an engine with that base, needs."""
         bright = functools.reduce(Histogram.__add__, sums.values).quantile(BRIGHT)
         known = {"scale": bright / 0.8 if bright > 0 else 1.0, "mtf": tuple(self.mtf), **self._moments(sums)}
-        known["limits"] = tuple(map(_limits, sums.values))
+        known["limits"] = tuple(_limits(values, sums.coarse, band) for band, values in enumerate(sums.values))
         for method in self._methods:
             known |= method.fit(self, sums) if method.fit else {}
         return SceneStats(**known)
@@ -166,8 +168,11 @@ class Survey:
         }
 
 
-def _limits(values: Histogram) -> tuple[float, float]:
-    """Returns the minimum and the maximum value that a fused band may have."""
+def _limits(values: Histogram, moments: Moments, band: int) -> tuple[float, float]:
+    """Returns the minimum and the maximum value that a fused band may have: equal if MS does not vary."""
+    mean, squares = float(moments.left[band]), float(moments.co[band, band])
+    if len(values.keys) == 1 and moments.count and squares <= ROUNDING * moments.count * mean**2:
+        return mean, mean
     low, high = values.quantile(0.0), values.quantile(1.0)
     margin = MARGIN * (high - low) + max(abs(low), abs(high)) / 4096  # a histogram has 13 significant bits
     return low - margin, high + margin

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from ..common.notices import Notify, notice
@@ -32,21 +31,13 @@ def multispectral(ms: str | Path | Sequence[str | Path], sensor_id: str, notify:
     return tuple(i + 1 for i in range(len(bands)) if i not in unrelated)
 
 
-def identified(scene: Scene, sensor_id: str, notify: Notify, reorder: bool = True) -> tuple[Scene, sensors.Sensor]:
-    """Returns the scene and its sensor, restricted to the scene's bands.
+def identified(scene: Scene, sensor_id: str, notify: Notify) -> sensors.Sensor:
+    """Returns the scene's sensor, restricted to the scene's bands, and reports what it was recognised by.
 
-    sensor_id: a sensor, or auto. reorder: whether the bands are put into the order of the sensor's products.
+    sensor_id: a sensor, or auto.
     """
     metadata = metadata_of(scene.ms)
     names = names_of(scene.ms, metadata)
-    sensor = _sensor(scene, metadata, names, sensor_id, notify)
-    return _in_order(scene, names, sensor, notify) if reorder else (scene, sensor)
-
-
-def _sensor(
-    scene: Scene, metadata: dict[str, VendorMetadata], names: tuple[str, ...], sensor_id: str, notify: Notify
-) -> sensors.Sensor:
-    """Returns the sensor with this id, or the one recognised, and reports what it was recognised by."""
     count, wavelengths = len(scene.ms), wavelengths_of(scene.ms)
     if sensor_id != "auto":
         return sensors.get(sensor_id, count, names, wavelengths)
@@ -54,18 +45,6 @@ def _sensor(
     recognition = sensors.recognise(count, ratio, names, by_file(metadata), None, wavelengths, files)
     notify(recognition.notice)
     return recognition.sensor
-
-
-def _in_order(
-    scene: Scene, names: tuple[str, ...], sensor: sensors.Sensor, notify: Notify
-) -> tuple[Scene, sensors.Sensor]:
-    """Returns the scene with its bands in the sensor's order, if names or wavelengths identify them."""
-    order = sensors.usual_order(names, wavelengths_of(scene.ms), sensor)
-    if order == list(range(len(scene.ms))):
-        return scene, sensor
-    ordered = sensor.only([sensor.bands[i] for i in order])
-    notify(notice("bands_reordered", bands=list(ordered.bands)))
-    return replace(scene, ms=tuple(scene.ms[i] for i in order)), ordered
 
 
 def metadata_of(bands: Sequence[Band]) -> dict[str, VendorMetadata]:
@@ -79,9 +58,14 @@ def by_file(metadata: dict[str, VendorMetadata]) -> dict:
 
 
 def names_of(bands: Sequence[Band], metadata: dict[str, VendorMetadata]) -> tuple[str, ...]:
-    """Returns the name of each band: its description, else from the metadata, else its file; () if one has no name."""
+    """Returns the name of each band: its description, else from the metadata, else its file; () if one has no name.
+
+    Colour interpretations count if these do not name all bands.
+    """
     one_band_per_file = len({band.path for band in bands}) == len(bands) > 1
     names = [_name(band, metadata[band.path].bands, one_band_per_file) for band in bands]
+    if not all(map(sensors.names_a_band, names)) and (colours := colours_of(bands)):
+        return colours
     return tuple(names) if all(names) else ()
 
 
@@ -91,6 +75,19 @@ def _name(band: Band, metadata_names: Sequence[str], one_band_per_file: bool) ->
     if metadata_names:
         return metadata_names[band.index - 1]
     return Path(band.path).name if one_band_per_file else ""
+
+
+def colours_of(bands: Sequence[Band]) -> tuple[str, ...]:
+    """Returns the name of each band by its colour interpretation; () if those do not identify all bands.
+
+    A fourth band with red, green and blue is near infrared. GDAL writes red, green, blue into every raster of three
+    bands of uint8, so there it means nothing.
+    """
+    colours = [band.colour for band in bands]
+    if len(colours) == 4 and set(colours) == {"red", "green", "blue", ""}:
+        colours[colours.index("")] = "nir"
+    default = len(bands) == 3 and all(band.dtype == "uint8" for band in bands)
+    return () if default or "" in colours or len(set(colours)) < len(colours) else tuple(colours)
 
 
 def wavelengths_of(bands: Sequence[Band]) -> tuple[float, ...]:

@@ -11,7 +11,8 @@ from ..domain.registration import Shift, band_offsets
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
 from .identify_sensor import identified, multispectral
-from .reader import alignment, open_scene
+from .input_nodata import with_input_nodata
+from .reader import alignment, limit_cache, open_scene
 
 MINIMUM_CONFIDENCE = 0.5
 "confidence of a measured shift from which it is reported and corrected"
@@ -19,18 +20,17 @@ LARGE_SHIFT = 0.75
 "PAN pixels from which a shift shows as colour bleeding at edges"
 
 
-def open_pair(
-    pan: str | Path, ms, options, notify: Notify, *, reorder: bool = True, all_bands: bool = False
-) -> tuple[Scene, Sensor]:
+def open_pair(pan: str | Path, ms, options, notify: Notify, *, all_bands: bool = False) -> tuple[Scene, Sensor]:
     """Returns the scene of a PAN and an MS raster, and its sensor.
 
-    options: an options class with `sensor`, `bands` and, if it has one, `extent`. reorder: whether bands are put into
-    the order of the sensor's products where names or wavelengths identify them; bands that the options name never are.
-    all_bands: whether bands that the sensor's products are not pansharpened with are kept too.
+    options: an options class with `sensor`, `bands`, `memory`, `nodata_in` and, if it has one, `extent`. all_bands:
+    whether bands that the sensor's products are not pansharpened with are kept too.
     """
+    limit_cache(options.memory)
     bands = options.bands or (() if all_bands else multispectral(ms, options.sensor, notify))
     scene = open_scene(pan, ms, bands, getattr(options, "extent", None))
-    return identified(scene, options.sensor, notify, reorder and not options.bands)
+    scene = with_input_nodata(scene, options.nodata_in, notify)
+    return scene, identified(scene, options.sensor, notify)
 
 
 def align_pair(scene: Scene, mode: str, notify: Notify, measure: Callable[[Scene], Shift] | None = None) -> Scene:

@@ -1,6 +1,6 @@
 """Output files of a run, and their working files until they are complete.
 
-Pixels are written to a working file, OUT.part, an uncompressed tiled TIFF; a journal records finished blocks. If the
+Pixels are written to a working file, OUT.part, an uncompressed tiled TIFF. If the
 output is such a TIFF, the working file becomes the output; otherwise it is copied and compressed. The result is renamed
 to OUT at the end, so OUT is never incomplete. A run can have two outputs: the image, and the standard deviation of the
 samples whose mean it is (the spread). They are written together and renamed when both are complete.
@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ import numpy as np
 from osgeo import gdal, gdal_array
 
 from ..common.errors import ConfigError, RasterError, SSDiffError, one_line
+from ..common.files import kind_of, open_new
 from ..common.locks import move
 from ..common.notices import Notice, notice
 from ..common.progress import file_size
@@ -84,10 +85,19 @@ class Output:
         return self.path.with_name(self.path.name + ".whole.tif")
 
     @property
-    def leftovers(self) -> list[Path]:
-        "Existing working files of an interrupted run."
-        files = [Path(f"{file}{end}") for file in (self.working, self.finished) for end in SIDECAR_SUFFIXES]
-        return [file for file in (*files, self.journal) if file.exists()]
+    def temporary(self) -> list[Path]:
+        "Names of all working files but the journal."
+        return [Path(f"{file}{end}") for file in (self.working, self.finished) for end in SIDECAR_SUFFIXES]
+
+    @property
+    def sidecars(self) -> list[Path]:
+        "Names of files in which GDAL keeps pyramids, statistics and masks of the image with the name of the output."
+        return [self.path.with_name(self.path.name + end) for end in (".ovr", ".aux.xml", ".msk", ".msk.ovr")]
+
+    @property
+    def beside(self) -> list[Path]:
+        "Names of all files that are written or removed together with the output."
+        return [self.journal, *self.temporary, *self.sidecars]
 
 
 def output_for(scene: Scene, path: str | Path, dtype: str | None = None, nodata: float | None = None, **rest) -> Output:
@@ -206,10 +216,17 @@ def make_working_file(output: Output, scene: Scene, provenance: dict[str, str]) 
 def _create(output: Output, scene: Scene, provenance: dict[str, str], options: list[str]) -> None:
     kind = gdal_array.NumericTypeCodeToGDALTypeCode(output.dtype.type)
     size = scene.window.width, scene.window.height
+    _make_empty(output.working)
     with _closed(
         gdal.GetDriverByName("GTiff").Create(str(output.working), *size, len(scene.ms), kind, options)
     ) as image:
         _describe(image, output, scene, provenance)
+
+
+def _make_empty(path: Path) -> None:
+    """Makes an empty file that GDAL then writes: GDAL itself would write through a link."""
+    path.unlink(missing_ok=True)
+    open_new(path).close()
 
 
 @contextlib.contextmanager
@@ -275,6 +292,8 @@ def finish(files: Sequence[Working], sums: Sequence[Sequence[Sums]], stop: threa
     try:
         for file, whole in reversed(list(zip(files, ready))):  # the image last: if it exists, all outputs do
             with write_errors(file.output):
+                for path in file.output.sidecars:  # those of the image that is replaced
+                    _remove_file(path)
                 move(whole, file.output.path)
             named.append(file.output.path)
     except RasterError:
@@ -322,6 +341,7 @@ def _copy(output: Output, stop: threading.Event) -> None:
     gdal.PushErrorHandler("CPLQuietErrorHandler")  # errors are raised; warnings do not concern the user
     try:
         with _closed(gdal.OpenEx(str(output.working), gdal.OF_RASTER, sibling_files=[output.working.name])) as image:
+            _make_empty(output.finished)
             made = _driver(output).CreateCopy(str(output.finished), image, options=listed, callback=not_cancelled)
             with _closed(made):
                 pass
@@ -329,11 +349,17 @@ def _copy(output: Output, stop: threading.Event) -> None:
         gdal.PopErrorHandler()
 
 
-def clean_up(outputs: Sequence[Output]) -> None:
-    """Removes the working files of a run."""
+def clean_up(outputs: Iterable[Output]) -> None:
+    """Removes the working files of a run but its journals, which mark them as such."""
     for output in outputs:
-        for path in output.leftovers:
-            path.unlink(missing_ok=True)
+        for path in output.temporary:
+            _remove_file(path)
+
+
+def _remove_file(path: Path) -> None:
+    """Removes a regular file or a link, if there is one."""
+    if kind_of(path, follow=False) in ("", "a link"):
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from ..common.errors import GeometryError, RasterError, one_line
 from ..domain.grid import Grid, snapped
 from ..domain.scene import Scene
 from . import network
+from .input_files import check_readable
 
 gdal.UseExceptions()
 ogr.UseExceptions()
@@ -24,6 +25,7 @@ SURFACES = (ogr.wkbPolyhedralSurface, ogr.wkbTIN)
 def read(path: str | Path, crs: str) -> str:
     """Reads the union of all polygons of a vector file, as WKT in the given CRS."""
     network.check(str(path))
+    check_readable(str(path))
     try:
         source = gdal.OpenEx(str(path), gdal.OF_VECTOR | gdal.OF_VERBOSE_ERROR)
     except RuntimeError as error:

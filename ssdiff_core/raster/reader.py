@@ -18,11 +18,14 @@ from ..common.errors import GeometryError, RasterError, one_line
 from ..common.notices import notice
 from ..common.texts import decoded
 from ..domain.block import Block, SceneStats, ms_under
+from ..domain.fill import dilated, fill_mask
 from ..domain.grid import Grid, Placement, checked, cut, place, same_ground, snapped
 from ..domain.registration import SHIFT_REACH, Shift, estimate_shift, resample_shifted
 from ..domain.scene import Band, Scene
+from ..domain.sensors import names_a_band
 from ..domain.window import Window
 from . import metadata, network, polygon_mask, warp
+from .input_files import check_readable
 
 gdal.UseExceptions()
 
@@ -66,13 +69,20 @@ def bands_of(ms: str | Path | Sequence[str | Path]) -> dict[Band, Grid]:
     return {band: grid for bands, grid in map(read_header, files) for band in bands}
 
 
+def limit_cache(memory: int) -> None:
+    """Sets the size of GDAL's cache for a run that may hold this many MiB; GDAL's default depends on the machine."""
+    gdal.SetCacheMax(max(memory // 4, 64) * 2**20)
+
+
 def open_raster(path: str) -> gdal.Dataset:
     network.check(path)
+    check_readable(path)
     try:
         source = gdal.OpenEx(path, gdal.OF_RASTER | gdal.OF_VERBOSE_ERROR, **metadata.siblings(path))
     except RuntimeError as error:
         raise RasterError(f"{path} cannot be opened: {one_line(error)}") from None
     metadata.crs(source)  # GDAL 3.13 fails here, once, if a file next to the raster is broken
+    metadata.files(source)  # and older ones here, if it is a folder
     return source
 
 
@@ -105,7 +115,7 @@ def read_header(path: str) -> tuple[list[Band], Grid]:
             )
         masked = not band.GetMaskFlags() & gdal.GMF_ALL_VALID
         description = metadata.description(band), band.GetNoDataValue(), masked, wavelength(band)
-        bands.append(Band(path, index, np.dtype(kind).name, *description))
+        bands.append(Band(path, index, np.dtype(kind).name, *description, colour=colour(band)))
     if not bands:
         raise RasterError(f"{path} contains no image band")
     return bands, grid_of(source)
@@ -120,6 +130,12 @@ def wavelength(band: gdal.Band) -> float | None:
     except ValueError:
         return None
     return number * 1000 if (unit or "").lower().startswith(("um", "mic")) or number < 100 else number
+
+
+def colour(band: gdal.Band) -> str:
+    """Returns the name of a band by its colour interpretation; empty if that names none."""
+    name = gdal.GetColorInterpretationName(band.GetColorInterpretation())
+    return name.lower() if names_a_band(name) else ""
 
 
 def grid_of(source: gdal.Dataset) -> Grid:
@@ -205,7 +221,7 @@ class Reader:
         pan, valid = self._values(scene.pan, window)
         ms, seen = self._multispectral(Window(top, left, rows.stop - top, cols.stop - left))
         if seen is not None:
-            ms = np.where(_dilated(~seen), np.float32(np.nan), ms)
+            ms = np.where(dilated(~seen), np.float32(np.nan), ms)  # interpolation there would use invalid samples
         ms_at, requested = (at[0] + top * ratio, at[1] + left * ratio), self._requested(core) if scene.mask else None
         return Block(pan, ms, ms_at, ratio, window, core, valid, self.stats, requested)
 
@@ -234,21 +250,24 @@ class Reader:
         """Yields the pixels of each MS band in a window of MS pixels, and their valid mask."""
         if not self.scene.warped:
             return (self._values(band, window) for band in self.scene.ms)
-        files = {path: self._warped(path, window) for path in {band.path for band in self.scene.ms}}
+        files = {band.path: self._warped(band, window) for band in {band.path: band for band in self.scene.ms}.values()}
         images = (files[band.path][band.index - 1] for band in self.scene.ms)
         return ((image, np.isfinite(image)) for image in images)
 
-    def _warped(self, path: str, window: Window) -> np.ndarray:
+    def _warped(self, band: Band, window: Window) -> np.ndarray:
+        """Returns all bands of the band's file in a window of MS pixels."""
         try:
-            return warp.samples(self._dataset(path), self.scene.ms_grid, window)
+            return warp.samples(self._dataset(band.path), self.scene.ms_grid, window, band.fill)
         except RuntimeError as error:
-            raise RasterError(f"{path} cannot be warped onto PAN: {one_line(error)}") from None
+            raise RasterError(f"{band.path} cannot be warped onto PAN: {one_line(error)}") from None
 
     def _values(self, band: Band, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
         try:
-            return read_window(self._dataset(band.path).GetRasterBand(band.index), window)
+            image, ok = read_window(self._dataset(band.path).GetRasterBand(band.index), window)
         except RuntimeError as error:
             raise RasterError(f"{band.path} cannot be read: {one_line(error)}") from None
+        missing = fill_mask(image, band.fill)
+        return (image, ok) if missing is None else (image, ~missing if ok is None else ok & ~missing)
 
     def _dataset(self, path: str) -> gdal.Dataset:
         if path not in self._open:
@@ -277,12 +296,3 @@ def alignment(scene: Scene) -> Shift:
         return block.pan, block.ms, at, block.valid
 
     return estimate_shift(ground.shape, scene.placement.ratio, read)
-
-
-def _dilated(mask: np.ndarray) -> np.ndarray:
-    """Returns a mask dilated by one sample, because interpolation at those would use invalid values."""
-    if not mask.any():
-        return mask
-    padded = np.pad(mask, 1)
-    rows = padded[:-2] | padded[1:-1] | padded[2:]
-    return rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from osgeo import gdal
 
+from ..common.files import write_all
 from ..domain.window import Window
 
 HEADER_BYTES = 16
@@ -94,6 +95,4 @@ def _parts(at: Window, layout: Layout) -> list[Window]:
 
 def _write(file, at: int, pixels: np.ndarray) -> None:
     file.seek(at)
-    left = memoryview(pixels).cast("B")
-    while left:  # an almost full disk writes a part and fails on the next call
-        left = left[file.write(left) :]
+    write_all(file, pixels)

@@ -42,13 +42,17 @@ def target(pan: Grid, source: gdal.Dataset) -> tuple[Grid, Placement]:
     return _grid_through(pan, covered, tuple(round(at, 6) for at in centre), max(round(ratio), 2))
 
 
-def samples(source: gdal.Dataset, grid: Grid, window: Window) -> np.ndarray:
-    """Reads all bands but alpha in a window of the grid -> (bands, h, w), NaN where there is no data."""
+def samples(source: gdal.Dataset, grid: Grid, window: Window, fill: float | None = None) -> np.ndarray:
+    """Reads all bands but alpha in a window of the grid -> (bands, h, w), NaN where there is no data.
+
+    fill: value of pixels without data instead of that which the file declares.
+    """
     last = source.GetRasterBand(source.RasterCount).GetColorInterpretation()
     canvas = _canvas(cut(grid, window), source.RasterCount - (last == gdal.GCI_AlphaBand))
     no_data = "INIT_DEST=nan"  # lower case: GDAL 3.10 reads NAN as 0
     fixed = [no_data, "XSCALE=1", "YSCALE=1"]  # otherwise the kernel's width depends on the window
-    gdal.Warp(canvas, source, resampleAlg="cubic", errorThreshold=0, warpOptions=fixed)
+    missing = {} if fill is None else {"srcNodata": repr(fill)}
+    gdal.Warp(canvas, source, resampleAlg="cubic", errorThreshold=0, warpOptions=fixed, **missing)
     return canvas.ReadAsArray(buf_type=gdal.GDT_Float32).reshape(canvas.RasterCount, *window.shape)
 
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from ..common.errors import WeightsError, one_line
+from ..common.files import kind_of
 from ..common.safe_files import open_to_read
 from ..domain.kernels import KERNELS
 from ..domain.methods import BASES
@@ -126,6 +127,9 @@ def _number(value) -> bool:
 def read_card(path: str | os.PathLike) -> Card:
     """Reads the card of a weights file, without its tensors."""
     path = Path(path)
+    kind = kind_of(path)
+    if kind:
+        raise WeightsError(f"{path} is {kind} and not a weights file")
     try:
         with open_to_read(path) as file:
             length = int.from_bytes(file.read(8), "little")

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..common.errors import Cancelled, DownloadError
+from ..common.files import kind_of
 from ..common.fingerprints import sha256_of
 from ..common.locks import locked, move
 from ..common.progress import file_size
@@ -146,8 +147,8 @@ def _pause(seconds: float, cancelled: Callable[[], bool]) -> None:
 
 def _resume(url: str, request: DownloadRequest) -> None:
     """Downloads the missing bytes from one address and verifies the file."""
-    if request.received > request.size:
-        request.partial.unlink()
+    if request.received > request.size or kind_of(request.partial, follow=False):
+        request.partial.unlink()  # also a link or a pipe, which SSDiff never makes
     begun = request.received
     if begun < request.size:
         _receive(url, begun, request)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..common import paths
-from ..common.fingerprints import sha256_of, size_and_time
+from ..common.fingerprints import sha256_of, state_of
 from ..common.locks import move
 from .catalogue import SUFFIX
 
@@ -55,10 +55,10 @@ def folder() -> Path:
 def key_of(kind: str, files: Iterable[str], *parts) -> str:
     """Returns the key of an entry: a digest of the files that it was learnt from, and of all else that it depends on.
 
-    Empty if a file has no size and modification time, like one behind an address: then nothing is kept, because a
-    change could not be noticed.
+    files: see raster.input_files.files_read. Empty if a file has no state, like one behind an address: then nothing is
+    kept, because a change could not be noticed.
     """
-    found = [(path, size_and_time(path)) for path in sorted(set(files))]
+    found = [(path, state_of(path)) for path in sorted(set(files))]
     if not all(each for _, each in found):
         return ""
     return f"{kind}-{hashlib.sha256(repr((found, parts)).encode()).hexdigest()[:32]}"

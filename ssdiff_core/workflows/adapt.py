@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..common import paths as places
 from ..common.errors import Cancelled, ConfigError
-from ..common.fingerprints import sha256_of, size_and_time
+from ..common.fingerprints import sha256_of, state_of
 from ..common.locks import move
 from ..common.notices import Notify, notice
 from ..domain import sensors
@@ -21,11 +21,13 @@ from ..domain.adaptation_job import Job
 from ..domain.band_groups import groups
 from ..domain.options import MODES, AdaptOptions
 from ..domain.scene import Scene
+from ..raster.input_files import files_read
 from ..raster.open_pair import align_pair, open_pair
 from ..raster.output import OTHER_FORMATS
 from ..weights import catalogue
 from ..weights.card import NAMING, Card, is_id, read_card, suits
 from ..weights.catalogue import Fetch
+from .band_order import as_weights_see, band_groups, by_wavelength
 
 RATIOS = (2, 4)
 "ratios that networks exist for"
@@ -71,6 +73,7 @@ def adapt(
     out, name = output_and_id(str(out), options.id)
     scenes, sensor = open_scenes(pairs, options, notify)
     base = initial_weights(scenes[0], sensor, options, fetch, notify)
+    scenes, sensor = in_order(scenes, sensor, read_card(base), options, notify)
     job = job_for(name, out, scenes, sensor, base, options)
     try:
         outcome = backend.adapt(scenes, job, notify, reporter(0))
@@ -159,7 +162,7 @@ def open_scenes(pairs: Sequence[tuple], options: AdaptOptions, notify: Notify) -
 
 def open_aligned(pan, ms, options: AdaptOptions, notify: Notify) -> tuple[Scene, sensors.Sensor]:
     """Opens a pair in the same way as pansharpening, with its shift corrected if the options require it."""
-    scene, sensor = open_pair(pan, ms, options, notify)
+    scene, sensor = by_wavelength(*open_pair(pan, ms, options, notify))
     for message in scene.notices:
         notify(message)
     return align_pair(scene, options.align, notify), sensor
@@ -176,6 +179,17 @@ def initial_weights(scene: Scene, sensor: sensors.Sensor, options: AdaptOptions,
     if not card.suits(ratio):
         notify(notice("base_of_other_ratio", weights=card.id, trained=card.ratio, ratio=ratio))
     return path
+
+
+def in_order(
+    scenes: list[Scene], sensor: sensors.Sensor, card: Card, options: AdaptOptions, notify: Notify
+) -> tuple[list[Scene], sensors.Sensor]:
+    """Returns the scenes and their sensor with the bands in the order of initial weights that take as many."""
+    if len(sensor.bands) != len(card.bands):
+        return scenes, sensor
+    seen = band_groups(scenes[0], sensor, card, bool(options.bands), notify)
+    ordered = [as_weights_see(scene, sensor, seen) for scene in scenes]
+    return [scene for scene, _ in ordered], ordered[0][1]
 
 
 def job_for(
@@ -214,11 +228,12 @@ def mode_of(mode: str, card: Card, suited: bool) -> str:
 def groups_of(card: Card, sensor: sensors.Sensor) -> tuple[tuple[int, ...], ...]:
     """Returns the band groups of initial weights that take fewer bands than the sensor has."""
     bands, size = len(sensor.bands), len(card.bands)
-    return () if bands == size else tuple(groups(bands, size, sensor.wavelengths))
+    wavelengths = sensors.centres(sensor.bands, sensor.wavelengths), sensors.centres(card.bands, card.wavelengths_nm)
+    return () if bands == size else tuple(groups(bands, size, *wavelengths))
 
 
 def key_of(job: Job, scenes: Sequence[Scene]) -> str:
     """Returns the digest of everything that a run must share with the checkpoint it continues."""
-    paths = sorted({path for scene in scenes for path in scene.files})
-    parts = (job, scenes, [(path, size_and_time(path)) for path in paths], sha256_of(job.base))
+    inputs = [(path, state_of(path)) for path in files_read(path for scene in scenes for path in scene.files)]
+    parts = (job, scenes, inputs, sha256_of(job.base))
     return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -137,7 +137,6 @@ def common_window(scene: Scene, images: Sequence[Raster]) -> Window:
 
 def study_of(scene: Scene, sensor: Sensor, rasters, whole: bool, options: AssessOptions, truth, warnings) -> Study:
     """Returns a study whose blocks are read from files."""
-    gdal.SetCacheMax(max(options.memory // 4, 64) * 2**20)
     reader = partial(Reader, scene)
     return Study(scene, sensor, tuple(rasters), whole, options.convention, truth, warnings, crs_of(scene), reader)
 
@@ -151,12 +150,11 @@ def crs_of(scene: Scene) -> tuple[str, str]:
 
 
 def _scene(raster: Raster, pan: str, ms: Sequence[str], options: AssessOptions, notify: Notify) -> tuple[Scene, Sensor]:
-    """Returns the scene with its bands in the order of the image's bands."""
-    by_ssdiff = "version" in raster.provenance  # such an image has its bands in the order of the sensor's products
+    """Returns the scene with the bands of the image."""
     if options.sensor == "auto":
         options = replace(options, sensor=raster.provenance.get("sensor", "auto"))
-    all_bands = not by_ssdiff and len(bands_of(ms)) == len(raster.numbers)
-    return open_pair(pan, ms, options, notify, reorder=by_ssdiff, all_bands=all_bands)
+    all_bands = "version" not in raster.provenance and len(bands_of(ms)) == len(raster.numbers)
+    return open_pair(pan, ms, options, notify, all_bands=all_bands)
 
 
 def align(scene: Scene, mode: str) -> tuple[Scene, tuple[Notice, ...]]:

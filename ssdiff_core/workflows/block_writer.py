@@ -1,29 +1,27 @@
 """Fuses a scene block by block into files; reading, computing and writing run in separate threads.
 
-Finished blocks go into working files (see raster.output), and their numbers into a journal. A working file gets the
-name of the output only when it is complete, so a killed run can be resumed and an output is never incomplete.
+Finished blocks go into working files (see raster.output), and their numbers into a journal (see workflows.journal). A
+working file gets the name of the output only when it is complete, so a killed run can be resumed and an output is never
+incomplete.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import operator
 import os
 import threading
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import partial, reduce
-from pathlib import Path
 
 import numpy as np
-from osgeo import gdal
 
-from ..common.fingerprints import size_and_time
-from ..common.notices import Notify, notice
+from ..common.files import open_own
+from ..common.fingerprints import state_of
+from ..common.notices import Notice, Notify, notice
 from ..common.pipeline import StoppableQueue, Stopped, run_threads
 from ..domain.block import Block, SceneStats
 from ..domain.block_passes import MEMORY, block_side, blocks_of, reader_threads
@@ -31,12 +29,14 @@ from ..domain.exact_sums import Sums
 from ..domain.pixel_type import PixelType
 from ..domain.scene import Scene
 from ..domain.window import Window
+from ..raster.input_files import files_read
 from ..raster.output import Output, Working, check_names, check_room, clean_up, finish, make_working_file, write_errors
-from ..raster.reader import Reader
+from ..raster.reader import Reader, limit_cache
 from ..raster.tiled_tiff import head, layout_of, put
+from .journal import Journal, SumsOfImages, claimed
 
-SumsOfImages = tuple[tuple[Sums, ...], ...]
-"the sums of each band of each image"
+EXACT = 1 << 24
+"largest count up to which engines, which compute in float32, represent every whole number"
 
 
 @dataclass(frozen=True)
@@ -72,24 +72,25 @@ def fuse(
     An interrupted run can be resumed. A run that fails raises and leaves no file.
     """
     side = run.side or block_side(run.memory, len(scene.ms) * len(outputs), engine.reach, run.workers)
-    gdal.SetCacheMax(max(run.memory // 4, 64) * 2**20)
+    limit_cache(run.memory)
     blocks = dict(enumerate(blocks_of(scene.window, side)))
     check_names(outputs)
-    try:
-        with write_errors(outputs[0]):
-            work = _begin(scene, outputs, provenance, run, side, len(blocks), notify)
-            todo = {i: window for i, window in blocks.items() if i not in work.done}
-            _stream(scene, engine, stats, todo, work, run, progress)
-            stop, sums = threading.Event(), _total([work.done[i] for i in blocks])
-            if not any(band.count for band in sums[0]):
-                notify(notice("no_common_pixel", path=str(outputs[0].path)))
-            run_threads([lambda: finish(work.files, sums, stop)], stop)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(_interrupted(outputs)) from None
-    except BaseException:  # errors that are not our own too
-        clean_up(outputs)
-        raise
-    clean_up(outputs)
+    with claimed(outputs) as journals:
+        try:
+            with write_errors(outputs[0]):
+                work = _begin(scene, journals, provenance, run, side, len(blocks), notify)
+                todo = {i: window for i, window in blocks.items() if i not in work.done}
+                _stream(scene, engine, stats, todo, work, run, progress)
+                stop, sums = threading.Event(), _total([work.done[i] for i in blocks])
+                for message in _losses(outputs[0], scene.window, sums[0]):
+                    notify(message)
+                run_threads([lambda: finish(work.files, sums, stop)], stop)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_interrupted(journals)) from None
+        except BaseException:  # errors that are not our own too
+            _clean_up(journals)
+            raise
+        _clean_up(journals)
 
 
 def _total(blocks: Sequence[SumsOfImages]) -> list[list[Sums]]:
@@ -97,19 +98,35 @@ def _total(blocks: Sequence[SumsOfImages]) -> list[list[Sums]]:
     return [[reduce(operator.add, band) for band in zip(*image)] for image in zip(*blocks)]
 
 
-def _interrupted(outputs: Sequence[Output]) -> str:
+def _losses(output: Output, window: Window, sums: Sequence[Sums]) -> Iterator[Notice]:
+    """Yields notices of what the image cannot show as it should."""
+    kind, path = output.dtype.kind, str(output.path)
+    missing = window.height * window.width - min(band.count for band in sums)
+    if not any(band.count for band in sums):
+        yield notice("no_common_pixel", path=path)
+    elif missing and kind in "iu" and output.nodata is None:
+        yield notice("invalid_pixels_are_zero", path=path, count=missing)
+    if kind in "iu" and any(band.count and max(-band.minimum, band.maximum) > EXACT for band in sums):
+        yield notice("digits_lost", path=path, limit=EXACT)
+
+
+def _interrupted(journals: Sequence[Journal]) -> str:
     """Returns the message for a user who interrupts; removes the working files if they hold no block."""
-    try:
-        done = len(outputs[0].journal.read_text(encoding="utf-8").splitlines()) - 1
-    except OSError:
-        done = 0
-    if done > 0:
+    done = len(journals[0].done())
+    if done:
         return f"interrupted after {done} blocks; the same command with --resume continues from there"
-    clean_up(outputs)
+    _clean_up(journals)
     return "interrupted before the first block was finished"
 
 
-# --- working files and journal ---------------------------------------------------------------------------------------
+def _clean_up(journals: Sequence[Journal]) -> None:
+    """Removes the working files of a run, the journals last."""
+    clean_up([journal.output for journal in journals])
+    for journal in journals:
+        journal.remove()
+
+
+# --- the working files -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -118,42 +135,35 @@ class Work:
 
     files: tuple[Working, ...]
     done: dict[int, SumsOfImages]
-
-    @property
-    def journal(self) -> Path:
-        return self.files[0].output.journal
+    journal: Journal
+    "that of the first output, in which the blocks are recorded"
 
 
-def _begin(scene: Scene, outputs: Sequence[Output], provenance, run: BlockRun, side: int, blocks: int, notify) -> Work:
+def _begin(
+    scene: Scene, journals: Sequence[Journal], provenance, run: BlockRun, side: int, blocks: int, notify: Notify
+) -> Work:
     """Returns the work of an interrupted run, if it is to be resumed and fits; otherwise new working files."""
+    outputs = [journal.output for journal in journals]
     key = _key(scene, outputs, provenance, (side, run.key))
     if run.resume:
-        work = _resumed(outputs, key)
+        work = _resumed(journals, key)
         if work:
+            for journal in journals:
+                journal.resume()
             notify(notice("resumed", done=len(work.done), blocks=blocks))
             return work
-    if any(output.leftovers for output in outputs):
+    if any(journal.used for journal in journals):
         notify(notice("leftovers_of_other_run_removed" if run.resume else "leftovers_removed"))
         clean_up(outputs)
     check_room(outputs, scene)
-    work = Work(tuple(_working_file(output, scene, provenance) for output in outputs), {})
-    begun = [{"final": file.final, "head": head(file.output.working).hex()} for file in work.files]
-    work.journal.write_text(sealed({"key": key, "files": begun}), encoding="utf-8")
-    return work
-
-
-def sealed(value: object) -> str:
-    """Returns a line of the journal: the value as JSON, and its checksum."""
-    text = json.dumps(value)
-    return f"{text} {zlib.crc32(text.encode()):08x}\n"
-
-
-def unsealed(line: str):
-    """Returns the value in a line of the journal; raises ValueError if the line is damaged or incomplete."""
-    text, _, checksum = line.rstrip("\n").rpartition(" ")
-    if checksum != f"{zlib.crc32(text.encode('utf-8', 'replace')):08x}":
-        raise ValueError("the line is damaged")
-    return json.loads(text)
+    for journal in journals:
+        journal.begin()
+    files = tuple(_working_file(output, scene, provenance) for output in outputs)
+    begun = [{"final": file.final, "head": head(file.output.working).hex()} for file in files]
+    number = os.urandom(8).hex()  # another run may have taken a file of this one in the meantime
+    for journal in journals:
+        journal.record_begin({"key": key, "run": number, "files": begun})
+    return Work(files, {}, journals[0])
 
 
 def _working_file(output: Output, scene: Scene, provenance: dict[str, str]) -> Working:
@@ -163,57 +173,42 @@ def _working_file(output: Output, scene: Scene, provenance: dict[str, str]) -> W
 
 def _key(scene: Scene, outputs: Sequence[Output], provenance: dict[str, str], run: object) -> str:
     """Returns the digest of everything that a resumed run must share with the interrupted one."""
-    inputs = [(path, size_and_time(path)) for path in sorted(set(scene.files))]
+    inputs = [(path, state_of(path)) for path in files_read(scene.files)]
     files = [(output.pixel_type, output.format, output.options) for output in outputs]
-    others = [str(output.path.absolute()) for output in outputs[1:]]  # the journal belongs to the first
+    others = [str(output.path.absolute()) for output in outputs[1:]]  # the blocks are in the journal of the first
     parts = (scene, inputs, files, others, run)
     return hashlib.sha256(repr((parts, sorted(provenance.items()))).encode()).hexdigest()
 
 
-def _resumed(outputs: Sequence[Output], key: str) -> Work | None:
+def _resumed(journals: Sequence[Journal], key: str) -> Work | None:
     """Returns the work of an interrupted run with the same key, None if there is none.
 
     A run killed while it completes its file may leave a TIFF header that points to a half-written directory. The first
     directory is never overwritten, so restoring the first header from the journal restores the file.
     """
+    begun = journals[0].begun()
+    if not begun or begun["key"] != key or any(journal.begun() != begun for journal in journals):
+        return None
     try:
-        first, *lines = outputs[0].journal.read_text(encoding="utf-8").split("\n")
-        begun = unsealed(first)
-        if begun["key"] != key:
-            return None
-        files = [_restored(output, **file) for output, file in zip(outputs, begun["files"])]
+        files = [_restored(journal.output, **file) for journal, file in zip(journals, begun["files"])]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Work(tuple(files), _entries(lines)) if all(file.layout for file in files) else None
+    return Work(tuple(files), journals[0].done(), journals[0]) if all(file.layout for file in files) else None
 
 
 def _restored(output: Output, final: bool, head: str) -> Working:
     """Returns a working file of an interrupted run, its header restored."""
-    with open(output.working, "r+b") as file:
+    with open_own(output.working) as file:
         file.write(bytes.fromhex(head))
     return Working(output, layout_of(output.working), final)
 
 
-def _entries(lines: Iterable[str]) -> dict[int, SumsOfImages]:
-    """Returns the finished blocks that a journal lists; its last line may be incomplete."""
-    done = {}
-    for line in lines:
-        try:
-            number, images = unsealed(line)
-            done[number] = tuple(tuple(Sums(*band) for band in bands) for bands in images)
-        except (ValueError, TypeError):
-            continue
-    return done
-
-
-def _record(images: Sequence, journal, done: dict[int, SumsOfImages], written: list) -> None:
+def _record(images: Sequence, journal: Journal, done: dict[int, SumsOfImages], written: list) -> None:
     """Syncs the images to disk, and only then records the written blocks in the journal."""
     for image in images if written else ():
         os.fsync(image.fileno())
-    for number, sums in written:
-        journal.write(sealed([number, [[astuple(band) for band in bands] for bands in sums]]))
-        journal.flush()
-        done[number] = sums
+    journal.record_blocks(written)
+    done.update(written)
 
 
 # --- threads ---------------------------------------------------------------------------------------------------------
@@ -257,15 +252,14 @@ def _stream(scene, engine, stats, todo: dict[int, Window], work: Work, run: Bloc
             written.put((number, tuple(sums for _, sums in images_of_block)))
 
     def recording() -> None:
-        with open(work.journal, "a", encoding="utf-8") as journal:
-            try:
-                while len(work.done) < total:
-                    _record(images, journal, work.done, [written.get(), *written.drain()])
-            finally:
-                _record(images, journal, work.done, written.drain())
+        try:
+            while len(work.done) < total:
+                _record(images, work.journal, work.done, [written.get(), *written.drain()])
+        finally:
+            _record(images, work.journal, work.done, written.drain())
 
     works = reader_threads(partial(Reader, scene, stats), todo, engine, run.workers, compute, stop)
     with contextlib.ExitStack() as opened, run.thread_limit(run.workers):
-        images = [opened.enter_context(open(file.output.working, "r+b", buffering=0)) for file in work.files]
+        images = [opened.enter_context(open_own(file.output.working)) for file in work.files]
         run_threads([*works, writing, recording], stop, lambda: progress(sum(list(shares.values())) / total))
     progress(1.0)

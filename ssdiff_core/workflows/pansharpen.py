@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -11,21 +11,24 @@ import numpy as np
 
 from .. import __version__
 from ..common.errors import ConfigError
+from ..common.files import check_targets
 from ..common.fingerprints import sha256_of
 from ..common.notices import Notice, Notify, notice
 from ..common.progress import duration
 from ..domain import sensors
-from ..domain.band_groups import groups
 from ..domain.block import SceneStats
 from ..domain.methods import ALL, LABELS, NETWORK, UNFITTED
 from ..domain.options import PansharpenOptions, SamplingOptions, fingerprint
+from ..domain.pixel_type import PixelType
 from ..domain.scene import Scene
+from ..raster.input_files import files_read
 from ..raster.open_pair import align_pair, open_pair
 from ..raster.output import OTHER_FORMATS, Output, ignored_options, output_for, spread_output
 from ..raster.polygon_mask import cut_out
 from ..weights import catalogue
 from ..weights.card import MOMENTS, SCENE, Card, read_card
 from ..weights.catalogue import Fetch
+from .band_order import as_weights_see, band_groups
 from .block_writer import BlockRun, fuse
 from .scene_learning import SceneWeights, scene_statistics, scene_weights, seconds_of, shift_of
 
@@ -71,11 +74,14 @@ def pansharpen(
     if options.mask:
         scene = cut_out(scene, options.mask)
     path = find_weights(scene, sensor, options, fetch, notify)
+    check_files(out, options, [path] if path else [])
     scene = align_pair(scene, align_mode(path, options.align, notify), notify, shift_of)
-    learnt = SceneWeights(path, {})
+    learnt, seen = SceneWeights(path, {}), ()
     if path:
-        learnt = scene_weights(scene, sensor, path, options, backend, reporter, notify)
-    engine, survey, provenance = open_engine(scene, sensor, learnt.path, options, notify, backend)
+        seen = groups_for(scene, sensor, read_card(path), options, notify)
+        ordered = as_weights_see(scene, sensor, seen)
+        learnt = scene_weights(*ordered, path, options, backend, reporter, notify)
+    engine, survey, provenance = open_engine(scene, sensor, learnt.path, options, notify, backend, seen)
     outputs = open_outputs(scene, out, options, notify)
     workers = backend.workers(engine)
     stats = SceneStats(mtf=sensor.mtf)
@@ -99,10 +105,7 @@ def pansharpen(
 
 def check_outputs(scene: Scene, out, options: PansharpenOptions) -> None:
     """Raises ConfigError if the options or the names of the output files are not valid for the scene."""
-    inputs = {Path(band.path).resolve() for band in (scene.pan, *scene.ms)}
     for path in filter(None, (out, options.uncertainty)):
-        if Path(path).resolve() in inputs:
-            raise ConfigError(f"{path} is one of the inputs: choose another output file")
         if Path(path).suffix.lower() in OTHER_FORMATS:
             raise ConfigError(f"the output is a GeoTIFF, and the name {path} means another format: use the ending .tif")
     if options.method not in ALL:
@@ -110,6 +113,14 @@ def check_outputs(scene: Scene, out, options: PansharpenOptions) -> None:
     seconds_of(options.adapt)  # raises ConfigError if it is invalid
     if options.uncertainty:
         check_uncertainty(out, options)
+    check_files(out, options, files_read(scene.files))
+
+
+def check_files(out, options: PansharpenOptions, inputs: Iterable[str | Path]) -> None:
+    """Raises ConfigError if a file that the run writes or removes is one of the inputs, or is no regular file."""
+    files = [Output(Path(path), PixelType()) for path in (out, options.uncertainty) if path]
+    beside = [path for file in files for path in file.beside]
+    check_targets(*(file.path for file in files), inputs=inputs, beside=beside)
 
 
 def check_uncertainty(out, options: PansharpenOptions) -> None:
@@ -161,9 +172,18 @@ def align_mode(path: Path | None, mode: str, notify: Notify) -> str:
 
 
 def open_engine(
-    scene: Scene, sensor: sensors.Sensor, path: Path | None, options: PansharpenOptions, notify: Notify, backend
+    scene: Scene,
+    sensor: sensors.Sensor,
+    path: Path | None,
+    options: PansharpenOptions,
+    notify: Notify,
+    backend,
+    seen: tuple[tuple[int, ...], ...] = (),
 ) -> tuple[object, dict, dict[str, str]]:
-    """Returns the engine, the arguments of the pass over the scene that it needs (empty: none), and the provenance."""
+    """Returns the engine, the arguments of the pass over the scene that it needs (empty: none), and the provenance.
+
+    seen: the groups of bands that the weights see (see `groups_for`).
+    """
     ratio = scene.placement.ratio
     pan, *ms = scene.files
     provenance = {
@@ -179,13 +199,12 @@ def open_engine(
         return engine, survey, provenance
     card = read_card(path)
     sampling = sampling_for(options, card, notify)
-    band_groups = groups_for(card, sensor, len(scene.ms), notify)
-    engine = backend.network(path, band_groups, sampling, notify)
+    engine = backend.network(path, seen, sampling, notify)
     provenance |= {"weights": card.id, "weights_sha256": sha256_of(path), "steps": sampling.steps}
     provenance |= {"seed": sampling.seed, "samples": sampling.samples}
     if card.base == "lms" and card.scale not in (SCENE, MOMENTS) and not card.arch.views:
         return engine, {}, provenance  # such weights need no statistics of the scene
-    details = {"kernel": card.interpolation, "views": card.arch.views, "groups": band_groups}
+    details = {"kernel": card.interpolation, "views": card.arch.views, "groups": seen}
     return engine, survey_of(card.base, sensor, ratio) | details, provenance
 
 
@@ -206,14 +225,13 @@ def survey_of(method: str, sensor: sensors.Sensor, ratio: float) -> dict:
     return {"method": method, "mtf": sensor.mtf, "ratio": ratio, "pan_mtf": sensor.pan_mtf}
 
 
-def groups_for(card: Card, sensor: sensors.Sensor, bands: int, notify: Notify) -> tuple[tuple[int, ...], ...]:
-    """Returns the band groups that general weights for another number of bands fuse; none if all bands fit."""
-    size = len(card.bands)
-    if bands == size or card.sensor != sensors.GENERAL:
+def groups_for(
+    scene: Scene, sensor: sensors.Sensor, card: Card, options: PansharpenOptions, notify: Notify
+) -> tuple[tuple[int, ...], ...]:
+    """Returns the bands that the weights see, in their order; only general weights take another number of bands."""
+    if len(scene.ms) != len(card.bands) and card.sensor != sensors.GENERAL:
         return ()
-    found = groups(bands, size, sensor.wavelengths)
-    notify(notice("band_groups", weights=card.id, size=size, bands=bands, groups=len(found)))
-    return tuple(found)
+    return band_groups(scene, sensor, card, bool(options.bands), notify)
 
 
 def announcing_duration(report: Callable[[float], None], notify: Notify, method: str) -> Callable[[float], None]:

@@ -21,6 +21,7 @@ from ..domain.options import AUTO, MAXIMUM_SECONDS, MINIMUM_SECONDS, NONE, Pansh
 from ..domain.registration import Shift
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
+from ..raster.input_files import files_read
 from ..raster.reader import alignment
 from ..weights import scene_cache
 from ..weights.card import Card, read_card
@@ -85,9 +86,8 @@ def scene_weights(
         return SceneWeights(path, {})
     seconds = wanted or automatic_seconds(scene)
     whole = scene.whole
-    key = scene_cache.key_of(
-        scene_cache.WEIGHTS, scene.files, whole, sensor, sha256_of(path), options.adapt, __version__
-    )
+    files = files_read(scene.files)
+    key = scene_cache.key_of(scene_cache.WEIGHTS, files, whole, sensor, sha256_of(path), options.adapt, __version__)
     entry = scene_cache.read(key)
     if entry:
         return _as_remembered(entry, path, card, notify)
@@ -182,7 +182,7 @@ def _provenance(record: dict) -> dict[str, str]:
 
 def shift_of(scene: Scene) -> Shift:
     """Returns the shift of MS against PAN."""
-    key = scene_cache.key_of(scene_cache.SHIFT, scene.files, scene.whole, __version__)
+    key = scene_cache.key_of(scene_cache.SHIFT, files_read(scene.files), scene.whole, __version__)
     entry = scene_cache.read(key)
     if entry:
         bands = tuple(Shift(**band) for band in entry.record["bands"])
@@ -199,7 +199,7 @@ def scene_statistics(scene: Scene, survey: dict, options: PansharpenOptions, bac
     key = ""
     if height * width >= LARGE_SCENE:
         kind = scene_cache.STATISTICS
-        key = scene_cache.key_of(kind, scene.files, whole, sorted(survey.items()), __version__)
+        key = scene_cache.key_of(kind, files_read(scene.files), whole, sorted(survey.items()), __version__)
     entry = scene_cache.read(key)
     if entry:
         return SceneStats(**_tuples(entry.record))

@@ -13,8 +13,10 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
+from ...ssdiff_core.common.files import check_targets
 from ...ssdiff_core.domain import measures
 from ...ssdiff_core.domain.options import AssessOptions
+from ...ssdiff_core.raster.input_files import files_read
 from ...ssdiff_core.workflows import assess
 from ..services import settings
 from ..services.i18n import log_notices, tr
@@ -78,6 +80,7 @@ class Assess(Algorithm):
         page = self.parameterAsFileOutput(parameters, self.REPORT, context)
         fused, pan, ms, reference = self.files
         (study,) = assess.open_studies([Path(fused)], pan, ms, reference, self.options, log_notices(feedback))
+        check_targets(page, inputs=files_read([*study.inputs, fused, *filter(None, [reference])]))
         report = worker_backend(feedback).assess(study, self.options, Path(page) if page else None, Progress(feedback))
         result = report["results"][0]
         for name, value in result["measures"].items():

@@ -11,7 +11,9 @@ from qgis.core import (
     QgsProcessingParameterRasterDestination,
 )
 
+from ...ssdiff_core.common.files import check_targets
 from ...ssdiff_core.domain.options import AssessOptions, PansharpenOptions
+from ...ssdiff_core.raster.input_files import files_read
 from ...ssdiff_core.workflows import assess
 from ...ssdiff_core.workflows.pansharpen import pansharpen
 from ..services.i18n import log_notices, tr
@@ -109,6 +111,7 @@ class Fusion(Algorithm):
         page = self.parameterAsFileOutput(parameters, self.REPORT, context)
         progress = Progress(feedback, 0.0, FUSED_SHARE if page else 1.0)
         options = replace(job.options, uncertainty=uncertainty)
+        check_targets(page, inputs=[out, *files_read([job.pan, job.ms])])
         notify = log_notices(feedback)
         result = pansharpen(job.pan, job.ms, out, options, notify, lambda pixels: progress, backend, self.fetch)
         results = {self.OUTPUT: out, self.USED: result.provenance.get("weights", result.provenance["method"])}

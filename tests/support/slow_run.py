@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import time
 from multiprocessing.connection import Connection
@@ -21,31 +22,37 @@ _context.set_forkserver_preload(["osgeo.gdal_array", "ssdiff_core.fusion.network
 
 
 class _Slow(Interpolate):
-    """Reports that a block has begun, then interpolates it slowly."""
+    """Reports that a block has begun, then interpolates it slowly; or, if it is held, once the connection is closed."""
 
-    def __init__(self, begun: Connection):
-        self.begun = begun
+    def __init__(self, begun: Connection, held: bool):
+        self.begun, self.held = begun, held
 
     def fuse(self, block, progress=None):
-        self.begun.send(True)
-        time.sleep(0.05)
+        with contextlib.suppress(OSError):
+            self.begun.send(True)
+        if self.held:
+            with contextlib.suppress(EOFError, OSError):
+                self.begun.recv()
+        else:
+            time.sleep(0.05)
         return super().fuse(block, progress)
 
 
-def _fuse(begun: Connection, pan: str, ms: str, out: str, apart: str) -> None:
+def _fuse(begun: Connection, held: bool, pan: str, ms: str, out: str, apart: str) -> None:
     scene = open_scene(pan, ms)
     output = output_for(scene, out)
     outputs = [output, spread_output(output, apart)] if apart else [output]
-    fuse(scene, _Slow(begun), outputs, SceneStats(), {"method": "exp"}, BlockRun(resume=True, side=64))
+    fuse(scene, _Slow(begun, held), outputs, SceneStats(), {"method": "exp"}, BlockRun(resume=True, side=64))
 
 
-def start(pan: str, ms: str, out: str, apart: str = "") -> BaseProcess:
+def start(pan: str, ms: str, out: str, apart: str = "", held: bool = False) -> BaseProcess:
     """Starts or resumes a run that writes the file `out`, and its uncertainty to the file `apart` if one is named.
 
-    Returns its process when the first block has begun, or the run has ended without one.
+    Returns its process when the first block has begun, or the run has ended without one. held: the block is not
+    finished until the process is killed or its connection `begun` is closed.
     """
-    begun, sender = _context.Pipe(duplex=False)
-    process = _context.Process(target=_fuse, args=(sender, pan, ms, out, apart))
+    begun, sender = _context.Pipe()
+    process = _context.Process(target=_fuse, args=(sender, held, pan, ms, out, apart))
     process.start()
     sender.close()
     while process.is_alive() and not begun.poll(0.02):

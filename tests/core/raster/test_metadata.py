@@ -1,7 +1,5 @@
 """Metadata of rasters and of the files next to them, whatever is in those."""
 
-import os
-
 import pytest
 from command import ssdiff
 from files import sample_files
@@ -49,13 +47,6 @@ def test_nothing_of_files_next_to_the_inputs_is_written_next_to_the_output(pair)
 @pytest.mark.parametrize("name", ["ms.IMD", "ms.XML", "ms_MTL.txt"])
 def test_a_folder_with_the_name_of_a_metadata_file_is_ignored(pair, name):
     pair[1].with_name(name).mkdir()
-    assert fused(pair).RasterCount == 4
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-@pytest.mark.parametrize("name", ["ms.IMD", "ms.XML"])
-def test_a_pipe_with_the_name_of_a_metadata_file_is_ignored(pair, name):
-    os.mkfifo(pair[1].with_name(name))
     assert fused(pair).RasterCount == 4
 
 

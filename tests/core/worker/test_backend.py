@@ -90,6 +90,19 @@ def test_files_with_holes_and_an_extent_are_the_same(sample, worker, tmp_path):
     np.testing.assert_array_equal(here, there)
 
 
+@pytest.mark.parametrize("options", [{}, {"nodata_in": 300.0}])
+def test_files_with_bands_in_another_order_and_fill_are_the_same(sample, worker, tmp_path, options):
+    pan, ms = read(sample[0]).copy(), read(sample[1])[[3, 0, 1, 2]]
+    pan[-16:], ms[:, -4:] = 0, 0
+    pair = [
+        write(tmp_path / "pan.tif", pan, (400_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6)),
+        write(tmp_path / "ms.tif", ms, (400_000.0, 2.4, 0.0, 4_500_000.0, 0.0, -2.4), names="nbgr"),
+    ]
+    here = fused(pair, tmp_path / "here.tif", LocalBackend(), align="none", **options)
+    there = fused(pair, tmp_path / "there.tif", WorkerBackend(worker, print), align="none", **options)
+    np.testing.assert_array_equal(here, there)
+
+
 def test_an_image_and_its_uncertainty_are_the_same_with_holes_and_cut_out_by_polygons(sample, worker, tmp_path):
     image = read(sample[0]).copy()
     image[40:50, 30:60] = 0

@@ -2,6 +2,7 @@
 
 import os
 import time
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -188,6 +189,34 @@ def test_masks_become_a_nodata_value_that_fits_the_type(scene, tmp_path, kind, n
         output_for(scene, tmp_path / "o.tif", dtype="uint8", nodata=-9999)
 
 
+def test_invalid_pixels_of_an_integer_image_without_nodata_are_reported(tmp_path):
+    pan, ms, pan_at, ms_at = ramps(160, 160, dtype=np.float32)
+    ms[:, 10:12, 10:12] = np.nan
+    files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at)
+    kinds = {"plain": {"dtype": "uint16"}, "marked": {"dtype": "uint16", "nodata": 0}, "float": {}}
+    told = {}
+    for name, how in kinds.items():
+        said = []
+        run(open_scene(*files), tmp_path / f"{name}.tif", notify=said.append, **how)
+        told[name] = {message.kind: message.values for message in said}
+    zeros = int((read(tmp_path / "plain.tif")[0] == 0).sum())
+    assert told["plain"] == {
+        "invalid_pixels_are_zero": {"path": str(tmp_path / "plain.tif"), "count": zeros},
+    }
+    assert zeros == np.isnan(read(tmp_path / "float.tif")[0]).sum() > 0
+    assert told["marked"] == told["float"] == {}
+
+
+@pytest.mark.parametrize(("largest", "kinds"), [(2**24, []), (2**24 + 2, ["digits_lost"]), (-(2**30), ["digits_lost"])])
+def test_counts_with_more_digits_than_are_computed_are_reported(tmp_path, largest, kinds):
+    pan, ms, pan_at, ms_at = ramps(160, 160, dtype=np.int32)
+    ms[:] = largest
+    files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at)
+    said = []
+    run(open_scene(*files), tmp_path / "out.tif", notify=said.append)
+    assert [message.kind for message in said] == kinds
+
+
 @given(st.integers(-50, 50), st.integers(1, 80), st.integers(1, 80), st.integers(1, 60))
 def test_blocks_cover_the_scene_once(start, height, width, side):
     window = Window(start, -start, height, width)
@@ -231,16 +260,21 @@ def statistics(path):
 @pytest.mark.parametrize("kind", ["cog", "gtiff"])
 def test_files_are_closed_before_they_are_removed_after_a_failure(scene, tmp_path, monkeypatch, kind):
     """Else Windows would not remove it, and the user would hear of that instead of the failure."""
-    (tmp_path / "out.tif.whole.tif").mkdir()  # no image can be written there
     still_open = []
+
+    class Obstructing(Interpolate):
+        def fuse(self, block, progress=None):
+            (tmp_path / "out.tif.whole.tif").mkdir(exist_ok=True)  # no image can be written there
+            return super().fuse(block, progress)
 
     def look(outputs):
         opened = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
-        still_open.extend(path for path in opened if os.path.basename(path).startswith("out.tif"))
+        names = map(os.path.basename, opened)  # the journal is closed when it is removed, on Windows before that
+        still_open.extend(name for name in names if name.startswith("out.tif") and name != "out.tif.part.json")
 
     monkeypatch.setattr("ssdiff_core.workflows.block_writer.clean_up", look)
     with pytest.raises(RasterError, match="cannot be written"):
-        run(scene, tmp_path / "out.tif", format=kind)
+        run(scene, tmp_path / "out.tif", Obstructing(), format=kind)
     assert still_open == []
 
 
@@ -297,7 +331,7 @@ def test_an_incomplete_line_of_the_journal_is_ignored(scene, tmp_path, torn):
     with pytest.raises(KeyboardInterrupt):
         run(scene, out, Ending(3, KeyboardInterrupt()), side=64)
     journal = tmp_path / "out.tif.part.json"
-    journal.write_text(journal.read_text().splitlines()[0] + "\n" + torn)
+    journal.write_text("\n".join([*journal.read_text().splitlines()[:3], torn]))
     counting = Ending(1000, None)
     run(scene, out, counting, side=64, resume=True)
     assert 1000 - counting.left == 25
@@ -321,6 +355,75 @@ def test_work_on_an_input_that_has_changed_since_is_not_resumed(scene, tmp_path)
     run(scene, out, counting, side=64, resume=True, notify=said.append)
     assert 1000 - counting.left == 25
     assert [message.kind for message in said] == ["leftovers_of_other_run_removed"]
+
+
+def test_work_on_a_changed_file_behind_an_input_is_not_resumed(tmp_path, monkeypatch):
+    """Size and time of modification may even be those of before."""
+    pan, ms, pan_at, ms_at = ramps(320, 280)
+    out, copy = tmp_path / "out.tif", tmp_path / "copy.tif"
+    source = write(tmp_path / "ms.tif", ms, ms_at)
+    gdal.BuildVRT(str(tmp_path / "a.vrt"), [str(source)]).FlushCache()
+    gdal.BuildVRT(str(tmp_path / "b.vrt"), [str(tmp_path / "a.vrt")]).FlushCache()
+    pack(tmp_path / "z.zip", source)
+    for name, changed in (("b.vrt", source), ("/vsizip/z.zip/ms.tif", tmp_path / "z.zip"), ("ms.tif", source)):
+        monkeypatch.chdir(tmp_path)
+        scene = open_scene(write(tmp_path / "pan.tif", pan, pan_at), name)
+        with pytest.raises(KeyboardInterrupt):
+            run(scene, out, Ending(7, KeyboardInterrupt()), side=64)
+        times = changed.stat().st_atime_ns, changed.stat().st_mtime_ns
+        write(source, ms[:, ::-1], ms_at)
+        pack(tmp_path / "z.zip", source)
+        os.utime(changed, ns=times)
+        said = []
+        run(scene, out, side=64, resume=True, notify=said.append)
+        assert [message.kind for message in said] == ["leftovers_of_other_run_removed"]
+        run(scene, copy, side=64)
+        assert np.array_equal(read(out), read(copy))
+        write(source, ms, ms_at)
+        pack(tmp_path / "z.zip", source)
+
+
+def pack(path, *files):
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in files:
+            archive.write(file, file.name)
+
+
+def test_work_is_not_resumed_if_a_sidecar_has_come(scene, tmp_path):
+    out = tmp_path / "out.tif"
+    with pytest.raises(KeyboardInterrupt):
+        run(scene, out, Ending(7, KeyboardInterrupt()), side=64)
+    (tmp_path / "ms.XML").write_text("<isd/>")
+    said = []
+    run(scene, out, side=64, resume=True, notify=said.append)
+    assert [message.kind for message in said] == ["leftovers_of_other_run_removed"]
+
+
+@pytest.mark.parametrize("options", [{}, {"format": "gtiff", "options": ("COMPRESS=NONE",)}], ids=["cog", "plain"])
+def test_pyramids_statistics_and_masks_of_the_replaced_image_are_removed(scene, tmp_path, options):
+    out = tmp_path / "out.tif"
+    old = write(out, np.full((3, 320, 280), 7, np.uint16), mask=np.zeros((320, 280), bool))
+    file = gdal.Open(str(old))
+    file.BuildOverviews("NEAREST", [2, 4])
+    file.GetRasterBand(1).ComputeStatistics(False)
+    file = None
+    assert beside(out) == ["out.tif", "out.tif.aux.xml", "out.tif.msk", "out.tif.msk.ovr", "out.tif.ovr"]
+    run(scene, out, **options)
+    assert beside(out) == ["out.tif"]
+    image = gdal.Open(str(out))
+    new = image.GetRasterBand(1)
+    assert new.GetOverviewCount() == 0
+    assert new.GetMaskFlags() == gdal.GMF_ALL_VALID
+    assert new.GetStatistics(True, False)[1] == new.ReadAsArray().max()
+
+
+def test_a_failed_run_keeps_what_belongs_to_the_old_image(scene, tmp_path):
+    out = tmp_path / "out.tif"
+    gdal.Open(str(write(out, np.full((3, 320, 280), 7, np.uint16)))).BuildOverviews("NEAREST", [2])
+    before = {name: (tmp_path / name).read_bytes() for name in ("out.tif", "out.tif.ovr")}
+    with pytest.raises(RasterError):
+        run(scene, out, Ending(7, RasterError("the disk has gone")), side=64)
+    assert {name: (tmp_path / name).read_bytes() for name in beside(out)} == before
 
 
 def test_without_resume_leftovers_are_removed(scene, tmp_path):

@@ -1,9 +1,11 @@
 """Pansharpening of real files with the command."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -167,6 +169,86 @@ def test_an_input_is_never_overwritten(sample):
     assert sample[1].read_bytes() == before
 
 
+@pytest.fixture
+def own(sample, tmp_path):
+    """Copies of PAN and MS, and other files that are read with them."""
+    for path in sample[:2]:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    gdal.BuildVRT(str(tmp_path / "v.vrt"), [str(tmp_path / "ms.tif")]).FlushCache()
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        archive.write(tmp_path / "ms.tif", "ms.tif")
+    (tmp_path / "ms.IMD").write_text('satId = "WV03";\n')
+    (tmp_path / "mask.geojson").write_text('{"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}')
+    (tmp_path / "o.tif.part").write_bytes((tmp_path / "ms.tif").read_bytes())
+    (tmp_path / "o.tif.ovr").write_bytes((tmp_path / "ms.tif").read_bytes())
+    os.link(tmp_path / "ms.tif", tmp_path / "hard.tif")
+    (tmp_path / "soft.tif").symlink_to("ms.tif")
+    return tmp_path
+
+
+READ = [
+    ("v.vrt", "ms.tif"),
+    ("v.vrt", "hard.tif"),
+    ("ms.tif", "hard.tif"),
+    ("ms.tif", "soft.tif"),
+    ("ms.tif", "ms.IMD"),
+    ("ms.tif", "mask.geojson"),
+    ("/vsizip/z.zip/ms.tif", "z.zip"),
+]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links")
+@pytest.mark.parametrize("flag", ["", "--uncertainty", "--report"])
+@pytest.mark.parametrize(("ms", "target"), READ)
+def test_no_file_that_is_read_is_replaced(own, monkeypatch, ms, target, flag):
+    monkeypatch.chdir(own)
+    before = {path.name: path.read_bytes() for path in own.iterdir()}
+    words = ["pan.tif", ms, *(["new.tif", flag, target] if flag else [target]), "--mask", "mask.geojson"]
+    said = ssdiff("pansharpen", *words, *([] if flag == "--uncertainty" else ["--method", "exp"]), expect=1).stderr
+    assert f"{target} is one of the inputs" in said.splitlines()[-1]
+    assert {path.name: path.read_bytes() for path in own.iterdir()} == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links")
+@pytest.mark.parametrize("words", [["o.tif"], ["new.tif", "--uncertainty", "o.tif"]])
+@pytest.mark.parametrize("ms", ["o.tif.part", "o.tif.ovr"])
+def test_no_file_that_is_read_is_removed_with_what_belongs_to_an_output(own, monkeypatch, ms, words):
+    monkeypatch.chdir(own)
+    before = {path.name: path.read_bytes() for path in own.iterdir()}
+    said = ssdiff("pansharpen", "pan.tif", ms, *words, expect=1).stderr
+    assert f"{ms} is one of the inputs" in said.splitlines()[-1]
+    assert {path.name: path.read_bytes() for path in own.iterdir()} == before
+
+
+def test_the_weights_are_not_replaced(sample, tmp_path):
+    seeing = stiff_weights(tile=16)
+    checkpoint.save(tmp_path / "w.safetensors", state_of(seeing.net), seeing.card)
+    before = (tmp_path / "w.safetensors").read_bytes()
+    words = (*sample[:2], tmp_path / "w.safetensors", "--weights", tmp_path / "w.safetensors")
+    assert "w.safetensors is one of the inputs" in ssdiff("pansharpen", *words, expect=1).stderr
+    assert (tmp_path / "w.safetensors").read_bytes() == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes and links")
+@pytest.mark.parametrize("flag", ["", "--uncertainty", "--report"])
+def test_a_pipe_is_not_replaced(sample, tmp_path, flag):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        words = (*sample[:2], *([tmp_path / "o.tif", flag] if flag else []), tmp_path / name)
+        assert f"{name} is a pipe: give a file" in ssdiff("pansharpen", *words, expect=1).stderr
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes")
+def test_weights_that_are_a_pipe_are_one_sentence(sample, tmp_path):
+    os.mkfifo(tmp_path / "w.safetensors")
+    words = (*sample[:2], tmp_path / "o.tif", "--weights", tmp_path / "w.safetensors")
+    said = ssdiff("pansharpen", *words, expect=1).stderr
+    assert "w.safetensors is a pipe and not a weights file" in said.splitlines()[-1]
+
+
 def test_a_name_of_another_format_is_refused(sample, tmp_path):
     said = ssdiff("pansharpen", *sample[:2], tmp_path / "out.png", expect=1).stderr
     assert "out.png means another format: use the ending .tif" in said
@@ -278,6 +360,19 @@ def test_the_duration_of_a_long_run_is_predicted_from_its_own_work(done, monkeyp
     report(done)
     report(done + (1 - done) / 100)
     assert [str(message) for message in said] == ["This will take about 10 min 00 s"]
+
+
+@pytest.mark.parametrize("method", [method for method in ALL if method != "brovey"])
+@pytest.mark.parametrize(("value", "dtype"), [(10_001, np.uint16), (0, np.uint16), (0.1234567, np.float32)])
+def test_a_band_without_variation_comes_out_as_it_went_in(sample, tmp_path, method, value, dtype):
+    ms = read(sample[1]).astype(dtype)
+    ms[1] = value
+    write(tmp_path / "ms.tif", ms, MS_AT, names=("blue", "green", "red", "nir"))
+    options = ("--method", method, "--adapt", "none")
+    ssdiff("pansharpen", sample[0], tmp_path / "ms.tif", tmp_path / "o.tif", *options)
+    fused = read(tmp_path / "o.tif")
+    np.testing.assert_allclose(fused[1], dtype(value), rtol=3e-7)  # EXP rounds in float32
+    assert fused[0].std() > 0
 
 
 @pytest.mark.parametrize("value", ["0", "-5", "nan", "4294967296", "", "7", "FOO"])

@@ -177,7 +177,7 @@ PLAIN = {"format": "gtiff", "options": ("COMPRESS=NONE",)}
 def test_an_interrupted_run_goes_on_to_the_same_bytes_of_both(scene, tmp_path, options):
     with pytest.raises(KeyboardInterrupt, match="--resume continues"):
         run(scene, tmp_path, Ending(7, KeyboardInterrupt()), **options)
-    assert made(tmp_path) == ["o.tif.part", "o.tif.part.json", "u.tif.part"]
+    assert made(tmp_path) == ["o.tif.part", "o.tif.part.json", "u.tif.part", "u.tif.part.json"]
     counting = Ending(1000)
     run(scene, tmp_path, counting, resume=True, **options)
     assert 0 < 1000 - counting.left < 25
@@ -206,7 +206,8 @@ def test_a_run_with_another_uncertainty_file_is_not_resumed(scene, tmp_path, bef
     with pytest.raises(KeyboardInterrupt):
         run(scene, tmp_path, Ending(7, KeyboardInterrupt()), apart=before)
     if before and after:  # and there is a file of yet another run
-        shutil.copy(tmp_path / f"{before}.part", tmp_path / f"{after}.part")
+        for end in ("part", "part.json"):
+            shutil.copy(tmp_path / f"{before}.{end}", tmp_path / f"{after}.{end}")
     counting, said = Ending(1000), []
     run(scene, tmp_path, counting, resume=True, apart=after, notify=said.append)
     assert 1000 - counting.left == 25
@@ -223,9 +224,13 @@ def test_a_failure_leaves_neither_image_nor_uncertainty(scene, tmp_path, options
 
 @pytest.mark.parametrize("taken", ["o.tif", "u.tif"])
 def test_if_one_file_cannot_be_renamed_neither_is(scene, tmp_path, taken):
-    (tmp_path / taken / "folder").mkdir(parents=True)
+    class Obstructing(Interpolate):
+        def fuse(self, block, progress=None):
+            (tmp_path / taken / "folder").mkdir(parents=True, exist_ok=True)
+            return super().fuse(block, progress)
+
     with pytest.raises(RasterError, match=rf"{taken} cannot be written"):
-        run(scene, tmp_path)
+        run(scene, tmp_path, Obstructing())
     assert made(tmp_path) == []
 
 
