@@ -2,7 +2,7 @@ PYTHON := .venv/bin/python
 # One more than there are cores, since some tests mostly wait for other processes.
 WORKERS := $(shell echo $$(($(shell nproc) < 4 ? $(shell nproc) + 1 : 4)))
 
-.PHONY: demo test lint test-matrix package scan release bench bench-peers screenshots setup clean
+.PHONY: demo test fuzz lint test-matrix package scan release bench bench-peers screenshots setup clean
 
 demo: setup  ## fuse the bundled sample with the bundled weights into out/
 	$(PYTHON) scripts/demo.py out
@@ -11,6 +11,11 @@ demo: setup  ## fuse the bundled sample with the bundled weights into out/
 test: export OMP_WAIT_POLICY = passive
 test: setup lint  ## run all tests
 	$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+MINUTES := 60
+SEED := $(shell date +%s)
+fuzz: setup  ## run each fuzzer for MINUTES (60) with new seeds; SEED=N repeats a run
+	SSDIFF_FUZZ_MINUTES=$(MINUTES) SSDIFF_FUZZ_SEED=$(SEED) $(PYTHON) -m pytest tests/fuzz -n $(WORKERS) --dist load
 
 lint: setup  ## check style, formatting and import rules
 	.venv/bin/ruff check .

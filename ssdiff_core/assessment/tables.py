@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import __version__
 from ..common.errors import ConfigError
+from ..common.texts import printable
 from ..domain.measures import ON_HQNR
 from ..domain.options import AssessOptions
 from ..domain.study import Result, Study
@@ -134,10 +135,16 @@ def write_csv(path: str | Path, results: Sequence[Result], permanent: bool = Tru
         out.writerow(["image", "file", "scene", *names])
         for result in results:
             kept = result.path if result.path and permanent else ""
-            out.writerow([result.name, kept, result.scene, *(result.values[name] for name in names)])
+            out.writerow([*map(_cell, (result.name, kept, result.scene)), *(result.values[name] for name in names)])
         for suffix, one in overall:
             out.writerow([f"mean{suffix}", "", "", *one.mean.values()])
             out.writerow([f"standard deviation{suffix}", "", "", *one.std.values()])
+
+
+def _cell(value: object) -> str:
+    """Returns a text for a cell; a leading apostrophe keeps spreadsheets from running it as a formula."""
+    text = printable(str(value or ""))
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def document(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 
+from ..common.texts import printable
+
 
 def print_message(message: object) -> None:
     """Prints a notice, an error or a text to standard error."""
-    print(f"ssdiff: {message}", file=sys.stderr)
+    text = printable(str(message)).replace("\r", "\\r")
+    print(f"ssdiff: {text}", file=sys.stderr)
 
 
 def handle_termination() -> None:

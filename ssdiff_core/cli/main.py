@@ -1,7 +1,7 @@
 """The command line: `ssdiff`, or `python -m ssdiff_core`.
 
-Exit status: 0 success, 1 an error of the input or the environment, 2 wrong usage, 130 interrupted. With --json one JSON
-object goes to standard output and everything else to standard error.
+Exit status: 0 success, 1 an error of the input or the environment, 2 wrong usage, 70 a bug of SSDiff, 130 interrupted.
+With --json one JSON object goes to standard output and everything else to standard error.
 """
 
 from __future__ import annotations
@@ -11,34 +11,59 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 
 from .. import __version__
-from ..common.errors import SSDiffError
+from ..common.failures import debugging, failure_of, traceback_of
+from ..common.texts import PrintableStream
 from . import adapt, align, assess, bench, doctor, pansharpen, simulate, train, weights
 from .console import print_message
 
 COMMANDS = (pansharpen, align, assess, bench, doctor, simulate, train, adapt, weights)
 
 
+FILE_ARGUMENTS = ("pan", "ms", "ms_files", "fused", "file", "what", "recipe", "imagery", "reference")
+"arguments of commands that name their input files"
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs a command; returns the exit status."""
-    args = parser().parse_args(join_negative(sys.argv[1:] if argv is None else argv))
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # code pages of Windows lack some characters of the tables
+    with redirect_stdout(_printable(sys.stdout)), redirect_stderr(_printable(sys.stderr)):
+        return _run(sys.argv[1:] if argv is None else argv)
+
+
+def _run(argv: Sequence[str]) -> int:
+    args = argparse.Namespace()
     try:
+        args = parser().parse_args(join_negative(argv))
         args.run(args)
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (SSDiffError, OSError) as error:
-        has_file = getattr(error, "filename", None) and error.strerror
-        print_message(f"{error.filename}: {error.strerror}" if has_file else error)
-        return 1
+    except Exception as error:
+        if debugging():
+            print(traceback_of(error), file=sys.stderr)
+        failure = failure_of(error, _files(args))
+        print_message(failure.sentence)
+        return failure.code
     except KeyboardInterrupt as interrupt:
         print_message(interrupt if interrupt.args else "interrupted")
         return 130
     return 0
+
+
+def _printable(stream):
+    return stream and PrintableStream(stream)
+
+
+def _files(args: argparse.Namespace) -> list[str]:
+    """Returns the input files that a command was given."""
+    named = [getattr(args, name, None) for name in FILE_ARGUMENTS]
+    return [file for one in named if one for file in (one if isinstance(one, list) else [one])]
 
 
 def parser() -> argparse.ArgumentParser:

@@ -64,13 +64,13 @@ def add_import(actions) -> None:
 
 def run_list(args) -> None:
     from ..weights import catalogue
-    from ..weights.http import without_credentials
+    from ..weights.http import without_secrets
 
-    entries = catalogue.known()
+    entries = catalogue.known(notify=print_message)
     if args.json:
         listed = [{**asdict(entry), "state": entry.state, "path": entry.path and str(entry.path)} for entry in entries]
         scenes = [{**entry.record, "size": entry.size, "path": str(entry.path)} for entry in learnt()]
-        document = {"weights": listed, "folder": str(paths.weights()), "home": without_credentials(catalogue.home())}
+        document = {"weights": listed, "folder": str(paths.weights()), "home": without_secrets(catalogue.home())}
         return print(json.dumps({**document, "scenes": scenes}, indent=2))
     print("\n".join(in_columns([cells(entry) for entry in entries])))
     scenes = [scene_cells(entry) for entry in learnt()]
@@ -80,10 +80,17 @@ def run_list(args) -> None:
 
 
 def learnt() -> list:
-    """Returns the entries of the cache for adapted weights."""
+    """Returns the entries of the cache for adapted weights whose records are whole."""
     from ..weights import scene_cache
 
-    return [entry for entry in scene_cache.entries() if entry.kind == scene_cache.WEIGHTS]
+    return [entry for entry in scene_cache.entries() if entry.kind == scene_cache.WEIGHTS and _is_whole(entry)]
+
+
+def _is_whole(entry) -> bool:
+    try:
+        return all(isinstance(cell, str) for cell in scene_cells(entry))
+    except (LookupError, TypeError, ValueError, OSError):
+        return False
 
 
 def scene_cells(entry) -> tuple[str, ...]:
@@ -112,7 +119,7 @@ def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
 def run_get(args) -> None:
     from ..weights import catalogue
 
-    entries = catalogue.known()
+    entries = catalogue.known(notify=print_message)
     for name in [entry.id for entry in catalogue.published()] if args.ids == [ALL] else args.ids:
         entry = catalogue.named(name, entries)
         fetch = catalogue.fetcher(progress=progress.reporter(args.progress, 0), notify=print_message)

@@ -1,5 +1,11 @@
 """Errors about the input or the environment. Each message is one sentence: what is wrong and what to do."""
 
+from __future__ import annotations
+
+import sys
+
+from .texts import printable
+
 
 class SSDiffError(Exception):
     "Base class of all expected errors: the command line prints the message and exits with code 1."
@@ -54,5 +60,14 @@ class Cancelled(SSDiffError):
 
 
 def one_line(error: BaseException) -> str:
-    "Returns the first line of the message of an error, or its class name if it has none."
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    "Returns the first line of the message of an error, of GDAL's last message, or the class name of the error."
+    for text in (str(error), _last_message_of_gdal() if isinstance(error, RuntimeError) else ""):
+        if text.strip():
+            return printable(text.strip().splitlines()[0])
+    return type(error).__name__
+
+
+def _last_message_of_gdal() -> str:
+    """Returns the last error message of GDAL, whose exceptions lack texts that are not UTF-8; "" without GDAL."""
+    gdal = sys.modules.get("osgeo.gdal")
+    return gdal.GetLastErrorMsg() if gdal else ""

@@ -90,6 +90,7 @@ def _kill(program: subprocess.Popen) -> None:
 
 def main() -> None:
     """Runs the program in the arguments and exits with its exit code."""
+    os.umask(os.umask(0o022) | 0o022)  # what the program installs must not be writable by others
     program = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)  # nosec B603
     threading.Thread(target=_kill_at_end_of_input, args=(program,), daemon=True).start()
     os._exit(program.wait() & 0xFF)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 CODE_FOLDER = Path(__file__).resolve().parents[2]
@@ -24,3 +26,17 @@ def command(python: str, module: str, *arguments: str) -> list[str]:
 def environment() -> dict[str, str]:
     """Returns the environment variables without those for the Python and the libraries of this process."""
     return {name: value for name, value in os.environ.items() if not name.upper().startswith(EXCLUDED_PREFIXES)}
+
+
+def find_program(name: str, folders: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -> str | None:
+    """Returns the path of a program in the absolute folders of PATH, else in these folders, or None.
+
+    Relative and empty entries of PATH mean the current folder, which may hold a file that somebody else has put there.
+    """
+    absolute = [folder for folder in environ.get("PATH", "").split(os.pathsep) if os.path.isabs(folder.strip('"'))]
+    searched = [folder for folder in (*absolute, *folders) if os.path.isabs(folder)]
+    for folder in searched:  # one by one: on Windows, shutil.which also searches the current folder, but not if named
+        found = shutil.which(os.path.join(folder, name))
+        if found:
+            return found
+    return None

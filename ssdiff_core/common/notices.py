@@ -69,6 +69,7 @@ TEMPLATES: dict[str, str] = {
     "creation_option_value_unknown": "{key}={value} may be ignored: for {key} GDAL lists {values}",
     # weights.catalogue
     "weights_download": "Downloading weights {weights}, {size}",
+    "weights_skipped": "The weights file {path} is skipped: {reason}",
     "weights_instead": "{reason}; weights {weights} are used instead",
     # raster.open_pair
     "shift_small": _SHIFT,

@@ -25,7 +25,8 @@ def use_cache(folder: str) -> None:
 def cache(environ: Mapping[str, str] = os.environ, system: str = sys.platform) -> Path:
     """Returns the folder for files that can be downloaded or created again: weights and the Python environment.
 
-    SSDIFF_CACHE selects another folder, for instance on a larger disk, or one that many users share.
+    SSDIFF_CACHE selects another folder, for instance on a larger disk, or one that many users share. In that, only an
+    environment that belongs to the administrator or to the user is used, as it contains programs.
     """
     selected = environ.get("SSDIFF_CACHE") or _selected_cache
     if selected:

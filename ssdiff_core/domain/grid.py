@@ -20,6 +20,13 @@ RATIOS = (1.5, 8.0)
 MAXIMUM_DRIFT = 0.1
 "rotation against PAN, or difference of ratios, over the whole side of MS, in PAN pixels; beyond it MS is warped"
 
+MAXIMUM_COORDINATE = 1e12
+"largest coordinate and pixel side of a raster, in the unit of its CRS"
+MINIMUM_PIXEL = 1e-12
+"smallest pixel side of a raster, in the unit of its CRS"
+MINIMUM_SINE = 1e-9
+"smallest sine of the angle between rows and columns"
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -48,6 +55,24 @@ class Grid:
             return f"{self.width} x {self.height} pixels, not georeferenced"
         x0, y0, x1, y1 = self.footprint()
         return f"{self.width} x {self.height} pixels, x {x0:.10g} to {x1:.10g}, y {y0:.10g} to {y1:.10g}"
+
+
+def checked(grid: Grid, name: str) -> Grid:
+    """Returns the grid; raises GeometryError if its transform is not that of a raster on the ground."""
+    x, a, b, y, c, d = t = grid.transform
+    columns, rows = math.hypot(a, c), math.hypot(b, d)
+    if (
+        not all(map(math.isfinite, t))
+        or not all(MINIMUM_PIXEL <= side <= MAXIMUM_COORDINATE for side in (columns, rows))
+        or max(abs(x), abs(y)) > MAXIMUM_COORDINATE
+        or abs(a * d - b * c) < MINIMUM_SINE * columns * rows
+    ):
+        values = ", ".join(f"{value:.10g}" for value in t)
+        raise GeometryError(
+            f"{name} has a geotransform that maps its pixels to no area on the ground ({values}): correct its "
+            "georeferencing, for example with gdal_edit"
+        )
+    return grid
 
 
 @dataclass(frozen=True)

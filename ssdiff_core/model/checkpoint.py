@@ -18,7 +18,7 @@ from torch import Tensor
 from ..common.errors import SSDiffError, WeightsError
 from ..common.fingerprints import sha256_of
 from ..common.locks import move
-from ..weights.card import Card, card_of, check, header_of
+from ..weights.card import Card, check, header_of, read_card
 from .networks import Network, network
 from .ssnet import from_published, load_state
 
@@ -82,9 +82,9 @@ def import_published(path: str | os.PathLike, card: Card) -> Weights:
 
 
 def _read(path: Path) -> tuple[Card, dict[str, Tensor]]:
+    card = read_card(path)
     try:
         with safe_open(path, framework="pt") as file:
-            card = card_of(path, file.metadata() or {})
             return card, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None

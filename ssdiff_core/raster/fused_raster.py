@@ -11,6 +11,7 @@ from ..common.pipeline import PerThread
 from ..domain.grid import Grid, compose, invert
 from ..domain.study import within
 from ..domain.window import Window
+from . import metadata
 from .reader import open_raster, read_header, read_window
 
 GRID_TOLERANCE = 0.05
@@ -32,8 +33,8 @@ class Raster:
     @property
     def provenance(self) -> dict[str, str]:
         """Provenance that SSDiff wrote into the file, by lower-case key."""
-        metadata = self._file().GetMetadata() or {}
-        return {key[7:].lower(): text for key, text in metadata.items() if key.startswith("SSDIFF_")}
+        found = metadata.entries(self._file())
+        return {key[7:].lower(): text for key, text in found.items() if key.startswith("SSDIFF_")}
 
     def close(self) -> None:
         """Closes the file; reading opens it again."""

@@ -13,6 +13,7 @@ from osgeo import gdal
 
 from ..common.errors import RasterError
 from ..common.files import BLOCKING, kind_of
+from . import network
 from .vendor_metadata import metadata_files
 
 SOURCES = ("SourceFilename", "SourceDataset", "SourceFile", "BlockFile", "ImageFile")
@@ -75,6 +76,7 @@ def _blocking_in(folder: str) -> list[str]:
 def _listed(name: str) -> list[str]:
     """Returns the files that a raster or vector file consists of or refers to; [] for anything else."""
     try:
+        network.check(name)
         source = gdal.OpenEx(name, gdal.OF_RASTER | gdal.OF_VECTOR)
     except RuntimeError:
         return []

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from osgeo import gdal, gdal_array
 
-from ..common.errors import RasterError, SSDiffError, one_line
+from ..common.errors import ConfigError, RasterError, SSDiffError, one_line
 from ..common.files import kind_of, open_new
 from ..common.locks import move
 from ..common.notices import Notice, notice
@@ -28,6 +29,7 @@ from ..common.progress import file_size
 from ..domain.exact_sums import Sums
 from ..domain.pixel_type import PixelType
 from ..domain.scene import Scene
+from .metadata import entries
 from .reader import open_raster
 from .tiled_tiff import Layout, layout_of
 
@@ -39,6 +41,10 @@ SPREAD = "standard deviation of the samples, in counts"
 "content of the spread file, as written to its metadata"
 COUNT_OPTIONS = ("NBITS", "PREDICTOR", "PHOTOMETRIC", "ALPHA", "DISCARD_LSB", "COMPRESS=JPEG", "COMPRESS=WEBP")
 "creation options for integers or pictures, which do not apply to the spread"
+BLOCK_SIZES = ("BLOCKSIZE", "BLOCKXSIZE", "BLOCKYSIZE")
+"creation options that are sides of blocks"
+BLOCK_SIDES = range(16, 32769)
+"sides of blocks in pixels that GDAL can write"
 DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 "error numbers of a full disk"
 
@@ -103,7 +109,16 @@ def output_for(scene: Scene, path: str | Path, dtype: str | None = None, nodata:
             nodata = float("nan") if kind.kind == "f" else 0 if kind.kind == "u" else int(np.iinfo(kind).min)
     if nodata is not None and not _holds(kind, nodata):
         raise SSDiffError(f"nodata {nodata:g} does not fit in {kind.name}")
-    return Output(Path(path), PixelType(kind.name, nodata), **rest)
+    return _checked(Output(Path(path), PixelType(kind.name, nodata), **rest))
+
+
+def _checked(output: Output) -> Output:
+    """Returns the output; raises ConfigError for a block size with which GDAL aborts the process."""
+    for key, _, value in (option.partition("=") for option in output.options):
+        if key.upper() in BLOCK_SIZES and not (re.fullmatch("[0-9]{1,5}", value) and int(value) in BLOCK_SIDES):
+            limits = f"{BLOCK_SIDES.start} to {BLOCK_SIDES.stop - 1}"
+            raise ConfigError(f"creation option {key}={value}: must be a whole number from {limits}")
+    return output
 
 
 def spread_output(output: Output, path: str | Path) -> Output:
@@ -241,14 +256,14 @@ def _describe(image: gdal.Dataset, output: Output, scene: Scene, provenance: dic
         image.SetGeoTransform(scene.grid.transform)
         image.SetProjection(scene.grid.crs)
     sources = [open_raster(source.path) for source in (scene.pan, *scene.ms)]  # keeps the bands valid
-    imagery = {**sources[0].GetMetadata("IMAGERY"), **sources[1].GetMetadata("IMAGERY")}
+    imagery = {**entries(sources[0], "IMAGERY"), **entries(sources[1], "IMAGERY")}
     provenance = {**provenance, "shows": SPREAD} if output.spread else provenance
     metadata = {f"SSDIFF_{key.upper()}": str(value) for key, value in provenance.items()}
     _set_metadata(image, {**imagery, **metadata}, imagery)
     for index, (source, file) in enumerate(zip(scene.ms, sources[1:]), 1):
         band, original = image.GetRasterBand(index), file.GetRasterBand(source.index)
-        imagery = original.GetMetadata("IMAGERY")
-        metadata = {key: value for key, value in original.GetMetadata().items() if not key.startswith("STATISTICS_")}
+        imagery = entries(original, "IMAGERY")
+        metadata = {key: value for key, value in entries(original).items() if not key.startswith("STATISTICS_")}
         _set_metadata(band, {**imagery, **metadata}, imagery)
         band.SetDescription(source.name)
         if original.GetScale() is not None:
@@ -291,7 +306,9 @@ def _ready(file: Working, sums: Sequence[Sums], stop: threading.Event) -> Path:
     """Returns the complete image, which only has to be renamed."""
     output = file.output
     with write_errors(output):
-        with _closed(gdal.OpenEx(str(output.working), gdal.OF_RASTER | gdal.OF_UPDATE)) as image:
+        with _closed(
+            gdal.OpenEx(str(output.working), gdal.OF_RASTER | gdal.OF_UPDATE, sibling_files=[output.working.name])
+        ) as image:
             _write_statistics(image, output, sums)
         if not file.final:
             _copy(output, stop)
@@ -323,7 +340,7 @@ def _copy(output: Output, stop: threading.Event) -> None:
     listed = [f"{key}={value}" for key, value in options.items()]
     gdal.PushErrorHandler("CPLQuietErrorHandler")  # errors are raised; warnings do not concern the user
     try:
-        with _closed(gdal.OpenEx(str(output.working), gdal.OF_RASTER)) as image:
+        with _closed(gdal.OpenEx(str(output.working), gdal.OF_RASTER, sibling_files=[output.working.name])) as image:
             _make_empty(output.finished)
             made = _driver(output).CreateCopy(str(output.finished), image, options=listed, callback=not_cancelled)
             with _closed(made):

@@ -12,14 +12,19 @@ from osgeo import gdal, ogr, osr
 from ..common.errors import GeometryError, RasterError, one_line
 from ..domain.grid import Grid, snapped
 from ..domain.scene import Scene
+from . import network
 from .input_files import check_readable
 
 gdal.UseExceptions()
 ogr.UseExceptions()
 
+SURFACES = (ogr.wkbPolyhedralSurface, ogr.wkbTIN)
+"types of geometries that consist of polygons and are no collections"
+
 
 def read(path: str | Path, crs: str) -> str:
     """Reads the union of all polygons of a vector file, as WKT in the given CRS."""
+    network.check(str(path))
     check_readable(str(path))
     try:
         source = gdal.OpenEx(str(path), gdal.OF_VECTOR | gdal.OF_VERBOSE_ERROR)
@@ -45,15 +50,29 @@ def _shapes(source: gdal.Dataset, crs: str) -> Iterator[ogr.Geometry]:
 
 def _united(shapes: Iterable[ogr.Geometry], named: str) -> str:
     """Returns the union of polygons as WKT; self-intersecting polygons, common in drawn ones, are repaired."""
-    whole = ogr.Geometry(ogr.wkbMultiPolygon)
+    parts = ogr.Geometry(ogr.wkbMultiPolygon)
     try:
-        for shape in (shape for shape in shapes if shape.GetDimension() == 2):
-            whole = whole.Union(shape if shape.IsValid() else shape.MakeValid(["METHOD=STRUCTURE"]))
-    except RuntimeError as error:
+        for shape in shapes:
+            for polygon in _polygons(shape):
+                for valid in [polygon] if polygon.IsValid() else _polygons(polygon.MakeValid(["METHOD=STRUCTURE"])):
+                    parts.AddGeometry(valid)
+        whole = parts.UnionCascaded()  # one after the other would take quadratic time
+    except (RuntimeError, AttributeError) as error:
         raise GeometryError(f"the polygons of {named} cannot be used as a mask: {one_line(error)}") from None
-    if whole.IsEmpty():
+    if whole is None or whole.IsEmpty():
         raise GeometryError(f"{named} contains no polygon to use as a mask")
     return whole.ExportToWkt()
+
+
+def _polygons(shape: ogr.Geometry | None) -> Iterator[ogr.Geometry]:
+    """Yields the polygons of a geometry with straight edges, also those in collections and surfaces."""
+    straight = shape and shape.GetLinearGeometry()
+    kind = ogr.GT_Flatten(straight.GetGeometryType()) if straight else ogr.wkbNone
+    if kind in (ogr.wkbPolygon, ogr.wkbTriangle):
+        yield ogr.ForceToPolygon(straight)
+    elif kind in SURFACES or ogr.GT_IsSubClassOf(kind, ogr.wkbGeometryCollection):
+        for part in (straight.GetGeometryRef(number) for number in range(straight.GetGeometryCount())):
+            yield from _polygons(part)
 
 
 def _between(source: osr.SpatialReference | None, crs: str) -> osr.CoordinateTransformation | None:

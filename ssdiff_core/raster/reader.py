@@ -5,7 +5,7 @@ Errors of GDAL are raised as RasterError with one sentence. A `Reader` holds ope
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -16,14 +16,15 @@ from osgeo import gdal, gdal_array, osr
 
 from ..common.errors import GeometryError, RasterError, one_line
 from ..common.notices import notice
+from ..common.texts import decoded
 from ..domain.block import Block, SceneStats, ms_under
 from ..domain.fill import dilated, fill_mask
-from ..domain.grid import Grid, Placement, cut, place, same_ground, snapped
+from ..domain.grid import Grid, Placement, checked, cut, place, same_ground, snapped
 from ..domain.registration import SHIFT_REACH, Shift, estimate_shift, resample_shifted
 from ..domain.scene import Band, Scene
 from ..domain.sensors import names_a_band
 from ..domain.window import Window
-from . import polygon_mask, warp
+from . import metadata, network, polygon_mask, warp
 from .input_files import check_readable
 
 gdal.UseExceptions()
@@ -74,17 +75,31 @@ def limit_cache(memory: int) -> None:
 
 
 def open_raster(path: str) -> gdal.Dataset:
+    network.check(path)
     check_readable(path)
     try:
-        source = gdal.OpenEx(path, gdal.OF_RASTER | gdal.OF_VERBOSE_ERROR)
+        source = gdal.OpenEx(path, gdal.OF_RASTER | gdal.OF_VERBOSE_ERROR, **metadata.siblings(path))
     except RuntimeError as error:
         raise RasterError(f"{path} cannot be opened: {one_line(error)}") from None
-    for read in (source.GetProjection, source.GetFileList):
-        with contextlib.suppress(RuntimeError):
-            read()  # GDAL 3.13 fails here, once, if a file next to the raster is broken; older ones if it is a folder
+    metadata.crs(source)  # GDAL 3.13 fails here, once, if a file next to the raster is broken
+    metadata.files(source)  # and older ones here, if it is a folder
     return source
 
 
+def _named(function):
+    """Decorates a function that reads the file `path`, so that its errors name the file."""
+
+    @functools.wraps(function)
+    def named(path: str):
+        try:
+            return function(path)
+        except RuntimeError as error:
+            raise RasterError(f"{path} cannot be read: {one_line(error)}") from None
+
+    return named
+
+
+@_named
 def read_header(path: str) -> tuple[list[Band], Grid]:
     """Returns the bands of a file, without alpha bands, and its grid."""
     source = open_raster(path)
@@ -99,7 +114,7 @@ def read_header(path: str) -> tuple[list[Band], Grid]:
                 f"{path}: band {index} is of type {gdal.GetDataTypeName(band.DataType)}; real numbers are needed"
             )
         masked = not band.GetMaskFlags() & gdal.GMF_ALL_VALID
-        description = band.GetDescription(), band.GetNoDataValue(), masked, wavelength(band)
+        description = metadata.description(band), band.GetNoDataValue(), masked, wavelength(band)
         bands.append(Band(path, index, np.dtype(kind).name, *description, colour=colour(band)))
     if not bands:
         raise RasterError(f"{path} contains no image band")
@@ -108,8 +123,8 @@ def read_header(path: str) -> tuple[list[Band], Grid]:
 
 def wavelength(band: gdal.Band) -> float | None:
     """Returns the centre wavelength of a band in nm, from the metadata of GDAL or ENVI; None if unknown."""
-    um = band.GetMetadataItem("CENTRAL_WAVELENGTH_UM", "IMAGERY")
-    value, unit = (um, "um") if um else (band.GetMetadataItem(key) for key in ("wavelength", "wavelength_units"))
+    um = metadata.entry(band, "CENTRAL_WAVELENGTH_UM", "IMAGERY")
+    value, unit = (um, "um") if um else (metadata.entry(band, key) for key in ("wavelength", "wavelength_units"))
     try:
         number = float(value or "")
     except ValueError:
@@ -127,7 +142,9 @@ def grid_of(source: gdal.Dataset) -> Grid:
     """Returns the grid of an open raster."""
     transform = source.GetGeoTransform(can_return_null=True)
     size = source.RasterYSize, source.RasterXSize
-    return Grid(*size, tuple(transform), source.GetProjection()) if transform else Grid(*size, placed=False)
+    if not transform:
+        return Grid(*size, placed=False)
+    return checked(Grid(*size, tuple(transform), metadata.crs(source)), decoded(source.GetDescription()))
 
 
 def _pick(bands: list[Band], order: Sequence[int]) -> tuple[Band, ...]:

@@ -10,16 +10,23 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from xml.parsers import expat
 
 from osgeo import gdal
+
+from . import metadata
 
 DOMAINS = ("IMD", "IMAGERY", "")
 "GDAL's metadata domains that are read"
 EXTENSIONS = (".imd", ".xml", ".txt")
 "file name extensions of the vendors' metadata"
 MAXIMUM_BYTES = 2**22
-"bytes that are read of a metadata file"
+"size of a metadata file up to which it is read"
+MAXIMUM_DEPTH = 64
+"nested groups or elements whose names are part of a key; deeper ones are ignored"
+MAXIMUM_ENTRIES = 20_000
+"entries that are read of a metadata file"
 Entries = list[tuple[str, str]]
 "dotted keys and their values; keys may repeat"
 
@@ -36,13 +43,13 @@ class VendorMetadata:
 
 def read_metadata(source: gdal.Dataset) -> VendorMetadata:
     """Reads the metadata of an open raster, and of the files next to it."""
-    metadata = {domain: source.GetMetadata(domain) for domain in DOMAINS}
+    entries_by_source = {domain: metadata.entries(source, domain) for domain in DOMAINS}
     names: tuple[str, ...] = ()
-    for file in metadata_files(source.GetFileList() or []):
-        entries = parsed(_text(file))
-        metadata[file] = dict(reversed(entries))  # the first of repeated keys counts
+    for file in metadata_files(metadata.files(source)):
+        entries = parsed(read_text(file))
+        entries_by_source[file] = dict(reversed(entries))  # the first of repeated keys counts
         names = names or band_names(entries)
-    return VendorMetadata(metadata, names if len(names) == source.RasterCount else ())
+    return VendorMetadata(entries_by_source, names if len(names) == source.RasterCount else ())
 
 
 def metadata_files(files: list[str]) -> Iterator[str]:
@@ -54,8 +61,9 @@ def metadata_files(files: list[str]) -> Iterator[str]:
 
 
 def _is_regular(file: str) -> bool:
+    """Returns whether it is a file of which all can be read; a pipe, for example, may never end."""
     status = gdal.VSIStatL(file)
-    return status is not None and stat.S_ISREG(status.mode)
+    return status is not None and stat.S_IFMT(status.mode) in (0, stat.S_IFREG) and status.size <= MAXIMUM_BYTES
 
 
 def usual_names(file: str) -> list[str]:
@@ -78,7 +86,7 @@ def parsed(text: str) -> Entries:
         with contextlib.suppress(expat.ExpatError, ValueError):
             return LeafParser().parse(text)
         return []
-    return list(_assignments(text))
+    return list(islice(_assignments(text), MAXIMUM_ENTRIES))
 
 
 def band_names(entries: Entries) -> tuple[str, ...]:
@@ -99,7 +107,8 @@ class LeafParser:
 
     def __init__(self):
         self.path: list[str] = []
-        self.text, self.is_leaf = "", False
+        self.texts: list[str] = []
+        self.is_leaf = False
         self.found: Entries = []
 
     def parse(self, document: str) -> Entries:
@@ -111,14 +120,15 @@ class LeafParser:
 
     def _start(self, tag: str, _attributes: dict[str, str]) -> None:
         self.path.append(tag.rpartition(":")[2])
-        self.text, self.is_leaf = "", True
+        self.texts, self.is_leaf = [], True
 
     def _append_text(self, text: str) -> None:
-        self.text += text
+        self.texts.append(text)
 
     def _end(self, _tag: str) -> None:
-        if self.is_leaf and self.text.strip():
-            self.found.append((".".join(self.path), self.text.strip()))
+        if self.is_leaf and len(self.path) <= MAXIMUM_DEPTH and len(self.found) < MAXIMUM_ENTRIES:
+            text = "".join(self.texts).strip()
+            self.found += [(".".join(self.path), text)] if text else []
         self.path.pop()
         self.is_leaf = False
 
@@ -135,11 +145,14 @@ def _assignments(text: str) -> Iterator[tuple[str, str]]:
             groups.append(value)
         elif key == "END_GROUP":
             groups = groups[:-1]
-        elif value:
+        elif value and len(groups) <= MAXIMUM_DEPTH:
             yield ".".join([*groups, key]), value
 
 
-def _text(file: str) -> str:
+def read_text(file: str) -> str:
+    """Returns the text of a file; "" if it is none or too large."""
+    if not _is_regular(file):
+        return ""
     handle = gdal.VSIFOpenL(file, "rb")
     if handle is None:
         return ""

@@ -38,10 +38,21 @@ def check(
             f"the Python interpreter {python} cannot be started ({error.strerror or error}): choose another one"
         ) from None
     for line in reversed(lines):
-        if line.startswith("{"):
-            return json.loads(line)
+        report = _report(line)
+        if report:
+            return report
     last_line = next(filter(str.strip, reversed(lines)), f"it ended with code {code}")
     raise NoPythonError(f"{python} cannot run SSDiff: {last_line}")
+
+
+def _report(line: str) -> dict | None:
+    """Returns the report in a line of output, or None; what torch prints may look similar."""
+    try:
+        report = json.loads(line)
+        whole = {*NEEDED} <= {*report["packages"]} and all("works" in each for each in report["devices"].values())
+        return report if whole and "cpu" in report["devices"] else None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
 
 
 def working(devices: Mapping[str, Mapping]) -> list[str]:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ from ..common import guarded_process, paths
 from ..common.errors import Cancelled, InstallError, NoPythonError
 from ..common.locks import locked, move
 from ..common.notices import Notify, notice
-from ..weights.http import without_credentials
+from ..common.safe_files import is_own, open_to_read
+from ..weights.http import hidden, without_secrets
 from . import doctor, find_python, wheels
 from .find_python import Host, Python
 from .installers import PackageSource, Pip, Uv, explain, find_uv, installers, no_installer_error, uv_python
@@ -31,11 +33,18 @@ NOTE = "ssdiff.json"
 "file in the environment that records what was installed"
 NEW, OLD = ".new", ".old"
 "suffixes of folders that are being created and removed"
-READY, OUTDATED, HALF_MADE, BROKEN = "ready", "outdated", "half-made", "broken"
+MAXIMUM_NOTE = 1 << 20
+"bytes that are read of it"
+NOTE_TYPES = {"pins": dict, "version": list, "platform": str, "devices": dict, "build": str, "why": str, "wanted": str}
+"entries of a record and their types"
+PARTS = (NOTE, "pyvenv.cfg", "bin", "lib", "Scripts", "Lib")
+"files and folders of an environment that others must not be able to change"
+READY, OUTDATED, HALF_MADE, BROKEN, FOREIGN = "ready", "outdated", "half-made", "broken", "foreign"
 MEANING = {
     READY: "complete",
     OUTDATED: "complete, with other versions than this SSDiff installs: Install runtime updates it",
     HALF_MADE: "incomplete, because an installation is running or was interrupted: Install runtime starts it over",
+    FOREIGN: "not used, because another user can change it: remove it, or choose another cache folder",
     BROKEN: "created with a Python that is gone: Install runtime creates it again",
 }
 "explanation of each state"
@@ -55,12 +64,30 @@ class Environment:
     def note(self) -> dict | None:
         """Record of what was installed; None if the installation is incomplete."""
         try:
-            return json.loads((self.folder / NOTE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            with open_to_read(self.folder / NOTE) as file:
+                note = json.loads(file.read(MAXIMUM_NOTE))
+            return note if _is_whole(note) else None
+        except (OSError, ValueError, RecursionError):
             return None
 
     @property
+    def is_own(self) -> bool:
+        """Whether only this user and the administrator can change what would be run; links are not followed.
+
+        The folder that contains the environments may be shared, if it protects what each user puts there (mode 1777).
+        """
+        try:
+            shared = self.folder.parent
+            named = [self.folder, *(self.folder / name for name in PARTS), Path(self.python)]
+            protected = is_own(shared) or bool(shared.stat().st_mode & stat.S_ISVTX)
+            return protected and not self.folder.is_symlink() and all(map(is_own, filter(_exists, named)))
+        except OSError:
+            return False
+
+    @property
     def state(self) -> str:
+        if not self.is_own:
+            return FOREIGN
         note = self.note
         if note is None or self.folder.suffix == NEW:
             return HALF_MADE
@@ -81,7 +108,7 @@ def environments() -> list[Environment]:
     """Returns all environments, whatever their state, newest first."""
     configured = paths.runtime().glob("*/pyvenv.cfg")
     found = [Environment(path.parent) for path in configured if path.parent.suffix != OLD]
-    return sorted(found, key=lambda each: (each.note or {}).get("made", ""), reverse=True)
+    return sorted(found, key=lambda each: str((each.note or {}).get("made", "")), reverse=True)
 
 
 def usable() -> Environment | None:
@@ -89,10 +116,26 @@ def usable() -> Environment | None:
     return next((each for each in environments() if each.usable), None)
 
 
+def _is_whole(note: object) -> bool:
+    """Returns whether a record has all entries, of the right types."""
+    return (
+        isinstance(note, dict)
+        and all(isinstance(note.get(name), kind) for name, kind in NOTE_TYPES.items())
+        and len(note["version"]) == 2
+        and all(type(number) is int for number in note["version"])
+        and isinstance(note["pins"].get("torch"), str)
+        and all(isinstance(device, dict) and "works" in device for device in note["devices"].values())
+    )
+
+
+def _exists(path: Path) -> bool:
+    return os.path.lexists(path)
+
+
 def _base_folder(folder: Path) -> str:
     """Returns the folder of the Python that an environment was created with."""
-    with contextlib.suppress(OSError):
-        for line in (folder / "pyvenv.cfg").read_text(encoding="utf-8").splitlines():
+    with contextlib.suppress(OSError), open_to_read(folder / "pyvenv.cfg") as file:
+        for line in file.read(MAXIMUM_NOTE).decode("utf-8", "replace").splitlines():
             name, _, value = line.partition("=")
             if name.strip() == "home":
                 return value.strip()
@@ -144,6 +187,8 @@ def install(
         listener.notify(notice("install_waiting", folder=str(target.folder)))
 
     try:
+        for folder in (paths.cache(), paths.runtime()):  # with any umask, others must not write to them
+            folder.mkdir(0o755, parents=True, exist_ok=True)
         with locked(_beside(target.folder, ".lock"), listener.cancelled, waiting):
             if options.reinstall or target.state != READY or target.note["wanted"] != choice.build:
                 _Installation(target, base, tools, options, listener).run(choice)
@@ -174,7 +219,10 @@ def _move(folder: Path, target: Path) -> None:
     try:
         move(folder, target)
     except PermissionError:
-        raise InstallError(f"{folder} is in use: close all other QGIS windows and try again") from None
+        raise InstallError(
+            f"{folder} is in use, or belongs to another user: close all other QGIS windows and try again, or choose "
+            "another cache folder"
+        ) from None
 
 
 def _tools(host: Host) -> tuple[Python, list[Uv | Pip]]:
@@ -225,6 +273,7 @@ class _Installation:
         self._check_disk_space(choice)
         self.tick = _Progress([self.new.folder, self.work], choice.download + choice.disk, self.listener)
         self.log.write_text("", encoding="utf-8")
+        os.chmod(self.log, 0o644)
         try:
             self._write_note(choice.build, *self._install(choice))
             remove(self.target.folder)
@@ -280,16 +329,18 @@ class _Installation:
     def _clear(self) -> None:
         for folder in (self.new.folder, self.work / "tmp"):
             shutil.rmtree(folder, ignore_errors=True)
-        (self.work / "tmp").mkdir(parents=True)
+        self.work.mkdir(0o755, parents=True, exist_ok=True)
+        (self.work / "tmp").mkdir(0o700)
 
     def _run_installer(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
         lines: list[str] = []
 
         def on_line(line: str) -> None:
-            lines.append(line)
-            self._on_line(line)
+            lines.append(hidden(line, urls))
+            self._on_line(lines[-1])
 
-        self._on_line("> " + " ".join(command))
+        urls = [value for value in environ.values() if "://" in value]
+        self._on_line(hidden("> " + " ".join(command), urls))
         if guarded_process.run(command, on_line, tick=self.tick, guard=self.guard, environ=environ):
             raise _InstallerFailed(explain(lines))
 
@@ -300,7 +351,7 @@ class _Installation:
 
     def _announce(self, choice: Choice) -> None:
         """Notifies of what is installed, from where, to where and how large it is."""
-        indexes = [without_credentials(choice.index), "PyPI"] if choice.index else ["PyPI"]
+        indexes = [without_secrets(choice.index), "PyPI"] if choice.index else ["PyPI"]
         values = {
             "packages": self._requirements(choice),
             "reason": choice.why,
@@ -318,7 +369,7 @@ class _Installation:
 
     def _check_disk_space(self, choice: Choice) -> None:
         needed = choice.disk + (0 if self.options.wheels else choice.download)
-        self.work.mkdir(parents=True, exist_ok=True)
+        self.work.mkdir(0o755, parents=True, exist_ok=True)
         free = shutil.disk_usage(self.work).free / 1e6
         if free < needed:
             raise InstallError(
@@ -342,6 +393,7 @@ class _Installation:
             json.dump(note, file, indent=2)
             file.flush()
             os.fsync(file.fileno())
+        os.chmod(self.new.folder / NOTE, 0o644)
 
 
 class _Progress:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..common.errors import InstallError
-from ..common.isolated_python import environment
+from ..common.isolated_python import environment, find_program
 from .find_python import Host, Python
 
 EXCLUDED_PREFIXES = (
@@ -114,8 +113,7 @@ def _joined(first: str, rest: str | None) -> str:
 
 def find_uv(environ: Mapping[str, str] = os.environ) -> str | None:
     """Returns the path of uv, or None."""
-    folders = [os.path.expanduser(folder) for folder in UV_FOLDERS]
-    return shutil.which("uv", path=os.pathsep.join([environ.get("PATH", ""), *folders]))
+    return find_program("uv", map(os.path.expanduser, UV_FOLDERS), environ)
 
 
 def installers(base: Python, uv: str | None) -> list[Uv | Pip]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..common.errors import InstallError
-from ..common.isolated_python import NO_WINDOW, environment
+from ..common.isolated_python import NO_WINDOW, environment, find_program
 from ..common.paths import RESOURCES
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -164,7 +163,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def gpus() -> list[Gpu]:
     """Returns the NVIDIA GPUs of this computer that the driver reports."""
-    program = shutil.which("nvidia-smi") or shutil.which("nvidia-smi", path=os.pathsep.join(SMI_FOLDERS))
+    program = find_program("nvidia-smi", SMI_FOLDERS)
     for query in QUERIES if program else ():
         found = parse_nvidia_smi(_output([program, f"--query-gpu={query}", "--format=csv,noheader"]))
         if found:

@@ -6,6 +6,7 @@ from dataclasses import MISSING, dataclass, field, fields
 
 from ..common.errors import ConfigError
 from ..model.ssnet import BRANCHES
+from ..weights.card import NAMING, is_id
 from ..weights.model_config import Config
 
 TYPES = {"int": int, "float": (int, float), "str": str, "tuple": (list, tuple), "dict": dict, "None": type(None)}
@@ -107,6 +108,8 @@ def read_recipe(text: str) -> Recipe:
     if not (isinstance(stages, list) and all(isinstance(stage, dict) for stage in stages)):
         raise _error("stages must be a list of tables, each written as [[stages]]")
     recipe = _build(Recipe, {**values, "stages": tuple(_build(Stage, stage) for stage in stages)})
+    if not is_id(recipe.id):
+        raise _error(f"{recipe.id!r} is not a valid id of weights: {NAMING}")
     unknown = [name for name in recipe.net if name not in NET_KEYS]
     if unknown:
         raise _error(f"net has no entry {unknown[0]!r}; its entries are {', '.join(NET_KEYS)}")

@@ -6,13 +6,15 @@ The file begins with the length of its header, eight bytes, and the header, JSON
 from __future__ import annotations
 
 import json
-import math
 import os
+import re
+import sys
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from ..common.errors import WeightsError
+from ..common.errors import WeightsError, one_line
 from ..common.files import kind_of
+from ..common.safe_files import open_to_read
 from ..domain.kernels import KERNELS
 from ..domain.methods import BASES
 from .model_config import Config, T
@@ -28,8 +30,13 @@ MAXIMUM_SAMPLES = 64
 "largest number of samples that weights can set as default"
 RATIO_SLACK = 0.05
 "largest relative difference of a scene's ratio from that of the weights; MS is resampled to make up for it"
-MAXIMUM_HEADER_BYTES = 1 << 26
+MAXIMUM_HEADER_BYTES = 1 << 22
 "largest size of a header, bytes"
+ID = re.compile(r"\w[\w.+-]{0,79}", re.ASCII)
+"pattern of ids, which are also file names"
+RESERVED_IDS = re.compile(r"auto|all|.*\.(part|lock)?|(con|prn|aux|nul|(com|lpt)[0-9])(\..*)?", re.IGNORECASE)
+"ids that mean something else: to SSDiff, or as file names to Windows"
+NAMING = "an id may contain only letters, digits and . _ + -, at most 80, and not be auto, all or a device of Windows"
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,7 @@ def check(card: Card) -> Card:
     """Returns the card; raises WeightsError if it is inconsistent."""
     n, config = len(card.bands), card.arch
     faults = {
+        f"have an id that cannot be used: {NAMING}": not is_id(card.id),
         f"list {n} bands, but their network has {config.bands}": config.bands != n,
         "have band names that are not text": not all(isinstance(name, str) for name in card.bands),
         f"have ratio {card.ratio}, but their network has {config.ratio}": config.ratio != card.ratio,
@@ -103,12 +111,17 @@ def check(card: Card) -> Card:
     }
     for fault, present in faults.items():
         if present:
-            raise WeightsError(f"weights {card.id!r} {fault}")
+            raise WeightsError(f"weights {card.id[:80]!r} {fault[:300]}")
     return card
 
 
+def is_id(text: str) -> bool:
+    """Returns whether a text can be the id of weights (see NAMING)."""
+    return bool(ID.fullmatch(text)) and not RESERVED_IDS.fullmatch(text)
+
+
 def _number(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # not NaN, and fits in a float
 
 
 def read_card(path: str | os.PathLike) -> Card:
@@ -118,16 +131,16 @@ def read_card(path: str | os.PathLike) -> Card:
     if kind:
         raise WeightsError(f"{path} is {kind} and not a weights file")
     try:
-        with open(path, "rb") as file:
+        with open_to_read(path) as file:
             length = int.from_bytes(file.read(8), "little")
-            if length > min(MAXIMUM_HEADER_BYTES, path.stat().st_size):
-                raise ValueError("it is shorter than its header")
-            header = json.loads(file.read(length))["__metadata__"]
+            if length > min(MAXIMUM_HEADER_BYTES, os.fstat(file.fileno()).st_size):
+                raise ValueError(f"it is shorter than its header, or that has more than {MAXIMUM_HEADER_BYTES} bytes")
+            header = json.loads(file.read(length)).get("__metadata__") or {}
             return card_of(path, {str(key): str(value) for key, value in header.items()})
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise WeightsError(f"{path} is not a whole safetensors file with a card: {error}") from None
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise WeightsError(f"{path} is not a whole safetensors file with a card: {one_line(error)[:200]}") from None
 
 
 def header_of(card: Card) -> dict[str, str]:
@@ -141,7 +154,8 @@ def header_of(card: Card) -> dict[str, str]:
 def card_of(path: Path, header: dict[str, str]) -> Card:
     """Returns the card from the metadata of a safetensors header; path: for errors."""
     if header.get("format") != FORMAT:
-        raise WeightsError(f"{path} is not an SSDiff weights file: its header has format {header.get('format')!r}")
+        found = repr(header.get("format"))[:80]
+        raise WeightsError(f"{path} is not an SSDiff weights file: its header has format {found}")
     names = [item.name for item in fields(Card)]
     header = {**DEFAULTS, **header}
     for name in (*names, "tile"):
@@ -156,11 +170,14 @@ def card_of(path: Path, header: dict[str, str]) -> Card:
         for name in ("ratio", "steps", "samples", "ms_phase", "training", "scores"):
             values[name] = json.loads(values[name])
         tile = int(header["tile"])
-    except (ValueError, TypeError, RecursionError) as error:
-        raise WeightsError(f"{path}: the header is invalid: {error}") from None
+    except (ValueError, TypeError, ArithmeticError, AttributeError, RecursionError) as error:
+        raise WeightsError(f"{path}: the header is invalid: {one_line(error)[:200]}") from None
     if tile != values["arch"].tile:
         raise WeightsError(f"{path}: the header has tile {tile}, but its network has {values['arch'].tile}")
-    return check(Card(**values))
+    try:
+        return check(Card(**values))
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
 
 
 def _listed(name: str, value) -> list:

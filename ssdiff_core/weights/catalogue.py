@@ -7,7 +7,6 @@ that QGIS can list and download weights.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -15,23 +14,27 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urljoin
 
 from ..common import paths
-from ..common.errors import ConfigError, DownloadError, WeightsError
+from ..common.errors import ConfigError, DownloadError, WeightsError, one_line
 from ..common.fingerprints import sha256_of
 from ..common.notices import Notify, notice
 from ..common.progress import file_size
+from ..common.safe_files import open_to_read
 from ..domain import sensors
 from . import download
-from .card import read_card, suits
-from .http import DEFAULT_CONNECTION, Connection, without_credentials
+from .card import is_id, read_card, suits
+from .http import DEFAULT_CONNECTION, Connection, joined, without_secrets
 
 SUFFIX = ".safetensors"
+CATALOGUE = "weights.json"
+"file name of the catalogue, in the resources"
+MAXIMUM_SIZE = 1 << 34
+"size of a weights file that the catalogue can list, bytes"
 UNBUNDLED = "unbundled"
 "folder of published files that only a clone of the repository contains"
-ID = re.compile(r"[\w][\w.+-]*", re.ASCII)
-"pattern of ids, which are also file names"
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+"pattern of digests in the catalogue"
 
 
 @dataclass(frozen=True)
@@ -81,27 +84,47 @@ Fetch = Callable[[Entry], Path]
 
 def published(resources: Path = paths.RESOURCES) -> tuple[Entry, ...]:
     """Returns all entries of the catalogue, whether they are on this computer or not."""
-    return tuple(_entry(**item) for item in _catalogue(resources)["weights"])
+    try:
+        return tuple(_entry(**item) for item in _catalogue(resources)["weights"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(resources, error) from None
 
 
 def _entry(digest: str, urls: list[str], bands: list[str], **values) -> Entry:
-    return Entry(**values, sha256=digest.removeprefix("sha256:"), urls=tuple(urls), bands=tuple(bands))
+    texts = (digest, *urls, *bands, *(values[name] for name in ("id", "file", "sensor", "licence")))
+    if not all(isinstance(text, str) for text in texts) or not DIGEST.fullmatch(digest):
+        raise ValueError("an entry has texts or a digest of another type")
+    stem, suffix = os.path.splitext(values["file"])
+    if not (is_id(values["id"]) and is_id(stem) and suffix == SUFFIX):
+        raise ValueError(f"{values['id'][:80]!r} and {values['file'][:80]!r} are not an id and a file name")
+    if not all(type(values[name]) is int and 0 < values[name] < MAXIMUM_SIZE for name in ("size", "ratio")):
+        raise ValueError(f"size and ratio of {values['id']} are not positive whole numbers")
+    return Entry(**values, sha256=digest.partition(":")[2], urls=tuple(urls), bands=tuple(bands))
 
 
-def known(resources: Path = paths.RESOURCES, folder: Path | None = None) -> list[Entry]:
-    """Returns the published weights, with their paths, then the user's own."""
+def known(
+    resources: Path = paths.RESOURCES, folder: Path | None = None, notify: Notify = lambda message: None
+) -> list[Entry]:
+    """Returns the published weights, with their paths, then the user's own; notifies of files that are skipped."""
     folder = folder or paths.weights()
-    files = sorted(folder.glob(f"*{SUFFIX}"))
+    try:
+        files = sorted(folder.glob(f"*{SUFFIX}"))
+    except OSError as error:
+        notify(notice("weights_skipped", path=str(folder), reason=error.strerror or str(error)))
+        files = []
     folders = resources / "weights", resources / "weights" / UNBUNDLED
     found = [_located(entry, [*(each / entry.file for each in folders), *files]) for entry in published(resources)]
-    taken = {entry.id for entry in found}
-    return found + [entry for entry in _readable(files) if entry.id not in taken]
+    taken, here = {entry.id for entry in found}, {entry.path for entry in found}
+    own = _readable([file for file in files if file not in here], notify)
+    return found + [entry for entry in own if entry.id not in taken]
 
 
-def _readable(files: Iterable[Path]) -> Iterator[Entry]:
+def _readable(files: Iterable[Path], notify: Notify) -> Iterator[Entry]:
     for path in files:
-        with contextlib.suppress(WeightsError):
+        try:
             yield entry_of(path)
+        except (WeightsError, OSError) as error:
+            notify(notice("weights_skipped", path=str(path), reason=str(error).removeprefix(f"{path}: ")))
 
 
 def entry_of(path: Path) -> Entry:
@@ -141,7 +164,19 @@ def _located(entry: Entry, files: Iterable[Path]) -> Entry:
 
 
 def _catalogue(resources: Path) -> dict:
-    return json.loads((resources / "weights.json").read_text(encoding="utf-8"))
+    """Returns the content of the catalogue."""
+    try:
+        content = json.loads((resources / CATALOGUE).read_text(encoding="utf-8"))
+        if not all(isinstance(content[name], str) for name in ("repository", "release")):
+            raise ValueError("repository and release are not texts")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _damaged(resources, error) from None
+    return content
+
+
+def _damaged(resources: Path, error: Exception) -> WeightsError:
+    reason = f"{type(error).__name__}: {one_line(error)[:200]}"
+    return WeightsError(f"the catalogue of weights {resources / CATALOGUE} is damaged ({reason}): install SSDiff again")
 
 
 # --- choosing weights -------------------------------------------------------------------------------------------------
@@ -157,7 +192,7 @@ def find(
     entries: Iterable[Entry] | None = None,
 ) -> Path:
     """Returns the path of weights by id or path, or of the best for the scene (auto); downloads missing ones."""
-    entries = known() if entries is None else list(entries)
+    entries = known(notify=notify) if entries is None else list(entries)
     if name == "auto":
         return _best(_suitable(entries, sensor, bands, ratio), fetch, notify)
     found = file_or_entry(name, entries)
@@ -244,7 +279,7 @@ def fetcher(
     """Returns a function that downloads published weights into the user's folder. base: base URL (see home)."""
 
     def fetch(entry: Entry) -> Path:
-        urls = [urljoin(home(base), url) for url in entry.urls]
+        urls = [joined(home(base), url) for url in entry.urls]
         target = paths.weights() / entry.stored
         if not connection.forbidden:
             notify(notice("weights_download", weights=entry.id, size=file_size(entry.size)))
@@ -255,7 +290,7 @@ def fetcher(
         except DownloadError as error:
             raise DownloadError(
                 f"weights {entry.id} are not on this computer and cannot be downloaded ({error}): "
-                f"get {without_credentials(urls[0])} in another way and import the file "
+                f"get {without_secrets(urls[0])} in another way and import the file "
                 "(ssdiff weights import FILE, or Download weights in QGIS)"
             ) from None
 
@@ -267,8 +302,6 @@ def adopt(file: str | os.PathLike, folder: Path | None = None) -> Entry:
     file, folder = Path(file), folder or paths.weights()
     entry = recognised(file)
     check_whole(file)
-    if not ID.fullmatch(entry.id):
-        raise WeightsError(f"{file} has the id {entry.id!r}; an id may contain only letters, digits and . _ + -")
     target = folder / entry.stored
     if target.exists() and sha256_of(target) != sha256_of(file) and not entry.sha256:
         raise WeightsError(f"there are other weights {entry.id!r} in {target}: remove them before importing this file")
@@ -280,7 +313,9 @@ def _copy(file: Path, target: Path) -> None:
     partial = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, partial)
+        partial.unlink(missing_ok=True)
+        with open_to_read(file) as source, open(partial, "xb") as copy:  # x: a link is not followed
+            shutil.copyfileobj(source, copy)
         download.keep(partial, target)
     except OSError as error:
         raise WeightsError(f"{file} cannot be copied to {target}: {error.strerror or error}") from None
@@ -290,7 +325,7 @@ def _copy(file: Path, target: Path) -> None:
 
 def check_whole(path: Path) -> None:
     """Raises WeightsError if the size of a safetensors file differs from its header."""
-    with open(path, "rb") as file:
+    with open_to_read(path) as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
     try:

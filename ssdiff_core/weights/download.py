@@ -21,6 +21,7 @@ from ..common.files import kind_of
 from ..common.fingerprints import sha256_of
 from ..common.locks import locked, move
 from ..common.progress import file_size
+from ..common.safe_files import open_to_change
 from .http import DEFAULT_CONNECTION, TICK, Answer, Connection, PermanentError, RetryableError, host, open_response
 
 ROUNDS = 4
@@ -52,11 +53,14 @@ class DownloadRequest:
     @property
     def received(self) -> int:
         """Number of bytes already received."""
-        return self.partial.stat().st_size if self.partial.exists() else 0
+        return self.partial.lstat().st_size if self.partial.is_file() and not self.partial.is_symlink() else 0
 
 
 def is_intact(path: Path, size: int, sha256: str) -> bool:
-    return path.is_file() and path.stat().st_size == size and sha256_of(path) == sha256
+    try:
+        return path.is_file() and path.stat().st_size == size and sha256_of(path) == sha256
+    except OSError:
+        return False
 
 
 def fetch(urls: Sequence[str], request: DownloadRequest) -> Path:
@@ -70,12 +74,19 @@ def fetch(urls: Sequence[str], request: DownloadRequest) -> Path:
         with locked(target.parent / LOCK, request.cancelled):
             sweep(target.parent)
             if not is_intact(target, request.size, request.sha256):  # another process may have fetched it
+                _remove_foreign(request.partial)
                 _check_room(request)
                 _download_from_any(urls, request)
                 keep(request.partial, target)
     except OSError as error:
         raise DownloadError(f"{target} cannot be written: {error.strerror or error}") from None
     return target
+
+
+def _remove_foreign(partial: Path) -> None:
+    """Removes what has the name of the partial file and is no file, such as a link to another place."""
+    if partial.is_symlink() or (partial.exists() and not partial.is_file() and not partial.is_dir()):
+        partial.unlink()
 
 
 def sweep(folder: Path) -> None:
@@ -88,7 +99,7 @@ def sweep(folder: Path) -> None:
 
 def keep(partial: Path, target: Path) -> None:
     """Syncs a complete file to disk, then renames it atomically."""
-    with open(partial, "r+b") as file:
+    with open_to_change(partial) as file:
         os.fsync(file.fileno())
     move(partial, target)
     if os.name != "nt":
@@ -153,7 +164,7 @@ def _receive(url: str, begun: int, request: DownloadRequest) -> None:
     headers = {"Range": f"bytes={begun}-"} if begun else {}
     with open_response(url, headers, request.connection, request.cancelled) as answer:
         start = _start(answer, url, begun, request)
-        with open(request.partial, "r+b" if begun else "wb") as file:
+        with open_to_change(request.partial) as file:
             file.seek(start)
             file.truncate()
             for piece in answer.pieces:
@@ -167,10 +178,16 @@ def _start(answer: Answer, url: str, begun: int, request: DownloadRequest) -> in
     """Returns the offset at which the response begins; removes a partial file that it does not continue."""
     length = answer.headers.get("Content-Length", "")
     if answer.status == 200:
-        if length.isdigit() and int(length) != request.size and "Content-Encoding" not in answer.headers:
+        if (
+            re.fullmatch("[0-9]{1,18}", length)
+            and int(length) != request.size
+            and "Content-Encoding" not in answer.headers
+        ):
             raise PermanentError(f"{host(url)} has a file of {length} bytes instead of the expected {request.size}")
         return 0
-    content_range = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
+    content_range = re.fullmatch(
+        r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", answer.headers.get("Content-Range", "")
+    )
     if (
         answer.status == 206
         and content_range

@@ -10,13 +10,15 @@ import contextlib
 import http.client
 import os
 import queue
+import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
 from .. import __version__
 from ..common.errors import Cancelled, DownloadError
+from ..common.texts import printable
 
 PIECE = 1 << 12
 "bytes that are read at once"
@@ -25,6 +27,13 @@ TICK = 0.1
 REDIRECTS = 5
 RETRY_STATUSES = (408, 425, 429)
 "status codes below 500 after which a request is repeated; it also is after all from 500 on"
+PUBLIC_HOSTS = ("github.com", "download.pytorch.org", "pypi.org", "files.pythonhosted.org")
+"servers whose paths hold no secrets"
+PUBLISHED = (".safetensors", ".whl")
+"endings of file names that are no secrets"
+ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\"<>()]+", re.IGNORECASE)
+MINIMUM_SECRET = 5
+"characters of a part of an address that may be a secret; shorter ones occur in other texts too"
 AGENT = {"User-Agent": f"ssdiff/{__version__}", "Accept-Encoding": "identity"}
 
 
@@ -78,13 +87,63 @@ class Answer:
     pieces: Iterator[bytes]
 
 
-def without_credentials(url: str) -> str:
-    """Returns the URL without user and password."""
-    return urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
+def without_secrets(url: str) -> str:
+    """Returns the URL for people: without user, password and query, and its path only on a public server."""
+    try:
+        parts = urlsplit(url)
+        server = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return "an address that is no URL"
+    if parts.scheme and not server:
+        return printable(f"{parts.scheme}:...")
+    if not server:
+        return printable(url) if re.fullmatch(r"[\w./-]*", url) else "an address that is no URL"
+    folder, _, name = parts.path.rpartition("/")
+    if parts.hostname in PUBLIC_HOSTS and not parts.query:
+        shown = parts.path
+    else:
+        shown = "/..." * bool(folder.strip("/")) + "/" + (name if name.endswith(PUBLISHED) else "..." * bool(name))
+        shown += "?..." * bool(parts.query)
+    return printable(f"{parts.scheme}://{server}{shown}")
+
+
+def hidden(text: str, urls: Iterable[str] = ()) -> str:
+    """Returns a text of another program without the secrets of the URLs in it.
+
+    urls: addresses whose paths, queries and passwords are also removed where the text repeats only these.
+    """
+    text = ADDRESS.sub(lambda found: without_secrets(found[0]), text)
+    for secret in sorted({secret for url in urls for secret in _secrets(url)}, key=len, reverse=True):
+        text = text.replace(secret, "...")
+    return printable(text)
+
+
+def _secrets(url: str) -> list[str]:
+    """Returns the parts of an address that are not shown."""
+    try:
+        parts = urlsplit(url)
+        if parts.hostname in PUBLIC_HOSTS and not (parts.query or parts.username):
+            return []
+        found = [parts.username, parts.password, parts.query, parts.path.rstrip("/"), *parts.path.split("/")]
+        found += [value for _, value in parse_qsl(parts.query)]
+    except ValueError:
+        return [url]
+    return [secret for part in found if part for secret in {part, unquote(part)} if len(secret) >= MINIMUM_SECRET]
+
+
+def joined(base: str, url: str) -> str:
+    """Returns the URL of a file relative to another one."""
+    try:
+        return urljoin(base, url)
+    except ValueError:
+        raise DownloadError(f"{without_secrets(base)} is not a URL to download from: correct it") from None
 
 
 def host(url: str) -> str:
-    return urlsplit(url).hostname or without_credentials(url)
+    try:
+        return printable(urlsplit(url).hostname or without_secrets(url))
+    except ValueError:
+        return "an address that is no URL"
 
 
 @contextlib.contextmanager
@@ -141,7 +200,7 @@ def _received(items: queue.Queue, url: str, connection: Connection, cancelled: C
         if item is None:
             return
         if isinstance(item, Exception):
-            raise _converted(item, url) from None
+            raise _converted(item, url, connection) from None
         yield item
 
 
@@ -164,6 +223,7 @@ def _opened(session, url: str, headers: Mapping[str, str], connection: Connectio
         if not response.is_redirect:
             return response
         response.close()
+        session.cookies.clear()  # they would go to other ports of the host
         url = _redirect_target(url, response.headers["location"])
     raise PermanentError(f"{host(url)} redirects more than {REDIRECTS} times; check the URL")
 
@@ -177,12 +237,13 @@ def _redirect_target(url: str, location: str) -> str:
 
 def _checked_url(url: str) -> str:
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-        raise PermanentError(f"{without_credentials(url)} is not an http or https URL")
+        raise PermanentError(f"{without_secrets(url)} is not an http or https URL")
     return url
 
 
 def _check_status(response, url: str) -> None:
-    message = f"{host(url)} responds with status {response.status_code} ({response.reason})"
+    reason = " ".join(printable(str(response.reason or "")).split())[:80]
+    message = f"{host(url)} responds with status {response.status_code} ({reason})"
     if response.status_code in RETRY_STATUSES or response.status_code >= 500:
         raise RetryableError(message)
     if response.status_code not in (200, 206, 416):
@@ -199,19 +260,24 @@ def _requests():
     return requests
 
 
-def _converted(error: Exception, url: str) -> Exception:
+def _converted(error: Exception, url: str, connection: Connection) -> Exception:
     """Converts errors of the network to RetryableError or PermanentError with a message of one sentence."""
     import requests
     import urllib3
 
+    if isinstance(error, (PermanentError, RetryableError, DownloadError)):
+        return error
+    cause = " ".join(hidden(_cause(error), [url, *(connection.proxies or {}).values()]).split())[:200]
     if isinstance(error, requests.exceptions.InvalidSchema):
         return PermanentError("a SOCKS proxy needs the Python package PySocks (Debian: python3-socks)")
     if isinstance(error, requests.exceptions.SSLError):
-        return PermanentError(f"the TLS certificate of {host(url)} cannot be verified: {_cause(error)}")
+        return PermanentError(f"the TLS certificate of {host(url)} cannot be verified: {cause}")
     if isinstance(error, requests.exceptions.ProxyError):
-        return RetryableError(f"the proxy does not connect to {host(url)}: {_cause(error)}")
+        return RetryableError(f"the proxy does not connect to {host(url)}: {cause}")
     if isinstance(error, (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError)):
-        return RetryableError(f"{host(url)} cannot be reached or closed the connection: {_cause(error)}")
+        return RetryableError(f"{host(url)} cannot be reached or closed the connection: {cause}")
+    if isinstance(error, ValueError):  # a number or an address in a header is none
+        return PermanentError(f"{host(url)} does not answer as HTTP defines: {cause}")
     return error
 
 

@@ -16,6 +16,8 @@ NORMS = ("batch", "group")
 GROUPS = 32
 "number of groups of every group norm"
 MAXIMUM_BLOCKS = 64
+MAXIMUM_SIZE = 4096
+"largest tile, number of channels and head of a network"
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,10 @@ class Config:
         for name in ("widths", "boosts", "damps", "views"):  # lists when read from JSON
             object.__setattr__(self, name, tuple(getattr(self, name)))
         wholes = (self.bands, self.ratio, self.tile, self.head, self.time_channels, self.guides, *self.widths)
-        if not all(type(n) is int and n > 0 for n in wholes):
+        if not all(type(n) is int and 0 < n <= MAXIMUM_SIZE for n in wholes):
             raise ConfigError(
-                f"{self}: bands, ratio, tile, head, time_channels, guides and widths must be positive whole numbers"
+                "bands, ratio, tile, head, time_channels, guides and widths must be positive whole numbers, at most "
+                f"{MAXIMUM_SIZE}, in {self}"
             )
         if self.patch not in (1, self.ratio) or self.tile % (4 * self.patch):
             raise ConfigError(

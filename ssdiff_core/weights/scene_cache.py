@@ -87,7 +87,7 @@ def _is_intact(entry: Entry) -> bool:
 def _entry(path: Path) -> Entry | None:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return Entry(path.name.partition("-")[0], record, path) if isinstance(record, dict) else None
 

@@ -25,7 +25,7 @@ from ..raster.input_files import files_read
 from ..raster.open_pair import align_pair, open_pair
 from ..raster.output import OTHER_FORMATS
 from ..weights import catalogue
-from ..weights.card import Card, read_card, suits
+from ..weights.card import NAMING, Card, is_id, read_card, suits
 from ..weights.catalogue import Fetch
 from .band_order import as_weights_see, band_groups, by_wavelength
 
@@ -91,8 +91,8 @@ def output_and_id(out: str, name: str = "") -> tuple[Path, str]:
     if Path(out).suffix.lower() in (".tif", ".tiff", *OTHER_FORMATS):
         raise ConfigError(f"{out} is not a name for weights: give an id, or a file ending in {catalogue.SUFFIX}")
     name = name or (Path(out).stem if is_file else out)
-    if not catalogue.ID.fullmatch(name):
-        raise ConfigError(f"{name!r} is not a valid id of weights: use letters, digits and . _ + -")
+    if not is_id(name):
+        raise ConfigError(f"{name!r} is not a valid id of weights: {NAMING}")
     if any(entry.id == name for entry in catalogue.published()):
         raise ConfigError(f"the id {name!r} belongs to published weights: choose another id")
     path = Path(out) if is_file else places.weights() / f"{name}{catalogue.SUFFIX}"

@@ -21,6 +21,7 @@ from ..domain.scene import Scene
 from ..domain.sensors import Sensor
 from ..domain.study import Study, distinct
 from ..domain.window import Window
+from ..raster import network
 from ..raster.fused_raster import Raster
 from ..raster.open_pair import align_pair, open_pair
 from ..raster.reader import Reader, bands_of, read_header
@@ -72,8 +73,8 @@ def _source(file: Path, key: str, given) -> tuple[str, ...]:
     if not text:
         raise ConfigError(f"{file} does not name the {key.upper()} it was made of: give it with --{key}")
     for folder in ("", file.parent):
-        names = split_file_list(text, folder)
         with contextlib.suppress(SSDiffError):
+            names = split_file_list(text, folder)
             for name in names:
                 read_header(name)
             return names
@@ -88,6 +89,7 @@ def split_file_list(text: str, folder: str | Path = "") -> tuple[str, ...]:
     parts, found, name = text.split(", "), [], ""
     for part in parts:
         name = f"{name}, {part}" if name else part
+        network.check(name)
         status = gdal.VSIStatL(os.path.join(folder, name))
         if status is not None and not status.IsDirectory():
             found, name = [*found, os.path.join(folder, name)], ""

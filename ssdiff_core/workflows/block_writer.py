@@ -19,7 +19,6 @@ from functools import partial, reduce
 
 import numpy as np
 
-from ..common.errors import SSDiffError
 from ..common.files import open_own
 from ..common.fingerprints import state_of
 from ..common.notices import Notice, Notify, notice
@@ -88,7 +87,7 @@ def fuse(
                 run_threads([lambda: finish(work.files, sums, stop)], stop)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_interrupted(journals)) from None
-        except SSDiffError:
+        except BaseException:  # errors that are not our own too
             _clean_up(journals)
             raise
         _clean_up(journals)

@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -115,7 +116,7 @@ class Journal:
         return self._file.read()
 
     def _write(self, *entries) -> None:
-        text = "".join("\n" if entry is None else json.dumps(entry) + "\n" for entry in entries).encode()
+        text = "".join("\n" if entry is None else sealed(entry) for entry in entries).encode()
         self._file.seek(0, os.SEEK_END)
         write_all(self._file, text)
 
@@ -187,8 +188,20 @@ def _this_process() -> dict:
     return {"pid": os.getpid(), "host": platform.node(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
 
 
+def sealed(entry: object) -> str:
+    """Returns a line of the journal: a value as JSON, and its checksum, as a damaged line must not count."""
+    text = json.dumps(entry)
+    return f"{text} {checksum_of(text.encode()).decode()}\n"
+
+
+def checksum_of(text: bytes) -> bytes:
+    return f"{zlib.crc32(text):08x}".encode()
+
+
 def _entries(content: bytes) -> Iterator[object]:
     """Yields the JSON values of a journal; incomplete lines are left out."""
     for line in content.split(b"\n"):
+        text, _, checksum = line.rpartition(b" ")
         with contextlib.suppress(ValueError, RecursionError):
-            yield json.loads(line)
+            if checksum == checksum_of(text):
+                yield json.loads(text)

@@ -25,7 +25,8 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QIcon
 
-from ...ssdiff_core.common.errors import Cancelled, NoPythonError, SSDiffError
+from ...ssdiff_core.common.errors import Cancelled, NoPythonError
+from ...ssdiff_core.common.failures import debugging, failure_of, traceback_of
 from ...ssdiff_core.common.progress import duration
 from ...ssdiff_core.domain import options as kinds
 from ...ssdiff_core.domain import sensors
@@ -45,15 +46,19 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def showing_errors(method):
-    """Decorates a method of an algorithm to raise errors of SSDiff as errors that QGIS shows."""
+    """Decorates a method of an algorithm to raise all errors as one sentence that QGIS shows."""
 
     @functools.wraps(method)
     def wrapped(self, parameters, context, feedback):
         try:
             return method(self, parameters, context, feedback)
-        except SSDiffError as error:
+        except QgsProcessingException:
+            raise
+        except Exception as error:
             feedback.pushDebugInfo(getattr(error, "log", ""))
-            raise QgsProcessingException(str(error)) from None
+            if debugging():
+                feedback.pushDebugInfo(traceback_of(error))
+            raise QgsProcessingException(failure_of(error, self.input_files(parameters, context)).sentence) from None
 
     return wrapped
 
@@ -213,6 +218,12 @@ class Algorithm(QgsProcessingAlgorithm):
         """Returns the path of a raster layer that GDAL reads; None if no layer is given."""
         layer = self.parameterAsRasterLayer(parameters, name, context)
         return None if layer is None else path_of(layer)
+
+    def input_files(self, parameters, context) -> list[str]:
+        """Returns the sources of the raster layers that are parameters."""
+        rasters = [each for each in self.parameterDefinitions() if isinstance(each, QgsProcessingParameterRasterLayer)]
+        layers = [self.parameterAsRasterLayer(parameters, each.name(), context) for each in rasters]
+        return [path_of(layer) for layer in layers if layer is not None]
 
     def unreadable(self, parameters, names, context) -> str | None:
         """Returns why one of these layers cannot be read as pixels, None if all can be."""

@@ -100,7 +100,7 @@ def collected(tick=lambda: None) -> dict:
         "environments": [described(each) for each in managed.environments()],
         "cache": {str(folder): managed.size_of(folder) for folder in (paths.runtime(), paths.weights())},
         "settings": {name: setting(name) for name in SETTINGS},
-        "last_words": runtime.worker_log(),
+        "last_words": http.hidden(runtime.worker_log()),
     }
 
 
@@ -131,7 +131,7 @@ def setting(name: str) -> str:
         value = str(getattr(settings, name)())
     except SSDiffError as error:
         return str(error)
-    return http.without_credentials(value) if "://" in value else value
+    return http.without_secrets(value) if "://" in value else value
 
 
 def as_markdown(report: dict) -> str:

@@ -18,7 +18,8 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import pyqtSignal
 
-from ...ssdiff_core.common.errors import Cancelled, SSDiffError
+from ...ssdiff_core.common.errors import Cancelled
+from ...ssdiff_core.common.failures import failure_of
 from ...ssdiff_core.worker.client.engine import Callbacks
 from . import runtime, settings
 from .i18n import tr
@@ -45,8 +46,8 @@ class StartWorker(QgsTask):
             devices = runtime.worker().hello(Callbacks(cancelled=self.isCanceled))["devices"]
         except Cancelled:
             return False
-        except (SSDiffError, OSError) as error:
-            self.error = str(error)
+        except Exception as error:  # QGIS shows an exception of a task only in its log
+            self.error = failure_of(error).sentence
             return False
         self.has_gpu = uses_gpu(devices, device)
         return True

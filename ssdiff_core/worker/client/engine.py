@@ -23,7 +23,8 @@ import numpy as np
 
 from ...common import errors
 from ...common.errors import Cancelled, SSDiffError, WorkerError
-from ...common.notices import Notify, notice
+from ...common.notices import Notice, Notify, notice
+from ...common.texts import printable
 from ...domain.block import Block
 from ...domain.exact_sums import Sums
 from ...domain.options import SamplingOptions
@@ -36,6 +37,8 @@ POLL_SECONDS = 0.1
 "time between two checks whether the request was cancelled"
 MAXIMUM_FOREIGN_LINES = 20
 "lines that shells and site packages may print before the first one of the worker"
+NEEDED_ENTRIES = {"notice": {"kind": str, "values": dict}, "read": {"request": dict}, "error": {"sentence": str}}
+"entries of each type of message and their types"
 FLOAT_OUTPUT = PixelType()
 "pixel type of an image that is returned as computed"
 DEFAULT_SAMPLING = SamplingOptions()
@@ -151,7 +154,7 @@ class Worker(_Closing):
                 if message["type"] in ("done", "error"):
                     break
                 if message["type"] == "notice":
-                    callbacks.notify(notice(message["kind"], **message["values"]))
+                    callbacks.notify(_notice_of(message))
                 elif message["type"] == "read":
                     process.send(callbacks.read(process.memory, message["request"]))
                 share = message.get("share", share)
@@ -297,9 +300,19 @@ def _parsed(line: bytes) -> dict | None:
     """Returns the message in a line, or None if the line is no message of the worker."""
     try:
         message = json.loads(line)
-    except ValueError:
+        needed = NEEDED_ENTRIES.get(message["type"], {})
+        whole = all(isinstance(message.get(name), kind) for name, kind in needed.items())
+        return message if whole and isinstance(message.get("share", 0), (int, float)) else None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    return message if isinstance(message, dict) and isinstance(message.get("type"), str) else None
+
+
+def _notice_of(message: dict) -> Notice:
+    try:
+        return notice(message["kind"], **message["values"])
+    except (LookupError, TypeError, ValueError, AttributeError):
+        kind = " ".join(printable(message["kind"]).split())[:60]
+        raise WorkerError(f"the computing process sends a notice that is none ({kind}): restart the program") from None
 
 
 def _error_of(message: dict, process: WorkerProcess) -> SSDiffError:

@@ -44,7 +44,7 @@ class WorkerProcess:
                 **pipes,
                 **popen_arguments,
                 bufsize=0,
-                env=environment(),
+                env={name: value for name, value in environment().items() if not name.upper().endswith("_PROXY")},
                 cwd=CODE_FOLDER,
                 creationflags=NO_WINDOW,
                 start_new_session=True,  # a group with its own children, which a Ctrl-C does not reach

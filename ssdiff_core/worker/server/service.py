@@ -9,7 +9,8 @@ from dataclasses import astuple, dataclass
 import torch
 
 from ... import __version__
-from ...common.errors import SSDiffError, WorkerError, one_line
+from ...common.errors import SSDiffError, WorkerError
+from ...common.failures import failure_of
 from ...common.notices import Notify
 from ...domain.study import Study
 from ...fusion.engine import Engine
@@ -129,4 +130,4 @@ def describe_error(error: Exception) -> dict[str, str]:
         return {"kind": type(error).__name__, "sentence": str(error)}
     if is_out_of_memory(error):
         return {"kind": "DeviceError", "sentence": MESSAGE}
-    return {"kind": "WorkerError", "sentence": f"the worker has failed: {type(error).__name__}: {one_line(error)}"}
+    return {"kind": "WorkerError", "sentence": failure_of(error).sentence}

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -230,3 +231,77 @@ def test_options_default_to_those_of_python(options):
     defaults = argparse.ArgumentParser()
     add_options(defaults, options)
     assert options_from(defaults.parse_args([]), options) == options()
+
+
+# --- the boundary for errors -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def broken_copy(tmp_path_factory):
+    """A copy of SSDiff whose command `bench` has a bug, and whose fusion fails with an error that is not its own."""
+    folder = tmp_path_factory.mktemp("broken")
+    root = Path(__file__).parents[3]
+    for name in ("ssdiff_core", "resources"):
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("unbundled", "__pycache__"))
+    with open(folder / "ssdiff_core" / "cli" / "bench.py", "a") as file:
+        file.write("\n\ndef run(args):\n    raise KeyError('lost')\n")
+    with open(folder / "ssdiff_core" / "raster" / "tiled_tiff.py", "a") as file:
+        file.write("\n\ndef put(*arguments):\n    raise LookupError('no place')\n")
+    return folder
+
+
+def in_copy(folder, *arguments, expect, **environ):
+    done = subprocess.run(
+        [sys.executable, "-m", "ssdiff_core", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, **environ},
+    )
+    assert done.returncode == expect, done.stderr
+    return done
+
+
+def test_a_bug_is_told_as_one_with_exit_code_70(broken_copy):
+    said = in_copy(broken_copy, "bench", expect=70).stderr
+    assert said.startswith("ssdiff: SSDiff has failed (KeyError: 'lost', in ssdiff_core/cli/bench.py:")
+    assert "please report it at https://github.com/" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_traceback_is_shown_with_ssdiff_debug_alone(broken_copy):
+    said = in_copy(broken_copy, "bench", expect=70, SSDIFF_DEBUG="1").stderr
+    assert "Traceback (most recent call last)" in said
+    assert said.splitlines()[-1].startswith("ssdiff: SSDiff has failed")
+
+
+def test_a_run_that_fails_by_a_bug_names_its_files_and_leaves_none(broken_copy, tmp_path):
+    pan, ms, _ = sample_files(tmp_path, 64)
+    before = set(tmp_path.iterdir())
+    command = "pansharpen", pan, ms, tmp_path / "out.tif", "--method", "exp"
+    said = in_copy(broken_copy, *command, expect=70).stderr
+    assert "LookupError: no place" in said
+    assert f"with {pan}, {ms} (" in said
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_wrong_proj_lib_is_one_sentence_or_an_image(tmp_path):
+    pan, ms, _ = sample_files(tmp_path, 64)
+    command = "pansharpen", pan, ms, tmp_path / "out.tif", "--method", "exp"
+    done = subprocess.run(
+        [sys.executable, "-m", "ssdiff_core", *map(str, command)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PROJ_LIB": str(tmp_path), "PROJ_DATA": str(tmp_path)},
+    )
+    assert done.returncode in (0, 1), done.stderr
+    assert "Traceback" not in done.stderr
+    if done.returncode:
+        assert done.stderr.splitlines()[-1].startswith("ssdiff: ")
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path):
+    path = tmp_path / "a\x1b[31m.tif"
+    said = ssdiff("align", path, path, expect=1).stderr
+    assert "\x1b" not in said
+    assert "\\x1b[31m.tif" in said

@@ -58,7 +58,7 @@ def test_list_shows_all_there_are_and_where(ssdiff, server):
     }
     assert told["home"] == server.url + "/"
     secret = ssdiff("weights", "list", "--json", SSDIFF_WEIGHTS_URL="https://me:secret@mirror/w").stdout
-    assert json.loads(secret)["home"] == "https://mirror/w/"
+    assert json.loads(secret)["home"] == "https://mirror/.../"
     assert [line[0] for line in words] == [entry["id"] for entry in told["weights"]]
 
 
@@ -168,3 +168,11 @@ def test_pansharpen_fetches_the_weights_it_needs(ssdiff, server, tmp_path):
     assert (tmp_path / "out.tif").exists()
     ssdiff(*pair, SSDIFF_OFFLINE="1")
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("record", ["{}", "[" * 100_000, '{"base": 5, "before": {"ERGAS": "x"}, "seconds": null}'])
+def test_a_damaged_record_of_a_scene_does_not_break_the_list(ssdiff, tmp_path, record):
+    folder = tmp_path / "cache" / "scenes"
+    folder.mkdir(parents=True)
+    (folder / f"weights-{'0' * 32}.json").write_text(record)
+    assert "general-4" in ssdiff("weights", "list").stdout

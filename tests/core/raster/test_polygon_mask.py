@@ -116,3 +116,20 @@ def test_a_file_without_polygons_is_one_sentence(tmp_path, capfd):
     printed = capfd.readouterr().err  # that of GDAL too
     assert printed.strip().endswith("contains no polygon to use as a mask")
     assert "Traceback" not in printed
+
+
+def test_thousands_of_polygons_are_united_as_one():
+    """One after the other would take minutes."""
+    corners = [(x, y) for x in range(100) for y in range(100)]
+    squares = [f"POLYGON(({x} {y},{x + 2} {y},{x + 2} {y + 2},{x} {y + 2},{x} {y}))" for x, y in corners]
+    assert ogr.CreateGeometryFromWkt(polygon_mask.united(squares)).GetArea() == pytest.approx(101**2)
+
+
+def test_surfaces_curves_and_collections_are_polygons_too():
+    shapes = [
+        "TIN(((0 0,1 0,1 1,0 0)))",
+        "GEOMETRYCOLLECTION(POLYGON((10 0,11 0,11 1,10 0)),LINESTRING(0 0,1 1))",
+        "CURVEPOLYGON((20 0,21 0,21 1,20 0))",
+        "POLYGON Z((30 0 5,31 0 5,31 1 5,30 0 5))",
+    ]
+    assert ogr.CreateGeometryFromWkt(polygon_mask.united(shapes)).GetArea() == pytest.approx(2)

@@ -366,3 +366,26 @@ def test_a_displaced_ms_covers_only_its_own_ground(tmp_path):
     assert moved.window == Window(0, 2, 157, 198)
     assert moved.window == moved.ground
     assert fused(moved).shape[1:] == moved.window.shape
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        (0.0, 1.0, 2.0, 0.0, 1.0, 2.0),
+        (5.0, 0.0, 0.0, 5.0, 0.0, 1.0),
+        (0.0, float("nan"), 0.0, 0.0, 0.0, -1.0),
+        (float("inf"), 1.0, 0.0, 0.0, 0.0, -1.0),
+        (1e300, 1.0, 0.0, 0.0, 0.0, -1.0),
+        (0.0, 1e-300, 0.0, 0.0, 0.0, -1e-300),
+        (0.0, 1e308, 0.0, 0.0, 0.0, -1e308),
+    ],
+)
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_transform_without_area_or_end_is_one_sentence_that_names_the_file(tmp_path, transform, which):
+    at = [(0.0, 1.0, 0.0, 0.0, 0.0, -1.0), (0.0, 4.0, 0.0, 0.0, 0.0, -4.0)]
+    at[which] = transform
+    files = [
+        write(tmp_path / f"{n}.tif", np.ones((1, side, side), np.uint16), t) for n, side, t in zip("pm", (16, 4), at)
+    ]
+    with pytest.raises(GeometryError, match=f"{files[which].name} has a geotransform"):
+        open_scene(*files)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -141,7 +142,14 @@ def test_a_new_environment_works_and_is_found(made, installed, pinned):
 def test_the_first_notice_tells_packages_source_folder_and_size(installed, pinned):
     cache, heard = installed
     announced = heard.said[0]
-    for word in (f"torch=={pinned['torch']}+cpu", "/whl/cpu", "PyPI", str(cache / "runtime"), "GB", "no NVIDIA GPU"):
+    for word in (
+        f"torch=={pinned['torch']}+cpu",
+        "from http://127.0.0.1:",
+        "PyPI",
+        str(cache / "runtime"),
+        "GB",
+        "no NVIDIA GPU",
+    ):
         assert word in announced
 
 
@@ -526,3 +534,108 @@ def test_the_guard_passes_on_lines_and_exit_codes():
     code = guarded_process.run([sys.executable, "-c", "print('a\\nb'); exit(3)"], lines.append, guard=sys.executable)
     assert (code, lines) == (3, ["a", "b"])
     assert Environment(Path("/nowhere")).state == environment.HALF_MADE
+
+
+# --- shared folders, damaged records, secrets, the current folder ----------------------------------------------------
+
+
+DAMAGED_NOTES = (
+    *("", "[]", "null", "{}", '{"made": 5}', '"x"', "[" * 100_000, '{"pins": 1, "version": "a", "platform": 7}'),
+    '{"made": "9", "pins": {}, "version": [3], "platform": "linux-x86_64"}',
+)
+
+
+@pytest.mark.parametrize("note", DAMAGED_NOTES)
+def test_a_damaged_record_means_that_the_installation_is_incomplete(note, made):
+    (made.folder / environment.NOTE).write_text(note)
+    assert [each.state for each in environment.environments()] == [environment.HALF_MADE]
+    assert environment.usable() is None
+
+
+def test_a_damaged_configuration_means_that_the_environment_is_not_used(made):
+    (made.folder / "pyvenv.cfg").write_bytes(b"\xff\xfe\0")
+    assert made.state == environment.BROKEN
+
+
+@posix
+@pytest.mark.parametrize("part", ["", environment.NOTE, "pyvenv.cfg", "bin", "lib"])
+def test_an_environment_that_others_can_change_is_not_used(part, made):
+    path = made.folder / part
+    path.chmod(path.stat().st_mode | stat.S_IWOTH)
+    assert made.state == environment.FOREIGN
+    assert environment.usable() is None
+
+
+@posix
+@pytest.mark.skipif(os.name != "nt" and os.getuid() != 0, reason="only the administrator can give files away")
+def test_an_environment_of_another_user_is_not_used_in_a_shared_cache(made):
+    for path in [made.folder, *made.folder.rglob("*")]:
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    made.folder.parent.chmod(0o1777)
+    assert made.state == environment.FOREIGN
+    assert environment.usable() is None
+
+
+@posix
+def test_a_link_to_an_environment_is_not_followed(made):
+    moved = made.folder.parent.parent / "moved"
+    made.folder.rename(moved)
+    made.folder.symlink_to(moved)
+    assert environment.usable() is None
+
+
+@posix
+def test_an_own_environment_in_a_shared_folder_is_used(made):
+    made.folder.parent.chmod(0o1777)
+    assert environment.usable() == made
+
+
+@posix
+def test_an_installation_is_writable_by_its_user_alone_whatever_the_umask(index, heard):
+    before = os.umask(0)
+    try:
+        made = environment.install(listener=heard)
+    finally:
+        os.umask(before)
+    assert made.usable
+    parts = [paths.cache(), made.folder.parent, made.folder, *made.folder.rglob("*")]
+    loose = [str(each) for each in parts if not each.is_symlink() and each.stat().st_mode & stat.S_IWOTH]
+    assert not loose, loose[:5]
+
+
+def test_tokens_of_indexes_are_in_no_log_and_in_no_notice(index, heard, monkeypatch):
+    index.folder.joinpath("T0KEN").symlink_to(index.folder / "whl")
+    monkeypatch.setenv("SSDIFF_TORCH_INDEX", f"{index.url}/T0KEN")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"{index.url}/S3CRET/simple")
+    made = environment.install(listener=heard)
+    log = made.folder.with_name(made.folder.name + ".log").read_text()
+    assert "torch" in log
+    for secret in ("T0KEN", "S3CRET"):
+        assert secret not in "".join(heard.said + heard.lines) + log + (made.folder / environment.NOTE).read_text()
+
+
+@posix
+@pytest.mark.parametrize("path", ["/usr/bin::/bin", "/usr/bin:/bin:", ".:/usr/bin", "", "bin"])
+def test_no_program_of_the_current_folder_is_run(path, tmp_path, monkeypatch):
+    for folder in (tmp_path, tmp_path / "bin"):
+        folder.mkdir(exist_ok=True)
+        for name in ("uv", "nvidia-smi"):
+            (folder / name).write_text(f"#!/bin/sh\ntouch {tmp_path / 'taken'}\n")
+            (folder / name).chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", path)
+    assert installers.find_uv() is None
+    wheels.gpus()
+    assert not (tmp_path / "taken").exists()
+
+
+@posix
+@pytest.mark.parametrize("line", ["{", "{}", '{"packages": {}, "devices": {}}', "[" * 100_000])
+def test_a_torch_that_prints_what_looks_like_a_report_is_one_sentence(line, folder, heard, pinned):
+    for wheel in folder.glob("torch*"):
+        wheel.unlink()
+    text = f"import os\nprint({line[:40]!r} * {max(len(line) // 40, 1)}, flush=True)\nos._exit(0)\n"
+    standins.wheel(folder, "torch", pinned["torch"], text)
+    with pytest.raises(InstallError) as caught:
+        environment.install(InstallOptions(wheels=str(folder)), heard)
+    assert "\n" not in str(caught.value)

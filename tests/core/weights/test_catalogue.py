@@ -17,6 +17,7 @@ from ssdiff_core.common.errors import Cancelled, ConfigError, DownloadError, Wei
 from ssdiff_core.common.fingerprints import sha256_of
 from ssdiff_core.common.paths import RESOURCES
 from ssdiff_core.weights import catalogue
+from ssdiff_core.weights.card import is_id
 from ssdiff_core.weights.catalogue import adopt, fetcher, find, home, known, published
 
 
@@ -67,7 +68,7 @@ def test_every_published_file_can_be_fetched_from_the_home_of_the_project():
     assert home().startswith("https://github.com/")
     for entry in published():
         assert entry.urls[0] == entry.file
-        assert catalogue.ID.fullmatch(entry.id)
+        assert is_id(entry.id)
 
 
 def test_the_catalogue_keeps_what_is_published_and_not_bundled(plugin):
@@ -311,3 +312,149 @@ def test_reading_the_catalogue_imports_neither_torch_nor_qt_nor_gdal_nor_request
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert json.loads(done.stdout) == []
+
+
+# --- damaged and hostile files ---------------------------------------------------------------------------------------
+
+
+def with_card(path, **entries):
+    """Writes a copy of bundled weights with other entries of the card."""
+    data = (RESOURCES / "weights" / "general-4-patches.safetensors").read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] |= {"id": "mine", **entries}
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+    return path
+
+
+def many(digits: int) -> str:
+    return "[" + ",".join(["9" * digits] * 4) + "]"
+
+
+BAD_CARDS = {
+    "integers of 400 digits": {"residual_sigma": many(400)},
+    "integers of 5000 digits": {"wavelengths_nm": many(5000)},
+    "a phase of 400 digits": {"ms_phase": "9" * 400},
+    "a ratio that is a list": {"ratio": "[4]"},
+    "a ratio that is an object": {"ratio": '{"a": 1}'},
+    "a network of nothing": {"arch": '{"bands": null, "ratio": null, "tile": null}'},
+    "widths that are text": {"arch": '{"widths": "abc"}'},
+    "widths that are nested": {"arch": '{"widths": [[1], {}, 2]}'},
+    "a network that is a list": {"arch": "[]"},
+    "a factor of 400 digits": {"arch": f'{{"boosts": {many(400)}}}'},
+    "a tile that no memory holds": {"arch": '{"tile": 1000000000}', "tile": "1000000000"},
+    "a scale that is infinite": {"scale": "1e400"},
+    "a tile of 5000 digits": {"tile": "9" * 5000},
+    "control characters as id": {"id": "\x1b[31mred"},
+}
+
+
+@pytest.mark.parametrize("case", BAD_CARDS)
+def test_a_bad_weights_file_in_the_folder_is_skipped_with_a_notice(case, folder):
+    path, heard = with_card(folder / "bad.safetensors", **BAD_CARDS[case]), []
+    assert [entry.id for entry in known(notify=heard.append)] == [entry.id for entry in published()]
+    assert [(each.kind, each.values["path"]) for each in heard] == [("weights_skipped", str(path))]
+    assert str(heard[0]).isprintable()
+    assert len(str(heard[0])) < 600
+    assert find("auto", "general", 4, 4.0, None, heard.append).name == "general-4-patches.safetensors"
+
+
+ODD_FILES = {
+    "folder": lambda path: path.mkdir(),
+    "dangling link": lambda path: path.symlink_to("/nonexistent"),
+    "link to itself": lambda path: path.symlink_to(path.name),
+    "link to a device": lambda path: path.symlink_to(os.devnull),
+    "pipe": lambda path: os.mkfifo(path),
+    "header that is too large": lambda path: path.write_bytes((1 << 23).to_bytes(8, "little") + b" " * (1 << 23)),
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes and links as files")
+@pytest.mark.parametrize("case", ODD_FILES)
+def test_what_is_no_weights_file_is_skipped_with_a_notice(case, folder):
+    ODD_FILES[case](folder / "odd.safetensors")
+    heard = []
+    assert [entry.id for entry in known(notify=heard.append)] == [entry.id for entry in published()]
+    assert [each.kind for each in heard] == ["weights_skipped"]
+
+
+@pytest.mark.parametrize(
+    "id",
+    [
+        "auto",
+        "ALL",
+        "..",
+        ".",
+        "",
+        "CON",
+        "nul.1",
+        "lpt9",
+        "x.part",
+        "a/b",
+        "a\\b",
+        "-rf",
+        "a\n",
+        "x" * 81,
+        "größe",
+        "a.",
+    ],
+)
+def test_an_id_that_means_something_else_is_refused(id, tmp_path):
+    with pytest.raises(WeightsError, match="have an id that cannot be used"):
+        adopt(with_card(tmp_path / "w.safetensors", id=id))
+
+
+def damaged(plugin, tmp_path, text) -> Path:
+    resources = tmp_path / "resources"
+    resources.mkdir()
+    content = json.loads((plugin / "resources" / "weights.json").read_text())
+    (resources / "weights.json").write_text(text if isinstance(text, str) else json.dumps(text(content)))
+    return resources
+
+
+def changed(**values):
+    """Returns a function that changes the first entry of a catalogue."""
+    return lambda content: {**content, "weights": [{**content["weights"][0], **values}]}
+
+
+BAD_CATALOGUES = {
+    "no JSON": "{",
+    "nothing": "",
+    "a list": "[]",
+    "nested without end": "[" * 100_000,
+    "no weights": lambda content: {**content, "weights": None},
+    "no release": lambda content: {"repository": "x", "weights": content["weights"]},
+    "an unknown entry": changed(evil=1),
+    "a digest that is none": changed(digest="sha256:x"),
+    "an id with a path": changed(id="../../escaped"),
+    "a file with a path": changed(file="../../escaped.safetensors"),
+    "an absolute file": changed(file="/etc/passwd"),
+    "a negative size": changed(size=-5),
+    "a size of 1 EB": changed(size=10**18),
+    "addresses that are numbers": changed(urls=[5]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CATALOGUES)
+def test_a_damaged_catalogue_is_one_sentence_that_names_it(case, plugin, tmp_path):
+    resources = damaged(plugin, tmp_path, BAD_CATALOGUES[case])
+    with pytest.raises(WeightsError, match=r"weights\.json is damaged .*: install SSDiff again") as caught:
+        assert [*known(resources), home(resources=resources, environ={})]
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("base", ["http://[::1", "http://[x]/", "\x1b[31m", "file:///etc/", "http://127.0.0.1:99999/"])
+def test_a_base_url_that_is_none_is_one_sentence(base, plugin):
+    with pytest.raises(DownloadError) as caught:
+        fetcher(base=base)(here(plugin)["eight"])
+    assert str(caught.value).isprintable()
+
+
+def test_secrets_of_the_base_url_are_in_no_sentence(plugin, release):
+    release.files = {}
+    base = release.url.replace("//", "//me:PASSWORD@") + "/TOKEN?sig=SIGNATURE"
+    with pytest.raises(DownloadError) as caught:
+        fetcher(base=base)(here(plugin)["eight"])
+    for secret in ("PASSWORD", "TOKEN", "SIGNATURE"):
+        assert secret not in str(caught.value)

@@ -120,8 +120,8 @@ REFUSALS = {
     "responds with status 404": status(404),
     "responds with status 403": status(403),
     "redirects more than 5 times": redirect("/w.bin"),
-    "ftp://127.0.0.1/w.bin is not an http or https URL": redirect("ftp://127.0.0.1/w.bin"),
-    "file:///etc/passwd is not an http": redirect("file:///etc/passwd"),
+    "ftp://127.0.0.1/... is not an http or https URL": redirect("ftp://127.0.0.1/w.bin"),
+    "file:... is not an http": redirect("file:///etc/passwd"),
     "has a file of 5 bytes instead of the expected": lambda handler, data: handler.send(200, b"login"),
 }
 
@@ -411,3 +411,71 @@ def test_without_requests_the_error_says_what_to_install(server, wanted, monkeyp
     monkeypatch.setitem(sys.modules, "requests", None)
     with pytest.raises(DownloadError, match="python3-requests"):
         fetch([f"{server.url}/w.bin"], wanted)
+
+
+# --- hostile servers and folders -------------------------------------------------------------------------------------
+
+
+def raw(head: bytes):
+    """Answers with these bytes as they are."""
+
+    def answer(handler, data):
+        handler.wfile.write(head.replace(b"\n", b"\r\n") + b"\r\n\r\n" + data)
+        handler.close_connection = True
+
+    return answer
+
+
+ODD_ANSWERS = {
+    "an address with half a bracket": redirect("http://["),
+    "a port that is none": redirect("http://127.0.0.1:99999/"),
+    "an address of two slashes": redirect("//"),
+    "a status that is none": raw(b"HTTP/1.1 999999 x"),
+    "no HTTP": raw(b"SSH-2.0-x"),
+    "escape sequences as reason": raw(b"HTTP/1.1 404 \x1b[31mred\x07"),
+    "an encoding that it has not": raw(b"HTTP/1.1 200 OK\nContent-Encoding: gzip"),
+}
+
+
+@pytest.mark.parametrize("case", ODD_ANSWERS)
+def test_an_odd_answer_is_one_printable_sentence(case, server, wanted):
+    server.script = [ODD_ANSWERS[case]] * 20
+    with pytest.raises(DownloadError) as caught:
+        fetch([f"{server.url}/w.bin"], wanted)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 600
+    assert not wanted.target.exists()
+
+
+@pytest.mark.parametrize("length", ["²", "9" * 5000, "abc"])
+def test_a_length_that_is_no_number_does_not_matter_if_the_bytes_are_right(length, server, wanted):
+    server.script = [raw(b"HTTP/1.1 200 OK\nContent-Length: " + length.encode("latin-1"))]
+    assert fetch([f"{server.url}/w.bin"], wanted).read_bytes() == DATA
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="the system has no links that could be followed")
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_in_place_of_the_partial_file_is_not_followed(exists, server, wanted, tmp_path):
+    victim = tmp_path / "victim"
+    if exists:
+        victim.write_bytes(b"precious")
+    wanted.partial.parent.mkdir()
+    wanted.partial.symlink_to(victim)
+    assert fetch([f"{server.url}/w.bin"], wanted).read_bytes() == DATA
+    assert (victim.read_bytes() == b"precious") if exists else not victim.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_in_place_of_the_partial_file_does_not_hang(server, wanted):
+    wanted.partial.parent.mkdir()
+    os.mkfifo(wanted.partial)
+    assert fetch([f"{server.url}/w.bin"], wanted).read_bytes() == DATA
+
+
+def test_a_redirect_takes_no_cookies_to_another_server(server, wanted):
+    def answer(handler, data):
+        handler.send(302, b"", Location=f"{server.url}/w.bin", Set_Cookie="session=secret")
+
+    with running(Files({}, [answer])) as first:
+        fetch([f"{first.url}/w.bin"], wanted)
+    assert "Cookie" not in server.asked[0][1]

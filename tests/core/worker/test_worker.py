@@ -237,7 +237,7 @@ def test_a_failed_request_raises_the_error_of_this_process_and_the_process_goes_
         with pytest.raises(WorkerError, match="no engine 99 is open") as caught:
             worker.send(worker.running_process(Callbacks()), Callbacks(), "close", engine=99)
         assert "Traceback" in caught.value.log
-        with pytest.raises(WorkerError, match="the worker has failed: TypeError"):
+        with pytest.raises(WorkerError, match=r"TypeError.*This is a bug of SSDiff"):
             worker.send(worker.running_process(Callbacks()), Callbacks(), "open", colour="red")
         assert engine.fuse(smooth_scene(30, 30)).shape == (4, 30, 30)
         assert worker.pid == pid
@@ -558,3 +558,32 @@ def test_too_little_shared_memory_is_an_error_in_one_sentence():
     last = done.stderr.splitlines()[-1]
     assert "WorkerError: 2 MB of shared memory for a block cannot be reserved" in last
     assert last.endswith(": allow less memory")
+
+
+@posix
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"type": "notice", "kind": "weights_\\ndownload", "values": {}}',
+        '{"type": "notice", "kind": "weights_download"}',
+        '{"type": "read"}',
+        '{"type": "error"}',
+        '{"type": "progress", "share": "much"}',
+        "[" * 100_000,
+    ],
+)
+def test_a_message_that_lacks_its_entries_is_one_sentence(tmp_path, line):
+    (tmp_path / "line").write_text(line + "\n")
+    python = script(tmp_path / "python", f"#!/bin/sh\ncat {tmp_path / 'line'}\n")
+    with Worker(python) as worker, pytest.raises(WorkerError) as caught:
+        worker.hello()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="the system shows no environments of processes")
+def test_the_process_is_not_told_passwords_of_proxies(monkeypatch):
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://me:s3cret@127.0.0.1:9")
+    with Worker(sys.executable) as worker:
+        worker.hello()
+        assert b"s3cret" not in Path(f"/proc/{worker.pid}/environ").read_bytes()

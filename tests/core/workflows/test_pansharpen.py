@@ -373,3 +373,23 @@ def test_a_band_without_variation_comes_out_as_it_went_in(sample, tmp_path, meth
     fused = read(tmp_path / "o.tif")
     np.testing.assert_allclose(fused[1], dtype(value), rtol=3e-7)  # EXP rounds in float32
     assert fused[0].std() > 0
+
+
+@pytest.mark.parametrize("value", ["0", "-5", "nan", "4294967296", "", "7", "FOO"])
+@pytest.mark.parametrize("option", [("cog", "BLOCKSIZE"), ("gtiff", "BLOCKXSIZE"), ("gtiff", "blockysize")])
+def test_a_block_size_that_would_end_the_process_is_one_sentence(sample, tmp_path, option, value):
+    kind, key = option
+    command = (
+        "pansharpen",
+        *sample[:2],
+        tmp_path / "o.tif",
+        "--method",
+        "exp",
+        "--format",
+        kind,
+        "--co",
+        f"{key}={value}",
+    )
+    said = ssdiff(*command, expect=1).stderr
+    assert f"creation option {key}={value}: must be a whole number from 16 to 32768" in said
+    assert not list(tmp_path.glob("o.tif*"))

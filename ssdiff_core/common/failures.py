@@ -1,0 +1,96 @@
+"""The boundary for errors: turns any exception into one sentence and an exit code.
+
+The command line, the computing process and the algorithms in QGIS end here. Errors of `common.errors` and of the system
+are told as they are. Everything else is a bug of SSDiff, and is told as one, with the place and where to report it.
+SSDIFF_DEBUG=1 shows the traceback of any error.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import SSDiffError, one_line
+from .texts import printable
+
+FAILED, BUG = 1, 70
+"exit codes of the command line: an error of the input or the environment, and a bug (EX_SOFTWARE of sysexits.h)"
+TRACKER = "https://github.com/ssdiff-qgis/ssdiff-qgis/issues"
+CODE = Path(__file__).resolve().parents[1]
+"folder of the package"
+DEBUG = "SSDIFF_DEBUG"
+"variable that shows tracebacks"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a user is told about an exception."""
+
+    sentence: str
+    code: int
+
+
+def failure_of(error: BaseException, files: Iterable[object] = ()) -> Failure:
+    """Returns the sentence and the exit code for an exception.
+
+    files: the files of the run, which are named if the message of the exception names none.
+    """
+    named = ", ".join(dict.fromkeys(str(file) for file in files if file))
+    if isinstance(error, SSDiffError):
+        return Failure(printable(str(error)), FAILED)
+    if isinstance(error, OSError):
+        return Failure(printable(_of_system(error)), FAILED)
+    if isinstance(error, MemoryError):
+        return Failure(f"{named or 'this run'} needs more memory than is free: lower --memory", FAILED)
+    if isinstance(error, ImportError) and not (error.name or "").startswith("ssdiff"):
+        return Failure(f"a Python package cannot be imported: {printable(one_line(error))}", FAILED)
+    if _is_of_gdal(error):
+        return Failure(f"{named}: {one_line(error)}" if named else f"GDAL reports: {one_line(error)}", FAILED)
+    reason = f"{type(error).__name__}: {one_line(error)}" if str(error).strip() else type(error).__name__
+    place = f" with {named}" if named else ""
+    return Failure(
+        printable(
+            f"SSDiff has failed{place} ({reason[:500]}, in {_place(error)}). This is a bug of SSDiff: please report it "
+            f"at {TRACKER}, with the traceback that {DEBUG}=1 shows"
+        ),
+        BUG,
+    )
+
+
+def debugging() -> bool:
+    """Returns whether tracebacks are shown."""
+    return os.environ.get(DEBUG, "") not in ("", "0")
+
+
+def traceback_of(error: BaseException) -> str:
+    """Returns the traceback of an exception as text."""
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+
+def _of_system(error: OSError) -> str:
+    if error.filename is not None and error.strerror:
+        return (
+            f"{os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename}: {error.strerror}"
+        )
+    return one_line(error)
+
+
+def _is_of_gdal(error: BaseException) -> bool:
+    """Returns whether GDAL raised an exception; what GDAL refuses is in a file or the environment."""
+    last = error.__traceback__
+    while last and last.tb_next:
+        last = last.tb_next
+    return (
+        isinstance(error, RuntimeError) and bool(last) and last.tb_frame.f_globals.get("__name__", "")[:6] == "osgeo."
+    )
+
+
+def _place(error: BaseException) -> str:
+    """Returns file and line of the innermost code of SSDiff that an exception passed."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if str(CODE) in frame.filename]
+    if not frames:
+        return "unknown code"
+    return f"{os.path.relpath(frames[-1].filename, CODE.parent)}:{frames[-1].lineno}"
