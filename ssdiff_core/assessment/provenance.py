@@ -13,6 +13,7 @@ METADATA_LABELS = {
     "weights": "Weights",
     "weights_sha256": "SHA-256 of the weights",
     "adapted": "Adapted to the scene",
+    "shift": "Shift of MS against PAN",
     "steps": "Sampling steps",
     "samples": "Samples averaged",
     "seed": "Seed",

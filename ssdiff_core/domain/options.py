@@ -285,7 +285,11 @@ class AssessOptions:
         advanced=True,
     ).field(False)
     nodata_in: float | None = replace(NODATA_IN_OPTION, label="").field(None)
-    align: str = ALIGN_OPTION.field("warn")
+    align: str = replace(
+        ALIGN_OPTION,
+        help="Shift between PAN and MS. auto: measure and correct; warn: measure and report, and correct it if it was "
+        "corrected in the image; none: skip.",
+    ).field("warn")
     sample: float = Option(
         "Megapixels to measure of a larger scene, in random blocks. 0: all.",
         "Megapixels to measure",

@@ -107,7 +107,8 @@ def open_study(
 ) -> Study:
     """Returns the study of rasters that cover one window of PAN."""
     scene, sensor = _scene(rasters[0], pan, ms, options, notify)
-    scene, warnings = align(scene, options.align)
+    corrected = any(raster.provenance.get("shift") for raster in rasters)
+    scene, warnings = align(scene, "auto" if corrected and options.align == "warn" else options.align)
     for raster in rasters:
         if len(raster.numbers) != len(scene.ms):
             raise GeometryError(

@@ -75,6 +75,7 @@ def pansharpen(
         scene = cut_out(scene, options.mask)
     path = find_weights(scene, sensor, options, fetch, notify)
     check_files(out, options, [path] if path else [])
+    placed = scene.placement.at
     scene = align_pair(scene, align_mode(path, options.align, notify), notify, shift_of)
     outputs = open_outputs(scene, out, options, notify)
     check_start(scene, outputs, options.resume)
@@ -97,6 +98,9 @@ def pansharpen(
         key=fingerprint(options),
     )
     provenance |= learnt.provenance
+    if scene.placement.at != placed:
+        rows, cols = (before - after for before, after in zip(placed, scene.placement.at))
+        provenance["shift"] = f"{rows:+.2f} rows, {cols:+.2f} columns: corrected"
     fuse(scene, engine, outputs, stats, provenance, run, progress, notify)
     return PansharpenResult(scene, provenance)
 

@@ -33,8 +33,10 @@ SHARE_OF_RUN = 0.1
 "share of the time of fusing the whole scene that is spent on adapting to it"
 AUTOMATIC_SECONDS = (8.0, 60.0)
 "minimum and maximum processor seconds that are spent by default"
-MINIMUM_SIDE, MINIMUM_SAMPLES = 48, 4096
-"MS samples along a side, and in all, from which a scene is adapted to by default"
+MINIMUM_SIDE = 48
+"MS samples along a side from which a scene can be adapted to"
+WORTHWHILE = 64, 8100
+"MS samples along a side, and in all, from which it is by default: small images of a large set would take minutes"
 SCENE_SUFFIX = "+scene"
 "end of the id of weights that were adapted to the scene that they fuse"
 LARGE_SCENE = 2_000_000
@@ -109,12 +111,13 @@ def _can_adapt(scene: Scene, card: Card, notify: Notify | None) -> bool:
     """Returns whether weights can be adapted to a scene; notify: receives the reason if they cannot."""
     ground, ratio = scene.ground.shape, scene.placement.ratio
     height, width = (n / ratio for n in ground)
+    side, samples = (MINIMUM_SIDE, 0) if notify else WORTHWHILE
     reason = ""
     if not card.suits(ratio):
         reason = f"the weights are for ratio {card.ratio}"
     elif "base_sha256" in card.training:
         reason = "the weights were adapted already"
-    elif min(height, width) < MINIMUM_SIDE or height * width < MINIMUM_SAMPLES:
+    elif min(height, width) < side or height * width < samples:
         reason = f"it has only {height:.0f} x {width:.0f} MS samples"
     if reason and notify:
         notify(notice("scene_not_adapted", reason=reason))

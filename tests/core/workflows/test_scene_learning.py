@@ -125,6 +125,12 @@ def test_a_scene_too_small_to_learn_from_is_fused_as_before(base, tmp_path):
     assert "scene_not_adapted" in fuse(small, tmp_path / "o.tif", base, NeverAdapts(), adapt="5")
 
 
+def test_a_small_image_is_adapted_to_only_on_request(scene, base, tmp_path, monkeypatch):
+    """Small images often come in large sets."""
+    monkeypatch.setenv("SSDIFF_CACHE", str(tmp_path / "cache"))
+    assert not any("adapt" in kind for kind in fuse(scene, tmp_path / "o.tif", base, NeverAdapts(), adapt="auto"))
+
+
 def test_a_scene_that_teaches_nothing_is_fused_with_the_weights_as_they_are(scene, base, tmp_path, monkeypatch):
     class Uniform(LocalBackend):
         def adapt(self, *arguments):
