@@ -65,7 +65,7 @@ STEP_LIMITS = (16, 20000)
 "minimum and maximum number of steps that are planned"
 ROUND_STEPS = 20
 "larger numbers of steps are multiples of this, so that similar measured speeds give the same weights"
-TRIAL_STEPS = 8
+TRIAL_STEPS = 6
 "number of steps whose speed is measured: that of the fastest, because the first ones prepare what later ones use"
 MINIMUM_TRAINING_SHARE = 0.5
 "minimum share of the time that is left for training, however long the preparation takes"
@@ -203,12 +203,14 @@ def training_seconds(job: Job, recipe: Recipe, device: torch.device, prepared: f
 
 
 def planned_steps(job: Job, recipe: Recipe, source: SceneSource, device: torch.device, start, seconds: float) -> int:
-    """Returns how many steps fit into the time, from the speed of a few trial steps."""
+    """Returns how many steps fit into the time, from the speed of a few trial steps, which take part of it."""
+    started = clock(device)
     trial = replace(with_stages(recipe, replace(job, mode="full"), TRIAL_STEPS, device), validate=10**9)
     times = []
     trainer = Trainer(trial, source, str(device), lambda notice: None, start)
     trainer.run(on_progress=lambda share: times.append(clock(device)))
     seconds_per_step = min(b - a for a, b in zip(times, times[1:]))
+    seconds -= clock(device) - started
     steps = int(seconds / max(seconds_per_step, 1e-6))
     steps = max(steps // ROUND_STEPS * ROUND_STEPS, min(steps, ROUND_STEPS))
     return min(max(steps, STEP_LIMITS[0]), STEP_LIMITS[1])

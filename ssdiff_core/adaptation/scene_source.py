@@ -27,7 +27,7 @@ from .wald_pair import Optics, Pair, Piece, make_pair, with_stats
 
 PIECES_PER_POOL = 6
 "maximum number of pieces that a pool of samples is taken from at a time"
-MINIMUM_POOL = 128
+MINIMUM_POOL = 64
 "minimum number of tiles in a pool"
 TILE_OVERLAP = 2
 "number of tiles cut from a piece, as a multiple of those that fit into it side by side"
@@ -59,6 +59,7 @@ class SceneSource:
         self.before: dict[str, float] = {}
         "held-out scores of the initial weights or method"
         self._pieces, self._held_out, self._anchors = train, held_out, []
+        self._first_pools: dict[tuple[int, int], Samples] = {}
         self.survey = Survey(recipe.base, sensor.mtf, self.ratio, recipe.interpolation, sensor.pan_mtf, recipe.views)
         self._pairs = with_scene_stats(self._pairs_of(train), self.survey)
         self._held_out_pairs = self.held_out_pairs(self.survey)
@@ -77,17 +78,25 @@ class SceneSource:
     def pools(self, stage: int, tile: int, first: int = 0) -> Iterator[Samples]:
         """Yields pools of shuffled samples without end; see training.trainer.Source."""
         for k in itertools.count(first):
-            rng = np.random.default_rng([self.recipe.seed, stage, k])
-            parts, count = [], 0
-            while count < MINIMUM_POOL:
-                for number in rng.permutation(len(self._pieces))[:PIECES_PER_POOL]:
-                    parts.append(self._pair_tiles(self._pairs[number], tile, rng))
-                    count += len(parts[-1]["pan"])
-            parts += [self._anchor_tiles(tile, self._anchor_share * count, rng)] if self._anchors else []
-            pool = samples.concatenated(parts)
-            count = len(pool["pan"])
-            order = torch.from_numpy(rng.permutation(count))
-            yield {key: value[order] for key, value in pool.items()}
+            if k == 0 and (stage, tile) in self._first_pools:
+                yield self._first_pools.pop((stage, tile))
+                continue
+            pool = self._pool(stage, tile, k)
+            if k == 0:  # for the training after its trial steps
+                self._first_pools[stage, tile] = pool
+            yield pool
+
+    def _pool(self, stage: int, tile: int, k: int) -> Samples:
+        rng = np.random.default_rng([self.recipe.seed, stage, k])
+        parts, count = [], 0
+        while count < MINIMUM_POOL:
+            for number in rng.permutation(len(self._pieces))[:PIECES_PER_POOL]:
+                parts.append(self._pair_tiles(self._pairs[number], tile, rng))
+                count += len(parts[-1]["pan"])
+        parts += [self._anchor_tiles(tile, self._anchor_share * count, rng)] if self._anchors else []
+        pool = samples.concatenated(parts)
+        order = torch.from_numpy(rng.permutation(len(pool["pan"])))
+        return {key: value[order] for key, value in pool.items()}
 
     @property
     def _anchor_share(self) -> float:
@@ -97,6 +106,7 @@ class SceneSource:
 
     def add_anchors(self, images: Sequence[np.ndarray], blocks: Sequence[Block]) -> None:
         """Adds blocks at native resolution to the samples, with their initial fusions as targets."""
+        self._first_pools.clear()
         self._anchors = [samples.training_images(image, block, self.recipe) for image, block in zip(images, blocks)]
 
     def _anchor_tiles(self, tile: int, count: float, rng: np.random.Generator) -> Samples:
