@@ -13,6 +13,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -205,11 +206,9 @@ def training_seconds(job: Job, recipe: Recipe, device: torch.device, prepared: f
 def planned_steps(job: Job, recipe: Recipe, source: SceneSource, device: torch.device, start, seconds: float) -> int:
     """Returns how many steps fit into the time, from the speed of a few trial steps, which take part of it."""
     started = clock(device)
-    trial = replace(with_stages(recipe, replace(job, mode="full"), TRIAL_STEPS, device), validate=10**9)
-    times = []
+    trial = with_stages(recipe, replace(job, mode="full"), TRIAL_STEPS, device)
     trainer = Trainer(trial, source, str(device), lambda notice: None, start)
-    trainer.run(on_progress=lambda share: times.append(clock(device)))
-    seconds_per_step = min(b - a for a, b in zip(times, times[1:]))
+    seconds_per_step = trainer.seconds_per_step(TRIAL_STEPS, partial(clock, device))
     seconds -= clock(device) - started
     steps = int(seconds / max(seconds_per_step, 1e-6))
     steps = max(steps // ROUND_STEPS * ROUND_STEPS, min(steps, ROUND_STEPS))

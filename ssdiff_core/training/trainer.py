@@ -198,6 +198,17 @@ class Trainer:
             self.save(checkpoint, **more)
         return True
 
+    def seconds_per_step(self, count: int, clock: Callable[[], float]) -> float:
+        """Returns the time of the fastest of `count` steps, which change the network; the first are slower."""
+        stage, times = self.recipe.stages[0], []
+        pool = next(self.source.pools(0, stage.tile))
+        batch = self._on_device({key: value[: stage.batch] for key, value in pool.items()})
+        for _ in range(count):
+            started = clock()
+            self._step(batch)
+            times.append(clock() - started)
+        return min(times)
+
     @property
     def done(self) -> float:
         """The share of the steps that are done or skipped."""
@@ -228,9 +239,12 @@ class Trainer:
                 if self.state.used >= whole_batches:
                     batch = self._rotated(batch)
                 self.state.used += stage.batch
-                yield {key: value.to(self.device, memory_format=torch.channels_last) for key, value in batch.items()}
+                yield self._on_device(batch)
             self.state.pool += 1
             self.state.used = 0
+
+    def _on_device(self, batch: Samples) -> Samples:
+        return {key: value.to(self.device, memory_format=torch.channels_last) for key, value in batch.items()}
 
     def _rotated(self, batch: Samples) -> Samples:
         """Returns a batch in a random orientation, which depends on the number of the step."""
