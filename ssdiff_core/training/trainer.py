@@ -199,15 +199,19 @@ class Trainer:
         return True
 
     def seconds_per_step(self, count: int, clock: Callable[[], float]) -> float:
-        """Returns the time of the fastest of `count` steps, which change the network; the first are slower."""
-        stage, times = self.recipe.stages[0], []
+        """Returns the time of a step: the fastest of `count`, because the first are slower, and its share of a pool.
+
+        The steps change the network.
+        """
+        stage, times, started = self.recipe.stages[0], [], clock()
         pool = next(self.source.pools(0, stage.tile))
+        per_step = (clock() - started) * stage.batch / (len(pool["pan"]) * self.recipe.reuse)
         batch = self._on_device({key: value[: stage.batch] for key, value in pool.items()})
         for _ in range(count):
             started = clock()
             self._step(batch)
             times.append(clock() - started)
-        return min(times)
+        return min(times) + per_step
 
     @property
     def done(self) -> float:
