@@ -33,6 +33,10 @@ class Provider(QgsProcessingProvider):
     def icon(self):
         return QIcon(str(ICON))
 
+    def supportedOutputRasterLayerExtensions(self):
+        """Returns the only format of results, so that dialogs offer no other."""
+        return ["tif"]
+
     def svgIconPath(self):
         return str(ICON)
 

@@ -102,7 +102,7 @@ class Dock(QgsDockWidget):
     def _connect(self) -> None:
         project = QgsProject.instance()
         project.layersAdded.connect(self._select_pair)
-        project.layersRemoved.connect(self.refresh)
+        project.layersRemoved.connect(self._layers_removed)
         self._canvas.extentsChanged.connect(self.refresh)
         self.opened.connect(self._panel_opened)
         for box in (self.pan, self.ms):
@@ -236,6 +236,14 @@ class Dock(QgsDockWidget):
         project.layerTreeRoot().insertLayer(0, layer)
         for box in (self.pan, self.ms):
             box.setExceptedLayerList([layer])
+
+    def _layers_removed(self, layers: list[str]) -> None:
+        """Forgets the preview layer: QGIS would go on comparing new layers with an address that is no longer its."""
+        if self._preview_layer in layers:
+            self._preview_layer = None
+            for box in (self.pan, self.ms):
+                box.setExceptedLayerList([])
+        self.refresh()
 
     def _summary(self, result: PreviewResult) -> str:
         """Returns size and duration of the preview, and an estimate for the whole layer if that takes long."""

@@ -81,6 +81,12 @@ def test_the_swipe_shows_more_detail_than_ms_and_the_line_can_be_dragged(results
     assert results["previewed"]["divider"] == 0.25
 
 
+def test_layers_added_after_the_preview_is_removed_can_be_chosen(results):
+    seen = results["preview_removed"]
+    assert seen["before"] == [["town MS pansharpened (preview)"]] * 2
+    assert seen["after"] == [[], []]
+
+
 def test_the_whole_layer_is_fused_by_the_algorithm_and_can_be_assessed(results):
     seen = results["whole_layer"]
     assert (seen["given"], seen["weights"]) == (["town PAN", "town MS"], "auto")

@@ -146,6 +146,14 @@ def previewed() -> dict:
     }
 
 
+def preview_removed() -> dict:
+    d = dock()
+    excepted = [[layer.name() for layer in box.exceptedLayerList()] for box in (d.pan, d.ms)]
+    (preview,) = (layer for layer in PROJECT.mapLayers().values() if layer.name() in excepted[0])
+    PROJECT.removeMapLayer(preview.id())
+    return {"before": excepted, "after": [box.exceptedLayerList() for box in (d.pan, d.ms)]}
+
+
 def whole_layer() -> dict:
     d = dock()
     click(d.run)
@@ -339,6 +347,7 @@ def scene() -> dict:
         layers_chosen,
         previewed,
         whole_layer,
+        preview_removed,
         adapted,
         weights_offered,
         no_runtime,

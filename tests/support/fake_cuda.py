@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -141,7 +141,7 @@ def fake_cuda() -> Iterator[FakeCuda]:
         for owner, name, value in (
             (devices, "CudaTransfers", FakeTransfers),
             (torch.nn.Module, "_apply", _convert),
-            (torch.Tensor, "backward", _backward),
+            (torch.autograd, "grad", _gradients),
             (torch.cuda, "is_bf16_supported", lambda *args: True),
             (torch.cuda, "get_device_capability", lambda device: (8, 0)),
             (torch.cuda.amp.common, "amp_definitely_not_available", lambda: False),
@@ -161,9 +161,9 @@ def _convert(net: torch.nn.Module, convert, recurse: bool = True) -> torch.nn.Mo
     return net
 
 
-def _backward(loss: Tensor) -> None:
-    """Gives all tensors that the loss depends on a gradient of 0. torch computes gradients only if there is a GPU."""
-    nodes, done = [loss.grad_fn], set()
+def _gradients(loss: Tensor, tensors: Sequence[Tensor], allow_unused: bool) -> list[Tensor | None]:
+    """Returns gradients of 0 for the tensors that the loss depends on: torch computes them only if there is a GPU."""
+    nodes, done, used = [loss.grad_fn], set(), set()
     while nodes:
         node = nodes.pop()
         if node is None or node in done:
@@ -171,7 +171,9 @@ def _backward(loss: Tensor) -> None:
         done.add(node)
         nodes += [following for following, _ in node.next_functions]
         if hasattr(node, "variable"):
-            node.variable.grad = torch.zeros_like(node.variable)
+            used.add(node.variable)
+    assert allow_unused or used.issuperset(tensors)
+    return [torch.zeros_like(tensor) if tensor in used else None for tensor in tensors]
 
 
 @contextlib.contextmanager

@@ -204,7 +204,7 @@ def test_a_shift_saturation_and_missing_data_are_warnings(folder, tmp_path):
     write(tmp_path / "pan.tif", pan, (400_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6), nodata=0)
     write(tmp_path / "ms.tif", ms, (400_001.2, 2.4, 0.0, 4_499_998.2, 0.0, -2.4))  # by 3 rows, 2 columns
     files = [str(tmp_path / name) for name in ("pan.tif", "ms.tif", "f.tif")]
-    assert main(["pansharpen", *files, "--method", "gsa", "--report", str(tmp_path / "r.html")]) == 0
+    assert main(["pansharpen", *files, "--method", "gsa", "--align", "warn", "--report", str(tmp_path / "r.html")]) == 0
     warned = re.search(r'<ul class="warnings">(.*?)</ul>', (tmp_path / "r.html").read_text()).group(1)
     assert all(word in warned for word in ("colours will bleed", "probably saturated"))
     assert re.findall(r"<li>([^<]*have no data[^<]*)</li>", warned) == [

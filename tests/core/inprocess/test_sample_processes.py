@@ -70,7 +70,7 @@ def test_training_resumed_with_another_number_of_processes_gives_the_same_weight
 
 
 def test_an_error_in_a_process_is_raised_in_the_parent(pack):
-    with pytest.raises(ConfigError, match="which is less than a tile of 128"):
+    with pytest.raises(ConfigError, match="no place has pictures of 128 pixels"):
         next(sample_processes.pools(1, [pack], RECIPE, 0, 128, 0))
 
 
