@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ssdiff_core.classical.engine import ClassicalEngine
+from ssdiff_core.classical.methods.brovey import MAXIMUM_GAIN, fit_without_haze
 from ssdiff_core.domain import block as blocks
 from ssdiff_core.domain import registration
-from ssdiff_core.fusion.methods.brovey import MAXIMUM_GAIN, fit_without_haze
-from ssdiff_core.fusion.methods.engine import ClassicalEngine
 from ssdiff_core.training.simulate import degraded
 
 MTF, PAN_MTF = 0.3, 0.15

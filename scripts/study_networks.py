@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 from study_spread import header, row, scenes
 
+from ssdiff_core.classical.engine import ClassicalEngine
 from ssdiff_core.domain.options import SamplingOptions
 from ssdiff_core.fusion.engine import Engine
-from ssdiff_core.fusion.methods.engine import ClassicalEngine
 from ssdiff_core.inprocess import imagery
 from ssdiff_core.inprocess.train import TrainOptions, train
 from ssdiff_core.model import checkpoint

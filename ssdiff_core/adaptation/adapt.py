@@ -20,6 +20,9 @@ import numpy as np
 import torch
 
 from .. import __version__
+from ..classical.engine import ClassicalEngine
+from ..classical.parallel import one_thread
+from ..classical.scene_statistics import Survey
 from ..common.errors import GeometryError
 from ..common.notices import Notify, notice
 from ..domain.adaptation_job import Job
@@ -27,9 +30,7 @@ from ..domain.methods import CLASSICAL, UNFITTED
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
 from ..fusion.grouped_engine import Grouped
-from ..fusion.methods.engine import ClassicalEngine
-from ..fusion.parallel import one_thread
-from ..fusion.scene_statistics import Survey
+from ..fusion.network_inputs import NetworkSurvey
 from ..model import band_transfer, devices
 from ..model import checkpoint as weights
 from ..model.ssnet import state_of
@@ -232,7 +233,7 @@ def initial_fusion(job: Job, base: weights.Weights, device: torch.device) -> tup
         method = ClassicalEngine("mtf-glp-fs", job.ratio)
         return method.survey(sensor.mtf, sensor.pan_mtf), method.fuse
     card, groups = base.card, [tuple(group) for group in job.groups]
-    survey = Survey(
+    survey = NetworkSurvey(
         card.base, sensor.mtf, job.ratio, card.interpolation, sensor.pan_mtf, card.arch.views, tuple(groups)
     )
     engine = engine_of(base, str(device))

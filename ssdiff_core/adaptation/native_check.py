@@ -12,11 +12,11 @@ from functools import reduce
 
 import numpy as np
 
+from ..classical.scene_statistics import Survey
 from ..domain.block import Block
 from ..domain.grid import Placement
 from ..domain.sensors import Sensor
 from ..domain.window import Window
-from ..fusion.scene_statistics import Survey
 from ..metrics.arrays import without_reference
 from .wald_pair import Piece
 

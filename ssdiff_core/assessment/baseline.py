@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..classical.engine import ClassicalEngine
+from ..classical.parallel import default_workers, scene_stats
 from ..common.pipeline import PerThread
 from ..domain.block import SceneStats
 from ..domain.methods import LABELS
@@ -14,8 +16,6 @@ from ..domain.scene import Scene
 from ..domain.sensors import Sensor
 from ..domain.study import within
 from ..domain.window import Window
-from ..fusion.methods.engine import ClassicalEngine
-from ..fusion.parallel import default_workers, scene_stats
 
 
 @dataclass

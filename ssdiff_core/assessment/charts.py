@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..fusion.scene_sums import Histogram
+from ..classical.scene_sums import Histogram
 
 BINS = 64
 "bins of a histogram"

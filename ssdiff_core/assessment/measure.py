@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ..classical.parallel import default_workers, side_by_side
 from ..common.pipeline import PerThread
 from ..domain import measures
 from ..domain.options import AssessOptions
 from ..domain.scene import Scene
 from ..domain.study import Result, Sample, Study, distinct, method_of
 from ..domain.window import Window
-from ..fusion.parallel import default_workers, side_by_side
 from ..metrics.arrays import FullScale, Referenced, Reprojected, Setting
 from ..metrics.conventions import convention
 from ..metrics.reference import block_cores, without_border

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..classical.parallel import side_by_side
+from ..classical.scene_sums import Histogram, Moments
 from ..common.pipeline import PerThread
 from ..domain.block import Block
 from ..domain.options import AssessOptions
 from ..domain.study import Study
 from ..domain.window import Window
-from ..fusion.parallel import side_by_side
-from ..fusion.scene_sums import Histogram, Moments
 from ..metrics.arrays import FullScale, Referenced, Reprojected
 from .measure import sampled_blocks, setting_of, shifts_of, side_for
 from .png import stretched

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class PixelType:
-    """How the pixels of a file are stored. Engines convert fused values to it (see fusion.quantise)."""
+    """How the pixels of a file are stored. Engines convert fused values to it (see classical.quantise)."""
 
     name: str = "float32"
     "name of the data type, as numpy names it"

@@ -19,6 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..classical.masks import fill_masked
+from ..classical.parallel import keep_memory, side_by_side
+from ..classical.quantise import Quantising
 from ..common.errors import BlockError, ConfigError
 from ..common.notices import Notify
 from ..domain.block import Block
@@ -33,10 +36,7 @@ from ..model.normalisation import Units, full_scale, units
 from ..weights.model_config import Config, T
 from . import network_inputs
 from .layouts import Canvas, layout_of
-from .masks import fill_masked
 from .out_of_memory import ReducedWork, is_out_of_memory
-from .parallel import keep_memory, side_by_side
-from .quantise import Quantising
 
 BATCH = {"cpu": 4, "cuda": 128, "mps": 16}
 FULL_THREADS = 4

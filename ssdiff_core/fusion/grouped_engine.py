@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..classical.quantise import Quantising
 from ..domain.block import Block, SceneStats
-from .quantise import Quantising
 
 OF_BANDS = ("gains", "mtf", "limits", "haze", "caps")
 "fields of SceneStats with one value for each band"

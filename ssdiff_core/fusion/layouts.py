@@ -14,12 +14,12 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from ..classical.resample import STRIP
 from ..common.errors import ConfigError
 from ..domain.window import Window
 from ..model.devices import upload
 from ..weights.card import Card
 from .masks import fill_nearest
-from .resample import STRIP
 from .tiles import Cells, Grid, blend, orientations_of, rotate, rotate_back, split
 
 Denoise = Callable[..., Tensor]

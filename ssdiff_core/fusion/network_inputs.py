@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..classical.arrays import Convert
+from ..classical.engine import blur_reach
+from ..classical.methods.brovey import HazeFreeBrovey
+from ..classical.methods.method import distinct
+from ..classical.methods.registry import METHODS
+from ..classical.resample import take_cols, take_rows
+from ..classical.scene_statistics import Survey
 from ..domain.block import Block
 from ..domain.kernels import interpolation
 from ..model.devices import upload
 from ..model.normalisation import Units
-from .methods.brovey import HazeFreeBrovey
-from .methods.engine import blur_reach
-from .methods.method import distinct
-from .methods.registry import METHODS
-from .resample import blurrer, reader, take_cols, take_rows
-from .scene_statistics import Survey
+from .resample import blurrer, reader
+
+
+@dataclass(frozen=True)
+class NetworkSurvey(Survey):
+    """The pass over a scene that fits a network, computed by torch."""
+
+    convert: ClassVar[Convert] = torch.from_numpy
 
 
 def network_inputs(
@@ -79,7 +89,7 @@ def bt_h(block: Block, pan: Tensor, ms: Tensor, kernel: str) -> Tensor:
 
     Haze is removed before MS is interpolated, so that black pixels are exactly 0 and rounding errors are not divided.
     """
-    fusion = HazeFreeBrovey(block.stats, pan.device)
+    fusion = HazeFreeBrovey(block.stats, lambda values: upload(values, pan.device))
     return fusion.fuse(upsample(block, fusion.remove_haze(ms), kernel), pan)
 
 
@@ -108,7 +118,7 @@ def fitted(block: Block, mtf: tuple[float, ...], kernel: str = "cubic", views: t
 
     views: the fusions that the network sees besides its base (see Config.views).
     """
-    survey = Survey("mtf-glp-fs", tuple(mtf), block.ratio, kernel, views=views)
+    survey = NetworkSurvey("mtf-glp-fs", tuple(mtf), block.ratio, kernel, views=views)
     return replace(block, stats=survey.stats(survey.gather(block)))
 
 

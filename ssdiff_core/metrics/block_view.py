@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..classical.masks import fill_masked
+from ..classical.ms_samples import MsSamples
+from ..classical.resample import take_cols, take_rows
 from ..domain.block import Block
 from ..domain.kernels import reflect
 from ..domain.window import Window
-from ..fusion.masks import fill_masked
-from ..fusion.ms_samples import MsSamples
-from ..fusion.resample import take_cols, take_rows
 from .conventions import TOLERANCE, Geometric, Point, downsampling_filter
 from .reference import extract
 from .similarity import local_correlation, unmasked
@@ -77,7 +77,7 @@ class View:
 
     @functools.cached_property
     def ground(self) -> MsSamples:
-        return MsSamples(self.block, KERNEL)
+        return MsSamples(self.block, KERNEL, torch.from_numpy)
 
     def core(self, image: Tensor) -> Tensor:
         """Returns the core of an image over the window."""

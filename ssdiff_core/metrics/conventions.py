@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from ..classical.resample import Strip
 from ..common.errors import ConfigError
 from ..domain.kernels import BLUR_REACH, blur, cubic, mtf_sigma
-from ..fusion.resample import Strip
 
 TAPS = 41  # length of the toolboxes' MTF filter
 TOLERANCE = 1e-3  # deviation of files from an integer ratio or pixel position

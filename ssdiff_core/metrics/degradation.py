@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..classical.masks import fill_masked
+from ..classical.resample import take_cols, take_rows
 from ..common.errors import GeometryError
 from ..domain.block import Block
 from ..domain.scene import Scene
 from ..domain.window import Window
-from ..fusion.masks import fill_masked
-from ..fusion.resample import take_cols, take_rows
 from .conventions import Geometric
 
 MINIMUM_SIDE = 16

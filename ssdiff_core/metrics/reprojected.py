@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..classical.masks import fill_masked
 from ..domain.block import Block
 from ..domain.window import Window
-from ..fusion.masks import fill_masked
 from .accumulators import Mean
 from .block_view import Setting, View
 from .conventions import TOLERANCE, Point

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..classical.masks import fill_masked
+from ..classical.resample import take_cols, take_rows
 from ..domain.block import Block
 from ..domain.kernels import REACH
 from ..fusion import network_inputs
-from ..fusion.masks import fill_masked
-from ..fusion.resample import reader, take_cols, take_rows
+from ..fusion.resample import reader
 from ..model.normalisation import units
 
 Samples = dict[str, Tensor]

@@ -226,7 +226,7 @@ def sampling_for(options: PansharpenOptions, card: Card, notify: Notify) -> Samp
 
 
 def survey_of(method: str, sensor: sensors.Sensor, ratio: float) -> dict:
-    """Returns the arguments of the pass over the scene that fits a method (see fusion.scene_statistics.Survey)."""
+    """Returns the arguments of the pass over the scene that fits a method (see classical.scene_statistics.Survey)."""
     return {"method": method, "mtf": sensor.mtf, "ratio": ratio, "pan_mtf": sensor.pan_mtf}
 
 

@@ -196,7 +196,7 @@ def shift_of(scene: Scene) -> Shift:
 
 
 def scene_statistics(scene: Scene, survey: dict, options: PansharpenOptions, backend, workers: int) -> SceneStats:
-    """Returns the statistics of the whole scene. survey: arguments of fusion.scene_statistics.Survey."""
+    """Returns the statistics of the whole scene. survey: arguments of classical.scene_statistics.Survey."""
     whole = scene.whole
     height, width = whole.window.shape
     key = ""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from osgeo import gdal, gdal_array, osr
 
-from ssdiff_core.fusion.quantise import Quantising
+from ssdiff_core.classical.quantise import Quantising
 
 gdal.UseExceptions()
 
@@ -79,8 +79,8 @@ class Interpolate(Quantising):
     def fuse(self, block, progress=None):
         import torch
 
+        from ssdiff_core.classical.masks import fill_masked
         from ssdiff_core.fusion import network_inputs
-        from ssdiff_core.fusion.masks import fill_masked
 
         pan_ok, ms_ok = block.masks()
         lms = network_inputs.upsample(block, torch.from_numpy(fill_masked(block.ms, ms_ok, 2)), "cubic").numpy()

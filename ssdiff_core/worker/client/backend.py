@@ -47,7 +47,7 @@ class WorkerBackend:
         return RemoteClassical(self._worker, method, ratio, notify=notify, cancelled=self._callbacks.cancelled)
 
     def stats(self, scene: Scene, survey: dict, memory: int, workers: int) -> SceneStats:
-        """Returns the statistics of a scene. survey: arguments of `fusion.scene_statistics.Survey`."""
+        """Returns the statistics of a scene. survey: arguments of `classical.scene_statistics.Survey`."""
         callbacks = replace(self._callbacks, read=DataServer([scene]))
         arguments = {"scene": encode(scene), "survey": encode(survey), "memory": memory}
         return decode(self._worker.request(callbacks, "stats", **arguments)["stats"])

@@ -9,16 +9,17 @@ from dataclasses import astuple, dataclass
 import torch
 
 from ... import __version__
+from ...classical.engine import ClassicalEngine
+from ...classical.parallel import default_workers, scene_stats
+from ...classical.scene_statistics import Survey
 from ...common.errors import SSDiffError, WorkerError
 from ...common.failures import failure_of
 from ...common.notices import Notify
 from ...domain.study import Study
 from ...fusion.engine import Engine
 from ...fusion.grouped_engine import Grouped
-from ...fusion.methods.engine import ClassicalEngine
+from ...fusion.network_inputs import NetworkSurvey
 from ...fusion.out_of_memory import MESSAGE, is_out_of_memory
-from ...fusion.parallel import default_workers, scene_stats
-from ...fusion.scene_statistics import Survey
 from ...model import devices
 from ...model.checkpoint import load
 from ..serialization import decode, encode
@@ -94,8 +95,10 @@ class Service:
         return {}
 
     def stats(self, scene: dict, survey: dict, memory: int) -> dict:
-        """Returns the statistics of a scene. survey: arguments of Survey."""
-        stats = scene_stats(decode(scene), lambda: self._reader, Survey(**decode(survey)), memory, default_workers())
+        """Returns the statistics of a scene. survey: arguments of Survey; those for a network have views."""
+        arguments = decode(survey)
+        kind = NetworkSurvey if "views" in arguments else Survey
+        stats = scene_stats(decode(scene), lambda: self._reader, kind(**arguments), memory, default_workers())
         return {"stats": encode(stats)}
 
     def assess(self, study: dict, images: list, options: dict, page: str | None, reference: int | None = None) -> dict:

@@ -16,9 +16,9 @@ from osgeo import gdal
 from ssdiff_core.assessment import html_report
 from ssdiff_core.assessment.html_report import saturation
 from ssdiff_core.assessment.report_data import CellMeans, Spectrum, crop_windows, samples_of
+from ssdiff_core.classical.scene_sums import Histogram
 from ssdiff_core.cli.main import main
 from ssdiff_core.domain.window import Window
-from ssdiff_core.fusion.scene_sums import Histogram
 from ssdiff_core.raster.reader import Reader, open_scene
 
 SECTIONS = ("measures", "crops", "maps", "histograms", "spectra", "correlation", "inputs")

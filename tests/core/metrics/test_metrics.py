@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scenes import sample_scene
 
+from ssdiff_core.classical.engine import ClassicalEngine
+from ssdiff_core.classical.resample import take_rows
 from ssdiff_core.common.errors import BlockError, ConfigError
 from ssdiff_core.domain import methods
 from ssdiff_core.domain.block import Block
 from ssdiff_core.domain.grid import Placement
 from ssdiff_core.domain.window import Window
-from ssdiff_core.fusion.methods.engine import ClassicalEngine
-from ssdiff_core.fusion.resample import take_rows
 from ssdiff_core.metrics import arrays
 from ssdiff_core.metrics.arrays import with_reference, without_reference
 from ssdiff_core.metrics.block_view import Setting, View

@@ -4,14 +4,14 @@ from files import Interpolate, ramps, utm, write
 from osgeo import gdal, osr
 from scenes import SAMPLE
 
+from ssdiff_core.classical.engine import ClassicalEngine
+from ssdiff_core.classical.parallel import scene_stats
 from ssdiff_core.common.errors import GeometryError, RasterError
 from ssdiff_core.domain.block_passes import blocks_of
 from ssdiff_core.domain.grid import apply
 from ssdiff_core.domain.kernels import blur, mtf_sigma
 from ssdiff_core.domain.registration import band_offsets
 from ssdiff_core.domain.window import Window
-from ssdiff_core.fusion.methods.engine import ClassicalEngine
-from ssdiff_core.fusion.parallel import scene_stats
 from ssdiff_core.raster.reader import Reader, alignment, open_scene
 
 

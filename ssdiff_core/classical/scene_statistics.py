@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..common.errors import ConfigError
 from ..domain.block import Block, SceneStats
 from ..domain.kernels import BLUR_REACH, REACH
+from .arrays import Array, Convert, double_mean, double_squares, namespace
 from .methods.method import Method
 from .methods.registry import METHODS
 from .ms_samples import MsSamples
@@ -50,6 +50,8 @@ class Survey:
     views: tuple[str, ...] = ()
     groups: tuple[tuple[int, ...], ...] = ()
     "bands that are fused together (see domain.band_groups); empty: all of them"
+    convert: ClassVar[Convert] = np.asarray
+    "what is computed with: arrays of NumPy, or tensors (see fusion.network_inputs.NetworkSurvey)"
 
     def __post_init__(self):
         if not all(0 < gain < 1 for gain in (*self.mtf, self.pan_mtf)):
@@ -89,46 +91,46 @@ class Survey:
 
     def gather(self, block: Block) -> SceneSums:
         """Returns the sums over block.core."""
-        with torch.inference_mode():
-            samples = MsSamples(block, self.kernel)
-            seen = samples.seen(self.all_pan_mtfs) if self.all_pan_mtfs else samples.ms[:0]
-            valid = None if samples.ms_ok is None else samples.cut(samples.ms_ok)[samples.in_core()]
-            ms = samples.ms[(slice(None), *samples.in_core())].numpy()
-            values = tuple(Histogram.of(band if valid is None else band[valid]) for band in ms)
-            return SceneSums(self._fine(samples, seen), self._coarse(samples, seen, ms, valid), values)
+        samples = MsSamples(block, self.kernel, type(self).convert)
+        seen = samples.seen(self.all_pan_mtfs) if self.all_pan_mtfs else samples.ms[:0]
+        valid = None if samples.ms_ok is None else samples.cut(samples.ms_ok)[samples.in_core()]
+        ms = np.asarray(samples.ms[(slice(None), *samples.in_core())])
+        values = tuple(Histogram.of(band if valid is None else band[valid]) for band in ms)
+        return SceneSums(self._fine(samples, seen), self._coarse(samples, seen, ms, valid), values)
 
-    def _fine(self, samples: MsSamples, seen: Tensor) -> Moments:
+    def _fine(self, samples: MsSamples, seen: Array) -> Moments:
         """Moments over PAN pixels."""
         v = len(self.mtf) + len(seen) + 1
         empty = Moments(0, np.zeros(v), np.zeros(1), np.zeros((v, 1)))
         if self.method in METHODS and not METHODS[self.method].pan_moments:
             return empty
         pan, ok = samples.pan(), samples.ok()
-        count = pan.numel() if ok is None else int(ok.sum())
+        count = samples.block.core.height * samples.block.core.width if ok is None else int(ok.sum())
         if not count:
             return empty
-        ok = None if ok is None else torch.from_numpy(ok)
-        mean = float((pan if ok is None else pan[ok]).double().mean())
-        detail = pan - mean if ok is None else torch.where(ok, pan - mean, 0)
-        where = torch.ones_like(pan) if ok is None else ok.float()
-        contributions = samples.contributions(torch.stack([where, detail])).flatten(1).double().numpy()
-        coarse = torch.cat([samples.ms, seen]).flatten(1).double().numpy()
+        xp, convert = namespace(pan), type(self).convert
+        mean = double_mean(pan if ok is None else pan[convert(ok)])
+        where = xp.ones_like(pan) if ok is None else convert(ok.astype(np.float32))
+        detail = pan - mean if ok is None else xp.where(convert(ok), pan - mean, where)  # 0 where masked
+        contributions = _flat(samples.contributions(xp.stack([where, detail])))
+        coarse = np.concatenate([_flat(samples.ms), _flat(seen)])
         means = coarse @ contributions[0] / count
         co = (coarse - means[:, None]) @ contributions[1]
-        square = float(torch.linalg.vector_norm(detail, dtype=torch.float64)) ** 2
-        return Moments(count, np.append(means, mean), np.array([mean]), np.append(co, square)[:, None])
+        co = np.append(co, double_squares(detail))
+        return Moments(count, np.append(means, mean), np.array([mean]), co[:, None])
 
-    def _coarse(self, samples: MsSamples, seen: Tensor, ms: np.ndarray, valid: np.ndarray | None) -> Moments:
+    def _coarse(self, samples: MsSamples, seen: Array, ms: np.ndarray, valid: np.ndarray | None) -> Moments:
         """Moments over the MS samples of the core."""
         in_core = samples.in_core()
-        images = [*ms, *seen[(slice(None), *in_core)].numpy()]
+        images = [*ms, *np.asarray(seen[(slice(None), *in_core)])]
         usable = [] if valid is None else [valid]
         if self._degrades_ms:
             degraded, share = self._degraded(samples)
             images += [*degraded]
             usable += [] if share is None else [share > MINIMUM_VALID]
         if len(seen) and samples.pan_ok is not None:
-            usable += [*(samples.share(self.all_pan_mtfs)[(slice(None), *in_core)] > MINIMUM_VALID).numpy()]
+            shares = np.asarray(samples.share(self.all_pan_mtfs))[(slice(None), *in_core)]
+            usable += [*(shares > MINIMUM_VALID)]
         images = np.stack(images).reshape(len(images), -1).astype(np.float64)
         return Moments.of(images[:, np.logical_and.reduce(usable).ravel()] if usable else images)
 
@@ -142,7 +144,7 @@ class Survey:
 
         def low(field: np.ndarray) -> np.ndarray:
             down, across = (blurrer(i[0], len(i), self.mtf, self.ratio, step=1) for i in (rows, cols))
-            return take_cols(across, take_rows(down, torch.from_numpy(field))).numpy()
+            return take_cols(across, take_rows(down, field))
 
         if ok is None:
             return low(image), None
@@ -166,6 +168,11 @@ class Survey:
             "means": to_tuples(np.append(coarse.left[:bands], fine.right)),
             "deviations": to_tuples(np.sqrt(variances)),
         }
+
+
+def _flat(images: Array) -> np.ndarray:
+    """Returns images (n, h, w) as (n, h * w) in double precision."""
+    return np.asarray(images, np.float64).reshape(len(images), images.shape[1] * images.shape[2])
 
 
 def _limits(values: Histogram, moments: Moments, band: int) -> tuple[float, float]:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from ...common.errors import BlockError, ConfigError
-from ...domain.block import Block
-from ...domain.kernels import BLUR_REACH, REACH
-from ..ms_samples import MsSamples
-from ..quantise import Quantising
-from ..resample import read, take_cols
-from ..scene_statistics import Survey
-from . import registry
-from .brovey import brovey
-from .method import column
+from ..common.errors import BlockError, ConfigError
+from ..domain.block import Block
+from ..domain.kernels import BLUR_REACH, REACH
+from .methods import registry
+from .methods.brovey import brovey
+from .methods.method import column
+from .ms_samples import MsSamples
+from .quantise import Quantising
+from .resample import take_cols
+from .scene_statistics import Survey
 
 
 class ClassicalEngine(Quantising):
@@ -60,29 +58,33 @@ class ClassicalEngine(Quantising):
         progress: receives the share done.
         """
         self._check(block)
-        with torch.inference_mode():
-            samples = MsSamples(block, self.kernel)
-            ok = samples.ok()
-            if ok is not None and not ok.any():
-                return np.full((len(block.ms), *block.core.shape), np.nan, np.float32)
-            # NumPy's memory uses large pages; torch's small ones would cost more time than the fusion.
-            fused = torch.from_numpy(np.empty((len(block.ms), *block.core.shape), np.float32))
+        samples = MsSamples(block, self.kernel)
+        ok = samples.ok()
+        if ok is not None and not ok.any():
+            return np.full((len(block.ms), *block.core.shape), np.nan, np.float32)
+        fused = np.empty((len(block.ms), *block.core.shape), np.float32)
+        with np.errstate(all="ignore"):
             self._fill(fused, samples, progress or (lambda share: None))
-            if ok is not None:
-                fused.masked_fill_(torch.from_numpy(~ok), torch.nan)
-        return fused.numpy()
+        if ok is not None:
+            fused[:, ~ok] = np.nan
+        return fused
 
-    def _fill(self, fused: Tensor, samples: MsSamples, report: Callable[[float], None]) -> None:
+    def _fill(self, fused: np.ndarray, samples: MsSamples, report: Callable[[float], None]) -> None:
         """Fuses strip by strip, so that a strip stays in the processor's cache."""
         stats = samples.block.stats
         coarse, finish = self._method.prepare(stats, samples)
         rows, cols = samples.up
         across, pan, done = take_cols(cols, coarse), samples.pan(), 0
         limits = [column(values) for values in zip(*stats.limits)]
+        buffer = np.empty((len(across), max(strip.outputs for strip in rows), fused.shape[2]), np.float32)
         for strip in rows:
             part = slice(done, done + strip.outputs)
-            image = finish(read(strip.matrix, across[:, strip.start : strip.stop]), pan[part])
-            fused[:, part] = image.clamp_(*limits) if limits else image
+            image = buffer[:, : strip.outputs]
+            image = finish(np.matmul(strip.matrix, across[:, strip.start : strip.stop], out=image), pan[part])
+            if limits:
+                np.minimum(np.maximum(image, limits[0], out=image), limits[1], out=fused[:, part])
+            else:
+                fused[:, part] = image
             done = part.stop
             report(done / fused.shape[1])
 

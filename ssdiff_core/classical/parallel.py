@@ -7,11 +7,12 @@ import ctypes
 import functools
 import operator
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import torch
+from numpy.linalg import _umath_linalg
 
 from ..common.pipeline import run_threads
 from ..domain.block import Block, SceneStats
@@ -76,20 +77,35 @@ def _trim():
 
 @contextlib.contextmanager
 def processors(workers: int):
-    """Limits torch to one thread for each worker if there are several, so that they do not wait for each other."""
+    """Limits each worker to one thread if there are several, so that they do not wait for each other."""
     with one_thread() if workers > 1 else contextlib.nullcontext():
         yield
 
 
 @contextlib.contextmanager
 def one_thread():
-    """Limits torch to one thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Limits NumPy's products of matrices to one thread, and torch if this process has imported it."""
+    torch, (get, limit) = sys.modules.get("torch"), _blas_threads()
+    settings = [(get, limit)] + ([(torch.get_num_threads, torch.set_num_threads)] if torch else [])
+    before = [count() for count, _ in settings]
     try:
+        for _, change in settings:
+            change(1)
         yield
     finally:
-        torch.set_num_threads(before)
+        for (_, change), number in zip(settings, before):
+            change(number)
+
+
+@functools.cache
+def _blas_threads() -> tuple[Callable[[], int], Callable[[int], object]]:
+    """Returns the functions that get and set the number of threads of OpenBLAS, if NumPy uses it and they are found."""
+    library = ctypes.CDLL(_umath_linalg.__file__)  # symbols are searched in the libraries that it loads, too
+    for name in ("openblas_{}_num_threads", "openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads64_"):
+        found = [getattr(library, name.format(verb), None) for verb in ("get", "set")]
+        if all(found):
+            return tuple(found)
+    return lambda: 1, lambda number: None
 
 
 class InOrder:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from ...domain.block import SceneStats
+from ..arrays import Array, namespace
 from ..ms_samples import MsSamples
 from ..scene_sums import SceneSums
 
-Finish = Callable[[Tensor, Tensor], Tensor]
+Finish = Callable[[np.ndarray, np.ndarray], np.ndarray]
 "takes what was interpolated to the core's pixels (n, h, w) and PAN (h, w), and returns the fused bands"
 
 
@@ -29,7 +29,7 @@ class Method:
     """A classical fusion method."""
 
     id: str
-    prepare: Callable[[SceneStats, MsSamples], tuple[Tensor, Finish]]
+    prepare: Callable[[SceneStats, MsSamples], tuple[np.ndarray, Finish]]
     """Returns what to interpolate from MS samples to PAN pixels (n, rows, columns), and how to finish the fusion there.
 
     Nearly all of a fusion is linear, so it is done on MS samples, a sixteenth of the pixels at ratio 4.
@@ -52,9 +52,16 @@ class Method:
         return all(len(values) == bands for values in self.required(stats))
 
 
-def column(values: Sequence[float]) -> Tensor:
-    """Returns values, one for each band, as a tensor (bands, 1, 1)."""
-    return torch.tensor(values, dtype=torch.float32)[:, None, None]
+def column(values: Sequence[float]) -> np.ndarray:
+    """Returns values, one for each band, as an array (bands, 1, 1)."""
+    return np.array(values, np.float32)[:, None, None]
+
+
+def add_detail(fine: np.ndarray, gains: np.ndarray, pan: np.ndarray) -> np.ndarray:
+    """Adds PAN times the gain of each band to the bands, in place, and returns them."""
+    for band, gain in zip(fine, gains.ravel()):
+        band += gain * pan
+    return fine
 
 
 def distinct(mtf: tuple[float, ...]) -> tuple[tuple[float, ...], list[int]]:
@@ -63,7 +70,7 @@ def distinct(mtf: tuple[float, ...]) -> tuple[tuple[float, ...], list[int]]:
     return gains, [gains.index(gain) for gain in mtf]
 
 
-def pan_as_seen(stats: SceneStats, samples: MsSamples) -> Tensor:
+def pan_as_seen(stats: SceneStats, samples: MsSamples) -> np.ndarray:
     """Returns PAN as the sensor of each band sees it, at the MS samples."""
     gains, which = distinct(stats.mtf)
     return samples.seen(gains)[which]
@@ -74,14 +81,19 @@ def mean_mtfs(survey) -> tuple[float, ...]:
     return tuple(map(survey.mean_mtf, survey.band_groups))
 
 
-def modulated(band: Tensor, low: Tensor, pan: Tensor, caps: Tensor) -> Tensor:
+def modulated(band: Array, low: Array, pan: Array, caps: Array) -> Array:
     """Returns band * pan / low, with the gain of the detail pan - low limited by caps so that dark pixels stay finite.
 
     PAN matched to a band can be negative in dark pixels; it is clamped to 0.
     """
-    pan, low = pan.clamp(min=0), low.clamp(min=TINY)
-    gain = (band / low).clamp_(min=0).minimum(caps)
-    return gain.mul_(pan - low).add_(band)
+    xp = namespace(band)
+    pan, low = pan.clip(0), low.clip(TINY)
+    gain = band / low
+    xp.clip(gain, 0, None, out=gain)
+    xp.minimum(gain, caps, out=gain)
+    gain *= pan - low
+    gain += band
+    return gain
 
 
 TINY = 1e-12

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from ...domain.block import SceneStats
 from ..scene_sums import FLAT, SceneSums, nonnegative, regression, to_tuples
-from .method import Method, column, mean_mtfs
+from .method import Method, add_detail, column, mean_mtfs
 
 
 def _substitute(stats: SceneStats, samples):
     shape = samples.ms.shape
     gains, offsets = column(stats.gains), column(stats.offsets)
-    mixture = (torch.tensor(stats.weights, dtype=torch.float32) @ samples.ms.flatten(1)).view(shape) + offsets
-    return samples.ms - mixture, lambda fine, pan: fine.addcmul_(gains, pan[None])
+    mixture = (np.array(stats.weights, np.float32) @ samples.ms.reshape(len(gains), -1)).reshape(shape) + offsets
+    return samples.ms - mixture, lambda fine, pan: add_detail(fine, gains, pan)
 
 
 def _required(stats: SceneStats):

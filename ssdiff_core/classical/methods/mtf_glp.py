@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from ...domain.block import SceneStats
 from ..scene_sums import FLAT, SceneSums, match_moments
 from .brovey import MAXIMUM_GAIN
-from .method import Method, column, modulated, pan_as_seen
+from .method import Method, add_detail, column, modulated, pan_as_seen
 
 
 def _own_mtfs(survey) -> tuple[float, ...]:
@@ -20,7 +19,7 @@ def _own_mtfs(survey) -> tuple[float, ...]:
 
 def _fs(stats: SceneStats, samples):
     gains = column(stats.gains)
-    return samples.ms - gains * pan_as_seen(stats, samples), lambda fine, pan: fine.addcmul_(gains, pan[None])
+    return samples.ms - gains * pan_as_seen(stats, samples), lambda fine, pan: add_detail(fine, gains, pan)
 
 
 def _fit_fs(survey, sums: SceneSums) -> dict:
@@ -38,13 +37,15 @@ def _hpm(stats: SceneStats, samples):
     """MS times PAN over PAN as the MS sensor sees it, with PAN matched to each band."""
     bands = len(samples.ms)
     factors, summands = (column(values) for values in zip(*stats.match))
-    low = pan_as_seen(stats, samples).mul(factors).add(summands)
+    low = pan_as_seen(stats, samples) * factors + summands
     caps = column(stats.caps)
 
-    def finish(fine: Tensor, pan: Tensor) -> Tensor:
-        return modulated(fine[:bands], fine[bands:], pan * factors + summands, caps)
+    def finish(fine: np.ndarray, pan: np.ndarray) -> np.ndarray:
+        for k, (band, low) in enumerate(zip(fine[:bands], fine[bands:])):
+            band[:] = modulated(band, low, pan * factors[k] + summands[k], caps[k])
+        return fine[:bands]
 
-    return torch.cat([samples.ms, low]), finish
+    return np.concatenate([samples.ms, low]), finish
 
 
 def _fit_hpm(survey, sums: SceneSums) -> dict:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ssdiff_core.classical.quantise import counted
 from ssdiff_core.domain.pixel_type import PixelType
-from ssdiff_core.fusion.quantise import counted
 
 KINDS = ["uint8", "int16", "uint16", "uint32", "int32"]
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ...domain.block import SceneStats
-from ...model.devices import upload
+from ..arrays import Array, Convert, namespace
 from ..scene_sums import Moments, SceneSums, ratio_of_deviations, regression, to_tuples
 from .method import TINY, Method, column, mean_mtfs, modulated
 
@@ -30,14 +28,15 @@ def brovey(weights: tuple[float, ...] = ()) -> Method:
 def _brovey(stats: SceneStats, samples, weights: tuple[float, ...]):
     """As gdal_pansharpen does; negative values become 0, and 0 / 0 is 0."""
     bands = len(samples.ms)
-    shares = torch.tensor(weights or (1 / bands,) * bands, dtype=torch.float32)
+    shares = np.array(weights or (1 / bands,) * bands, np.float32)
 
-    def finish(lms: Tensor, pan: Tensor) -> Tensor:
-        lms.clamp_(min=0)
-        intensity = (shares @ lms.flatten(1)).view_as(pan)
+    def finish(lms: np.ndarray, pan: np.ndarray) -> np.ndarray:
+        np.maximum(lms, 0, out=lms)
+        intensity = (shares @ lms.reshape(bands, -1)).reshape(pan.shape)
         if not shares.all():
-            intensity = torch.maximum(intensity, MINIMUM_INTENSITY * lms.mean(0))
-        return lms.mul_(pan / intensity.clamp_(min=TINY))
+            intensity = np.maximum(intensity, MINIMUM_INTENSITY * lms.mean(0))
+        lms *= pan / np.maximum(intensity, TINY)
+        return lms
 
     return samples.ms, finish
 
@@ -48,24 +47,27 @@ def _brovey(stats: SceneStats, samples, weights: tuple[float, ...]):
 class HazeFreeBrovey:
     """BT-H in two halves: a linear one for MS samples, and one for the pixels interpolated from them."""
 
-    def __init__(self, stats: SceneStats, device: torch.device):
-        self.haze, self.caps = (upload(column(values).numpy(), device) for values in (stats.haze, stats.caps))
-        self.weights = upload(np.array(stats.weights[0], np.float32), device)
+    def __init__(self, stats: SceneStats, convert: Convert = np.asarray):
+        self.haze, self.caps = (convert(column(values)) for values in (stats.haze, stats.caps))
+        self.weights = convert(np.array(stats.weights[0], np.float32))
         self.factor, self.summand = stats.match[0]
 
-    def remove_haze(self, ms: Tensor) -> Tensor:
+    def remove_haze(self, ms: Array) -> Array:
         """Returns MS without haze, followed by its intensity (C + 1, h, w)."""
         clear = ms - self.haze
-        return torch.cat([clear, (self.weights @ clear.flatten(1)).view(1, *clear.shape[1:])])
+        intensity = (self.weights @ clear.reshape(len(clear), -1)).reshape(1, *clear.shape[1:])
+        return namespace(clear).concatenate([clear, intensity])
 
-    def fuse(self, clear: Tensor, pan: Tensor) -> Tensor:
+    def fuse(self, clear: Array, pan: Array) -> Array:
         """Returns the fused bands, given what `remove_haze` returned, interpolated to PAN's pixels."""
         matched = pan[None] * self.factor + self.summand
-        return modulated(clear[:-1], clear[-1:], matched, self.caps).add_(self.haze)
+        fused = modulated(clear[:-1], clear[-1:], matched, self.caps)
+        fused += self.haze
+        return fused
 
 
 def _bt_h(stats: SceneStats, samples):
-    fusion = HazeFreeBrovey(stats, samples.ms.device)
+    fusion = HazeFreeBrovey(stats)
     return fusion.remove_haze(samples.ms), fusion.fuse
 
 

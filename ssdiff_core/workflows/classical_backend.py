@@ -1,0 +1,39 @@
+"""The backend that computes classical methods in this process, with NumPy alone."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from functools import partial
+
+from ..classical.engine import ClassicalEngine
+from ..classical.parallel import default_workers, processors, scene_stats
+from ..classical.scene_statistics import Survey
+from ..common.notices import Notify
+from ..domain.block import SceneStats
+from ..domain.scene import Scene
+from ..raster.reader import Reader
+
+
+class ClassicalBackend:
+    """Computes classical methods in this process; it has no network (see inprocess.backend for both)."""
+
+    def workers(self, engine) -> int:
+        """Returns how many blocks to compute at once: one for each processor, or one with all of them."""
+        return os.cpu_count() or 1 if engine.one_thread_per_block else 1
+
+    def thread_limit(self, workers: int) -> AbstractContextManager:
+        """Returns a context in which each of several workers computes with one thread."""
+        return processors(workers)
+
+    def classical(self, method: str, ratio: float, notify: Notify) -> ClassicalEngine:
+        """Returns the engine of a classical method."""
+        return ClassicalEngine(method, ratio)
+
+    def stats(self, scene: Scene, survey: dict, memory: int, workers: int) -> SceneStats:
+        """Returns the statistics of the whole scene. survey: the arguments of classical.scene_statistics.Survey."""
+        return self.gathered(scene, Survey(**survey), memory, workers)
+
+    def gathered(self, scene: Scene, survey: Survey, memory: int, workers: int) -> SceneStats:
+        """Returns the statistics of the whole scene."""
+        return scene_stats(scene, partial(Reader, scene), survey, memory, max(workers, default_workers()))
