@@ -1,8 +1,8 @@
 """Compares the speed of the network and the classical methods with GDAL and the Orfeo Toolbox, on one pair of images.
 
 The tools run in turn, each in a process of its own, and write a tiled TIFF without compression. Times are those of the
-whole process; `job` excludes the start of Python and the import of torch, which a program that fuses many scenes needs
-only once.
+whole process; `job` excludes the start of Python and, for the network, the import of torch, which a program that fuses
+many scenes needs only once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ JOB = """
 import sys, time
 sys.path.insert(0, {root!r})
 from ssdiff_core.cli import main as cli; from ssdiff_core.inprocess import backend
-import torch
+if "ssdiff" in sys.argv: import torch
 start = time.perf_counter()
 code = cli.main(sys.argv[1:])
 print(time.perf_counter() - start)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from ..common.errors import BlockError, ConfigError
+from ..common.pipeline import PerThread
 from ..domain.block import Block
 from ..domain.kernels import BLUR_REACH, REACH
 from .methods import registry
 from .methods.brovey import brovey
 from .methods.method import column
 from .ms_samples import MsSamples
+from .parallel import side_by_side
 from .quantise import Quantising
-from .resample import take_cols
+from .resample import Strip, take_cols
 from .scene_statistics import Survey
 
 
@@ -23,12 +27,23 @@ class ClassicalEngine(Quantising):
 
     one_thread_per_block = True
 
-    def __init__(self, method: str, ratio: float = 4.0, kernel: str = "cubic", weights: tuple[float, ...] = ()):
-        """weights: weights of the bands in Brovey's intensity; by default all the same."""
+    def __init__(
+        self,
+        method: str,
+        ratio: float = 4.0,
+        kernel: str = "cubic",
+        weights: tuple[float, ...] = (),
+        threads: int = 1,
+    ):
+        """weights: weights of the bands in Brovey's intensity; by default all the same.
+
+        threads: threads that compute a block; the pixels do not depend on it.
+        """
         if weights and (method != "brovey" or min(weights) < 0 or not sum(weights) > 0):
             raise ConfigError(f"the weights {weights} are not valid for {method}: Brovey takes nonnegative ones")
         self._method = brovey(tuple(weights)) if weights else registry.get(method)
         self.method, self.ratio, self.kernel, self.weights = method, ratio, kernel, tuple(weights)
+        self.threads = threads
 
     def __repr__(self) -> str:
         return f"ClassicalEngine({self.method}, {self.kernel})"
@@ -63,10 +78,9 @@ class ClassicalEngine(Quantising):
         if ok is not None and not ok.any():
             return np.full((len(block.ms), *block.core.shape), np.nan, np.float32)
         fused = np.empty((len(block.ms), *block.core.shape), np.float32)
-        with np.errstate(all="ignore"):
-            self._fill(fused, samples, progress or (lambda share: None))
+        self._fill(fused, samples, progress or (lambda share: None))
         if ok is not None:
-            fused[:, ~ok] = np.nan
+            np.copyto(fused, np.nan, where=~ok)
         return fused
 
     def _fill(self, fused: np.ndarray, samples: MsSamples, report: Callable[[float], None]) -> None:
@@ -74,19 +88,27 @@ class ClassicalEngine(Quantising):
         stats = samples.block.stats
         coarse, finish = self._method.prepare(stats, samples)
         rows, cols = samples.up
-        across, pan, done = take_cols(cols, coarse), samples.pan(), 0
+        across, pan = take_cols(cols, coarse), samples.pan()
         limits = [column(values) for values in zip(*stats.limits)]
-        buffer = np.empty((len(across), max(strip.outputs for strip in rows), fused.shape[2]), np.float32)
-        for strip in rows:
-            part = slice(done, done + strip.outputs)
-            image = buffer[:, : strip.outputs]
-            image = finish(np.matmul(strip.matrix, across[:, strip.start : strip.stop], out=image), pan[part])
-            if limits:
-                np.minimum(np.maximum(image, limits[0], out=image), limits[1], out=fused[:, part])
-            else:
-                fused[:, part] = image
-            done = part.stop
-            report(done / fused.shape[1])
+        # New memory for each strip would cost more time than the fusion.
+        buffer = PerThread(lambda: np.empty((len(across), rows[0].outputs, fused.shape[2]), np.float32))
+        stops = itertools.accumulate(strip.outputs for strip in rows)
+
+        def fuse_strip(job: tuple[Strip, int]) -> int:
+            strip, stop = job
+            part = slice(stop - strip.outputs, stop)
+            with np.errstate(all="ignore"):
+                image = buffer()[:, : strip.outputs]
+                image = finish(np.matmul(strip.matrix, across[:, strip.start : strip.stop], out=image), pan[part])
+                if limits:
+                    np.minimum(np.maximum(image, limits[0], out=image), limits[1], out=fused[:, part])
+                else:
+                    fused[:, part] = image
+            return stop
+
+        run = map if self.threads == 1 else partial(side_by_side, workers=self.threads, release=False)
+        for stop in run(fuse_strip, zip(rows, stops)):
+            report(stop / fused.shape[1])
 
     def _check(self, block: Block) -> None:
         bands = len(block.ms)

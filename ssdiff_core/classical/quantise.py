@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
 from ..domain.block import Block
 from ..domain.exact_sums import Sums
 from ..domain.pixel_type import PixelType
+from .parallel import side_by_side
 
 STRIP_PIXELS = 1 << 15
 "pixels of a strip: they fit the processor's cache together with the results"
@@ -20,6 +22,9 @@ STRIP_PIXELS = 1 << 15
 
 class Quantising:
     """Base class of engines: converts the results of `fuse` and `fuse_with_spread` to the data type of a file."""
+
+    threads = 1
+    "threads that convert the bands of a block"
 
     def fuse_counts(
         self, block: Block, types: Sequence[PixelType], progress=None
@@ -29,30 +34,33 @@ class Quantising:
         types: pixel type of the image; a second one asks for the spread of the samples too.
         """
         images = self.fuse_with_spread(block, progress) if len(types) > 1 else [self.fuse(block, progress)]
-        return [counted(block.cut_out(image), each) for image, each in zip(images, types)]
+        return [counted(block.cut_out(image), each, self.threads) for image, each in zip(images, types)]
 
 
-def counted(pixels: np.ndarray, pixel_type: PixelType) -> tuple[np.ndarray, tuple[Sums, ...]]:
+def counted(pixels: np.ndarray, pixel_type: PixelType, threads: int = 1) -> tuple[np.ndarray, tuple[Sums, ...]]:
     """Returns fused values (bands, h, w) in the data type of a file, and the sums of each band's valid pixels.
 
     Values are rounded and clipped to the range of the type. NaN becomes nodata, and no valid value equals nodata.
     """
-    kind, nodata = pixel_type.dtype, pixel_type.nodata
-    counts, sums = np.empty(pixels.shape, kind), []
+    counts = np.empty(pixels.shape, pixel_type.dtype)
+    run = map if threads == 1 else partial(side_by_side, workers=threads, release=False)
+    return counts, tuple(run(lambda band: _count(*band, pixel_type.nodata), zip(pixels, counts)))
+
+
+def _count(band: np.ndarray, target: np.ndarray, nodata: float | None) -> Sums:
+    """Writes a band in the data type of `target` into it; returns the sums of its valid pixels."""
+    kind, total = target.dtype, Sums()
     whole = np.float64 if kind.itemsize > 2 else np.float32  # represents every value of an integer type exactly
-    buffers = np.empty(STRIP_PIXELS + pixels.shape[2], whole), np.empty(STRIP_PIXELS + pixels.shape[2])
+    buffers = np.empty(STRIP_PIXELS + band.shape[1], whole), np.empty(STRIP_PIXELS + band.shape[1])
     with np.errstate(invalid="ignore", over="ignore"):
-        for band, target in zip(pixels, counts):
-            total = Sums()
-            for rows in _strips(band.shape):
-                held = _held(band[rows], kind, nodata, buffers[0])
-                strip = _sums(held, int if kind.kind in "iu" else float, buffers[1])
-                if strip.count < held.size:
-                    held = np.where(np.isnan(held), held.dtype.type(_filler(kind, nodata)), held)
-                np.copyto(target[rows], held, casting="unsafe")
-                total += strip
-            sums.append(total)
-    return counts, tuple(sums)
+        for rows in _strips(band.shape):
+            held = _held(band[rows], kind, nodata, buffers[0])
+            strip = _sums(held, int if kind.kind in "iu" else float, buffers[1])
+            if strip.count < held.size:
+                held = np.where(np.isnan(held), held.dtype.type(_filler(kind, nodata)), held)
+            np.copyto(target[rows], held, casting="unsafe")
+            total += strip
+    return total
 
 
 def _strips(shape: tuple[int, int]) -> Iterator[slice]:

@@ -69,7 +69,7 @@ class Service:
 
     def classical(self, method: str, ratio: float) -> dict:
         """Opens a classical method."""
-        engine = ClassicalEngine(method, ratio)
+        engine = ClassicalEngine(method, ratio, threads=default_workers())
         return self._add(OpenEngine(engine, engine, torch.device("cpu")))
 
     def _add(self, opened: OpenEngine) -> dict:

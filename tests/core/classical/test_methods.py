@@ -21,6 +21,7 @@ from ssdiff_core.domain.block import SceneStats
 from ssdiff_core.domain.kernels import KERNELS, REACH, interpolation
 from ssdiff_core.domain.methods import BASES
 from ssdiff_core.domain.methods import CLASSICAL as METHODS
+from ssdiff_core.domain.pixel_type import PixelType
 from ssdiff_core.fusion import network_inputs
 from ssdiff_core.fusion.tiles import Grid, Window
 
@@ -480,3 +481,13 @@ def test_moments_add_up_far_from_zero(first, second, seed):
     assert added.count == whole.count
     np.testing.assert_allclose(added.left, whole.left, rtol=1e-15)
     np.testing.assert_allclose(added.co, whole.co, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_threads_do_not_change_a_pixel(method):
+    scene = with_holes(smooth_scene(150, 170))
+    block, kind = surveyed(scene, ClassicalEngine(method)), PixelType("uint16", 0)
+    ((one, sums),) = ClassicalEngine(method).fuse_counts(block, [kind])
+    ((other, their_sums),) = ClassicalEngine(method, threads=3).fuse_counts(block, [kind])
+    assert np.array_equal(one, other)
+    assert sums == their_sums

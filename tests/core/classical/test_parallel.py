@@ -8,9 +8,9 @@ import weakref
 import pytest
 from files import ramps, write
 from osgeo import gdal
+
 from ssdiff_core.classical.parallel import InOrder, scene_stats
 from ssdiff_core.classical.scene_statistics import Survey
-
 from ssdiff_core.domain.options import PansharpenOptions
 from ssdiff_core.raster.open_pair import open_pair
 from ssdiff_core.raster.reader import Reader
