@@ -53,6 +53,7 @@ def test_the_import_rules_hold():
     [
         ("ssdiff_core/domain/grid.py", "import torch", TORCH),
         ("ssdiff_core/weights/card.py", "from safetensors import safe_open", TORCH),
+        ("ssdiff_core/classical/arrays.py", "def planted():\n    import torch", TORCH),
         ("ssdiff_core/workflows/pansharpen.py", "def planted():\n    import torch", TORCH),
         ("ssdiff_core/worker/client/process.py", "def planted():\n    from ..server import service", TORCH),
         ("ssdiff_qgis/plugin.py", "def planted():\n    import torch", TORCH),

@@ -1,6 +1,5 @@
-"""Fusion of blocks: the network on tiles, classical methods, and the statistics of the whole scene that both need.
+"""Fusion of blocks by the network, on tiles or on patches.
 
-An engine takes a `domain.block.Block` and returns the fused core (see docs/architecture.md). `scene_statistics`
-computes what a method fits to the whole scene from sums over blocks that can be added in any order, so results do not
-depend on the size of blocks. `methods` contains the classical methods, one file for each family.
+The engine takes a `domain.block.Block` and returns the fused core (see docs/architecture.md). Classical methods, and
+the statistics of the scene that the network needs too, are in the package `classical`.
 """
