@@ -82,10 +82,20 @@ class Fusion(Algorithm):
         """Returns the uncertainty file to write; empty: none."""
         return ""
 
+    def backend(self, feedback):
+        """Returns what computes the image."""
+        return worker_backend(feedback)
+
+    def needs_runtime(self, parameters) -> bool:
+        """Returns whether a run with these parameters needs PyTorch."""
+        return True
+
     # --- preparation ---------------------------------------------------------------------------------------------
 
     def checkParameterValues(self, parameters, context):
-        problem = self.unreadable(parameters, (self.SPECTRAL, self.PANCHROMATIC), context) or missing_runtime()
+        problem = self.unreadable(parameters, (self.SPECTRAL, self.PANCHROMATIC), context)
+        if self.needs_runtime(parameters):
+            problem = problem or missing_runtime()
         return (False, problem) if problem else super().checkParameterValues(parameters, context)
 
     @showing_errors
@@ -105,7 +115,7 @@ class Fusion(Algorithm):
     # --- the work ------------------------------------------------------------------------------------------------
 
     def work(self, parameters, context, feedback):
-        job, backend = self.job, worker_backend(feedback)
+        job, backend = self.job, self.backend(feedback)
         out = self.parameterAsOutputLayer(parameters, self.OUTPUT, context)
         uncertainty = self.uncertainty(parameters, context)
         page = self.parameterAsFileOutput(parameters, self.REPORT, context)
@@ -118,7 +128,7 @@ class Fusion(Algorithm):
         if uncertainty:
             results[self.UNCERTAINTY] = uncertainty
         if page:
-            self._report(out, page, backend, feedback)
+            self._report(out, page, feedback)
             results[self.REPORT] = page
         self.stylers = {
             out: (tr("{} pansharpened"), FusedStyler(job.style, result)),
@@ -126,12 +136,12 @@ class Fusion(Algorithm):
         }
         return results
 
-    def _report(self, out: str, page: str, backend, feedback) -> None:
+    def _report(self, out: str, page: str, feedback) -> None:
         job = self.job
         names = ("sensor", "bands", "memory", "align")
         options = AssessOptions(**{name: getattr(job.options, name) for name in names})
         (study,) = assess.open_studies([Path(out)], job.pan, [job.ms], None, options, lambda message: None)
-        backend.assess(study, options, Path(page), Progress(feedback, FUSED_SHARE))
+        worker_backend(feedback).assess(study, options, Path(page), Progress(feedback, FUSED_SHARE))
 
     def postProcessAlgorithm(self, context, feedback):
         """Names and styles the layers, in the main thread."""

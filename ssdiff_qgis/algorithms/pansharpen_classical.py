@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ...ssdiff_core.domain.methods import CLASSICAL
 from ...ssdiff_core.domain.options import PansharpenOptions, options_of
+from ...ssdiff_core.workflows.classical_backend import ClassicalBackend
 from ..services.i18n import tr
 from .fusion_base import Fusion
 
 
 class PansharpenClassical(Fusion):
-    """Pansharpening with methods that need no GPU, also for comparison."""
+    """Pansharpening with methods that need no GPU and no runtime: NumPy computes them in QGIS's process."""
 
     ID, LABEL = "pansharpenclassical", "Pansharpen (classical methods)"
     ABOUT = (
@@ -18,6 +19,13 @@ class PansharpenClassical(Fusion):
     )
     METHOD = "METHOD"
     SKIPPED_OPTIONS = tuple(name for name, option in options_of(PansharpenOptions).items() if option.network)
+
+    def backend(self, feedback):
+        return ClassicalBackend()
+
+    def needs_runtime(self, parameters):
+        """Only the report is made in the computing process."""
+        return bool(parameters.get(self.REPORT))
 
     def add_own_parameters(self):
         self.add_choice(

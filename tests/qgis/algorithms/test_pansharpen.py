@@ -301,6 +301,18 @@ def test_without_a_runtime_the_error_says_what_to_do(torchless, qgis_process, sa
     assert 'Run the algorithm "Install runtime"' in done.stdout + done.stderr
 
 
+def test_classical_methods_need_no_runtime(torchless, qgis_process, sample, tmp_path):
+    inputs = [f"SPECTRAL={sample[1]}", f"PANCHROMATIC={sample[0]}"]
+    command = ("run", "ssdiff:pansharpenclassical", "--", *inputs, "METHOD=gsa")
+    done = qgis_process(*command, f"OUTPUT={tmp_path / 'out.tif'}", SSDIFF_PYTHON="")
+    assert not done.returncode, done.stdout + done.stderr
+    assert ergas(read(tmp_path / "out.tif"), read(sample[2])) < 5
+    report = (f"OUTPUT={tmp_path / 'more.tif'}", f"REPORT={tmp_path / 'report.html'}")
+    done = qgis_process(*command, *report, SSDIFF_PYTHON="")
+    assert done.returncode
+    assert 'Run the algorithm "Install runtime"' in done.stdout + done.stderr
+
+
 def test_an_invalid_setting_is_an_error_in_one_sentence(qgis_process, sample, tmp_path):
     arguments = [f"SPECTRAL={sample[1]}", f"PANCHROMATIC={sample[0]}", f"OUTPUT={tmp_path / 'out.tif'}"]
     done = qgis_process("run", "ssdiff:pansharpen", "--", *arguments, SSDIFF_MEMORY="lots")
