@@ -1,18 +1,28 @@
-"""Kinds and identities of files, and the check that no output replaces what it must not."""
+"""Kinds and identities of files; opening, writing and moving them; the check that no output replaces what it must not.
+
+Other users or programs may write to the same folders. So a file that SSDiff writes is never opened through a link, and
+nothing that is opened is waited for, such as a pipe.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import time
 from collections.abc import Iterable
 from io import RawIOBase
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import ConfigError
-from .locks import move
 
-FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-"flags of os.open for files that only SSDiff writes: links are not followed"
+READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"flags of os.open for files of others: no pipe is waited for"
+WRITE = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"flags of os.open for files that only SSDiff writes: links are not followed either"
+RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0)
+"times to wait after failed attempts to move a file"
 KINDS = (
     (stat.S_ISREG, ""),
     (stat.S_ISDIR, "a folder"),
@@ -46,17 +56,76 @@ def identity(path: str | os.PathLike) -> object:
     return (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
 
 
-def open_new(path: str | os.PathLike) -> RawIOBase:
+def is_own(path: str | os.PathLike) -> bool:
+    """Returns whether only this user and the administrator can change a file, a folder or a link itself.
+
+    On Windows, the access rights of folders of a user keep other users out; they are not checked.
+    """
+    if not hasattr(os, "getuid"):
+        return True
+    status = os.lstat(path)
+    others = stat.S_IWOTH | (stat.S_IWGRP if status.st_gid != os.getgid() else 0)
+    return status.st_uid in (0, os.getuid()) and not (status.st_mode & others and not stat.S_ISLNK(status.st_mode))
+
+
+# --- opening, writing, moving ----------------------------------------------------------------------------------------
+
+
+def open_to_read(path: str | os.PathLike) -> BinaryIO:
+    """Opens a regular file for reading; raises OSError for anything else, such as a pipe, which might never end."""
+    return os.fdopen(_opened(path, READ), "rb")
+
+
+def open_new(path: str | os.PathLike, mode: int = 0o666) -> RawIOBase:
     """Creates a file and opens it for reading and writing; raises FileExistsError if there is anything of that name."""
-    return os.fdopen(os.open(path, FLAGS | os.O_CREAT | os.O_EXCL, 0o666), "r+b", buffering=0)
+    return os.fdopen(os.open(path, WRITE | os.O_CREAT | os.O_EXCL, mode), "r+b", buffering=0)
 
 
 def open_own(path: str | os.PathLike) -> RawIOBase:
     """Opens a file that SSDiff has created for reading and writing; raises OSError for links and other kinds."""
-    kind = kind_of(path, follow=False)
+    _check_regular(kind_of(path, follow=False), path)
+    return os.fdopen(_opened(path, WRITE), "r+b", buffering=0)
+
+
+def open_own_or_new(path: str | os.PathLike, mode: int = 0o666) -> RawIOBase:
+    """Opens a file that SSDiff has created, or creates it with this mode."""
+    while True:
+        try:
+            return open_own(path)
+        except FileNotFoundError:
+            try:
+                return open_new(path, mode)
+            except FileExistsError:  # another process has created it
+                continue
+
+
+def _opened(path: str | os.PathLike, flags: int) -> int:
+    """Opens a path that may have changed since it was looked at; raises OSError unless it is a regular file."""
+    handle = os.open(path, flags)
+    try:
+        _check_regular("" if stat.S_ISREG(os.fstat(handle).st_mode) else kind_of(path) or "no regular file", path)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _check_regular(kind: str, path: str | os.PathLike) -> None:
     if kind:
-        raise OSError(None, f"it is {kind}", str(path))
-    return os.fdopen(os.open(path, FLAGS), "r+b", buffering=0)
+        raise OSError(errno.EINVAL, f"it is {kind}", os.fspath(path))
+
+
+def move(source: str | os.PathLike, target: str | os.PathLike) -> None:
+    """Moves a file or folder like os.replace, with retries.
+
+    Windows cannot move open files, and virus scanners open new ones.
+    """
+    for seconds in RETRY_SECONDS:
+        try:
+            return os.replace(source, target)
+        except PermissionError:
+            time.sleep(seconds)
+    os.replace(source, target)
 
 
 def write_whole(path: str | os.PathLike, text: str) -> None:
@@ -77,6 +146,9 @@ def write_all(file: RawIOBase, data) -> None:
     left = memoryview(data).cast("B")
     while left:
         left = left[file.write(left) :]
+
+
+# --- outputs ---------------------------------------------------------------------------------------------------------
 
 
 def check_targets(

@@ -1,4 +1,4 @@
-"""File locks between processes, and a move that retries while a virus scanner has the file open.
+"""File locks between processes.
 
 The system releases a lock when the process that holds it ends, however it ends.
 """
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .errors import Cancelled
+from .files import open_own_or_new
 
 POLL_SECONDS = 0.1
 "time between two attempts to take a lock"
@@ -20,21 +21,19 @@ UNSUPPORTED_ERRORS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 "errors of network drives that have no locks"
 LOCKED_BYTE = 1 << 30
 "offset of the byte that Windows locks; other processes can read and write the file before it"
-RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0)
-"times to wait after failed attempts to move a file"
 
 
 @contextlib.contextmanager
 def locked(
     path: Path, cancelled: Callable[[], bool] = lambda: False, waiting: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
-    """Holds a lock that only one thread of all processes can hold.
+    """Holds a lock that only one thread of all processes can hold. path: a file that other users cannot open.
 
     cancelled: called while waiting; if it returns True, Cancelled is raised.
     waiting: called once if the lock is taken.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab") as file:
+    with open_own_or_new(path, 0o600) as file:
         if not try_lock(file):
             waiting()
             while not try_lock(file):
@@ -59,16 +58,3 @@ def try_lock(file) -> bool:
     except OSError as error:
         return error.errno in UNSUPPORTED_ERRORS
     return True
-
-
-def move(source: str | os.PathLike, target: str | os.PathLike) -> None:
-    """Moves a file or folder like os.replace, with retries.
-
-    Windows cannot move open files, and virus scanners open new ones.
-    """
-    for seconds in RETRY_SECONDS:
-        try:
-            return os.replace(source, target)
-        except PermissionError:
-            time.sleep(seconds)
-    os.replace(source, target)

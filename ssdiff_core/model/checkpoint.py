@@ -16,8 +16,8 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from ..common.errors import SSDiffError, WeightsError
+from ..common.files import move
 from ..common.fingerprints import sha256_of
-from ..common.locks import move
 from ..weights.card import Card, check, header_of, read_card
 from .networks import Network, network
 from .ssnet import from_published, load_state

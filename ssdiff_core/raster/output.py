@@ -22,8 +22,7 @@ import numpy as np
 from osgeo import gdal, gdal_array
 
 from ..common.errors import ConfigError, RasterError, SSDiffError, one_line
-from ..common.files import kind_of, open_new
-from ..common.locks import move
+from ..common.files import kind_of, move, open_new
 from ..common.notices import Notice, notice
 from ..common.progress import file_size
 from ..domain.exact_sums import Sums

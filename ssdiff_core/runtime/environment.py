@@ -20,9 +20,9 @@ from pathlib import Path
 from .. import __version__
 from ..common import guarded_process, paths
 from ..common.errors import Cancelled, InstallError, NoPythonError
-from ..common.locks import locked, move
+from ..common.files import is_own, move, open_to_read
+from ..common.locks import locked
 from ..common.notices import Notify, notice
-from ..common.safe_files import is_own, open_to_read
 from ..weights.http import hidden, without_secrets
 from . import doctor, find_python, wheels
 from .find_python import Host, Python

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ..common.errors import ConfigError
-from ..common.locks import move
+from ..common.files import move
 from ..common.notices import Notify, notice
 from ..common.pipeline import StoppableQueue, Stopped
 from ..fusion.tiles import orientations_of, rotate

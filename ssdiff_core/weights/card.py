@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from ..common.errors import WeightsError, one_line
-from ..common.files import kind_of
-from ..common.safe_files import open_to_read
+from ..common.files import kind_of, open_to_read
 from ..domain.kernels import KERNELS
 from ..domain.methods import BASES
 from .model_config import Config, T

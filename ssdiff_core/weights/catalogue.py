@@ -10,17 +10,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..common import paths
 from ..common.errors import ConfigError, DownloadError, WeightsError, one_line
+from ..common.files import open_new, open_to_read, write_all
 from ..common.fingerprints import sha256_of
 from ..common.notices import Notify, notice
 from ..common.progress import file_size
-from ..common.safe_files import open_to_read
 from ..domain import sensors
 from . import download
 from .card import is_id, read_card, suits
@@ -314,8 +313,9 @@ def _copy(file: Path, target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         partial.unlink(missing_ok=True)
-        with open_to_read(file) as source, open(partial, "xb") as copy:  # x: a link is not followed
-            shutil.copyfileobj(source, copy)
+        with open_to_read(file) as source, open_new(partial) as copy:
+            for piece in iter(lambda: source.read(1 << 20), b""):
+                write_all(copy, piece)
         download.keep(partial, target)
     except OSError as error:
         raise WeightsError(f"{file} cannot be copied to {target}: {error.strerror or error}") from None

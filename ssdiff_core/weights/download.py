@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..common.errors import Cancelled, DownloadError
-from ..common.files import kind_of
+from ..common.files import kind_of, move, open_own, open_own_or_new, write_all
 from ..common.fingerprints import sha256_of
-from ..common.locks import locked, move
+from ..common.locks import locked
 from ..common.progress import file_size
-from ..common.safe_files import open_to_change
 from .http import DEFAULT_CONNECTION, TICK, Answer, Connection, PermanentError, RetryableError, host, open_response
 
 ROUNDS = 4
@@ -99,7 +98,7 @@ def sweep(folder: Path) -> None:
 
 def keep(partial: Path, target: Path) -> None:
     """Syncs a complete file to disk, then renames it atomically."""
-    with open_to_change(partial) as file:
+    with open_own(partial) as file:
         os.fsync(file.fileno())
     move(partial, target)
     if os.name != "nt":
@@ -164,11 +163,11 @@ def _receive(url: str, begun: int, request: DownloadRequest) -> None:
     headers = {"Range": f"bytes={begun}-"} if begun else {}
     with open_response(url, headers, request.connection, request.cancelled) as answer:
         start = _start(answer, url, begun, request)
-        with open_to_change(request.partial) as file:
+        with open_own_or_new(request.partial) as file:
             file.seek(start)
             file.truncate()
             for piece in answer.pieces:
-                file.write(piece)
+                write_all(file, piece)
                 if file.tell() > request.size:
                     break
                 request.progress(file.tell() / request.size)

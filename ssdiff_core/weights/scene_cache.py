@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..common import paths
+from ..common.files import move
 from ..common.fingerprints import sha256_of, state_of
-from ..common.locks import move
 from .catalogue import SUFFIX
 
 MAXIMUM_BYTES = 512 << 20

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ..common import paths as places
 from ..common.errors import Cancelled, ConfigError
+from ..common.files import move
 from ..common.fingerprints import sha256_of, state_of
-from ..common.locks import move
 from ..common.notices import Notify, notice
 from ..domain import sensors
 from ..domain.adaptation_job import Job

@@ -6,7 +6,17 @@ import socket
 import pytest
 
 from ssdiff_core.common.errors import ConfigError
-from ssdiff_core.common.files import check_targets, identity, kind_of, open_new, open_own, write_whole
+from ssdiff_core.common.files import (
+    check_targets,
+    identity,
+    is_own,
+    kind_of,
+    open_new,
+    open_own,
+    open_own_or_new,
+    open_to_read,
+    write_whole,
+)
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
 
@@ -48,6 +58,25 @@ def test_a_new_file_is_not_written_through_a_link(tmp_path):
     with pytest.raises(OSError, match="it is a link"):
         open_own(tmp_path / "link")
     assert (tmp_path / "victim").read_text() == "precious"
+
+
+@posix
+@pytest.mark.parametrize("opened", [open_to_read, open_own, open_own_or_new])
+def test_a_pipe_is_named_and_not_waited_for(tmp_path, opened):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="it is a pipe"):
+        opened(tmp_path / "pipe")
+
+
+@posix
+@pytest.mark.skipif(getattr(os, "getuid", int)() != 0, reason="only root can give files away")
+def test_a_file_is_own_unless_others_may_change_it(tmp_path):
+    modes = {"own": (0, 0o644), "open": (0, 0o666), "strange": (65534, 0o644)}
+    for name, (owner, mode) in modes.items():
+        (tmp_path / name).write_text("x")
+        (tmp_path / name).chmod(mode)
+        os.chown(tmp_path / name, owner, os.getgid())
+    assert [is_own(tmp_path / name) for name in modes] == [True, False, False]
 
 
 def test_a_text_is_written_in_one_step(tmp_path):
