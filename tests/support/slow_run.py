@@ -16,8 +16,8 @@ from ssdiff_core.raster.reader import open_scene
 from ssdiff_core.workflows.block_writer import BlockRun, fuse
 
 _method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-_context = multiprocessing.get_context(_method)
-_context.set_forkserver_preload(["osgeo.gdal_array", "ssdiff_core.fusion.network_inputs", __name__])
+context = multiprocessing.get_context(_method)
+context.set_forkserver_preload(["osgeo.gdal_array", "ssdiff_core.fusion.network_inputs", __name__, "crashing"])
 # The processes are copies of one that has imported PyTorch: importing it in each takes seconds.
 
 
@@ -51,8 +51,8 @@ def start(pan: str, ms: str, out: str, apart: str = "", held: bool = False) -> B
     Returns its process when the first block has begun, or the run has ended without one. held: the block is not
     finished until the process is killed or its connection `begun` is closed.
     """
-    begun, sender = _context.Pipe()
-    process = _context.Process(target=_fuse, args=(sender, held, pan, ms, out, apart))
+    begun, sender = context.Pipe()
+    process = context.Process(target=_fuse, args=(sender, held, pan, ms, out, apart))
     process.start()
     sender.close()
     while process.is_alive() and not begun.poll(0.02):
