@@ -1,15 +1,18 @@
 """Every write, sync, rename and removal of a run as its last step: the resumed run gives the same bytes.
 
-The normal tests take a sample of the steps; `make fuzz` takes all of them.
+The normal tests take a sample of the steps; `make fuzz` takes as many as there is time for.
 """
 
 import os
 import random
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import crashing
 import pytest
 from files import ramps, write
+from fuzzing import seeds
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes are copied")
 FORMATS = {
@@ -19,19 +22,18 @@ FORMATS = {
 }
 SAMPLE = 6
 "number of steps that the normal tests take for each format"
+EDGE = 40
+"number of the first and last steps that are taken before others: there files are made and completed"
 
 
-def points(steps: int) -> list[tuple[int, bool]]:
-    """Returns the steps to end at, and whether power is lost there: all, or a sample.
-
-    Half of the sample is from the last steps, in which the files are completed.
-    """
+def points(steps: int) -> Iterator[tuple[int, bool]]:
+    """Yields the steps to end at, and whether power is lost there."""
     every = range(1, steps + 1)
-    if "SSDIFF_FUZZ_MINUTES" in os.environ:
-        return [(point, lost) for point in every for lost in (False, True)]
-    rng = random.Random(steps)
-    sample = [*rng.sample(every, SAMPLE // 2), *rng.sample(every[-30:], SAMPLE // 2)]
-    return [(point, number % 2 == 1) for number, point in enumerate(sample)]
+    first = next(seeds(1))
+    for number in islice(seeds(SAMPLE), 2 * steps):
+        rng = random.Random(number)
+        zone = (every[:EDGE], every[-EDGE:], every)[(number - first) % 3]
+        yield rng.choice(zone), rng.random() < 0.5
 
 
 @pytest.fixture(scope="module")

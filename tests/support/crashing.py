@@ -36,10 +36,17 @@ class Steps:
             self.count += 1
             if self.count == self.crash_at:
                 tear()
-                for (file, at), before in reversed(self.unsynced.items()) if self.power_lost else ():
-                    os.lseek(file, at, os.SEEK_SET)
-                    os.write(file, before)
+                if self.power_lost:
+                    self.undo()
                 os._exit(CRASHED)
+
+    def undo(self) -> None:
+        """Restores what working files contained when they were synced, or made."""
+        for (name, at), before in reversed(self.unsynced.items()):
+            if os.path.exists(name):
+                with io.FileIO(name, "r+") as file:
+                    file.seek(at)
+                    file.write(before)
 
     def around(self, owner, name: str, after: bool = False) -> None:
         """Makes each call of a function a step; two steps with `after`."""
@@ -65,17 +72,18 @@ class Steps:
         def synced(file):
             self.step()
             fsync(file)
-            self.unsynced = {key: before for key, before in self.unsynced.items() if key[0] != file}
+            name = self.names.get(file)
+            self.unsynced = {key: before for key, before in self.unsynced.items() if key[0] != name}
 
         class File(io.FileIO):
             def write(self, data):
                 steps.step(lambda: super(File, self).write(bytes(data)[: len(data) // 2]))
-                number, at = self.fileno(), self.tell()
-                if not steps.names.get(number, "").endswith(".json"):
+                name, at = steps.names[self.fileno()], self.tell()
+                if not name.endswith(".json"):
                     before = self.read(len(data)).ljust(len(data), b"\0")
                     self.seek(at)
                     with steps.lock:
-                        steps.unsynced.setdefault((number, at), before)
+                        steps.unsynced.setdefault((name, at), before)
                 return super().write(data)
 
             def truncate(self, size=None):
