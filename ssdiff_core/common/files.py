@@ -128,13 +128,13 @@ def move(source: str | os.PathLike, target: str | os.PathLike) -> None:
     os.replace(source, target)
 
 
-def write_whole(path: str | os.PathLike, text: str) -> None:
-    """Writes a text file in one step: a failure leaves what there was before."""
+def write_whole(path: str | os.PathLike, content: str | bytes) -> None:
+    """Writes a file in one step: a failure leaves what there was before."""
     partial = Path(f"{path}.{os.getpid()}.part")
     file = open_new(partial)
     try:
         with file:
-            write_all(file, text.encode())
+            write_all(file, content.encode() if isinstance(content, str) else content)
         move(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)

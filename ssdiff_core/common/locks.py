@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .errors import Cancelled
+from .errors import Cancelled, ConfigError
 from .files import open_own_or_new
 
 POLL_SECONDS = 0.1
@@ -41,6 +41,44 @@ def locked(
                     raise Cancelled("cancelled")
                 time.sleep(POLL_SECONDS)
         yield
+
+
+@contextlib.contextmanager
+def held(target: Path) -> Iterator[None]:
+    """Holds a lock on an output, TARGET.lock, which is empty and is removed at the end.
+
+    Raises ConfigError if another run holds it, or if there is a file of that name that SSDiff has not made.
+    """
+    path = target.with_name(f"{target.name}.lock")
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                file = stack.enter_context(open_own_or_new(path, 0o600))
+            except OSError as error:
+                raise ConfigError(f"{target} cannot be written: {path}: {error.strerror or error}") from None
+            if os.fstat(file.fileno()).st_size:
+                raise ConfigError(f"{path} is a file that SSDiff has not made: move it away, or choose another output")
+            if not try_lock(file):
+                raise ConfigError(
+                    f"{target} is being written by another run: wait until it ends, or choose another output"
+                )
+            if _has_name(file, path):
+                break
+        try:
+            yield
+        finally:
+            if os.name == "nt":  # open files cannot be removed
+                file.close()
+            with contextlib.suppress(OSError):  # on Windows another run may have opened it since
+                path.unlink()
+
+
+def _has_name(file, path: Path) -> bool:
+    """Returns whether an open file still has its name: a run that ends removes it."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def try_lock(file) -> bool:

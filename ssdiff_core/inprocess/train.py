@@ -22,6 +22,7 @@ from ..training import tensorboard
 from ..training.recipe import Recipe, read_recipe
 from ..training.simulated_source import SimulatedSource
 from ..training.trainer import Trainer
+from ..weights.output_files import LOG_COLUMNS, WeightsOutput
 from . import imagery, sample_processes
 
 
@@ -54,9 +55,13 @@ def train(
 
     recipe: a TOML file. paths: imagery (see imagery.load).
     """
-    recipe_path, out = Path(recipe), Path(out)
-    checkpoint = out.with_suffix(".ckpt")
-    text = _read(recipe_path)
+    output = WeightsOutput(Path(out))
+    with output.claimed([recipe, *paths, *filter(None, [options.start])], logs=True):
+        return _train(Path(recipe), paths, output, notify, options)
+
+
+def _train(recipe_path: Path, paths: Sequence, output: WeightsOutput, notify: Notify, options: TrainOptions) -> bool:
+    text, checkpoint = _read(recipe_path), output.checkpoint
     recipe = read_recipe(text)
     start = _initial_weights(options.start, recipe) if options.start else None
     device = devices.choose(options.device)
@@ -67,11 +72,11 @@ def train(
     if checkpoint.exists():
         _resume(trainer, checkpoint)
         notify(notice("training_resumed", path=str(checkpoint), stage=trainer.state.stage, step=trainer.state.step))
-    with tensorboard.callbacks(out.with_suffix(".events"), trainer, notify) as callbacks:
+    with tensorboard.callbacks(output.events, trainer, notify) as callbacks:
         finished = trainer.run(checkpoint, options.minutes, **callbacks)
     half = {name: tensor.half() for name, tensor in trainer.ema.items()}
-    weights.save(out, half, trainer.card(_provenance(trainer, text), options.licence))
-    _write_log(out.with_suffix(".csv"), trainer.log)
+    weights.save(output.path, half, trainer.card(_provenance(trainer, text), options.licence))
+    _write_log(output.log, trainer.log)
     if finished:
         checkpoint.unlink()
     return finished
@@ -122,6 +127,6 @@ def _provenance(trainer: Trainer, recipe: str) -> dict:
 
 def _write_log(path: Path, rows: list[dict]) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["stage", "step", "samples", "error"])
+        writer = csv.DictWriter(file, LOG_COLUMNS)
         writer.writeheader()
         writer.writerows(rows)

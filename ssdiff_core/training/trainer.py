@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import io
 import math
 import threading
 import time
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor
 
 from ..common.errors import ConfigError
-from ..common.files import move
+from ..common.files import move, open_new
 from ..common.notices import Notify, notice
 from ..common.pipeline import StoppableQueue, Stopped
 from ..fusion.tiles import orientations_of, rotate
@@ -32,6 +33,7 @@ from ..model.networks import network
 from ..model.ssnet import load_state, state_of, train_branch, widened
 from ..weights.card import check
 from ..weights.model_config import T
+from ..weights.output_files import partial_of
 from .optimiser import AdamW, clipped
 from .recipe import Recipe, Stage
 from .samples import Samples
@@ -338,20 +340,20 @@ class Trainer:
 
     def save(self, path: Path, **more) -> None:
         """Saves a checkpoint. more: further entries, as plain values."""
-        partial = path.with_name(path.name + ".part")
-        torch.save(
-            {
-                "state": dataclasses.asdict(self.state),
-                "net": self.net.state_dict(),
-                "ema": self.ema,
-                "best": self.best,
-                "optimiser": self.optimiser.state(),
-                "sigma": self.sigma,
-                "log": self.log,
-                "more": more,
-            },
-            partial,
-        )
+        partial = partial_of(path)
+        partial.unlink(missing_ok=True)
+        content = {
+            "state": dataclasses.asdict(self.state),
+            "net": self.net.state_dict(),
+            "ema": self.ema,
+            "best": self.best,
+            "optimiser": self.optimiser.state(),
+            "sigma": self.sigma,
+            "log": self.log,
+            "more": more,
+        }
+        with io.BufferedWriter(open_new(partial)) as file:
+            torch.save(content, file)
         move(partial, path)
 
     def load(self, path: Path) -> None:

@@ -6,14 +6,13 @@ The best weights so far are always in a working file next to the output; an inte
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..common import paths as places
 from ..common.errors import Cancelled, ConfigError
-from ..common.files import move
+from ..common.files import check_targets, move, write_whole
 from ..common.fingerprints import sha256_of, state_of
 from ..common.notices import Notify, notice
 from ..domain import sensors
@@ -27,6 +26,7 @@ from ..raster.output import OTHER_FORMATS
 from ..weights import catalogue
 from ..weights.card import NAMING, Card, is_id, read_card, suits
 from ..weights.catalogue import Fetch
+from ..weights.output_files import WeightsOutput
 from .band_order import as_weights_see, band_groups, by_wavelength
 
 RATIOS = (2, 4)
@@ -71,15 +71,18 @@ def adapt(
     if options.mode not in MODES:
         raise ConfigError(f"unknown mode {options.mode!r}; the modes are {', '.join(MODES)}")
     out, name = output_and_id(str(out), options.id)
+    check_targets(out)
     scenes, sensor = open_scenes(pairs, options, notify)
     base = initial_weights(scenes[0], sensor, options, fetch, notify)
     scenes, sensor = in_order(scenes, sensor, read_card(base), options, notify)
     job = job_for(name, out, scenes, sensor, base, options)
-    try:
-        outcome = backend.adapt(scenes, job, notify, reporter(0))
-    except (KeyboardInterrupt, Cancelled) as end:
-        raise type(end)(interrupted(job, out)) from None
-    return finish(outcome, job, out, notify)
+    inputs = [base, *files_read(path for scene in scenes for path in scene.files)]
+    with WeightsOutput(out).claimed(inputs):
+        try:
+            outcome = backend.adapt(scenes, job, notify, reporter(0))
+        except (KeyboardInterrupt, Cancelled) as end:
+            raise type(end)(interrupted(job, out)) from None
+        return finish(outcome, job, out, notify)
 
 
 # --- the weights file ------------------------------------------------------------------------------------------------
@@ -97,7 +100,7 @@ def output_and_id(out: str, name: str = "") -> tuple[Path, str]:
         raise ConfigError(f"the id {name!r} belongs to published weights: choose another id")
     path = Path(out) if is_file else places.weights() / f"{name}{catalogue.SUFFIX}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path, name
+    return path.parent.resolve() / path.name, name
 
 
 def finish(outcome: dict, job: Job, out: Path, notify: Notify) -> AdaptResult:
@@ -132,9 +135,7 @@ def interrupted(job: Job, out: Path) -> str:
     working = Path(job.working)
     if not working.exists():
         return "interrupted before better weights were found"
-    copy = out.with_name(f"{out.name}.part")
-    shutil.copyfile(working, copy)
-    move(copy, out)
+    write_whole(out, working.read_bytes())
     scores = read_card(out).scores["held out"]
     return (
         f"interrupted; the best weights so far are in {out} (held out: {compared(scores['before'], scores['after'])}), "
@@ -211,8 +212,8 @@ def job_for(
         device=options.device,
         seed=options.seed,
         memory=options.memory,
-        working=str(out.resolve().with_name(f"{out.name}.best")),
-        checkpoint=str(out.resolve().with_suffix(".ckpt")),
+        working=str(WeightsOutput(out).best),
+        checkpoint=str(WeightsOutput(out).checkpoint),
         provenance=provenance,
     )
     return replace(job, key=key_of(job, scenes))

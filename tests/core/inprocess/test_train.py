@@ -98,6 +98,15 @@ def test_a_checkpoint_of_another_recipe_is_an_error(recipe, tmp_path, capsys):
     assert "w.ckpt is damaged or belongs to another recipe" in printed[-1]
 
 
+def test_a_foreign_file_next_to_the_weights_is_kept(recipe, tmp_path, capsys):
+    imagery.write_pack(tmp_path / "pack.npz", [place("here", 1)])
+    (tmp_path / "w.csv").write_text("my,table\n")
+    command = ["train", str(recipe), str(tmp_path / "pack.npz"), "-o", str(tmp_path / "w.safetensors")]
+    assert main([*command, "--minutes", "0"]) == 1
+    assert "w.csv is a file that SSDiff has not made" in capsys.readouterr().err
+    assert (tmp_path / "w.csv").read_text() == "my,table\n"
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"no pack"])
 def test_a_damaged_pack_is_an_error(tmp_path, content):
     (tmp_path / "pack.npz").write_bytes(content)

@@ -135,6 +135,21 @@ def test_worse_weights_are_not_written(tmp_path, monkeypatch, scene, base):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["own.safetensors.best", "own.ckpt", "own.ckpt.part"])
+def test_files_of_other_programs_are_kept(tmp_path, scene, base, name):
+    (tmp_path / name).write_text("of another program")
+    with pytest.raises(ConfigError, match=f"{name} is a file that SSDiff has not made"):
+        adapted([scene], tmp_path / "own.safetensors", base)
+    assert (tmp_path / name).read_text() == "of another program"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_weights_do_not_replace_their_base(tmp_path, scene):
+    base = base_weights(tmp_path)
+    with pytest.raises(ConfigError, match="is one of the inputs"):
+        adapted([scene], base, base, id="own")
+
+
 def test_a_negligible_gain_is_not_written(tmp_path, monkeypatch, scene, base):
     monkeypatch.setitem(adapt.LEARNING_RATES, "lbaf", 1e-7)
     assert adapted([scene], tmp_path / "same.safetensors", base, steps=4).path is None
