@@ -266,13 +266,21 @@ class Reader:
             image, ok = read_window(self._dataset(band.path).GetRasterBand(band.index), window)
         except RuntimeError as error:
             raise RasterError(f"{band.path} cannot be read: {one_line(error)}") from None
-        missing = fill_mask(image, band.fill)
+        missing, image = fill_mask(image, band.fill), _within_float32(image)
         return (image, ok) if missing is None else (image, ~missing if ok is None else ok & ~missing)
 
     def _dataset(self, path: str) -> gdal.Dataset:
         if path not in self._open:
             self._open[path] = open_raster(path)
         return self._open[path]
+
+
+def _within_float32(image: np.ndarray) -> np.ndarray:
+    """Returns an image whose values beyond float32, in which is computed, are infinite, and so invalid."""
+    if image.dtype != np.float64:
+        return image
+    limit = float(np.finfo(np.float32).max)
+    return np.where(np.abs(image) > limit, np.copysign(np.inf, image), image)
 
 
 def _corrected(image: np.ndarray, ok, wide: Window, window: Window, off: Sequence[float]):

@@ -35,7 +35,8 @@ def sampled(bands: Sequence[Band]) -> np.ndarray:
 def ms_sample(scene: Scene) -> np.ndarray:
     """Returns evenly spaced MS samples as float32 (bands, rows, columns), NaN where there is no data."""
     samples = sampled(scene.ms)
-    image = samples.astype(np.float32)
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite
+        image = samples.astype(np.float32)
     for band, values, target in zip(scene.ms, samples, image):
         for nodata in {band.nodata, band.fill}:
             missing = fill_mask(values, nodata)

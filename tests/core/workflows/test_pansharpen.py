@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 import zipfile
 
 import numpy as np
@@ -393,3 +394,16 @@ def test_a_block_size_that_would_end_the_process_is_one_sentence(sample, tmp_pat
     said = ssdiff(*command, expect=1).stderr
     assert f"creation option {key}={value}: must be a whole number from 16 to 32768" in said
     assert not list(tmp_path.glob("o.tif*"))
+
+
+def test_counts_beyond_float32_stay_nodata_without_a_warning_of_numpy(tmp_path):
+    pan, ms, pan_at, ms_at = ramps(64, 64)
+    pan, ms = pan.astype(np.float64), ms.astype(np.float64)
+    pan[:8], ms[:, :2] = 1e300, 1e300
+    pair = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ssdiff("pansharpen", *pair, tmp_path / "o.tif", "--method", "brovey")
+    image = read(tmp_path / "o.tif")
+    assert (image[:, :8] == 1e300).all()
+    assert (np.abs(image[:, 20:, 20:]) < 1e5).all()
