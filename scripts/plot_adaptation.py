@@ -48,7 +48,7 @@ def draw(scenes: dict[str, list[tuple[float, float]]], path: Path) -> None:
     axes.axhline(1, color="gray", linewidth=1)
     axes.annotate("best classical method", (0, 1), xytext=(2, 3), textcoords="offset points", fontsize=8)
     axes.set_xlabel("processor time in seconds")
-    axes.set_ylabel("held-out ERGAS relative to the best classical method")
+    axes.set_ylabel("held-out ERGAS / best classical method")
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
