@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ..common.files import check_targets
 from ..domain.options import DEVICE_OPTION
 from .arguments import between
 from .console import print_message
@@ -41,6 +42,7 @@ def run(args) -> None:
     from ..inprocess import train
     from ..weights.catalogue import SUFFIX
 
+    check_targets(args.out)
     if not args.out.endswith(SUFFIX):
         args.usage_error(f"the name of a weights file ends with {SUFFIX}, not {args.out}")
     options = train.TrainOptions(args.device, args.minutes, args.licence, args.start, args.processes)

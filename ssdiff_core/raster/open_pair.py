@@ -16,6 +16,8 @@ from .reader import alignment, limit_cache, open_scene
 
 MINIMUM_CONFIDENCE = 0.5
 "confidence of a measured shift from which it is reported and corrected"
+NEGLIGIBLE_SHIFT = 0.2
+"PAN pixels up to which a shift is not corrected: it is about as large as the error of measuring it"
 LARGE_SHIFT = 0.75
 "PAN pixels from which a shift shows as colour bleeding at edges"
 
@@ -37,7 +39,7 @@ def align_pair(scene: Scene, mode: str, notify: Notify, measure: Callable[[Scene
     """Measures the shift of MS against PAN, reports it, and returns the scene, corrected if the mode is "auto".
 
     mode: auto, warn or none (see methods.ALIGN). A shift that is not measured with confidence is neither reported nor
-    corrected. measure: returns the shift; default: raster.reader.alignment.
+    corrected, and a negligible one is only reported. measure: returns the shift; default: raster.reader.alignment.
     """
     if mode == "none":
         return scene
@@ -46,12 +48,13 @@ def align_pair(scene: Scene, mode: str, notify: Notify, measure: Callable[[Scene
         return scene
     bands = band_offsets(shift)
     differing = {number: math.hypot(*offset) for number, offset in enumerate(bands, 1) if any(offset)}
-    if mode == "auto":
+    correct = mode == "auto" and (bool(differing) or shift.length > NEGLIGIBLE_SHIFT)
+    if correct:
         kind = "shift_corrected"
     else:
         kind = "shift_large" if max(shift.length, *differing.values(), 0) > LARGE_SHIFT else "shift_small"
     notify(_shift_notice(kind, shift, differing))
-    return scene.shifted(shift.rows, shift.cols, bands) if mode == "auto" else scene
+    return scene.shifted(shift.rows, shift.cols, bands) if correct else scene
 
 
 def _shift_notice(kind: str, shift: Shift, differing: dict[int, float]):

@@ -150,9 +150,12 @@ def remove(entry: Entry) -> None:
 
 
 def clear() -> tuple[int, int]:
-    """Removes all entries; returns their number and the bytes that they took."""
+    """Removes all entries, and what killed runs have left; returns the number of entries and the bytes they took."""
     found = list(entries())
     size = sum(entry.size for entry in found)
     for entry in found:
         remove(entry)
+    for file in folder().glob("*.part"):
+        with contextlib.suppress(OSError):
+            file.unlink()
     return len(found), size

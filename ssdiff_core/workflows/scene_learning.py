@@ -101,6 +101,9 @@ def scene_weights(
     except GeometryError as error:
         notify(notice("scene_not_adapted", reason=str(error)))
         return SceneWeights(path, {})
+    except BaseException:
+        working.unlink(missing_ok=True)
+        raise
     record = _record(outcome, scene, card, time.monotonic() - started)
     kept = scene_cache.write(key, record, working if working.exists() else None)
     notify(_notice(record, "adapted_to_scene", card))

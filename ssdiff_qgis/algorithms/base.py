@@ -40,7 +40,7 @@ from ..services.i18n import log_notices, tr
 ICON = Path(__file__).parents[2] / "resources" / "icon.svg"
 ESTIMATE_AFTER = 5.0
 "seconds after which the time left is shown"
-ESTIMATE_INTERVAL = 2.0
+ESTIMATE_INTERVAL = 30.0
 "seconds between two estimates"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -329,11 +329,12 @@ class Progress:
     def __call__(self, share: float) -> None:
         if self._feedback.isCanceled():
             raise Cancelled("cancelled")
-        self._feedback.setProgress(100 * (self._begin + (self._end - self._begin) * share))
+        done = self._begin + (self._end - self._begin) * share
+        self._feedback.setProgress(100 * done)
         now = time.monotonic()
         self._start = self._start or (now, share)
         elapsed, gained = now - self._start[0], share - self._start[1]
         if gained > 0 and share < 1 and elapsed > ESTIMATE_AFTER and now - self._estimated > ESTIMATE_INTERVAL:
             self._estimated = now
             left = duration((1 - share) * elapsed / gained)
-            self._feedback.setProgressText(tr("{:.0%} done, about {} left").format(share, left))
+            self._feedback.setProgressText(tr("{:.0%} done, about {} left").format(done, left))

@@ -95,10 +95,11 @@ def gone(pid):
 def alive(pid):
     try:
         os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except ProcessLookupError:
         return False
-    status = Path(f"/proc/{pid}/stat")
-    return not (status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] == "Z")
+    except FileNotFoundError:  # it has just ended, or this system has no /proc
+        return not Path("/proc").exists()
 
 
 def before_fusing(expression):

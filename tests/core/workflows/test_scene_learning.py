@@ -1,6 +1,7 @@
 """Pansharpening adapts the network to the scene, and keeps what it learnt."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from command import ssdiff
 from files import read
 from osgeo import gdal
 
-from ssdiff_core.common.errors import ConfigError, GeometryError
+from ssdiff_core.common.errors import Cancelled, ConfigError, GeometryError
 from ssdiff_core.domain.options import PansharpenOptions
 from ssdiff_core.inprocess.backend import LocalBackend
 from ssdiff_core.weights import scene_cache
@@ -139,6 +140,20 @@ def test_a_scene_that_teaches_nothing_is_fused_with_the_weights_as_they_are(scen
     monkeypatch.setenv("SSDIFF_CACHE", str(tmp_path / "cache"))
     assert "scene_not_adapted" in fuse(scene, tmp_path / "o.tif", base, Uniform())
     assert gdal.Open(str(tmp_path / "o.tif")).GetMetadataItem("SSDIFF_WEIGHTS") == "base"
+
+
+def test_a_cancelled_run_leaves_no_weights_behind(scene, base, tmp_path, monkeypatch):
+    class Cancels(LocalBackend):
+        def adapt(self, scenes, job, *arguments):
+            Path(job.working).write_bytes(b"half")
+            raise Cancelled("cancelled")
+
+    monkeypatch.setenv("SSDIFF_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(Cancelled):
+        fuse(scene, tmp_path / "o.tif", base, Cancels())
+    kept = [file.name for file in scene_cache.folder().iterdir()]
+    assert all(name.startswith("shift-") for name in kept)
+    assert [file.name for file in tmp_path.iterdir()] == ["cache"]
 
 
 def test_a_result_that_is_no_better_is_kept_too(scene, base, tmp_path, monkeypatch):
