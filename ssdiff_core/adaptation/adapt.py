@@ -25,7 +25,7 @@ from ..classical.parallel import one_thread
 from ..classical.scene_statistics import Survey
 from ..common.errors import GeometryError
 from ..common.notices import Notify, notice
-from ..domain.adaptation_job import Job
+from ..domain.adaptation_job import Job, best_method
 from ..domain.methods import CLASSICAL, UNFITTED
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
@@ -288,7 +288,7 @@ def classical_scores(source: SceneSource, sensor: Sensor) -> dict[str, dict[str,
 
 def method_to_anchor(before: dict[str, float], classical: dict[str, dict[str, float]]) -> str:
     """Returns the best classical method if the initial weights are clearly worse, else an empty text."""
-    best = min(classical, key=lambda method: classical[method]["ERGAS"])
+    best = best_method(classical)
     return best if before["ERGAS"] > CLEARLY_WORSE * classical[best]["ERGAS"] else ""
 
 

@@ -1,4 +1,4 @@
-"""The parameters of an adaptation run, as plain values that can be sent to the worker process. Imports no torch."""
+"""The parameters and scores of an adaptation run, as plain values for the worker process. Imports no torch."""
 
 from __future__ import annotations
 
@@ -39,3 +39,8 @@ class Job:
     "digest of the run: a checkpoint with another key is not resumed"
     provenance: dict = field(default_factory=dict)
     "further entries for `training` in the card of the weights"
+
+
+def best_method(scores: dict[str, dict[str, float]], measure: str = "ERGAS") -> str:
+    """Returns the method whose score in a measure is the lowest. scores: those of each method, by measure."""
+    return min(scores, key=lambda method: scores[method][measure])

@@ -16,7 +16,7 @@ from ..common.files import check_targets, move, write_whole
 from ..common.fingerprints import sha256_of, state_of
 from ..common.notices import Notify, notice
 from ..domain import sensors
-from ..domain.adaptation_job import Job
+from ..domain.adaptation_job import Job, best_method
 from ..domain.band_groups import groups
 from ..domain.options import MODES, AdaptOptions
 from ..domain.scene import Scene
@@ -126,7 +126,7 @@ def compared(before: dict[str, float], after: dict[str, float]) -> str:
 
 def lowest_scores(classical: dict[str, dict[str, float]]) -> str:
     """Returns the lowest value of each score that any classical method reaches, as text."""
-    best = {name: min(classical, key=lambda method: classical[method][name]) for name in ("ERGAS", "SAM")}
+    best = {name: best_method(classical, name) for name in ("ERGAS", "SAM")}
     return ", ".join(f"{name} {classical[method][name]:.3f} ({method})" for name, method in best.items())
 
 

@@ -15,7 +15,7 @@ from .. import __version__
 from ..common.errors import ConfigError, GeometryError
 from ..common.fingerprints import sha256_of
 from ..common.notices import Notify, notice
-from ..domain.adaptation_job import Job
+from ..domain.adaptation_job import Job, best_method
 from ..domain.block import SceneStats
 from ..domain.options import AUTO, MAXIMUM_SECONDS, MINIMUM_SECONDS, NONE, PansharpenOptions
 from ..domain.registration import Shift
@@ -25,6 +25,7 @@ from ..raster.input_files import files_read
 from ..raster.reader import alignment
 from ..weights import scene_cache
 from ..weights.card import Card, read_card
+from ..worker.serialization import decode
 from .adapt import groups_of, mode_of
 
 PIXELS_PER_SECOND = 1_500_000
@@ -145,7 +146,7 @@ def _job(whole: Scene, sensor: Sensor, path: Path, card: Card, seconds: float, w
 
 def _record(outcome: dict, scene: Scene, card: Card, seconds: float) -> dict:
     classical = outcome["classical"]
-    best = min(classical, key=lambda method: classical[method]["ERGAS"])
+    best = best_method(classical)
     after = outcome["after"] or outcome["before"]
     return {
         "scene": scene.pan.path,
@@ -208,14 +209,7 @@ def scene_statistics(scene: Scene, survey: dict, options: PansharpenOptions, bac
         key = scene_cache.key_of(kind, files_read(scene.files), whole, sorted(survey.items()), __version__)
     entry = scene_cache.read(key)
     if entry:
-        return SceneStats(**_tuples(entry.record))
+        return SceneStats(**decode(entry.record))
     stats = backend.stats(whole, survey, options.memory, workers)
     scene_cache.write(key, asdict(stats))
     return stats
-
-
-def _tuples(value):
-    """Returns a value read from JSON, with tuples in place of lists."""
-    if isinstance(value, dict):
-        return {name: _tuples(item) for name, item in value.items()}
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
