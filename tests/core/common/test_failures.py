@@ -10,6 +10,8 @@ from ssdiff_core.common.errors import RasterError, one_line
 from ssdiff_core.common.failures import BUG, FAILED, TRACKER, failure_of, traceback_of
 from ssdiff_core.weights.catalogue import repository
 
+gdal.UseExceptions()
+
 
 def caught(function, *arguments) -> Exception:
     with pytest.raises(Exception) as info:  # noqa: PT011
