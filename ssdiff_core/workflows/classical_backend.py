@@ -13,10 +13,15 @@ from ..common.notices import Notify
 from ..domain.block import SceneStats
 from ..domain.scene import Scene
 from ..raster.reader import Reader
+from .speeds import CPU
 
 
 class ClassicalBackend:
     """Computes classical methods in this process; it has no network (see inprocess.backend for both)."""
+
+    def device(self, name: str) -> tuple[str, str]:
+        """Returns the id of the device that an option means, and the name of a GPU."""
+        return CPU, ""
 
     def workers(self, engine) -> int:
         """Returns how many blocks to compute at once: one for each processor, or one with all of them."""

@@ -28,6 +28,13 @@ class WorkerBackend:
         """cancelled: called ten times a second; once it returns True, the process is ended and Cancelled raised."""
         self._worker, self._callbacks = worker, Callbacks(notify=notify, cancelled=cancelled)
 
+    def device(self, name: str) -> tuple[str, str]:
+        """Returns the id of the device that an option means, and the name of a GPU."""
+        found = self._worker.hello(self._callbacks)["devices"]
+        works = [each for each in found if found[each]["works"] and each != "cpu"]
+        chosen = next(iter(works), "cpu") if name == "auto" else name
+        return chosen, found.get(chosen, {}).get("name") or "" if chosen != "cpu" else ""
+
     def workers(self, engine) -> int:
         """Returns 1: the process computes one block after the other, with all threads."""
         return 1

@@ -18,7 +18,6 @@ from scenes import SAMPLE, stiff_weights, with_views
 from ssdiff_core.domain.methods import ALL
 from ssdiff_core.model import checkpoint
 from ssdiff_core.model.ssnet import state_of
-from ssdiff_core.workflows import pansharpen
 
 PAN_AT = (400_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6)
 MS_AT = (400_000.0, 2.4, 0.0, 4_500_000.0, 0.0, -2.4)
@@ -350,17 +349,6 @@ def test_the_error_of_a_pair_without_overlap_names_both_rasters(tmp_path):
     assert "do not overlap" in said
     assert "x 500000" in said
     assert "x 600000" in said
-
-
-@pytest.mark.parametrize("done", [0.0, 0.9])
-def test_the_duration_of_a_long_run_is_predicted_from_its_own_work(done, monkeypatch):
-    """Six seconds for a hundredth of the remaining work are ten minutes; the blocks of a resumed run do not count."""
-    said, ticks = [], iter((0.0, 6.0))
-    monkeypatch.setattr("ssdiff_core.workflows.pansharpen.time.monotonic", lambda: next(ticks))
-    report = pansharpen.announcing_duration(lambda share: None, said.append, "gsa")
-    report(done)
-    report(done + (1 - done) / 100)
-    assert [str(message) for message in said] == ["This will take about 10 min 00 s"]
 
 
 @pytest.mark.parametrize("method", [method for method in ALL if method != "brovey"])

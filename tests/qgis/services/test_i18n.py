@@ -166,7 +166,7 @@ def test_a_notice_is_in_the_language_of_qgis(in_qgis):
 from ssdiff.ssdiff_core.common.notices import notice
 from ssdiff.ssdiff_qgis.services import i18n
 i18n._translations.update(json.loads(i18n.translation_file("de").read_text(encoding="utf-8")))
-answer = i18n.tr_notice(notice("long_run", duration="2 h"))
+answer = i18n.tr_notice(notice("leftovers_removed"))
 """
-    german = translations("de")[TEMPLATES["long_run"]]
-    assert in_qgis(code) == german.format(duration="2 h") != TEMPLATES["long_run"].format(duration="2 h")
+    german = translations("de")[TEMPLATES["leftovers_removed"]]
+    assert in_qgis(code) == german != TEMPLATES["leftovers_removed"]
