@@ -28,6 +28,7 @@ from ..common.progress import file_size
 from ..domain.exact_sums import Sums
 from ..domain.pixel_type import PixelType
 from ..domain.scene import Scene
+from .image_geometry import ground_control, rpc_of
 from .metadata import entries
 from .reader import open_raster
 from .tiled_tiff import Layout, layout_of
@@ -44,6 +45,11 @@ BLOCK_SIZES = ("BLOCKSIZE", "BLOCKXSIZE", "BLOCKYSIZE")
 "creation options that are sides of blocks"
 BLOCK_SIDES = range(16, 32769)
 "sides of blocks in pixels that GDAL can write"
+OF_THE_FILE = re.compile(
+    r"^(AREA_OR_POINT|TIFFTAG_(SOFTWARE|[XY]?RESOLUTION(UNIT)?|M(IN|AX)SAMPLEVALUE)|SSDIFF_.*|STATISTICS_.*|OVR_.*)$"
+    r"|(^|\.)(num(Rows|Columns|Tiles)|(UL|UR|LL|LR)([XYH]|Lon|Lat)|(col|row)Spacing|productGSD|bitsPerPixel)$"
+)
+"keys of metadata, also of the domain IMD, that describe a file or its grid"
 DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 "error numbers of a full disk"
 
@@ -254,11 +260,17 @@ def _describe(image: gdal.Dataset, output: Output, scene: Scene, provenance: dic
     if scene.grid.placed:
         image.SetGeoTransform(scene.grid.transform)
         image.SetProjection(scene.grid.crs)
+    points, crs = ground_control(scene)
+    if points:
+        image.SetGCPs(points, crs)
     sources = [open_raster(source.path) for source in (scene.pan, *scene.ms)]  # keeps the bands valid
     imagery = {**entries(sources[0], "IMAGERY"), **entries(sources[1], "IMAGERY")}
     provenance = {**provenance, "shows": SPREAD} if output.spread else provenance
     metadata = {f"SSDIFF_{key.upper()}": str(value) for key, value in provenance.items()}
-    _set_metadata(image, {**imagery, **metadata}, imagery)
+    _set_metadata(image, {**acquisition(sources[1]), **imagery, **metadata}, imagery)
+    rpc = rpc_of(scene)
+    if rpc:
+        image.SetMetadata(rpc, "RPC")
     for index, (source, file) in enumerate(zip(scene.ms, sources[1:]), 1):
         band, original = image.GetRasterBand(index), file.GetRasterBand(source.index)
         imagery = entries(original, "IMAGERY")
@@ -272,6 +284,15 @@ def _describe(image: gdal.Dataset, output: Output, scene: Scene, provenance: dic
         band.SetColorInterpretation(original.GetColorInterpretation())
         if original.GetOffset() is not None:
             band.SetOffset(original.GetOffset())
+
+
+def acquisition(source: gdal.Dataset) -> dict[str, str]:
+    """Returns the metadata of MS that holds for the fused image too: of the acquisition, not of the file and its grid.
+
+    Entries of DigitalGlobe's domain IMD get that prefix, because a GeoTIFF cannot hold this domain.
+    """
+    vendor = {f"IMD.{key}": value for key, value in entries(source, "IMD").items()}
+    return {key: value for key, value in {**vendor, **entries(source)}.items() if not OF_THE_FILE.search(key)}
 
 
 def _set_metadata(target: gdal.MajorObject, metadata: dict[str, str], imagery: dict[str, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +111,7 @@ def _open(pan, ms, out, options, fetch: Fetch, held: Notify, notify: Notify, bac
     check_files(out, options, [path] if path else [])
     placed = scene.placement.at
     scene = align_pair(scene, align_mode(path, options.align, held), held, shift_of)
+    scene = with_names(scene, sensor)
     outputs = open_outputs(scene, out, options, held)
     check_start(scene, outputs, options.resume)
     seen = groups_for(scene, sensor, read_card(path), options, held) if path else ()
@@ -157,6 +158,13 @@ class Stopwatch:
     def rest(self) -> float:
         """Seconds that belong to no part."""
         return time.monotonic() - self.started - sum(self.seconds.values())
+
+
+def with_names(scene: Scene, sensor: sensors.Sensor) -> Scene:
+    """Returns the scene with the sensor's names of bands that have none, which the output gets."""
+    if not sensor.identified or len(sensor.bands) != len(scene.ms):
+        return scene
+    return replace(scene, ms=tuple(replace(band, name=band.name or name) for band, name in zip(scene.ms, sensor.bands)))
 
 
 # --- outputs ---------------------------------------------------------------------------------------------------------
