@@ -1,7 +1,7 @@
 """Geometry of images that are not orthorectified: RPCs and ground control points, moved to the grid of the output.
 
-Those of PAN only have to be moved by the extent. If only MS has them, lines and samples are scaled to PAN's grid: sample
-i of MS is at PAN row at + i * ratio (see domain.grid.Placement).
+Those of PAN only have to be moved by the extent. If only MS has them, lines and samples are scaled to PAN's grid, where
+sample i of MS is at at + i * ratio (see domain.grid.Placement).
 """
 
 from __future__ import annotations

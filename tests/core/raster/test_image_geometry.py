@@ -129,8 +129,8 @@ def test_metadata_of_the_acquisition_is_kept_and_that_of_the_file_is_not(pair):
 @pytest.mark.parametrize("format", ["cog", "gtiff"])
 def test_the_metadata_of_the_vendor_is_kept_without_the_grid_of_ms(pair, format):
     pair[1].with_name("ms.IMD").write_text(
-        'numRows = 40;\nnumColumns = 50;\nbandId = "Multi";\nBEGIN_GROUP = IMAGE_1\n\tsatId = "WV02";\n\tmeanSunEl = 41.5;\n'
-        "END_GROUP = IMAGE_1\nEND;\n"
+        'numRows = 40;\nnumColumns = 50;\nbandId = "Multi";\nBEGIN_GROUP = IMAGE_1\n\tsatId = "WV02";\n'
+        "\tmeanSunEl = 41.5;\nEND_GROUP = IMAGE_1\nEND;\n"
     )
     found = fused(pair, "--format", format).GetMetadata()
     assert found["IMD.IMAGE_1.meanSunEl"] == "41.5"
