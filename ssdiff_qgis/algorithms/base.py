@@ -35,6 +35,7 @@ from ...ssdiff_core.domain.options import DEFAULT_PRESET, Option, options_of, wi
 from ...ssdiff_core.raster import polygon_mask
 from ...ssdiff_core.weights import catalogue
 from ...ssdiff_core.worker.client.backend import WorkerBackend
+from ...ssdiff_core.workflows.classical_backend import ClassicalBackend
 from ..services import compat, runtime, settings
 from ..services.i18n import log_notices, tr
 
@@ -310,6 +311,16 @@ def worker_backend(feedback) -> WorkerBackend:
     worker = runtime.worker()
     feedback.pushInfo(tr("Python interpreter in use: {}").format(worker.python))
     return WorkerBackend(worker, log_notices(feedback), feedback.isCanceled)
+
+
+def classical_backend(feedback) -> ClassicalBackend:
+    """Returns the backend that computes classical methods in QGIS's process until the user cancels."""
+
+    def tick() -> None:
+        if feedback.isCanceled():
+            raise Cancelled("cancelled")
+
+    return ClassicalBackend(tick)
 
 
 def missing_runtime() -> str | None:

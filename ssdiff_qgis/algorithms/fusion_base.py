@@ -17,11 +17,18 @@ from ...ssdiff_core.domain.methods import NETWORK
 from ...ssdiff_core.domain.options import DEFAULT_PRESET, AssessOptions, PansharpenOptions
 from ...ssdiff_core.raster.input_files import files_read
 from ...ssdiff_core.workflows import assess
-from ...ssdiff_core.workflows.classical_backend import ClassicalBackend
 from ...ssdiff_core.workflows.pansharpen import pansharpen
 from ..services.i18n import log_notices, tr
 from ..services.styling import FusedStyler, Style, UncertaintyStyler, keep_reference
-from .base import Algorithm, Progress, RunProgress, missing_runtime, showing_errors, worker_backend
+from .base import (
+    Algorithm,
+    Progress,
+    RunProgress,
+    classical_backend,
+    missing_runtime,
+    showing_errors,
+    worker_backend,
+)
 
 FUSED_SHARE = 0.85
 "share of the progress bar for fusing if a report follows"
@@ -121,7 +128,7 @@ class Fusion(Algorithm):
 
     def work(self, parameters, context, feedback):
         job = self.job
-        backend = worker_backend(feedback) if job.options.method == NETWORK else ClassicalBackend()
+        backend = worker_backend(feedback) if job.options.method == NETWORK else classical_backend(feedback)
         out = self.parameterAsOutputLayer(parameters, self.OUTPUT, context)
         uncertainty = self.uncertainty(parameters, context)
         page = self.parameterAsFileOutput(parameters, self.REPORT, context)
@@ -151,7 +158,7 @@ class Fusion(Algorithm):
         names = ("sensor", "bands", "memory", "align")
         options = AssessOptions(**{name: getattr(job.options, name) for name in names})
         (study,) = assess.open_studies([Path(out)], job.pan, [job.ms], None, options, lambda message: None)
-        worker_backend(feedback).assess(study, options, Path(page), Progress(feedback, FUSED_SHARE))
+        assess.assess_and_report(study, options, page, Progress(feedback, FUSED_SHARE))
 
     def postProcessAlgorithm(self, context, feedback):
         """Names and styles the layers, in the main thread."""
