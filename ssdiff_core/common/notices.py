@@ -97,6 +97,10 @@ TEMPLATES: dict[str, str] = {
     "shift_large_bands": _SHIFT + _BANDS + _BLEED,
     "shift_corrected": _SHIFT + ": corrected",
     "shift_corrected_bands": _SHIFT + _BANDS + ": corrected",
+    "pair_unrelated": (
+        "PAN and MS hardly correlate ({correlation:.2f} of 1): if they are of other places or times, or far out of "
+        "position, the result has wrong colours and false detail"
+    ),
     # workflows
     "shift_unknown": "The shift of MS against PAN could not be measured: too little detail, or too little in common",
     "align_as_adapted": "The weights were adapted to aligned scenes: the shift is corrected here too",

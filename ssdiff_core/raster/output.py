@@ -31,6 +31,7 @@ from ..domain.scene import Scene
 from .image_geometry import ground_control, rpc_of
 from .metadata import entries
 from .reader import open_raster
+from .scene_sample import ms_sample
 from .tiled_tiff import Layout, layout_of
 
 COMPRESSION_ESTIMATE = 0.5
@@ -114,7 +115,20 @@ def output_for(scene: Scene, path: str | Path, dtype: str | None = None, nodata:
             nodata = float("nan") if kind.kind == "f" else 0 if kind.kind == "u" else int(np.iinfo(kind).min)
     if nodata is not None and not _holds(kind, nodata):
         raise SSDiffError(f"nodata {nodata:g} does not fit in {kind.name}")
-    return _checked(Output(Path(path), PixelType(kind.name, nodata), **rest))
+    return _checked(Output(Path(path), PixelType(kind.name, nodata, _minimum(scene, kind)), **rest))
+
+
+def _minimum(scene: Scene, kind: np.dtype) -> float | None:
+    """Returns the least value of the output: 0 if MS has no negative values, None for any value of the data type.
+
+    Fusion overshoots at edges. Negative radiances and reflectances have no meaning, and break indices and logarithms.
+    """
+    if kind.kind == "u":
+        return None
+    if all(np.dtype(band.dtype).kind == "u" for band in scene.ms):
+        return 0.0
+    sample = ms_sample(scene)
+    return None if (sample < 0).any() else 0.0
 
 
 def _checked(output: Output) -> Output:

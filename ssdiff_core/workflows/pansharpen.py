@@ -21,7 +21,7 @@ from ..domain.options import UNCERTAINTY_SAMPLES, PansharpenOptions, SamplingOpt
 from ..domain.pixel_type import PixelType
 from ..domain.scene import Scene
 from ..raster.input_files import files_read
-from ..raster.open_pair import align_pair, open_pair
+from ..raster.open_pair import align_pair, check_related, open_pair
 from ..raster.output import OTHER_FORMATS, Output, ignored_options, output_for, spread_output
 from ..raster.polygon_mask import cut_out
 from ..weights import catalogue
@@ -111,6 +111,8 @@ def _open(pan, ms, out, options, fetch: Fetch, held: Notify, notify: Notify, bac
     check_files(out, options, [path] if path else [])
     placed = scene.placement.at
     scene = align_pair(scene, align_mode(path, options.align, held), held, shift_of)
+    if options.align != "none":
+        check_related(scene, held)
     scene = with_names(scene, sensor)
     outputs = open_outputs(scene, out, options, held)
     check_start(scene, outputs, options.resume)

@@ -395,3 +395,22 @@ def test_counts_beyond_float32_stay_nodata_without_a_warning_of_numpy(tmp_path):
     image = read(tmp_path / "o.tif")
     assert (image[:, :8] == 1e300).all()
     assert (np.abs(image[:, 20:, 20:]) < 1e5).all()
+
+
+@pytest.mark.parametrize("least", [0, -3])
+@pytest.mark.parametrize("dtype", ["float32", "int16"])
+def test_values_are_negative_only_if_those_of_ms_are(sample, tmp_path, least, dtype):
+    """A bright edge beside dark ground: interpolation and injection overshoot there."""
+    ms = read(sample[1]).astype(dtype)
+    ms[:, :, ::2] = least
+    write(tmp_path / "ms.tif", ms, MS_AT, names=("blue", "green", "red", "nir"))
+    ssdiff("pansharpen", sample[0], tmp_path / "ms.tif", tmp_path / "o.tif", "--method", "mtf-glp-fs")
+    assert (read(tmp_path / "o.tif").min() < 0) == (least < 0)
+
+
+def test_a_pair_of_other_places_is_told_and_one_of_the_same_place_is_not(sample, tmp_path):
+    pan, ms, _ = sample
+    other = write(tmp_path / "pan.tif", read(pan)[::-1, ::-1].copy(), PAN_AT)
+    said = {file: ssdiff("pansharpen", file, ms, tmp_path / "o.tif", "--method", "exp").stderr for file in (pan, other)}
+    assert ["hardly correlate" in each for each in said.values()] == [False, True]
+    assert "hardly" not in ssdiff("pansharpen", other, ms, tmp_path / "o.tif", "--method=exp", "--align=none").stderr
