@@ -12,13 +12,23 @@ from qgis.core import (
 )
 
 from ...ssdiff_core.common.files import check_targets
-from ...ssdiff_core.domain.options import AssessOptions, PansharpenOptions
+from ...ssdiff_core.common.notices import Notice
+from ...ssdiff_core.domain.methods import NETWORK
+from ...ssdiff_core.domain.options import DEFAULT_PRESET, AssessOptions, PansharpenOptions
 from ...ssdiff_core.raster.input_files import files_read
 from ...ssdiff_core.workflows import assess
 from ...ssdiff_core.workflows.pansharpen import pansharpen
 from ..services.i18n import log_notices, tr
 from ..services.styling import FusedStyler, Style, UncertaintyStyler, keep_reference
-from .base import Algorithm, Progress, missing_runtime, showing_errors, worker_backend
+from .base import (
+    Algorithm,
+    Progress,
+    RunProgress,
+    classical_backend,
+    missing_runtime,
+    showing_errors,
+    worker_backend,
+)
 
 FUSED_SHARE = 0.85
 "share of the progress bar for fusing if a report follows"
@@ -82,19 +92,19 @@ class Fusion(Algorithm):
         """Returns the uncertainty file to write; empty: none."""
         return ""
 
-    def backend(self, feedback):
-        """Returns what computes the image."""
-        return worker_backend(feedback)
+    def preset(self, parameters, context) -> str:
+        """Returns the preset of the options."""
+        return DEFAULT_PRESET
 
-    def needs_runtime(self, parameters) -> bool:
+    def needs_runtime(self, parameters, context) -> bool:
         """Returns whether a run with these parameters needs PyTorch."""
-        return True
+        return False
 
     # --- preparation ---------------------------------------------------------------------------------------------
 
     def checkParameterValues(self, parameters, context):
         problem = self.unreadable(parameters, (self.SPECTRAL, self.PANCHROMATIC), context)
-        if self.needs_runtime(parameters):
+        if self.needs_runtime(parameters, context):
             problem = problem or missing_runtime()
         return (False, problem) if problem else super().checkParameterValues(parameters, context)
 
@@ -102,7 +112,9 @@ class Fusion(Algorithm):
     def prepareAlgorithm(self, parameters, context, feedback):
         spectral, panchromatic = self.pair_layers(parameters, context, self.SPECTRAL, self.PANCHROMATIC)
         own = self.own_options(parameters, context)
-        options = self.read_options(parameters, context, PansharpenOptions, panchromatic.crs(), **own)
+        own["uncertainty"] = str(parameters.get(self.UNCERTAINTY) or "")  # the file is known when the run starts
+        crs, preset = panchromatic.crs(), self.preset(parameters, context)
+        options = self.read_options(parameters, context, PansharpenOptions, crs, preset, **own)
         self.job = Job(
             self.file_of(parameters, self.PANCHROMATIC, context),
             self.file_of(parameters, self.SPECTRAL, context),
@@ -115,15 +127,20 @@ class Fusion(Algorithm):
     # --- the work ------------------------------------------------------------------------------------------------
 
     def work(self, parameters, context, feedback):
-        job, backend = self.job, self.backend(feedback)
+        job = self.job
+        backend = worker_backend(feedback) if job.options.method == NETWORK else classical_backend(feedback)
         out = self.parameterAsOutputLayer(parameters, self.OUTPUT, context)
         uncertainty = self.uncertainty(parameters, context)
         page = self.parameterAsFileOutput(parameters, self.REPORT, context)
-        progress = Progress(feedback, 0.0, FUSED_SHARE if page else 1.0)
+        progress, log = RunProgress(feedback, FUSED_SHARE if page else 1.0), log_notices(feedback)
+
+        def notify(notice: Notice) -> None:
+            progress.receive(notice)
+            log(notice)
+
         options = replace(job.options, uncertainty=uncertainty)
         check_targets(page, inputs=[out, *files_read([job.pan, job.ms])])
-        notify = log_notices(feedback)
-        result = pansharpen(job.pan, job.ms, out, options, notify, lambda pixels: progress, backend, self.fetch)
+        result = pansharpen(job.pan, job.ms, out, options, notify, progress, backend, self.fetch)
         results = {self.OUTPUT: out, self.USED: result.provenance.get("weights", result.provenance["method"])}
         if uncertainty:
             results[self.UNCERTAINTY] = uncertainty
@@ -141,7 +158,7 @@ class Fusion(Algorithm):
         names = ("sensor", "bands", "memory", "align")
         options = AssessOptions(**{name: getattr(job.options, name) for name in names})
         (study,) = assess.open_studies([Path(out)], job.pan, [job.ms], None, options, lambda message: None)
-        worker_backend(feedback).assess(study, options, Path(page), Progress(feedback, FUSED_SHARE))
+        assess.assess_and_report(study, options, page, Progress(feedback, FUSED_SHARE))
 
     def postProcessAlgorithm(self, context, feedback):
         """Names and styles the layers, in the main thread."""
