@@ -71,6 +71,17 @@ TEMPLATES: dict[str, str] = {
     "weights_download": "Downloading weights {weights}, {size}",
     "weights_skipped": "The weights file {path} is skipped: {reason}",
     "weights_instead": "{reason}; weights {weights} are used instead",
+    # deliveries
+    "place_truncated": "{place} has more than {count:,} files: only these are looked at",
+    "place_unreadable": "{place} is skipped, as it cannot be listed: {reason}",
+    "archive_slow": "{path} is compressed as a whole, so that reading it is slow: unpack it first",
+    "delivery_without_pan": "no PAN file is there",
+    "delivery_without_ms": "no MS file is there",
+    "delivery_tiles_missing": "{count} of {total} tiles are missing: {names}",
+    "delivery_bands_missing": "band files are missing: {bands}",
+    "delivery_unusable": "{reason}",
+    "delivery_several": "there are several {role} files: {used} is used, and not {others}",
+    "delivery_metadata_unreadable": "the metadata in {path} cannot be read",
     # raster.open_pair
     "shift_small": _SHIFT,
     "shift_small_bands": _SHIFT + _BANDS,

@@ -1,0 +1,39 @@
+"""Checks of a delivery by the headers of its files: whether they can be opened and fused, and the size of the scene."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from dataclasses import replace
+
+from osgeo import gdal
+
+from ..common.errors import SSDiffError
+from ..common.notices import notice
+from ..raster.reader import open_scene
+from .delivery import Delivery
+from .pair import delivery_pair
+
+
+def checked(delivery: Delivery) -> Delivery:
+    """Returns the delivery with the size of PAN, the ratio, and a doubt if its files cannot be fused."""
+    if not delivery.pan:
+        delivery = _doubted(delivery, "delivery_without_pan")
+    if not delivery.ms:
+        delivery = _doubted(delivery, "delivery_without_ms")
+    if not delivery.complete:
+        return delivery
+    folder = f"/vsimem/ssdiff-{uuid.uuid4().hex}"
+    try:
+        pair = delivery_pair(delivery, folder)
+        scene = open_scene(pair.pan, pair.ms)
+    except SSDiffError as error:
+        return _doubted(delivery, "delivery_unusable", reason=str(error).replace(f"{folder}/", ""))
+    finally:
+        with contextlib.suppress(RuntimeError):  # no virtual raster was needed
+            gdal.RmdirRecursive(folder)
+    return replace(delivery, size=(scene.pan_grid.width, scene.pan_grid.height), ratio=scene.placement.ratio)
+
+
+def _doubted(delivery: Delivery, kind: str, **values) -> Delivery:
+    return replace(delivery, doubts=(*delivery.doubts, notice(kind, **values)))
