@@ -14,7 +14,7 @@ from ..raster.reader import open_raster
 from .delivery import Image
 from .files import name_of
 
-TILE = re.compile(r"_R(\d+)_?C(\d+)(?=[_.-])", re.IGNORECASE)
+TILE = re.compile(r"_R(\d{1,4})_?C(\d{1,4})(?=[_.-])", re.IGNORECASE)
 "row and column of a tile in the names of its file"
 MAXIMUM_SIDE = 2**31 - 1
 "columns and rows that GDAL can hold"
@@ -51,12 +51,14 @@ def _written(image: Image, tiles: Sequence[Tile]) -> str:
         target.SetSpatialRef(source.GetSpatialRef())
     if rpc := source.GetMetadata("RPC"):
         target.SetMetadata(rpc, "RPC")
-    for number, index in enumerate(image.bands or range(1, source.RasterCount + 1)):
+    chosen = image.bands or tuple(range(1, source.RasterCount + 1))
+    names = image.names if len(image.names) == len(chosen) else ("",) * len(chosen)
+    for number, (index, name) in enumerate(zip(chosen, names), 1):
         band = source.GetRasterBand(index)
         target.AddBand(band.DataType)
-        _fill(target.GetRasterBand(number + 1), band, index, tiles)
-        if image.names:
-            target.GetRasterBand(number + 1).SetDescription(image.names[number])
+        _fill(target.GetRasterBand(number), band, index, tiles)
+        if name:
+            target.GetRasterBand(number).SetDescription(name)
     return target.GetMetadata("xml:VRT")[0]
 
 
