@@ -90,6 +90,13 @@ TEMPLATES: dict[str, str] = {
     "shift_corrected": _SHIFT + ": corrected",
     "shift_corrected_bands": _SHIFT + _BANDS + ": corrected",
     # workflows
+    "ratio_resampled": (
+        "PAN is {ratio:.3g} times finer than MS, and weights are for {target}: MS is resampled to that ratio"
+    ),
+    "ratio_resampled_far": (
+        "PAN is {ratio:.3g} times finer than MS, and weights are for {target}: MS is resampled to that "
+        "ratio; so far from it, a classical method such as mtf-glp-fs is usually better"
+    ),
     "shift_unknown": "The shift of MS against PAN could not be measured: too little detail, or too little in common",
     "align_as_adapted": "The weights were adapted to aligned scenes: the shift is corrected here too",
     "values_clipped": "MS is {source}; {target} holds {minimum} to {maximum}: values beyond are clipped",

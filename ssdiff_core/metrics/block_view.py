@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..classical.masks import fill_masked
 from ..classical.ms_samples import MsSamples
 from ..classical.resample import take_cols, take_rows
 from ..domain.block import Block
+from ..domain.fill import fill_masked
 from ..domain.kernels import reflect
 from ..domain.window import Window
 from .conventions import TOLERANCE, Geometric, Point, downsampling_filter

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..classical.masks import fill_masked
 from ..domain.block import Block
+from ..domain.fill import fill_masked
 from ..domain.window import Window
 from .accumulators import Mean
 from .block_view import Setting, View

@@ -31,6 +31,7 @@ from ..weights.catalogue import Fetch
 from .band_order import as_weights_see, band_groups
 from .block_writer import BlockRun, check_start, fuse
 from .scene_learning import SceneWeights, scene_statistics, scene_weights, seconds_of, shift_of
+from .weights_ratio import at_ratio
 
 LONG_RUN = 60.0
 "seconds from which the expected duration of a run is announced"
@@ -77,6 +78,9 @@ def pansharpen(
     check_files(out, options, [path] if path else [])
     placed = scene.placement.at
     scene = align_pair(scene, align_mode(path, options.align, notify), notify, shift_of)
+    aligned = scene.placement.at
+    if path:
+        scene, sensor = at_ratio(scene, sensor, read_card(path).ratio, notify)
     outputs = open_outputs(scene, out, options, notify)
     check_start(scene, outputs, options.resume)
     learnt, seen = SceneWeights(path, {}), ()
@@ -98,8 +102,8 @@ def pansharpen(
         key=fingerprint(options),
     )
     provenance |= learnt.provenance
-    if scene.placement.at != placed:
-        rows, cols = (before - after for before, after in zip(placed, scene.placement.at))
+    if aligned != placed:
+        rows, cols = (before - after for before, after in zip(placed, aligned))
         provenance["shift"] = f"{rows:+.2f} rows, {cols:+.2f} columns: corrected"
     fuse(scene, engine, outputs, stats, provenance, run, progress, notify)
     return PansharpenResult(scene, provenance)
