@@ -16,7 +16,8 @@ from .console import handle_termination, print_message
 def add(commands) -> None:
     """Adds the command to the parser."""
     text = "Fuse a PAN and an MS raster into one sharp multispectral raster."
-    command = commands.add_parser("pansharpen", help=text, description=text)
+    delivery = "In place of the two, PAN can be the folder or archive of a vendor's delivery."
+    command = commands.add_parser("pansharpen", help=text, description=f"{text} {delivery}")
     add_pair(command)
     command.add_argument("out", type=file_name, help="GeoTIFF to write.")
     add_options(command, PansharpenOptions)
@@ -31,18 +32,18 @@ def run(args) -> None:
     from ..workflows import pansharpen
 
     handle_termination()
-    files = ms_files(args)
-    inputs = [file for file in (args.pan, args.ms, *(args.ms_files or ()), args.mask) if file]
+    pan, files = pair_of(args)
+    inputs = [file for file in (pan, *([files] if isinstance(files, str) else files), args.mask) if file]
     check_outputs(args, inputs)
     if args.method != NETWORK and (args.steps or args.samples or args.weights != "auto"):
         args.usage_error(f"--weights, --steps and --samples are for --method {NETWORK}")
     check_outputs(args, [*inputs, *input_files.files_read(inputs), args.weights])
-    mask = polygon_mask.read(args.mask, reader.read_header(args.pan)[1].crs) if args.mask else ""
+    mask = polygon_mask.read(args.mask, reader.read_header(pan)[1].crs) if args.mask else ""
     options = options_from(args, PansharpenOptions, mask=mask)
     reporter = partial(progress.reporter, args.progress)
-    pansharpen.pansharpen(args.pan, files, args.out, options, print_message, reporter, LocalBackend())
+    pansharpen.pansharpen(pan, files, args.out, options, print_message, reporter, LocalBackend())
     if args.report:
-        write_report(args, files)
+        write_report(args, pan, files)
 
 
 def check_outputs(args, inputs: list[str]) -> None:
@@ -51,7 +52,18 @@ def check_outputs(args, inputs: list[str]) -> None:
         check_targets(path, args.report, inputs=inputs)
 
 
-def write_report(args, ms) -> None:
+def pair_of(args) -> tuple[str, str | list[str]]:
+    """Returns PAN and MS: the files that are given, or those of a delivery, whose sensor is then used."""
+    from ..deliveries import at_place
+
+    if args.ms or args.ms_files or not at_place.is_place(args.pan):
+        return args.pan, ms_files(args)
+    pair = at_place.pair_at(args.pan, print_message)
+    args.sensor = pair.sensor if args.sensor == "auto" else args.sensor
+    return pair.pan, pair.ms
+
+
+def write_report(args, pan, ms) -> None:
     """Writes the report on the image that the command with these arguments has just made."""
     from ..assessment import html_report
     from ..workflows import assess
@@ -59,5 +71,5 @@ def write_report(args, ms) -> None:
     options = AssessOptions(
         sensor=args.sensor, bands=args.bands, extent=args.extent, align=args.align, memory=args.memory
     )
-    (study,) = assess.open_studies([Path(args.out)], args.pan, ms, None, options, lambda message: None)
+    (study,) = assess.open_studies([Path(args.out)], pan, ms, None, options, lambda message: None)
     html_report.assess_and_report(study, options, args.report, lambda share: None)

@@ -80,6 +80,8 @@ TEMPLATES: dict[str, str] = {
     "delivery_tiles_missing": "{count} of {total} tiles are missing: {names}",
     "delivery_bands_missing": "band files are missing: {bands}",
     "delivery_unusable": "{reason}",
+    "delivery_doubt": "{name}: {doubt}",
+    "delivery_found": "Delivery {name} ({layout}, sensor {sensor}): {pan} PAN file(s), {ms} MS file(s)",
     "delivery_several": "there are several {role} files: {used} is used, and not {others}",
     "delivery_metadata_unreadable": "the metadata in {path} cannot be read",
     # raster.open_pair

@@ -8,8 +8,11 @@ from dataclasses import replace
 
 from osgeo import gdal
 
-from ..common.errors import SSDiffError
+from ..common.errors import ConfigError, SSDiffError
 from ..common.notices import notice
+from ..domain.scene import Scene
+from ..domain.sensors import GENERAL
+from ..raster.identify_sensor import identified
 from ..raster.reader import open_scene
 from .delivery import Delivery
 from .pair import delivery_pair
@@ -27,12 +30,22 @@ def checked(delivery: Delivery) -> Delivery:
     try:
         pair = delivery_pair(delivery, folder)
         scene = open_scene(pair.pan, pair.ms)
+        sensor = _sensor(scene, delivery.sensor)
     except SSDiffError as error:
         return _doubted(delivery, "delivery_unusable", reason=str(error).replace(f"{folder}/", ""))
     finally:
         with contextlib.suppress(RuntimeError):  # no virtual raster was needed
             gdal.RmdirRecursive(folder)
-    return replace(delivery, size=(scene.pan_grid.width, scene.pan_grid.height), ratio=scene.placement.ratio)
+    size = scene.pan_grid.width, scene.pan_grid.height
+    return replace(delivery, size=size, ratio=scene.placement.ratio, sensor=sensor)
+
+
+def _sensor(scene: Scene, told: str | None) -> str | None:
+    """Returns the sensor of a scene: the one that is told, if it has products with these bands, or a recognised one."""
+    with contextlib.suppress(ConfigError):
+        found = identified(scene, told or "auto", lambda message: None).id
+        return None if found == GENERAL else found
+    return None
 
 
 def _doubted(delivery: Delivery, kind: str, **values) -> Delivery:
