@@ -76,9 +76,7 @@ def _beside(files: Files, path: str) -> list[str]:
     """Returns the images whose names go with that of a metadata file that lists none."""
     stem = re.escape(stem_of(path)[4:])
     near = set(files.in_folder_of(path))
-    return [
-        image for image, _ in files.named(rf"IMG_{stem}(_RGB|_NED|_P)?(_R\d{1, 4}C\d{1, 4})?{RASTER}") if image in near
-    ]
+    return [image for image, _ in files.named(rf"IMG_{stem}(_RGB|_NED|_P)?(_R\d+C\d+)?{RASTER}") if image in near]
 
 
 def _images(files: Files, path: str, tiles: Sequence[str], entries: Entries):

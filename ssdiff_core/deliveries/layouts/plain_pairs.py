@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from ...common.notices import notice
 from ...domain import sensors
 from ..delivery import Delivery, Image
 from ..files import Files, folder_of, name_of, stem_of
@@ -26,7 +27,7 @@ SEPARATORS = r"[_\-. ]"
 
 
 def find(files: Files) -> Iterator[Delivery]:
-    """Yields the pairs, and files whose name says PAN or MS and whose partner is missing."""
+    """Yields the pairs, and files whose own name says PAN or MS and whose partner is missing."""
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"pan": [], "ms": []})
     names: dict[str, str] = {}
     for path, _ in files.named(RASTERS):
@@ -35,14 +36,20 @@ def find(files: Files) -> Iterator[Delivery]:
             found[key.lower()][role].append(path)
             names.setdefault(key.lower(), key)
     for key, roles in found.items():
-        if (roles["pan"] and roles["ms"]) or not _by_letter([*roles["pan"], *roles["ms"]]):
+        if (roles["pan"] and roles["ms"]) or _by_word([*roles["pan"], *roles["ms"]]):
             yield _delivery(files.place, names[key], roles["pan"], roles["ms"])
 
 
 def _delivery(place: str, key: str, pan: Sequence[str], ms: Sequence[str]) -> Delivery:
+    """Returns the delivery of the first PAN and the first MS of the same name; others are a doubt."""
+    doubts = [
+        notice("delivery_several", role=role, used=name_of(paths[0]), others=[name_of(path) for path in paths[1:]])
+        for role, paths in (("PAN", pan), ("MS", ms))
+        if len(paths) > 1
+    ]
     sensor = sensors.identify_satellite({}, [name_of(path) for path in (*ms, *pan)])[0]
     images = (Image((ms[0],)),) if ms else ()
-    return Delivery(_name(key, place), place, LAYOUT, tuple(pan[:1]), images, sensor)
+    return Delivery(_name(key, place), place, LAYOUT, tuple(pan[:1]), images, sensor, doubts=tuple(doubts))
 
 
 def _role(path: str) -> tuple[str, str]:
@@ -76,9 +83,9 @@ def _without(name: str, role: str, letters: bool = False) -> str:
     return "".join(parts)
 
 
-def _by_letter(paths: Iterable[str]) -> bool:
-    """Returns whether only a letter says what these files are; alone that may mean anything."""
-    return any(not _said(stem_of(path)) and _said(stem_of(path), letters=True) for path in paths)
+def _by_word(paths: Iterable[str]) -> bool:
+    """Returns whether a word in their names says what files are; a letter or a folder alone may mean anything."""
+    return any(_said(stem_of(path)) for path in paths)
 
 
 def _name(key: str, place: str) -> str:

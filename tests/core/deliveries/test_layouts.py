@@ -211,6 +211,15 @@ def test_a_partner_that_is_missing_is_told(scene, tmp_path):
     assert doubts(only(tmp_path)) == ["delivery_without_pan"]
 
 
+def test_of_several_files_for_one_part_the_first_is_taken(scene, tmp_path):
+    scene.write(tmp_path / "a_ms.tif", scene.ms, 4)
+    for name in ("a_pan.tif", "a_pan.tiff"):
+        scene.write(tmp_path / name, scene.pan)
+    found = only(tmp_path)
+    assert found.complete
+    assert str(found.doubts[0]) == "there are several PAN files: a_pan.tif is used, and not a_pan.tiff"
+
+
 def test_a_pair_that_does_not_fit_is_told_with_the_reason(scene, tmp_path):
     scene.write(tmp_path / "a_pan.tif", scene.pan)
     make_deliveries.make_scene(4, 64).write(tmp_path / "a_ms.tif", scene.ms, 4)
