@@ -20,6 +20,8 @@ MAXIMUM_FILES = 200_000
 "files of a place that are listed"
 ARCHIVES = ((".zip", "/vsizip/"), (".tar", "/vsitar/"), (".tar.gz", "/vsitar/"), (".tgz", "/vsitar/"))
 "endings of archives, and how GDAL names what is in them"
+KINDS = "name a folder, an archive, a list of pairs (.csv) or a STAC file (.json)"
+"end of errors about places"
 COMPRESSED = (".tar.gz", ".tgz")
 "endings of archives in which each access to a file reads all before it"
 
@@ -91,19 +93,18 @@ def files_at(place: str, notify: Notify) -> Files:
 
 
 def _walked(place: str, notify: Notify) -> Iterator[str]:
+    if place.startswith(tuple(prefix for _, prefix in ARCHIVES)):
+        return _virtual(place, notify)
     content = inside(place)
     if not place.startswith("/vsi"):
-        if kind_of(place) == "a folder":
+        kind = kind_of(place)
+        if kind == "a folder":
             return _with_archives(_local(place, notify), notify)
         if not os.path.exists(place):
-            raise ConfigError(f"{place} does not exist: name a folder, an archive, a list of pairs or a STAC file")
-        if not content or kind_of(place):
-            raise ConfigError(
-                f"{place} is neither a folder nor an archive, a list of pairs (.csv) or a STAC file (.json)"
-            )
-    if content:
-        return _archive(place, content, notify)
-    return _with_archives(_virtual(place, notify), notify)
+            raise ConfigError(f"{place} does not exist: {KINDS}")
+        if not content or kind:
+            raise ConfigError(f"{place} is not one of the places where scenes are found: {KINDS}")
+    return _archive(place, content, notify) if content else _with_archives(_virtual(place, notify), notify)
 
 
 def _with_archives(paths: Iterator[str], notify: Notify) -> Iterator[str]:

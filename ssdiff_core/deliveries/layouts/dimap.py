@@ -17,7 +17,7 @@ LAYOUT = "DIMAP"
 RASTER = r"\.(tiff?|jp2)"
 KINDS = {"p": PAN, "pan": PAN, "ms": MS, "ms-fs": MS, "ms-n": MS, "xs": MS}
 "words in names; fused images (PMS, PMS-FS) are left out"
-GROUPS = (("RGB", ("red", "green", "blue")), ("NED", ("nir", "rededge", "deepblue")))
+GROUPS = (("RGB", ("red", "green", "blue")), ("NED", ("nir", "rededge", "coastal")))
 "bands of the two files of Pléiades Neo, by the word in their names"
 MAXIMUM_TILES = 10_000
 

@@ -273,7 +273,7 @@ def test_weights_of_another_ratio_are_adapted(tmp_path, base):
 
 
 def test_scenes_of_another_ratio_are_resampled_to_that_of_networks(tmp_path, base):
-    thirds = pair_of_files(tmp_path / "three", 180, 240, ratio=3)
+    thirds = pair_of_files(tmp_path / "three", 240, 300, ratio=3)
     said = []
     adapted([thirds], tmp_path / "three.safetensors", base, said, sensor="general", steps=4)
     assert "ratio_resampled" in [notice.kind for notice in said]
