@@ -79,7 +79,7 @@ def test_random_changes_of_metadata_never_fail(scene, tmp_path):
         for path, text in original.items():
             changed = bytearray(text)
             for _ in range(rng.choice([1, 3, 30])):
-                at = rng.randrange(len(changed))
+                at = rng.randrange(len(changed) + 1)
                 changed[at : at + rng.choice([0, 1, 40])] = rng.randbytes(rng.choice([0, 1, 5]))
             path.write_bytes(changed)
         for delivery in find_scenes([tmp_path]):
