@@ -143,6 +143,8 @@ def never(entry):
         ("wv3", 8, 4, "eight"),
         ("landsat89", 4, 2, "landsat"),
         ("qb", 4, 3, "own-3"),
+        ("qb", 4, 2.76, "own-3"),
+        ("general", 4, 6, "four"),
     ],
 )
 def test_auto_selects_the_best_fitting_weights(entries, sensor, bands, ratio, chosen):
