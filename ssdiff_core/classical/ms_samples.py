@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..domain.block import Block
+from ..domain.fill import fill_masked
 from ..domain.kernels import REACH
 from .arrays import Array, Convert
-from .masks import fill_masked
 from .resample import Strip, blurrer, reader, take_cols, take_rows, transposed
 
 

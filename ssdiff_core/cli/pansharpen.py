@@ -17,7 +17,8 @@ from .console import handle_termination, print_message
 def add(commands) -> None:
     """Adds the command to the parser."""
     text = "Fuse a PAN and an MS raster into one sharp multispectral raster."
-    command = commands.add_parser("pansharpen", help=text, description=text)
+    delivery = "In place of the two, PAN can be the folder or archive of a vendor's delivery."
+    command = commands.add_parser("pansharpen", help=text, description=f"{text} {delivery}")
     add_pair(command)
     command.add_argument("out", type=file_name, help="GeoTIFF to write.")
     add_option(command, "preset", PRESET_OPTION, DEFAULT_PRESET)
@@ -33,20 +34,19 @@ def run(args) -> None:
     from ..workflows import pansharpen
 
     handle_termination()
-    files = ms_files(args)
-    inputs = [file for file in (args.pan, args.ms, *(args.ms_files or ()), args.mask) if file]
+    pan, files = pair_of(args)
+    inputs = [file for file in (pan, *([files] if isinstance(files, str) else files), args.mask) if file]
     check_outputs(args, inputs)
     options = options_from(args, PansharpenOptions, args.preset, mask="")
     if options.method != NETWORK and (args.steps or args.samples or options.weights != "auto"):
         args.usage_error(f"--weights, --steps and --samples are for --method {NETWORK}")
     check_outputs(args, [*inputs, *input_files.files_read(inputs), options.weights])
     if args.mask:
-        options = replace(options, mask=polygon_mask.read(args.mask, reader.read_header(args.pan)[1].crs))
+        options = replace(options, mask=polygon_mask.read(args.mask, reader.read_header(pan)[1].crs))
     reporter = partial(progress.reporter, args.progress)
-    backend = LocalBackend()
-    pansharpen.pansharpen(args.pan, files, args.out, options, print_message, reporter, backend)
+    pansharpen.pansharpen(pan, files, args.out, options, print_message, reporter, LocalBackend())
     if args.report:
-        write_report(args, files)
+        write_report(args, pan, files)
 
 
 def check_outputs(args, inputs: list[str]) -> None:
@@ -55,7 +55,18 @@ def check_outputs(args, inputs: list[str]) -> None:
         check_targets(path, args.report, inputs=inputs)
 
 
-def write_report(args, ms) -> None:
+def pair_of(args) -> tuple[str, str | list[str]]:
+    """Returns PAN and MS: the files that are given, or those of a delivery, whose sensor is then used."""
+    from ..deliveries import at_place
+
+    if args.ms or args.ms_files or not at_place.is_place(args.pan):
+        return args.pan, ms_files(args)
+    pair = at_place.pair_at(args.pan, print_message)
+    args.sensor = pair.sensor if args.sensor == "auto" else args.sensor
+    return pair.pan, pair.ms
+
+
+def write_report(args, pan, ms) -> None:
     """Writes the report on the image that the command with these arguments has just made."""
     from ..assessment import html_report
     from ..workflows import assess
@@ -63,5 +74,5 @@ def write_report(args, ms) -> None:
     options = AssessOptions(
         sensor=args.sensor, bands=args.bands, extent=args.extent, align=args.align, memory=args.memory
     )
-    (study,) = assess.open_studies([Path(args.out)], args.pan, ms, None, options, lambda message: None)
+    (study,) = assess.open_studies([Path(args.out)], pan, ms, None, options, lambda message: None)
     html_report.assess_and_report(study, options, args.report, lambda share: None)

@@ -90,6 +90,19 @@ TEMPLATES: dict[str, str] = {
     "weights_download": "Downloading weights {weights}, {size}",
     "weights_skipped": "The weights file {path} is skipped: {reason}",
     "weights_instead": "{reason}; weights {weights} are used instead",
+    # deliveries
+    "place_truncated": "{place} has more than {count:,} files: only these are looked at",
+    "place_unreadable": "{place} is skipped, as it cannot be listed: {reason}",
+    "archive_slow": "{path} is compressed as a whole, so that reading it is slow: unpack it first",
+    "delivery_without_pan": "no PAN file is there",
+    "delivery_without_ms": "no MS file is there",
+    "delivery_tiles_missing": "{count} of {total} tiles are missing: {names}",
+    "delivery_bands_missing": "band files are missing: {bands}",
+    "delivery_unusable": "{reason}",
+    "delivery_doubt": "{name}: {doubt}",
+    "delivery_found": "Delivery {name} ({layout}, sensor {sensor}): {pan} PAN file(s), {ms} MS file(s)",
+    "delivery_several": "there are several {role} files: {used} is used, and not {others}",
+    "delivery_metadata_unreadable": "the metadata in {path} cannot be read",
     # raster.open_pair
     "shift_small": _SHIFT,
     "shift_small_bands": _SHIFT + _BANDS,
@@ -102,6 +115,13 @@ TEMPLATES: dict[str, str] = {
         "position, the result has wrong colours and false detail"
     ),
     # workflows
+    "ratio_resampled": (
+        "PAN is {ratio:.3g} times finer than MS, and weights are for {target}: MS is resampled to that ratio"
+    ),
+    "ratio_resampled_far": (
+        "PAN is {ratio:.3g} times finer than MS, and weights are for {target}: MS is resampled to that "
+        "ratio; so far from it, a classical method such as mtf-glp-fs is usually better"
+    ),
     "shift_unknown": "The shift of MS against PAN could not be measured: too little detail, or too little in common",
     "align_as_adapted": "The weights were adapted to aligned scenes: the shift is corrected here too",
     "values_clipped": "MS is {source}; {target} holds {minimum} to {maximum}: values beyond are clipped",

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..common.notices import Notice
 from .grid import Grid, Placement, cut, ground
+from .resampling import Resampling
 from .window import Window
 
 
@@ -42,7 +43,7 @@ class Scene:
     ms: tuple[Band, ...]
     pan_grid: Grid
     ms_grid: Grid
-    "grid of the MS files, or the grid that they are warped onto"
+    "grid of the MS files, or the grid that they are warped onto or brought to"
     window: Window
     "extent of the output, in PAN pixels"
     placement: Placement
@@ -52,6 +53,8 @@ class Scene:
     "whether MS is warped when it is read"
     mask: str = ""
     "polygons as WKT in the CRS of PAN; pixels outside are not computed"
+    resampling: Resampling | None = None
+    "how MS is brought to the ratio of weights when it is read; None: it has the ratio of its files"
 
     @property
     def grid(self) -> Grid:
@@ -76,7 +79,8 @@ class Scene:
     @property
     def ground(self) -> Window:
         "PAN pixels that both rasters cover, also outside `window`."
-        return ground(self.pan_grid, self.ms_grid, self.placement)
+        how = self.resampling
+        return ground(self.pan_grid, *((how.grid, how.placement) if how else (self.ms_grid, self.placement)))
 
     @property
     def whole(self) -> Scene:

@@ -69,7 +69,7 @@ class Sensor:
     mtf: tuple[float, ...]
     "gain of each band at the MS Nyquist frequency"
     pan_mtf: float
-    ratio: int
+    ratio: float
     bits: int | None
     "bits per count; None: the maximum is taken from the scene"
     pan_weights: tuple[float, ...]

@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..classical.masks import fill_masked
 from ..classical.parallel import keep_memory, side_by_side
 from ..classical.quantise import Quantising
 from ..common.errors import BlockError, ConfigError
 from ..common.notices import Notify
 from ..domain.block import Block
+from ..domain.fill import fill_masked
 from ..domain.kernels import REACH, reflect
 from ..domain.options import SamplingOptions
 from ..domain.window import Window

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..classical.masks import fill_masked
 from ..classical.ms_samples import MsSamples
 from ..classical.resample import take_cols, take_rows
 from ..domain.block import Block
+from ..domain.fill import fill_masked
 from ..domain.kernels import reflect
 from ..domain.window import Window
 from .conventions import TOLERANCE, Geometric, Point, downsampling_filter

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..classical.masks import fill_masked
 from ..classical.resample import take_cols, take_rows
 from ..common.errors import GeometryError
 from ..domain.block import Block
+from ..domain.fill import fill_masked
 from ..domain.scene import Scene
 from ..domain.window import Window
 from .conventions import Geometric

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..classical.masks import fill_masked
 from ..domain.block import Block
+from ..domain.fill import fill_masked
 from ..domain.window import Window
 from .accumulators import Mean
 from .block_view import Setting, View

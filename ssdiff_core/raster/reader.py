@@ -232,13 +232,19 @@ class Reader:
 
     def _multispectral(self, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns all MS bands in a window of MS pixels, and the mask where all are valid (None: everywhere)."""
-        ms, ratio = self.scene.ms, self.scene.placement.ratio
+        how, placement = self.scene.resampling, self.scene.placement
+        if how is None:
+            return self._of_files(window, placement.ratio, self.scene.ms_grid)
+        samples = how.samples(window, placement)
+        return how.resample(*self._of_files(samples, how.placement.ratio, how.grid), samples, window, placement)
+
+    def _of_files(self, window: Window, ratio: float, grid: Grid) -> tuple[np.ndarray, np.ndarray | None]:
+        """Returns the same for a window of the samples of the files, which have this ratio and grid."""
+        ms = self.scene.ms
         furthest = max(abs(step) for band in ms for step in band.offset)
-        wide = (
-            window.grow(math.ceil(furthest / ratio) + SHIFT_REACH) & self.scene.ms_grid.window if furthest else window
-        )
+        wide = window.grow(math.ceil(furthest / ratio) + SHIFT_REACH) & grid.window if furthest else window
         images, valid = [], None
-        for band, (image, ok) in zip(ms, self._samples(wide)):
+        for band, (image, ok) in zip(ms, self._samples(wide, grid)):
             if furthest:
                 image, ok = _corrected(image, ok, wide, window, [step / ratio for step in band.offset])
             images.append(image)
@@ -246,18 +252,20 @@ class Reader:
                 valid = ok if valid is None else valid & ok
         return np.stack(images), valid
 
-    def _samples(self, window: Window) -> Iterable[tuple[np.ndarray, np.ndarray | None]]:
+    def _samples(self, window: Window, grid: Grid) -> Iterable[tuple[np.ndarray, np.ndarray | None]]:
         """Yields the pixels of each MS band in a window of MS pixels, and their valid mask."""
         if not self.scene.warped:
             return (self._values(band, window) for band in self.scene.ms)
-        files = {band.path: self._warped(band, window) for band in {band.path: band for band in self.scene.ms}.values()}
+        files = {
+            band.path: self._warped(band, window, grid) for band in {band.path: band for band in self.scene.ms}.values()
+        }
         images = (files[band.path][band.index - 1] for band in self.scene.ms)
         return ((image, np.isfinite(image)) for image in images)
 
-    def _warped(self, band: Band, window: Window) -> np.ndarray:
+    def _warped(self, band: Band, window: Window, grid: Grid) -> np.ndarray:
         """Returns all bands of the band's file in a window of MS pixels."""
         try:
-            return warp.samples(self._dataset(band.path), self.scene.ms_grid, window, band.fill)
+            return warp.samples(self._dataset(band.path), grid, window, band.fill)
         except RuntimeError as error:
             raise RasterError(f"{band.path} cannot be warped onto PAN: {one_line(error)}") from None
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..classical.masks import fill_masked
 from ..classical.resample import take_cols, take_rows
 from ..domain.block import Block
+from ..domain.fill import fill_masked
 from ..domain.kernels import REACH
 from ..fusion import network_inputs
 from ..fusion.resample import reader

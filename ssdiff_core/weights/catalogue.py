@@ -21,6 +21,7 @@ from ..common.fingerprints import sha256_of
 from ..common.notices import Notify, notice
 from ..common.progress import file_size
 from ..domain import sensors
+from ..domain.resampling import nearest_ratio
 from . import download
 from .card import is_id, read_card, suits
 from .http import DEFAULT_CONNECTION, Connection, joined, without_secrets
@@ -226,7 +227,8 @@ def name_of(path: Path) -> str:
 def _suitable(entries: Iterable[Entry], sensor: str, bands: int, ratio: float) -> list[Entry]:
     """Returns fitting weights: for the sensor, then general ones for this number of bands, then for band groups.
 
-    Of each kind, networks on patches come first. The user's own weights come last, because weights adapted to one scene
+    MS of a ratio that no weights are for is brought to the nearest that they know (see domain.resampling). Of each
+    kind, networks on patches come first. The user's own weights come last, because weights adapted to one scene
     need not fit another.
     """
     criteria = (
@@ -234,7 +236,9 @@ def _suitable(entries: Iterable[Entry], sensor: str, bands: int, ratio: float) -
         lambda entry: entry.sensor == sensors.GENERAL and len(entry.bands) == bands,
         lambda entry: entry.sensor == sensors.GENERAL,
     )
-    suiting = sorted((entry for entry in entries if entry.suits(ratio)), key=lambda entry: not entry.patches)
+    entries = list(entries)
+    nearest = nearest_ratio(ratio, {entry.ratio for entry in entries} or {4})
+    suiting = sorted((entry for entry in entries if entry.suits(nearest)), key=lambda entry: not entry.patches)
     ranked = [entry for fits in criteria for entry in suiting if fits(entry)]
     ranked.sort(key=lambda entry: not entry.sha256)
     if not ranked:

@@ -10,6 +10,7 @@ from ..domain.block import SceneStats
 from ..domain.grid import Grid, Placement
 from ..domain.options import AssessOptions, SamplingOptions
 from ..domain.pixel_type import PixelType
+from ..domain.resampling import Resampling
 from ..domain.scene import Band, Scene
 from ..domain.sensors import Sensor
 from ..domain.window import Window
@@ -20,7 +21,7 @@ CLASSES = {
     kind.__name__: kind
     for kind in (
         *(AssessOptions, Band, Grid, Job, Notice, PixelType, Placement),
-        *(SamplingOptions, Scene, SceneStats, Sensor, Window),
+        *(Resampling, SamplingOptions, Scene, SceneStats, Sensor, Window),
     )
 }
 "dataclasses that can be decoded, by name; a new field of one of them needs no change here"

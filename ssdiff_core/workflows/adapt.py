@@ -19,15 +19,17 @@ from ..domain import sensors
 from ..domain.adaptation_job import Job, best_method
 from ..domain.band_groups import groups
 from ..domain.options import MODES, AdaptOptions
+from ..domain.resampling import nearest_ratio
 from ..domain.scene import Scene
 from ..raster.input_files import files_read
 from ..raster.open_pair import align_pair, open_pair
 from ..raster.output import OTHER_FORMATS
 from ..weights import catalogue
-from ..weights.card import NAMING, Card, is_id, read_card, suits
+from ..weights.card import NAMING, Card, is_id, read_card
 from ..weights.catalogue import Fetch
 from ..weights.output_files import WeightsOutput
 from .band_order import as_weights_see, band_groups, by_wavelength
+from .weights_ratio import at_ratio
 
 RATIOS = (2, 4)
 "ratios that networks exist for"
@@ -162,18 +164,17 @@ def open_scenes(pairs: Sequence[tuple], options: AdaptOptions, notify: Notify) -
 
 
 def open_aligned(pan, ms, options: AdaptOptions, notify: Notify) -> tuple[Scene, sensors.Sensor]:
-    """Opens a pair in the same way as pansharpening, with its shift corrected if the options require it."""
+    """Opens a pair like pansharpening: its shift corrected if the options require it, MS at a ratio of networks."""
     scene, sensor = by_wavelength(*open_pair(pan, ms, options, notify))
     for message in scene.notices:
         notify(message)
-    return align_pair(scene, options.align, notify), sensor
+    scene = align_pair(scene, options.align, notify)
+    return at_ratio(scene, sensor, nearest_ratio(scene.placement.ratio, RATIOS), notify)
 
 
 def initial_weights(scene: Scene, sensor: sensors.Sensor, options: AdaptOptions, fetch: Fetch, notify: Notify) -> Path:
     """Returns the weights file to start from; one for another ratio if there is none for this one."""
     bands, ratio = len(scene.ms), scene.placement.ratio
-    if not any(suits(ratio, whole) for whole in RATIOS):
-        raise ConfigError(f"the ratio of MS to PAN pixels is {ratio:.3g}; weights can be adapted for ratios 2 and 4")
     nearest = min((entry.ratio for entry in catalogue.known()), key=lambda whole: abs(whole - ratio))
     path = catalogue.find(options.base, sensor.id, bands, nearest, fetch, notify)
     card = read_card(path)

@@ -32,6 +32,7 @@ from .block_writer import BlockRun, check_start, fuse
 from .estimate import ADAPTING, Run, adaptation, estimate_run, record_run
 from .scene_learning import SceneWeights, scene_statistics, scene_weights, seconds_of, shift_of
 from .speeds import CPU, Device, remember_device
+from .weights_ratio import at_ratio
 
 FUSING, DOWNLOADING = "fusing", "downloading"
 "parts of a run whose time is measured"
@@ -113,7 +114,10 @@ def _open(pan, ms, out, options, fetch: Fetch, held: Notify, notify: Notify, bac
     scene = align_pair(scene, align_mode(path, options.align, held), held, shift_of)
     if options.align != "none":
         check_related(scene, held)
+    aligned = scene.placement.at
     scene = with_names(scene, sensor)
+    if path:
+        scene, sensor = at_ratio(scene, sensor, read_card(path).ratio, held)
     outputs = open_outputs(scene, out, options, held)
     check_start(scene, outputs, options.resume)
     seen = groups_for(scene, sensor, read_card(path), options, held) if path else ()
@@ -121,8 +125,8 @@ def _open(pan, ms, out, options, fetch: Fetch, held: Notify, notify: Notify, bac
     if path:
         remember_device(options.device, device)
     provenance = {}
-    if scene.placement.at != placed:
-        rows, cols = (before - after for before, after in zip(placed, scene.placement.at))
+    if aligned != placed:
+        rows, cols = (before - after for before, after in zip(placed, aligned))
         provenance["shift"] = f"{rows:+.2f} rows, {cols:+.2f} columns: corrected"
     return Opened(Run(scene, sensor, options, device, path), outputs, seen, provenance)
 

@@ -79,7 +79,7 @@ class Interpolate(Quantising):
     def fuse(self, block, progress=None):
         import torch
 
-        from ssdiff_core.classical.masks import fill_masked
+        from ssdiff_core.domain.fill import fill_masked
         from ssdiff_core.fusion import network_inputs
 
         pan_ok, ms_ok = block.masks()

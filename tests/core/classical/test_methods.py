@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from scenes import sample_scene, scene_of, smooth_scene
 
 from ssdiff_core.classical.engine import ClassicalEngine
-from ssdiff_core.classical.masks import fill_masked
 from ssdiff_core.classical.ms_samples import MsSamples
 from ssdiff_core.classical.resample import take_rows
 from ssdiff_core.classical.scene_statistics import Survey
 from ssdiff_core.classical.scene_sums import Histogram, Moments, nonnegative
 from ssdiff_core.common.errors import BlockError, ConfigError
 from ssdiff_core.domain.block import SceneStats
+from ssdiff_core.domain.fill import fill_masked
 from ssdiff_core.domain.kernels import KERNELS, REACH, interpolation
 from ssdiff_core.domain.methods import BASES
 from ssdiff_core.domain.methods import CLASSICAL as METHODS

@@ -13,6 +13,7 @@ IDS = (
     *("wv4", "wv3", "wv2"),
     *("qb", "gf2", "ge1", "ikonos", "pleiades", "spot67"),
     *("landsat89", "landsat7"),
+    *("pneo", "sv1", "gf1", "gf6", "gf7", "kompsat3", "zy3"),
     "general",
 )
 KNOWN = [name for name in IDS if name != "general"]
@@ -106,6 +107,15 @@ SPOT = "Dataset_Sources.Source_Identification.Strip_Source.MISSION"
         ({"IMAGERY": {"SATELLITEID": "PHR 1A"}}, 4, "pleiades"),
         ({"METADATA": {"MISSION": "Pléiades"}}, 4, "pleiades"),
         ({"SatelliteID": "GF2"}, 4, "gf2"),
+        ({"MISSION": "PNEO", "MISSION_INDEX": "3"}, 6, "pneo"),
+        ({"satellite": "Pleiades Neo"}, 4, "pneo"),
+        ({"SatelliteID": "SV1-01"}, 4, "sv1"),
+        ({"SatelliteID": "GF1B"}, 4, "gf1"),
+        ({"SatelliteID": "GF6"}, 4, "gf6"),
+        ({"SatelliteID": "GF7"}, 4, "gf7"),
+        ({"Satellite": "KOMPSAT-3A"}, 4, "kompsat3"),
+        ({"SatelliteID": "ZY3-02"}, 4, "zy3"),
+        ({"SatelliteID": "ZY302"}, 4, "zy3"),
         ({"MTL": {"SPACECRAFT_ID": '"LANDSAT_8"'}}, 6, "landsat89"),
         ({"SPACECRAFT_ID": "LANDSAT_9"}, 4, "landsat89"),
         ({"L1_METADATA_FILE.SPACECRAFT_ID": "Landsat7"}, 6, "landsat7"),
@@ -124,8 +134,8 @@ def test_a_satellite_in_the_metadata_is_recognised(metadata, bands, expected):
     ("metadata", "name"),
     [
         ({"MISSION": "SPOT", "MISSION_INDEX": "5"}, "SPOT 5"),
-        ({"MISSION": "PNEO", "MISSION_INDEX": "3"}, "PNEO 3"),
-        ({"satellite": "Pleiades Neo"}, "Pleiades Neo"),
+        ({"SatelliteID": "GF4"}, "GF4"),
+        ({"satellite": "ZY1E"}, "ZY1E"),
         ({"SPACECRAFT_ID": "LANDSAT_5"}, "LANDSAT_5"),
         ({"satId": "WV01"}, "WV01"),
     ],
@@ -146,6 +156,12 @@ def test_a_satellite_without_a_profile_is_named_and_general(metadata, name):
         ("LC80140322013268LGN00_B4.TIF", "landsat89"),
         ("LE07_L1TP_B4.TIF", "landsat7"),
         ("wv3_1_ms.tif", "wv3"),
+        ("IMG_PNEO3_STD_202305170722489_MS-FS_ORT_PWOI_000373521_3_2_F_1_RGB_R4C1.TIF", "pneo"),
+        ("SV1-01_20171021_L2A0000192762_1109170051408_01-MUX.tiff", "sv1"),
+        ("GF1D_PMS_E111.4_N24.6_20190817_L1A1256618333-MUX.tiff", "gf1"),
+        ("K3A_20161103041035_08886_00133189_L1G_B.tif", "kompsat3"),
+        ("ZY302_TMS_E122.0_N29.9_20210219_L2D0000840534-MUX.tiff", "zy3"),
+        ("a_k3_b.tif", "general"),
         ("/projects/wv3/image.tif", "general"),
         ("flow3v2.tif", "general"),
         ("image_ge10.tif", "general"),
@@ -180,13 +196,15 @@ def test_unidentified_bands_are_not_guessed():
     assert found.notice.kind == "sensor_by_metadata_unknown_bands"
 
 
-BY_WAVELENGTHS = ["wv2", "wv3", "qb", "gf2", "ikonos", "pleiades", "spot67", "landsat7", "landsat89"]
+BY_WAVELENGTHS = ["wv2", "wv3", "ikonos", "pleiades", "pneo", "spot67", "zy3", "landsat7", "landsat89"]
+"without QuickBird, GaoFen, SuperView and KOMPSAT, whose band edges are the same"
 
 
 @pytest.mark.parametrize("name", BY_WAVELENGTHS)
 def test_wavelengths_alone_identify_a_sensor(name):
     sensor = sensors.get(name)
-    assert sensors.recognise(len(sensor.bands), sensor.ratio, wavelengths=sensor.wavelengths).sensor == sensor
+    found = sensors.recognise(len(sensor.bands), sensor.ratio, wavelengths=sensor.wavelengths).sensor
+    assert (found.id, found.bands, found.mtf) == (name, sensor.bands, sensor.mtf)
 
 
 def test_names_alone_identify_a_sensor_only_if_unique():

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ssdiff_core.classical.masks import fill_masked
+from ssdiff_core.domain.fill import fill_masked
 from ssdiff_core.fusion.masks import fill_nearest, nearest_valid
 
 masks = arrays(bool, st.tuples(st.integers(1, 3), st.integers(1, 12), st.integers(1, 12)))

@@ -272,10 +272,11 @@ def test_weights_of_another_ratio_are_adapted(tmp_path, base):
     assert read(fused).shape == (4, 120, 144)
 
 
-def test_a_ratio_without_network_is_an_error(tmp_path, base):
-    thirds = pair_of_files(tmp_path / "three", 180, 240, ratio=3)
-    with pytest.raises(ConfigError, match="pixels is 3; weights can be adapted for ratios 2 and 4"):
-        adapted([thirds], tmp_path / "three.safetensors", base, sensor="general")
+def test_scenes_of_another_ratio_are_resampled_to_that_of_networks(tmp_path, base):
+    thirds = pair_of_files(tmp_path / "three", 240, 300, ratio=3)
+    said = []
+    adapted([thirds], tmp_path / "three.safetensors", base, said, sensor="general", steps=4)
+    assert "ratio_resampled" in [notice.kind for notice in said]
 
 
 def test_a_constant_scene_is_an_error(tmp_path, scene, base):

@@ -1,0 +1,90 @@
+"""The pair of a place that is given instead of two rasters: a folder or an archive with one delivery."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import stat
+from pathlib import Path
+
+from osgeo import gdal
+
+from ..common import paths
+from ..common.errors import ConfigError
+from ..common.files import kind_of
+from ..common.notices import Notify, notice
+from ..domain import sensors
+from .delivery import Delivery
+from .discover import find_scenes
+from .files import inside
+from .layouts.registry import DOCUMENTS
+from .pair import Pair, delivery_pair
+
+METADATA = (".imd", ".til", ".xml", ".dim", "_mtl.txt")
+"ends of the names of metadata files, which stand for the delivery that they are part of"
+MAXIMUM_NAMES = 10
+"scenes that an error lists"
+
+
+def is_place(path: str | Path) -> bool:
+    """Returns whether a path is a folder, an archive, a list of scenes or metadata of a delivery, and not a raster."""
+    name = str(path)
+    if inside(name) or name.lower().endswith((*DOCUMENTS, *METADATA)):
+        return True
+    if not name.startswith("/vsi"):
+        return kind_of(name) == "a folder"
+    try:
+        status = gdal.VSIStatL(name)
+    except RuntimeError:
+        return False
+    return status is not None and stat.S_ISDIR(status.mode)
+
+
+def pair_at(place: str | Path, notify: Notify) -> Pair:
+    """Returns the rasters of the only scene at a place, and reports which it is.
+
+    Virtual rasters are kept in the cache folder, so that they are the same at the next run. Raises ConfigError if there
+    is no scene, or more than one.
+    """
+    delivery = delivery_at(place, notify)
+    for doubt in delivery.doubts:
+        notify(notice("delivery_doubt", name=delivery.name, doubt=str(doubt)))
+    pair = delivery_pair(delivery, paths.cache() / "deliveries" / _folder_name(delivery))
+    label = sensors.get(delivery.sensor).label if delivery.sensor else "?"
+    counts = {"pan": len(delivery.pan), "ms": len(delivery.files) - len(delivery.pan)}
+    notify(notice("delivery_found", name=delivery.name, layout=delivery.layout, sensor=label, **counts))
+    return pair
+
+
+def delivery_at(place: str | Path, notify: Notify) -> Delivery:
+    """Returns the only scene at a place; of several, the only one that can be fused."""
+    found = _around(str(place), notify) if str(place).lower().endswith(METADATA) else find_scenes([place], notify)
+    complete = [delivery for delivery in found if delivery.complete]
+    if len(complete) == 1 or len(found) == 1:
+        return (complete or found)[0]
+    if not found:
+        raise ConfigError(
+            f"no PAN and MS were found in {place}: see docs/deliveries.md for the layouts, or name the two files"
+        )
+    names = [delivery.name for delivery in complete or found]
+    listed = ", ".join(names[:MAXIMUM_NAMES]) + (", ..." if len(names) > MAXIMUM_NAMES else "")
+    raise ConfigError(f"{place} contains {len(names)} scenes: {listed}; name the folder or the files of one of them")
+
+
+def _around(metadata: str, notify: Notify) -> list[Delivery]:
+    """Returns the scenes with files in the folder of a metadata file; PAN or MS may be in a folder beside it."""
+    folder = Path(metadata).resolve().parent
+    found: list[Delivery] = []
+    for place in (folder, folder.parent):
+        near = f"{folder.as_posix()}/"
+        found = [each for each in find_scenes([place], notify) if any(file.startswith(near) for file in each.files)]
+        if any(delivery.complete for delivery in found):
+            break
+    return found
+
+
+def _folder_name(delivery: Delivery) -> str:
+    """Returns a name that is readable, and different for each delivery."""
+    name = re.sub(r"[^\w.-]+", "_", delivery.name)[:60].strip("._")
+    digest = hashlib.sha256(repr((delivery.pan, delivery.ms)).encode("utf-8", "replace")).hexdigest()[:12]
+    return f"{name}-{digest}"

@@ -1,0 +1,52 @@
+"""Checks of a delivery by the headers of its files: whether they can be opened and fused, and the size of the scene."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from dataclasses import replace
+
+from osgeo import gdal
+
+from ..common.errors import ConfigError, SSDiffError
+from ..common.notices import notice
+from ..domain.scene import Scene
+from ..domain.sensors import GENERAL
+from ..raster.identify_sensor import identified
+from ..raster.reader import open_scene
+from .delivery import Delivery
+from .pair import delivery_pair
+
+
+def checked(delivery: Delivery) -> Delivery:
+    """Returns the delivery with the size of PAN, the ratio, and a doubt if its files cannot be fused."""
+    if not delivery.pan:
+        delivery = _doubted(delivery, "delivery_without_pan")
+    if not delivery.ms:
+        delivery = _doubted(delivery, "delivery_without_ms")
+    if not delivery.complete:
+        return delivery
+    folder = f"/vsimem/ssdiff-{uuid.uuid4().hex}"
+    try:
+        pair = delivery_pair(delivery, folder)
+        scene = open_scene(pair.pan, pair.ms)
+        sensor = _sensor(scene, delivery.sensor)
+    except SSDiffError as error:
+        return _doubted(delivery, "delivery_unusable", reason=str(error).replace(f"{folder}/", ""))
+    finally:
+        with contextlib.suppress(RuntimeError):  # no virtual raster was needed
+            gdal.RmdirRecursive(folder)
+    size = scene.pan_grid.width, scene.pan_grid.height
+    return replace(delivery, size=size, ratio=scene.placement.ratio, sensor=sensor)
+
+
+def _sensor(scene: Scene, told: str | None) -> str | None:
+    """Returns the sensor of a scene: the one that is told, if it has products with these bands, or a recognised one."""
+    with contextlib.suppress(ConfigError):
+        found = identified(scene, told or "auto", lambda message: None).id
+        return None if found == GENERAL else found
+    return None
+
+
+def _doubted(delivery: Delivery, kind: str, **values) -> Delivery:
+    return replace(delivery, doubts=(*delivery.doubts, notice(kind, **values)))

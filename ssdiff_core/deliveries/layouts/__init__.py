@@ -1,0 +1,1 @@
+"""The layouts of deliveries, one module each. `registry` lists them."""
