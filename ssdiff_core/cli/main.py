@@ -22,7 +22,7 @@ from .console import print_message
 COMMANDS = (pansharpen, align, assess, bench, doctor, simulate, train, adapt, weights)
 
 
-FILE_ARGUMENTS = ("pan", "ms", "ms_files", "fused", "file", "what", "recipe", "imagery", "reference")
+FILE_ARGUMENTS = ("pan", "ms", "ms_files", "fused", "file", "what", "recipe", "imagery", "reference", "validate")
 "arguments of commands that name their input files"
 
 

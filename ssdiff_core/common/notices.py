@@ -149,6 +149,7 @@ TEMPLATES: dict[str, str] = {
         "{samples_per_second:.1f} samples/s"
     ),
     "held_out_scores": "Stage {stage}, step {step}: held-out {scores}",
+    "epoch_scores": "Stage {stage}, epoch {epoch}, step {step}: held-out {scores}",
     "no_tensorboard": (
         "TensorBoard is not installed: no curves and images are written (install it with: pip install tensorboard)"
     ),
