@@ -169,6 +169,10 @@ TEMPLATES: dict[str, str] = {
     # inprocess
     "training_resumed": "Resuming from {path}: stage {stage}, step {step}",
     "scene_simulated": "{name}: PAN of {width} x {height} pixels, from {place}",
+    "lms_differs": (
+        "{path}: lms differs from the 23-tap interpolation of ms by up to {difference:.1f} counts in the first image; "
+        "methods interpolate ms themselves"
+    ),
     "bench_device": "Measuring on {device} ({name}); on a CPU this takes minutes",
     "bench_rate": "{bands} bands, {steps:2} steps: {pixels_per_second:,} PAN pixels per second",
     "bench_weights": (
