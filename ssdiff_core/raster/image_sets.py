@@ -1,7 +1,8 @@
 """Reads and writes sets of images in the form of PanCollection: HDF5 files with the arrays gt, ms, lms and pan.
 
 Each array is (images, bands, rows, columns), in counts; sets at full resolution have no gt. Files of MATLAB 7.3 are
-HDF5 too, with the axes in reverse. GDAL reads them image by image; `hdf5_writer` writes them.
+HDF5 too, with the axes in reverse, and bands last if MATLAB has them there. GDAL reads sets image by image;
+`hdf5_writer` writes them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ KEYS = ("ms", "lms", "pan")
 "arrays that every set has"
 TRUTH = "gt"
 AXES = "(images, bands, rows, columns)"
+ORDERS = ("nchw", "whcn", "cwhn")
+"""orders of the axes that are read, n images, c bands, h rows, w columns: that of PanCollection, and those of MATLAB's
+(images, bands, rows, columns) and (images, rows, columns, bands)"""
+NO_BANDS = {3: "cwhn", 2: "cwh"}
+"order of the axes if PAN has only this number of axes: MATLAB has no last axis of length 1"
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 "beginning of HDF5 data"
 USER_BLOCKS = (0, 512, 1024, 2048)
@@ -51,15 +57,15 @@ class StoredImages:
             names = group.GetMDArrayNames() or []
             self._arrays = {name: group.OpenMDArray(name) for name in (*KEYS, TRUTH) if name in names}
         self.has_truth = TRUTH in self._arrays
-        self._reversed = self._has_reversed_axes()
+        self._order = self._find_order()
         shapes = {name: self._shape(name) for name in self._arrays}
         self.count, self.bands = shapes["ms"][:2]
         self.shape = shapes["pan"][2:]
         self.ratio = self._ratio(shapes)
         self._check_first()
 
-    def _has_reversed_axes(self) -> bool:
-        """Returns whether the axes are those of MATLAB, by the one band of PAN."""
+    def _find_order(self) -> str:
+        """Returns the order of the axes (see ORDERS), which PAN shows by its one band or by having no axis for it."""
         missing = [name for name in KEYS if name not in self._arrays]
         if missing:
             raise RasterError(
@@ -67,24 +73,31 @@ class StoredImages:
                 "reduced resolution"
             )
         pan = self._stored_shape("pan")
-        if len(pan) == 4 and pan[1] == 1:
-            return False
-        if len(pan) == 4 and pan[2] == 1:
-            return True
+        for order in ORDERS:
+            if len(pan) == len(order) and pan[order.index("c")] == 1:
+                return order
+        if len(pan) in NO_BANDS:
+            return NO_BANDS[len(pan)]
         raise RasterError(
             f"{self.path} has the axes in another order: pan has the shape {pan}, and (images, 1, rows, columns) is "
-            "expected, or (columns, rows, 1, images) as MATLAB writes it"
+            "expected, or the reverse as MATLAB writes it"
         )
 
     def _stored_shape(self, name: str) -> tuple[int, ...]:
         return tuple(dimension.GetSize() for dimension in self._arrays[name].GetDimensions())
 
+    def _axes(self, name: str) -> str:
+        """Returns the axes of an array as they are stored; PAN may have none for its band."""
+        with_bands = name != "pan" or len(self._stored_shape(name)) == len(self._order)
+        return self._order if with_bands else self._order.replace("c", "")
+
     def _shape(self, name: str) -> tuple[int, ...]:
         """Returns the shape of an array as (images, bands, rows, columns)."""
-        stored = self._stored_shape(name)
-        if len(stored) != 4 or not all(stored):
+        stored, axes = self._stored_shape(name), self._axes(name)
+        if len(stored) != len(axes) or not all(stored):
             raise RasterError(f"{self.path}: {name} has the shape {stored}, and {AXES} is expected")
-        return stored[::-1] if self._reversed else stored
+        sizes = dict(zip(axes, stored))
+        return tuple(sizes.get(axis, 1) for axis in "nchw")
 
     def _ratio(self, shapes: dict[str, tuple[int, ...]]) -> int:
         """Returns the ratio of PAN and MS after comparing the shapes of all arrays."""
@@ -122,12 +135,12 @@ class StoredImages:
         return Images(arrays["pan"][:, 0], arrays["ms"], arrays["lms"], arrays.get(TRUTH))
 
     def _read(self, name: str, first: int, count: int) -> np.ndarray:
-        start, size = [first, 0, 0, 0], [count, *self._shape(name)[1:]]
-        if self._reversed:
-            start, size = start[::-1], size[::-1]
+        axes, shape = self._axes(name), dict(zip("nchw", (count, *self._shape(name)[1:])))
+        start, size = ([of.get(axis, 0) for axis in axes] for of in ({"n": first}, shape))
         with _errors(self.path), _reading:
             values = self._arrays[name].ReadAsArray(start, size)
-        values = np.ascontiguousarray(values.transpose() if self._reversed else values, np.float32)
+        values = values.transpose([axes.index(axis) for axis in "nchw" if axis in axes])
+        values = np.ascontiguousarray(values, np.float32).reshape(tuple(shape.values()))
         finite = np.isfinite(values).reshape(count, -1).all(1)
         if not finite.all():
             raise RasterError(

@@ -46,9 +46,18 @@ def write_set(path: Path, values: dict, **options) -> Path:
     return path
 
 
-def write_matlab(path: Path, values: dict) -> Path:
-    """Writes the arrays as MATLAB 7.3 does: in reverse order of axes, after a text of 512 bytes."""
-    write_set(path, {name: array.transpose() for name, array in values.items()}, userblock_size=512)
+def write_matlab(path: Path, values: dict, order: str = "nchw") -> Path:
+    """Writes the arrays as MATLAB 7.3 does: in reverse order of axes, after a text of 512 bytes.
+
+    order: of the axes in MATLAB, n images, c bands, h rows, w columns; without n, there is one image. MATLAB has no
+    last axis of length 1.
+    """
+    stored = {}
+    for name, array in values.items():
+        array = array.transpose(["nchw".index(axis) for axis in ("" if "n" in order else "n") + order])
+        array = array if "n" in order else array[0]
+        stored[name] = (array[..., 0] if array.shape[-1] == 1 else array).transpose()
+    write_set(path, stored, userblock_size=512)
     with open(path, "r+b") as file:
         file.write(b"MATLAB 7.3 MAT-file".ljust(512, b" "))
     return path

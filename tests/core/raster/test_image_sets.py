@@ -42,13 +42,17 @@ def test_every_version_of_the_format_and_compressed_arrays_are_read(values, tmp_
     assert np.array_equal(StoredImages(tmp_path / "set.h5").read(2).ms, values["ms"][2:].astype(np.float32))
 
 
-def test_a_matlab_file_has_the_same_images_though_its_axes_are_reversed(values, tmp_path):
-    straight = StoredImages(write_set(tmp_path / "set.h5", values)).read(0, 3)
-    reverse = StoredImages(write_matlab(tmp_path / "set.mat", values))
-    assert (reverse.count, reverse.bands, reverse.shape) == (3, 4, (32, 32))
+@pytest.mark.parametrize("order", ["nchw", "nhwc", "hwc"])
+@pytest.mark.parametrize("count", [3, 1])
+def test_a_matlab_file_has_the_same_images_though_its_axes_are_reversed(values, tmp_path, order, count):
+    count = count if "n" in order else 1
+    some = {name: array[:count] for name, array in values.items()}
+    straight = StoredImages(write_set(tmp_path / "set.h5", some)).read(0, count)
+    reverse = StoredImages(write_matlab(tmp_path / "set.mat", some, order))
+    assert (reverse.count, reverse.bands, reverse.shape) == (count, 4, (32, 32))
     for name in ("pan", "ms", "lms", "truth"):
-        assert np.array_equal(getattr(reverse.read(0, 3), name), getattr(straight, name))
-        assert np.array_equal(getattr(reverse.read(1), name), getattr(straight, name)[1:2])
+        assert np.array_equal(getattr(reverse.read(0, count), name), getattr(straight, name))
+        assert np.array_equal(getattr(reverse.read(count - 1), name), getattr(straight, name)[-1:])
 
 
 def test_interpolating_the_ms_of_an_image_gives_its_lms_also_at_the_edges(values, tmp_path):
@@ -90,7 +94,9 @@ FAULTS = {
     "bands_last": (lambda v: {n: a.transpose(0, 2, 3, 1) for n, a in v.items()}, "axes in another order: pan has"),
     "ms_bands_last": (lambda v: changed(v, ms=v["ms"].transpose(0, 2, 3, 1)), "no whole ratio"),
     "lms_bands_last": (lambda v: changed(v, lms=v["lms"].transpose(0, 2, 3, 1)), "lms has the shape (3, 32, 32, 4)"),
-    "three_axes": (lambda v: changed(v, pan=v["pan"][:, 0]), "axes in another order"),
+    "three_axes": (lambda v: changed(v, pan=v["pan"][:, 0]), "no whole ratio"),
+    "one_axis": (lambda v: changed(v, pan=v["pan"].ravel()), "axes in another order"),
+    "ms_of_three_axes": (lambda v: changed(v, ms=v["ms"][:, 0]), "ms has the shape (3, 8, 8), and (images, bands"),
     "gt_of_ms": (lambda v: changed(v, gt=v["ms"]), "gt has the shape (3, 4, 8, 8), and (3, 4, 32, 32) is expected"),
     "fewer_images": (lambda v: changed(v, lms=v["lms"][:2]), "lms has the shape (2, 4, 32, 32)"),
     "no_ratio": (lambda v: changed(v, ms=v["ms"][..., :7, :7]), "no whole ratio"),
