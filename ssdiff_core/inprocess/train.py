@@ -95,6 +95,8 @@ def _source(
     if any(map(is_image_set, paths)):
         if len(paths) > 1:
             raise ConfigError("one set of images is trained on at a time; --validate names the held-out one")
+        if options.processes is not None:
+            raise ConfigError("--processes is for imagery, which is simulated; a set of images is only read")
         held_out = StoredImages(options.validate) if options.validate else None
         return StoredSource(StoredImages(paths[0]), held_out, recipe)
     if options.validate:

@@ -85,10 +85,10 @@ class StoredSource:
         return sum(count * each // stage.batch for _, count in self._parts()) * self.recipe.reuse
 
     def _parts(self) -> list[tuple[int, int]]:
-        """Returns the first image and the number of images of each pool of an epoch, of about the same size."""
-        count, parts = self.images.count, -(-self.images.count // self.recipe.pool)
-        stops = [count * (k + 1) // parts for k in range(parts)]
-        return [(start, stop - start) for start, stop in zip([0, *stops], stops)]
+        """Returns the first image and the number of images of each pool of an epoch; the last pool has the rest too."""
+        count, pool = self.images.count, self.recipe.pool
+        starts = [k * pool for k in range(max(count // pool, 1))]
+        return [(start, stop - start) for start, stop in zip(starts, [*starts[1:], count])]
 
     def _tiles_per_image(self, tile: int) -> int:
         return int(np.prod([n // tile for n in self.images.shape]))

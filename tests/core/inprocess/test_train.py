@@ -197,6 +197,7 @@ def test_training_on_a_set_of_images_tells_every_epoch_what_the_held_out_set_say
     ("words", "message"),
     [
         (["train.h5", "train.h5"], "one set of images is trained on at a time"),
+        (["train.h5", "--processes", "2"], "--processes is for imagery"),
         (["pack.npz", "--validate", "train.h5"], "--validate is for training on a set of images"),
         (["pack.npz"], "validate = 0 in the recipe"),
         (["train.h5", "--validate", "missing.h5"], "missing.h5 cannot be read"),
