@@ -53,7 +53,7 @@ CLEARLY_WORSE = 1.05
 STAGE_BRANCHES = {"lbaf": ("spectral", "spatial", "spectral", "spatial"), "full": (None,), "scratch": (None,)}
 "branch of the network that is trained in each stage of a mode; None: all layers"
 LEARNING_RATES = {"lbaf": 7e-4, "full": 3e-4, "scratch": 8e-4}
-RATE_ON_PATCHES = 6e-4
+RATE_ON_PATCHES = 1.2e-3
 "learning rate of `full` for networks on patches"
 DEFAULT_MINUTES = {"cpu": 20.0, "gpu": 3.0}
 "default training time"

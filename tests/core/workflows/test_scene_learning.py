@@ -85,6 +85,23 @@ def test_the_second_run_uses_what_the_first_one_learnt(first, scene, base, cache
     assert adapted_of(tmp_path / "again.tif") == adapted_of(out)
 
 
+def test_a_resumed_run_goes_on_with_the_weights_that_it_began_with(first, scene, base, cached, tmp_path):
+    def interrupted(pixels):
+        def report(share):
+            if pixels and share > 0:
+                raise KeyboardInterrupt
+
+        return report
+
+    options = PansharpenOptions(sensor="gf2", weights=str(base), adapt=SECONDS, resume=True)
+    with pytest.raises(KeyboardInterrupt):
+        pansharpen(*scene, tmp_path / "o.tif", options, lambda notice: None, interrupted, NeverAdapts())
+    assert not (tmp_path / "o.tif").exists()
+    pansharpen(*scene, tmp_path / "o.tif", options, lambda notice: None, lambda p: lambda share: None, NeverAdapts())
+    assert np.array_equal(read(tmp_path / "o.tif"), read(first[0]))
+    assert adapted_of(tmp_path / "o.tif") == adapted_of(first[0])
+
+
 def test_an_extent_has_the_pixels_and_the_weights_of_the_whole_scene(first, scene, base, cached, tmp_path):
     left, top = 500_000.0, 4_000_000.0
     extent = left + 0.5 * 96, top - 0.5 * 160, left + 0.5 * 224, top - 0.5 * 64
