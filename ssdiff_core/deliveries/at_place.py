@@ -40,16 +40,16 @@ def is_place(path: str | Path) -> bool:
     return status is not None and stat.S_ISDIR(status.mode)
 
 
-def pair_at(place: str | Path, notify: Notify) -> Pair:
+def pair_at(place: str | Path, notify: Notify, one_file: bool = False) -> Pair:
     """Returns the rasters of the only scene at a place, and reports which it is.
 
-    Virtual rasters are kept in the cache folder, so that they are the same at the next run. Raises ConfigError if there
-    is no scene, or more than one.
+    one_file: whether MS is one file, also if the delivery has several. Virtual rasters are kept in the cache folder, so
+    that they are the same at the next run. Raises ConfigError if there is no scene, or more than one.
     """
     delivery = delivery_at(place, notify)
     for doubt in delivery.doubts:
         notify(notice("delivery_doubt", name=delivery.name, doubt=str(doubt)))
-    pair = delivery_pair(delivery, paths.cache() / "deliveries" / _folder_name(delivery))
+    pair = delivery_pair(delivery, paths.cache() / "deliveries" / _folder_name(delivery), one_file)
     label = sensors.get(delivery.sensor).label if delivery.sensor else "?"
     counts = {"pan": len(delivery.pan), "ms": len(delivery.files) - len(delivery.pan)}
     notify(notice("delivery_found", name=delivery.name, layout=delivery.layout, sensor=label, **counts))

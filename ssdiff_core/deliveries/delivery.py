@@ -24,6 +24,11 @@ class Image:
     names: tuple[str, ...] = ()
     "names of these bands; (): the delivery does not tell"
 
+    @property
+    def whole(self) -> bool:
+        "Whether it is one file as it is."
+        return len(self.files) == 1 and not self.bands and not self.names
+
 
 @dataclass(frozen=True)
 class Delivery:

@@ -17,8 +17,9 @@ from ...ssdiff_core.raster.input_files import files_read
 from ...ssdiff_core.workflows import assess
 from ...ssdiff_core.workflows.pansharpen import pansharpen
 from ..services.i18n import log_notices, tr
-from ..services.styling import FusedStyler, Style, UncertaintyStyler, keep_reference
+from ..services.styling import FusedStyler, UncertaintyStyler, keep_reference
 from .base import Algorithm, Progress, missing_runtime, showing_errors, worker_backend
+from .delivery import Inputs, add_delivery, inputs_of, missing_inputs
 
 FUSED_SHARE = 0.85
 "share of the progress bar for fusing if a report follows"
@@ -28,12 +29,8 @@ FUSED_SHARE = 0.85
 class Job:
     """A run as plain values, since layers may only be used in the main thread."""
 
-    pan: str
-    ms: str
+    inputs: Inputs
     options: PansharpenOptions
-    name: str
-    "name of the MS layer"
-    style: Style
 
 
 class Fusion(Algorithm):
@@ -53,7 +50,9 @@ class Fusion(Algorithm):
             self.PANCHROMATIC,
             tr("Any number of bands. If there is one file for each band, build a virtual raster first."),
             tr("Layer of the same area with 1.5 to 8 times the resolution. CRS, grid and extent may differ."),
+            optional=True,
         )
+        add_delivery(self)
         self.add_own_parameters()
         self.add_options(PansharpenOptions, advanced=False, skip=self.SKIPPED_OPTIONS)
         self.add_options(PansharpenOptions, advanced=True, skip=self.SKIPPED_OPTIONS)
@@ -93,37 +92,34 @@ class Fusion(Algorithm):
     # --- preparation ---------------------------------------------------------------------------------------------
 
     def checkParameterValues(self, parameters, context):
-        problem = self.unreadable(parameters, (self.SPECTRAL, self.PANCHROMATIC), context)
+        layers = self.SPECTRAL, self.PANCHROMATIC
+        problem = missing_inputs(self, parameters) or self.unreadable(parameters, layers, context)
         if self.needs_runtime(parameters):
             problem = problem or missing_runtime()
         return (False, problem) if problem else super().checkParameterValues(parameters, context)
 
     @showing_errors
     def prepareAlgorithm(self, parameters, context, feedback):
-        spectral, panchromatic = self.pair_layers(parameters, context, self.SPECTRAL, self.PANCHROMATIC)
+        inputs = inputs_of(self, parameters, context, feedback)
         own = self.own_options(parameters, context)
-        options = self.read_options(parameters, context, PansharpenOptions, panchromatic.crs(), **own)
-        self.job = Job(
-            self.file_of(parameters, self.PANCHROMATIC, context),
-            self.file_of(parameters, self.SPECTRAL, context),
-            replace(options, format="gtiff" if options.options else "cog"),
-            spectral.name(),
-            Style.of(spectral),
-        )
+        options = self.read_options(parameters, context, PansharpenOptions, inputs.crs, **own)
+        sensor = inputs.sensor if options.sensor == "auto" else options.sensor
+        self.job = Job(inputs, replace(options, sensor=sensor, format="gtiff" if options.options else "cog"))
         return True
 
     # --- the work ------------------------------------------------------------------------------------------------
 
     def work(self, parameters, context, feedback):
         job, backend = self.job, self.backend(feedback)
+        pan, ms = job.inputs.pan, job.inputs.ms
         out = self.parameterAsOutputLayer(parameters, self.OUTPUT, context)
         uncertainty = self.uncertainty(parameters, context)
         page = self.parameterAsFileOutput(parameters, self.REPORT, context)
         progress = Progress(feedback, 0.0, FUSED_SHARE if page else 1.0)
         options = replace(job.options, uncertainty=uncertainty)
-        check_targets(page, inputs=[out, *files_read([job.pan, job.ms])])
+        check_targets(page, inputs=[out, *files_read([pan, ms])])
         notify = log_notices(feedback)
-        result = pansharpen(job.pan, job.ms, out, options, notify, lambda pixels: progress, backend, self.fetch)
+        result = pansharpen(pan, ms, out, options, notify, lambda pixels: progress, backend, self.fetch)
         results = {self.OUTPUT: out, self.USED: result.provenance.get("weights", result.provenance["method"])}
         if uncertainty:
             results[self.UNCERTAINTY] = uncertainty
@@ -131,7 +127,7 @@ class Fusion(Algorithm):
             self._report(out, page, feedback)
             results[self.REPORT] = page
         self.stylers = {
-            out: (tr("{} pansharpened"), FusedStyler(job.style, result)),
+            out: (tr("{} pansharpened"), FusedStyler(job.inputs.style, result)),
             uncertainty: (tr("{} uncertainty"), UncertaintyStyler(result)),
         }
         return results
@@ -140,7 +136,9 @@ class Fusion(Algorithm):
         job = self.job
         names = ("sensor", "bands", "memory", "align")
         options = AssessOptions(**{name: getattr(job.options, name) for name in names})
-        (study,) = assess.open_studies([Path(out)], job.pan, [job.ms], None, options, lambda message: None)
+        (study,) = assess.open_studies(
+            [Path(out)], job.inputs.pan, [job.inputs.ms], None, options, lambda message: None
+        )
         worker_backend(feedback).assess(study, options, Path(page), Progress(feedback, FUSED_SHARE))
 
     def postProcessAlgorithm(self, context, feedback):
@@ -148,6 +146,6 @@ class Fusion(Algorithm):
         for path, (name, styler) in getattr(self, "stylers", {}).items():
             if context.willLoadLayerOnCompletion(path):
                 details = context.layerToLoadOnCompletionDetails(path)
-                details.name = name.format(self.job.name)
+                details.name = name.format(self.job.inputs.name)
                 details.setPostProcessor(keep_reference(styler))
         return {}

@@ -9,6 +9,8 @@ from files import read, sample_files, write
 from osgeo import gdal, ogr, osr
 from scenes import tiny_file
 
+from scripts import make_deliveries
+
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
@@ -369,3 +371,32 @@ def test_a_missing_mask_is_an_error(qgis_process, sample, tmp_path):
     assert not done
     assert "none.gpkg not found" in log
     assert not (tmp_path / "out.tif").exists()
+
+
+def test_a_delivery_is_pansharpened_in_place_of_two_layers(qgis_process, tmp_path):
+    roots = make_deliveries.make(tmp_path / "in", 5, 64)
+    method = {"METHOD": "exp", "ALIGN": "none"}
+    runs = [
+        ("pansharpenclassical", {**method, "DELIVERY": str(root), "OUTPUT": str(tmp_path / f"{number}.tif")})
+        for number, root in enumerate(roots)
+    ]
+    for number, (outputs, log) in enumerate(qgis_process.runs(*runs)):
+        assert outputs, log
+        assert "Delivery " in log
+        scene = make_deliveries.make_scene(number, 64)
+        assert read(outputs["OUTPUT"]).shape == ((6 if number == 3 else 4), *scene.pan.shape)
+
+
+def test_two_layers_or_a_delivery_are_needed_and_not_both(qgis_process, sample, tmp_path):
+    pan, ms, _ = map(str, sample)
+    out = {"OUTPUT": str(tmp_path / "o.tif"), "METHOD": "exp"}
+    both = {"SPECTRAL": ms, "PANCHROMATIC": pan, "DELIVERY": str(tmp_path)}
+    (one, first), (two, second), (three, third) = qgis_process.runs(
+        ("pansharpenclassical", {**out, **both}),
+        ("pansharpenclassical", {**out, "SPECTRAL": ms}),
+        ("pansharpenclassical", {**out, "DELIVERY": str(tmp_path)}),
+    )
+    assert (one, two, three) == (None, None, None)
+    assert "Give either two layers or a delivery, not both." in first
+    assert "Select a multispectral and a panchromatic layer, or give a delivery." in second
+    assert "no PAN and MS were found in" in third
