@@ -165,9 +165,9 @@ def scores(pairs: Sequence[Pair], fuse: Callable[[Block], np.ndarray]) -> dict[s
 
 
 def _error_sums(pair: Pair, fused: np.ndarray) -> PixelSums:
-    image, truth = (torch.from_numpy(np.asarray(each, np.float64)) for each in (fused, pair.truth))
-    ok = image.isfinite().all(0) & truth.isfinite().all(0)
-    return PixelSums.of(torch.where(ok, image, 0), torch.where(ok, truth, 0), ok, rounded=False)
+    image, truth = (np.asarray(each, np.float64) for each in (fused, pair.truth))
+    ok = np.isfinite(image).all(0) & np.isfinite(truth).all(0)
+    return PixelSums.of(np.where(ok, image, 0), np.where(ok, truth, 0), ok, rounded=False)
 
 
 def with_scene_stats(pairs: list[Pair], survey: Survey) -> list[Pair]:

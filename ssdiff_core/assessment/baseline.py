@@ -30,12 +30,20 @@ class BaselineImage:
     path = None
 
     @staticmethod
-    def of(method: str, scene: Scene, sensor: Sensor, open_reader: Callable, memory: int) -> BaselineImage:
+    def of(
+        method: str,
+        scene: Scene,
+        sensor: Sensor,
+        open_reader: Callable,
+        memory: int,
+        tick: Callable[[], None] = lambda: None,
+    ) -> BaselineImage:
+        """Returns the fusion of a scene by a classical method. tick: see classical.parallel.scene_stats."""
         engine = ClassicalEngine(method, scene.placement.ratio)
         stats = SceneStats(mtf=sensor.mtf)
         if engine.needs_survey:
             stats = scene_stats(
-                scene, open_reader, engine.survey(sensor.mtf, sensor.pan_mtf), memory, default_workers()
+                scene, open_reader, engine.survey(sensor.mtf, sensor.pan_mtf), memory, default_workers(), tick
             )
         return BaselineImage(LABELS.get(method, method), scene, engine, stats, PerThread(open_reader))
 

@@ -65,7 +65,7 @@ def assess_and_report(
     study: Study, options: AssessOptions, page: str | Path | None, progress: Callable[[float], None]
 ) -> dict:
     """Measures a study and its baselines, writes the report to `page`, if any, and returns tables.document."""
-    study, end = with_baselines(study, options), 0.8 if page else 1.0
+    study, end = with_baselines(study, options, tick=lambda: progress(0.0)), 0.8 if page else 1.0
     (results,) = measure_all([study], options, subrange(progress, 0, end))
     if page:
         write(study, results, options, page, progress=subrange(progress, end, 1))

@@ -7,7 +7,7 @@ The sums of each block are kept, so the measures are known for the scene and for
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 from pathlib import Path
@@ -72,11 +72,17 @@ def setting_of(study: Study) -> Setting:
     return Setting(scene.window, placement.at, shape, placement.ratio, study.sensor.mtf, how, study.rounded)
 
 
-def with_baselines(study: Study, options: AssessOptions, without: Sequence[str] = ()) -> Study:
-    """Returns the study with the images of options.baselines added, except the methods in `without`."""
+def with_baselines(
+    study: Study, options: AssessOptions, without: Sequence[str] = (), tick: Callable[[], None] = lambda: None
+) -> Study:
+    """Returns the study with the images of options.baselines added, except the methods in `without`.
+
+    tick: see classical.parallel.scene_stats.
+    """
     methods = [method for method in options.baselines if method not in without]
     baselines = [
-        BaselineImage.of(method, study.scene, study.sensor, study.open_reader, options.memory) for method in methods
+        BaselineImage.of(method, study.scene, study.sensor, study.open_reader, options.memory, tick)
+        for method in methods
     ]
     return replace(study, images=(*study.images, *baselines))
 
@@ -131,35 +137,41 @@ def _full_scale(study: Study, options: AssessOptions, side: int, progress):
 def _reprojected(study: Study, options: AssessOptions, side: int, progress):
     metric, reader = Reprojected(setting_of(study)), PerThread(study.open_reader)
     cores = sampled_blocks(metric.cores(side), options)
-    shifts = shifts_of(metric, reader, cores)
+    shifts = shifts_of(metric, reader, cores, lambda done: progress(done / 2))
 
     def gather(core: Window):
         block = reader().read(core, metric.reach, metric.ms_halo)
         return [(metric.gather(block, image.read(block.window), shifts), 1.0) for image in study.images]
 
-    sums, _ = _gathered(cores, gather, progress)
+    sums, _ = _gathered(cores, gather, lambda done: progress(0.5 + done / 2))
     return [(partial(metric.values, shifts=shifts), one) for one in sums]
 
 
-def shifts_of(metric: Reprojected, reader: PerThread, cores: list[Window]):
+def shifts_of(
+    metric: Reprojected, reader: PerThread, cores: list[Window], progress: Callable[[float], None] = lambda share: None
+):
     """Returns the shift of each band of MS against PAN."""
 
     def correlations(core: Window):
         return metric.correlations(reader().read(core, metric.reach, metric.ms_halo))
 
-    return metric.shifts(reduce(operator.add, side_by_side(correlations, cores)))
+    return metric.shifts(reduce(operator.add, _told(side_by_side(correlations, cores), len(cores), progress)))
 
 
 def _gathered(cores: list[Window], gather, progress):
     """Returns for each image the sums of each core, and the share of valid pixels."""
-    rows = []
-    for answer in side_by_side(gather, cores):
-        rows.append(answer)
-        progress(len(rows) / len(cores))
+    rows = list(_told(side_by_side(gather, cores), len(cores), progress))
     area = [core.height * core.width for core in cores]
     images = list(zip(*rows))
     sums = [[one for one, _ in image] for image in images]
     return sums, [float(np.average([share for _, share in image], weights=area)) for image in images]
+
+
+def _told(answers: Iterable, count: int, progress: Callable[[float], None]) -> Iterator:
+    """Yields the answers, and reports the share of them."""
+    for done, answer in enumerate(answers, 1):
+        yield answer
+        progress(done / count)
 
 
 def _valid(image: np.ndarray, window: Window, core: Window) -> float:

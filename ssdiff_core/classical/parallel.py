@@ -128,10 +128,18 @@ class InOrder:
                 self._next += 1
 
 
-def scene_stats(scene: Scene, open_reader: Callable, survey, memory: int = MEMORY, workers: int = 1) -> SceneStats:
+def scene_stats(
+    scene: Scene,
+    open_reader: Callable,
+    survey,
+    memory: int = MEMORY,
+    workers: int = 1,
+    tick: Callable[[], None] = lambda: None,
+) -> SceneStats:
     """Returns the statistics of a scene in one pass over its blocks; the order in which they finish does not matter.
 
-    open_reader: returns the reader of the scene's blocks; called in the thread that reads. memory: in MB.
+    open_reader: returns the reader of the scene's blocks; called in the thread that reads. memory: in MB. tick: called
+    ten times a second; an exception that it raises ends the pass.
     """
     stop, total = threading.Event(), InOrder(operator.add)
     side = block_side(memory, len(scene.ms), survey.reach, workers)
@@ -141,5 +149,5 @@ def scene_stats(scene: Scene, open_reader: Callable, survey, memory: int = MEMOR
         total.add(number, survey.gather(block))
 
     with processors(workers):
-        run_threads(reader_threads(open_reader, blocks, survey, workers, gather, stop), stop)
+        run_threads(reader_threads(open_reader, blocks, survey, workers, gather, stop), stop, tick)
     return survey.stats(total.value)

@@ -40,21 +40,22 @@ class Quantising:
 def counted(pixels: np.ndarray, pixel_type: PixelType, threads: int = 1) -> tuple[np.ndarray, tuple[Sums, ...]]:
     """Returns fused values (bands, h, w) in the data type of a file, and the sums of each band's valid pixels.
 
-    Values are rounded and clipped to the range of the type. NaN becomes nodata, and no valid value equals nodata.
+    Values are rounded and clipped to the range of the type, and to its minimum. NaN becomes nodata, and no valid value
+    equals nodata.
     """
     counts = np.empty(pixels.shape, pixel_type.dtype)
     run = map if threads == 1 else partial(side_by_side, workers=threads, release=False)
-    return counts, tuple(run(lambda band: _count(*band, pixel_type.nodata), zip(pixels, counts)))
+    return counts, tuple(run(lambda band: _count(*band, pixel_type), zip(pixels, counts)))
 
 
-def _count(band: np.ndarray, target: np.ndarray, nodata: float | None) -> Sums:
+def _count(band: np.ndarray, target: np.ndarray, pixel_type: PixelType) -> Sums:
     """Writes a band in the data type of `target` into it; returns the sums of its valid pixels."""
-    kind, total = target.dtype, Sums()
+    kind, nodata, total = target.dtype, pixel_type.nodata, Sums()
     whole = np.float64 if kind.itemsize > 2 else np.float32  # represents every value of an integer type exactly
     buffers = np.empty(STRIP_PIXELS + band.shape[1], whole), np.empty(STRIP_PIXELS + band.shape[1])
     with np.errstate(invalid="ignore", over="ignore"):
         for rows in _strips(band.shape):
-            held = _held(band[rows], kind, nodata, buffers[0])
+            held = _held(band[rows], pixel_type, buffers[0])
             strip = _sums(held, int if kind.kind in "iu" else float, buffers[1])
             if strip.count < held.size:
                 held = np.where(np.isnan(held), held.dtype.type(_filler(kind, nodata)), held)
@@ -68,19 +69,23 @@ def _strips(shape: tuple[int, int]) -> Iterator[slice]:
     return (slice(row, row + step) for row in range(0, shape[0], step))
 
 
-def _held(values: np.ndarray, kind: np.dtype, nodata: float | None, buffer: np.ndarray) -> np.ndarray:
+def _held(values: np.ndarray, pixel_type: PixelType, buffer: np.ndarray) -> np.ndarray:
     """Returns the values rounded and clipped to the type, none equal to nodata; NaN is kept.
 
     buffer: memory for the result; new memory costs more time than the operations.
     """
+    kind, nodata, minimum = pixel_type.dtype, pixel_type.nodata, pixel_type.minimum
     if kind.kind == "f":
         values = values.astype(np.float64 if kind.itemsize > 4 else np.float32, copy=False)
+        if minimum is not None:
+            values = np.maximum(values, values.dtype.type(minimum))
         clash = None if nodata is None or math.isnan(nodata) else values == values.dtype.type(nodata)
         if clash is None or not clash.any():
             return values
         return np.where(clash, np.nextafter(values, values.dtype.type(math.inf)), values)
     info = np.iinfo(kind)
-    lowest, highest = int(info.min) + (nodata == info.min), int(info.max) - (nodata == info.max)
+    least = info.min if minimum is None else max(math.ceil(minimum), info.min)
+    lowest, highest = int(least) + (nodata == least), int(info.max) - (nodata == info.max)
     whole, exact = buffer[: values.size].reshape(values.shape), buffer.dtype.type
     np.maximum(values, exact(lowest), out=whole)
     np.minimum(whole, exact(highest), out=whole)

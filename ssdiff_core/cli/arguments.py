@@ -10,20 +10,27 @@ from dataclasses import fields
 from ..common import progress
 from ..domain import options as kinds
 from ..domain import sensors
-from ..domain.options import Option, options_of
+from ..domain.options import DEFAULT_PRESET, Option, options_of, with_preset
 
 
 def add_options(parser: ArgumentParser, options: type) -> None:
     """Adds an argument for each option of an options class."""
     defaults = {item.name: item.default for item in fields(options)}
     for name, option in options_of(options).items():
-        flag = f"--{(option.flag or name).replace('_', '-')}"
-        parser.add_argument(flag, dest=name, help=_help(option, defaults[name]), **_reading(option, defaults[name]))
+        add_option(parser, name, option, defaults[name])
 
 
-def options_from(args: Namespace, options: type, **changed):
+def add_option(parser: ArgumentParser, name: str, option: Option, default: object) -> None:
+    """Adds the argument of an option. If a preset may set the option, the value is None unless it is given."""
+    flag, reading = f"--{(option.flag or name).replace('_', '-')}", _reading(option, default)
+    if option.by_preset:
+        reading["default"] = None
+    parser.add_argument(flag, dest=name, help=_help(option, default), **reading)
+
+
+def options_from(args: Namespace, options: type, preset: str = DEFAULT_PRESET, **changed):
     """Returns the options that the command line gives; changed: values that replace those."""
-    given = {name: getattr(args, name) for name in options_of(options)} | changed
+    given = with_preset(preset, {name: getattr(args, name) for name in options_of(options)} | changed)
     return options(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
 
 

@@ -19,5 +19,7 @@ def run(args) -> None:
     from ..inprocess import installation
     from ..runtime import doctor
 
-    report = installation.report()
-    print(json.dumps(report, indent=2) if args.json else doctor.as_text(report))
+    if args.json:
+        return print(json.dumps(installation.report(), indent=2))
+    for line in doctor.lines_of(installation.program(), installation.packages(), installation.devices):
+        print(line, flush=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from ..common import progress
 from ..common.files import check_targets
 from ..domain.methods import NETWORK
-from ..domain.options import AssessOptions, PansharpenOptions
-from .arguments import add_options, add_pair, add_progress, file_name, ms_files, options_from
+from ..domain.options import DEFAULT_PRESET, PRESET_OPTION, AssessOptions, PansharpenOptions
+from .arguments import add_option, add_options, add_pair, add_progress, file_name, ms_files, options_from
 from .console import handle_termination, print_message
 
 
@@ -20,6 +21,7 @@ def add(commands) -> None:
     command = commands.add_parser("pansharpen", help=text, description=f"{text} {delivery}")
     add_pair(command)
     command.add_argument("out", type=file_name, help="GeoTIFF to write.")
+    add_option(command, "preset", PRESET_OPTION, DEFAULT_PRESET)
     add_options(command, PansharpenOptions)
     add_progress(command)
     command.add_argument("--report", metavar="FILE.html", help="Also write a quality report, as ssdiff assess does.")
@@ -35,13 +37,15 @@ def run(args) -> None:
     pan, files = pair_of(args)
     inputs = [file for file in (pan, *([files] if isinstance(files, str) else files), args.mask) if file]
     check_outputs(args, inputs)
-    if args.method != NETWORK and (args.steps or args.samples or args.weights != "auto"):
+    options = options_from(args, PansharpenOptions, args.preset, mask="")
+    if options.method != NETWORK and (args.steps or args.samples or options.weights != "auto"):
         args.usage_error(f"--weights, --steps and --samples are for --method {NETWORK}")
-    check_outputs(args, [*inputs, *input_files.files_read(inputs), args.weights])
-    mask = polygon_mask.read(args.mask, reader.read_header(pan)[1].crs) if args.mask else ""
-    options = options_from(args, PansharpenOptions, mask=mask)
+    check_outputs(args, [*inputs, *input_files.files_read(inputs), options.weights])
+    if args.mask:
+        options = replace(options, mask=polygon_mask.read(args.mask, reader.read_header(pan)[1].crs))
     reporter = partial(progress.reporter, args.progress)
-    pansharpen.pansharpen(pan, files, args.out, options, print_message, reporter, LocalBackend())
+    backend = LocalBackend()
+    pansharpen.pansharpen(pan, files, args.out, options, print_message, reporter, backend)
     if args.report:
         write_report(args, pan, files)
 

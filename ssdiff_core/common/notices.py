@@ -20,6 +20,25 @@ _BAND_SET = "Sensor {sensor}: the bands are those of {label}"
 _ASSUMED_ORDER = "; nothing identifies its bands: they are assumed to be {bands}"
 _UNKNOWN_BANDS = ", but nothing identifies its {count} bands: the general profile is used"
 
+_ESTIMATE = "Estimated time: {duration} on {device}, with weights {weights}"
+_ADAPTATIONS = {
+    "": "",
+    "_adapting": ", of which adapting to the scene takes {adapting_duration}",
+    "_adapted": ", adapted to this scene before",
+}
+_FASTER = "; classical {method}: {classical}"
+_GPUS = {
+    "": "",
+    "_no_gpu": "; an NVIDIA GPU was not found",
+    "_other_gpu": "; the GPU {gpu} is not used",
+}
+_ESTIMATES = {
+    f"estimate{adaptation}{gpu}": _ESTIMATE + _ADAPTATIONS[adaptation] + _FASTER + _GPUS[gpu]
+    for adaptation in _ADAPTATIONS
+    for gpu in _GPUS
+}
+_ESTIMATES["estimate_classical"] = "Estimated time: {duration} on {device}, with {method}"
+
 TEMPLATES: dict[str, str] = {
     # fusion
     "fewer_tiles": "{device} is short of memory: fewer tiles are computed at a time",
@@ -91,6 +110,10 @@ TEMPLATES: dict[str, str] = {
     "shift_large_bands": _SHIFT + _BANDS + _BLEED,
     "shift_corrected": _SHIFT + ": corrected",
     "shift_corrected_bands": _SHIFT + _BANDS + ": corrected",
+    "pair_unrelated": (
+        "PAN and MS hardly correlate ({correlation:.2f} of 1): if they are of other places or times, or far out of "
+        "position, the result has wrong colours and false detail"
+    ),
     # workflows
     "ratio_resampled": (
         "PAN is {ratio:.3g} times finer than MS, and weights are for {target}: MS is resampled to that ratio"
@@ -117,8 +140,10 @@ TEMPLATES: dict[str, str] = {
     "band_groups": (
         "Weights {weights} take {size} bands: the {bands} bands of MS are fused in {groups} group(s) of {size}"
     ),
-    "long_run": "This will take about {duration}",
-    "long_run_network": ("This will take about {duration}; a GPU, a single sample or a classical method is faster"),
+    **_ESTIMATES,
+    "estimate_rough": (
+        "No run of this kind has been measured on this computer yet: the estimate may be wrong by a factor of three"
+    ),
     "resumed": "Resuming an interrupted run: {done} of {blocks} blocks are done",
     "leftovers_removed": "The working files of an interrupted run are removed",
     "leftovers_of_other_run_removed": (

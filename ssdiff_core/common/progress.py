@@ -81,6 +81,14 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
 
 
+def rounded_duration(seconds: float) -> str:
+    """Returns an estimated duration as text, such as "25 min"."""
+    if seconds < 90:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else duration(60 * minutes)
+
+
 def file_size(count: float) -> str:
     """Returns a number of bytes as text, such as "1.5 MB"."""
     size, unit = next(((s, u) for s, u in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if count >= s), (1, "bytes"))

@@ -8,6 +8,7 @@ algorithm. A new option needs its field here, the code that uses it, and the tra
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from .block_passes import MEMORY, MINIMUM_MEMORY
@@ -23,6 +24,8 @@ MINIMUM_SECONDS, MAXIMUM_SECONDS = 2.0, 3600.0
 "limits of the time for adapting to a scene"
 BASELINES = ("exp", "mtf-glp-fs")
 "classical methods that every assessed image is compared with"
+UNCERTAINTY_SAMPLES = 8
+"samples of an uncertainty by default: one for each of the eight orientations of a tile (docs/study.md)"
 SAMPLE = 40.0
 "megapixels that are measured of a larger scene"
 
@@ -51,6 +54,8 @@ class Option:
     "whether QGIS shows it among the advanced parameters"
     network: bool = False
     "whether only the network uses it; classical methods do without"
+    by_preset: bool = False
+    "whether a preset may set it; QGIS then shows no default"
     lasting: bool = True
     "whether a run with another value must not resume an interrupted one"
 
@@ -62,6 +67,32 @@ class Option:
 def options_of(kind: type) -> dict[str, Option]:
     """Returns the options of a class by the names of their fields."""
     return {item.name: item.metadata["option"] for item in dataclasses.fields(kind) if "option" in item.metadata}
+
+
+PRESETS: dict[str, dict[str, object]] = {
+    "fast": {"samples": 1, "steps": 1, "adapt": NONE},
+    "balanced": {},
+    "best": {"samples": 4, "adapt": "60"},
+    "classical": {"method": "mtf-glp-fs"},
+}
+"options of pansharpening that a preset sets, instead of their defaults; docs/performance.md has the reasons"
+DEFAULT_PRESET = "balanced"
+PRESET_OPTION = Option(
+    "How much time the run may take. fast: one sample, the weights as they are; balanced: the defaults of the weights, "
+    "adapted to the scene for a short time; best: four samples, adapted for longer; classical: the classical method "
+    "MTF-GLP-FS. Options that are given win over the preset.",
+    "Preset",
+    CHOICE,
+    tuple(PRESETS),
+)
+
+
+def with_preset(preset: str, given: Mapping[str, object]) -> dict[str, object]:
+    """Returns the given options, and those of the preset that are not given; None: not given."""
+    values = dict(PRESETS[preset])
+    if given.get("uncertainty"):
+        values.pop("samples", None)  # the uncertainty sets it
+    return values | {name: value for name, value in given.items() if value is not None}
 
 
 def fingerprint(options) -> dict[str, object]:
@@ -137,6 +168,7 @@ class SamplingOptions:
         maximum=1000,
         advanced=True,
         network=True,
+        by_preset=True,
     ).field(None)
     samples: int | None = Option(
         "Number of samples to average. Default: set by the weights, or 8 with an uncertainty. 1 is fastest and "
@@ -147,6 +179,7 @@ class SamplingOptions:
         maximum=1000,
         advanced=True,
         network=True,
+        by_preset=True,
     ).field(None)
     seed: int = SEED_OPTION.field(0)
 
@@ -155,7 +188,9 @@ class SamplingOptions:
 class PansharpenOptions(SamplingOptions):
     """Options of a pansharpening run."""
 
-    method: str = Option("Fusion method: ssdiff, or a classical method: " + ", ".join(CLASSICAL) + ".").field("ssdiff")
+    method: str = Option(
+        "Fusion method: ssdiff, or a classical method: " + ", ".join(CLASSICAL) + ".", by_preset=True
+    ).field("ssdiff")
     sensor: str = SENSOR_OPTION.field("auto")
     weights: str = Option(
         "Weights of the network: an ID, a file, or auto for those that fit sensor and bands best. Missing weights are "
@@ -183,10 +218,12 @@ class PansharpenOptions(SamplingOptions):
     adapt: str = Option(
         "Adapt the network to the scene before fusing it: auto, none, or a number of processor seconds. auto: for a "
         "tenth of the expected time of fusing the scene, from 8 to 60 s, if the scene is large enough to learn from "
-        "and the weights are on patches. The result is kept for further runs.",
+        "and the weights are on patches. The result is kept for further runs. Default: set by the preset, auto in "
+        "balanced.",
         "Adapt to the scene",
         metavar="auto|none|SECONDS",
         network=True,
+        by_preset=True,
     ).field(AUTO)
     dtype: str | None = Option(
         "Data type of the output. Default: that of MS.",

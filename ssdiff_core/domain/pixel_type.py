@@ -15,6 +15,8 @@ class PixelType:
     "name of the data type, as numpy names it"
     nodata: float | None = None
     "value of pixels without data; None: no pixel can be masked"
+    minimum: float | None = None
+    "least value of a valid pixel; None: that of the data type"
 
     @property
     def dtype(self) -> np.dtype:

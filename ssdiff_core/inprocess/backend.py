@@ -16,10 +16,20 @@ from ..domain.options import SamplingOptions
 from ..domain.scene import Scene
 from ..raster.reader import Reader
 from ..workflows.classical_backend import ClassicalBackend
+from ..workflows.speeds import CPU
 
 
 class LocalBackend(ClassicalBackend):
     """Computes in this process; torch is imported when a network is needed, which takes seconds."""
+
+    def device(self, name: str) -> tuple[str, str]:
+        """Returns the id of the device that an option means, and the name of a GPU."""
+        if name == CPU:
+            return CPU, ""
+        from ..model import devices
+
+        found = str(devices.choose(name))
+        return found, "" if found == CPU else devices.describe(found)
 
     def network(self, weights: Path, groups: Sequence[tuple[int, ...]], sampling: SamplingOptions, notify: Notify):
         """Returns the engine of a weights file; with groups, one that fuses each group of bands separately."""

@@ -6,6 +6,7 @@ import importlib
 import json
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from .. import __version__
@@ -16,15 +17,24 @@ OPTIONAL_PACKAGES = ("osgeo.gdal", "qgis.core", "requests")
 
 def report() -> dict:
     """Returns the report of `ssdiff doctor`, for JSON."""
+    return {**program(), "packages": dict(packages()), "devices": devices()}
+
+
+def program() -> dict[str, str]:
+    """Returns the part of the report that is known at once."""
     return {
         "ssdiff": __version__,
         "folder": str(Path(__file__).parents[1]),
         "python": platform.python_version(),
         "executable": sys.executable,
         "system": platform.platform(),
-        "packages": {name: installed_version(name) for name in (*NEEDED, *OPTIONAL_PACKAGES)},
-        "devices": devices(),
     }
+
+
+def packages() -> Iterator[tuple[str, str | None]]:
+    """Yields each package with its version; None if it cannot be imported, which is tried."""
+    for name in (*NEEDED, *OPTIONAL_PACKAGES):
+        yield name, installed_version(name)
 
 
 def main() -> None:

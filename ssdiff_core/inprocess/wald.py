@@ -146,15 +146,15 @@ def _fused(method: str, files: Degraded, sensor: Sensor, fusing: PansharpenOptio
     options = replace(
         fusing, sensor=sensor.id, align="none", dtype="float32", format="gtiff", options=("COMPRESS=NONE",)
     )
-    pansharpen(files.pan, files.ms, out, options, _without_sensor(notify), lambda pixels: progress, LocalBackend())
+    pansharpen(files.pan, files.ms, out, options, _without_opening(notify), lambda pixels: progress, LocalBackend())
     return Raster(out, read_header(str(files.pan))[1], LABELS.get(method, method))
 
 
-def _without_sensor(notify: Notify) -> Notify:
-    """Returns a receiver that drops notices about the sensor, which are sent for the original scene already."""
+def _without_opening(notify: Notify) -> Notify:
+    """Returns a receiver that drops notices about the sensor, sent for the original scene already, and estimates."""
 
     def forward(notice: Notice | str) -> None:
-        if not (isinstance(notice, Notice) and notice.kind.startswith("sensor_")):
+        if not (isinstance(notice, Notice) and notice.kind.startswith(("sensor_", "estimate"))):
             notify(notice)
 
     return forward

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-from torch import Tensor
 
 
 class Accumulator:
@@ -23,9 +22,9 @@ class Mean(Accumulator):
     count: int
 
     @staticmethod
-    def of(values: Tensor) -> Mean:
+    def of(values: np.ndarray) -> Mean:
         """Returns the mean over the first axis."""
-        return Mean(values.double().sum(0).numpy(), len(values))
+        return Mean(values.sum(0, dtype=np.float64), len(values))
 
     @property
     def value(self) -> np.ndarray:

@@ -7,8 +7,6 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..classical.ms_samples import MsSamples
 from ..classical.resample import take_cols, take_rows
@@ -72,24 +70,24 @@ class View:
             rounds = setting.convention.reach(setting.ratio)
             fused, pan = fill_masked(fused, ok, rounds), fill_masked(pan[None], ok, rounds)[0]
         ok = ok & block.nearest_on_ms(ms_ok)[part]
-        self.ok = None if ok.all() else torch.from_numpy(ok)
-        self.fused, self.pan = torch.from_numpy(fused), torch.from_numpy(pan)
+        self.ok = None if ok.all() else ok
+        self.fused, self.pan = fused, pan
 
     @functools.cached_property
     def ground(self) -> MsSamples:
-        return MsSamples(self.block, KERNEL, torch.from_numpy)
+        return MsSamples(self.block, KERNEL)
 
-    def core(self, image: Tensor) -> Tensor:
+    def core(self, image: np.ndarray) -> np.ndarray:
         """Returns the core of an image over the window."""
         return image[(..., *self.block.core.within(self.window))]
 
-    def interpolated(self) -> tuple[Tensor, Tensor]:
+    def interpolated(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns MS interpolated at the pixels of the core, and likewise PAN at the resolution of MS."""
         rows, cols = self.ground.up
-        fine = take_rows(rows, take_cols(cols, torch.cat([self.ground.ms, self._coarse_pan()[None]])))
+        fine = take_rows(rows, take_cols(cols, np.concatenate([self.ground.ms, self._coarse_pan()[None]])))
         return fine[:-1], fine[-1]
 
-    def _coarse_pan(self) -> Tensor:
+    def _coarse_pan(self) -> np.ndarray:
         """Returns PAN at the MS samples used for the core; beyond the scene the edge values are repeated, as for MS."""
         image, along, index = self.pan, [], []
         ends = zip((self.window.row, self.window.col), self.window.shape, (self.ground.rows, self.ground.cols))
@@ -99,19 +97,19 @@ class View:
             centres = self.setting.convention.pan_at(used * self.block.ratio + self.block.ms_at[axis]) - start
             margin = math.ceil(2 * self.block.ratio) + 1
             mirror = reflect(np.arange(-margin, n + margin), 0, n).astype(np.intp)
-            image = image.index_select(axis, torch.from_numpy(mirror))
+            image = image.take(mirror, axis)
             along.append(downsampling_filter(centres + margin, self.block.ratio))
-            index.append(torch.from_numpy(samples - samples[0]))
+            index.append(samples - samples[0])
         low = take_cols(along[1], take_rows(along[0], image))
         return low[index[0][:, None], index[1]]
 
-    def blurred_by_mtf(self) -> Tensor:
+    def blurred_by_mtf(self) -> np.ndarray:
         """Returns the fused image at the pixels of the core, each band blurred by its MTF."""
         core = self.block.core
         at = np.arange(core.row, core.stop[0]), np.arange(core.col, core.stop[1])
-        return torch.stack([self.blurred(band, gain, *at) for band, gain in zip(self.fused, self.setting.mtf)])
+        return np.stack([self.blurred(band, gain, *at) for band, gain in zip(self.fused, self.setting.mtf)])
 
-    def blurred(self, image: Tensor, gain: float, rows: np.ndarray, cols: np.ndarray) -> Tensor:
+    def blurred(self, image: np.ndarray, gain: float, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         """Returns an image over the window, blurred by an MTF with this gain, at absolute rows and columns."""
         blur = self.setting.convention.blur
         down, across = (
@@ -119,16 +117,17 @@ class View:
         )
         return take_cols(across, take_rows(down, image))
 
-    def correlation(self) -> tuple[Tensor, Tensor]:
+    def correlation(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns the local correlation of each band with PAN (bands, h, w) over the core, and its mask (h, w)."""
         setting, core = self.setting, self.block.core
         half = math.ceil(setting.ratio / 2 - TOLERANCE)
         back, on = 2 * (half - 1), 2 * half
         target = Window(core.row - back, core.col - back, core.height + back + on, core.width + back + on)
-        inside = torch.ones(self.window.shape)
-        ok = inside.bool() if self.ok is None else self.ok
+        inside = np.ones(self.window.shape, np.float32)
+        ok = inside.astype(bool) if self.ok is None else self.ok
         fused, pan, inside = (
-            extract(field, self.window, target, setting.scene).double() for field in (self.fused, self.pan, inside)
+            extract(field, self.window, target, setting.scene).astype(np.float64)
+            for field in (self.fused, self.pan, inside)
         )
         known = unmasked(extract(ok, self.window, target, setting.scene, setting.convention.rim), back + on + 1)
         return local_correlation(fused, pan, half, inside), known

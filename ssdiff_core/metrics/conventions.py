@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import torch
 
 from ..classical.resample import Strip
 from ..common.errors import ConfigError
@@ -142,6 +141,6 @@ def strips(at: np.ndarray, reach: int, weigh: Callable[[np.ndarray, int], np.nda
         positions = part - start
         width = math.ceil(positions[-1] - 1e-9) + reach + 1
         if weights is None or not np.allclose(positions, offsets[: len(positions)], rtol=0, atol=1e-9):
-            weights, offsets = torch.from_numpy(weigh(positions, width)), positions
+            weights, offsets = weigh(positions, width), positions
         result.append(Strip(start, weights[: len(positions), :width]))
     return result

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from ..classical.resample import take_cols, take_rows
 from ..common.errors import GeometryError
@@ -88,13 +87,13 @@ def blurred(image: np.ndarray, ok: np.ndarray, at, gains: Sequence[float], ratio
     """Returns bands (n, h, w), each blurred by its MTF, at rows and columns `at`; NaN next to masked pixels."""
     if not ok.any():
         return np.full((len(image), *map(len, at)), np.nan, np.float32)
-    known = None if ok.all() else torch.from_numpy(ok).float()
-    whole = torch.from_numpy(fill_masked(image, ok, BLUR.reach(ratio)))
+    known = None if ok.all() else ok.astype(np.float32)
+    whole = fill_masked(image, ok, BLUR.reach(ratio))
     answer = []
     for band, gain in zip(whole, gains):
         rows, cols = (BLUR.blur(places, gain, ratio) for places in at)
         low = take_cols(cols, take_rows(rows, band))
         if known is not None:
-            low[take_cols(cols, take_rows(rows, known)) < VALID_SHARE] = torch.nan
-        answer.append(low.numpy())
+            low[take_cols(cols, take_rows(rows, known)) < VALID_SHARE] = np.nan
+        answer.append(low)
     return np.stack(answer)

@@ -9,7 +9,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from ..domain.block import Block
 from ..domain.kernels import REACH
@@ -53,28 +52,26 @@ class FullScale:
 
     def gather(self, block: Block, fused) -> FullScaleSums:
         """Returns the sums over block.core. fused: (bands, h, w) over block.window."""
-        with torch.inference_mode():
-            view = View(self.setting, block, fused)
-            lms, low_pan = view.interpolated()
-            core = view.core(view.fused)
-            ok = None if view.ok is None else view.core(view.ok)
-            seen = view.blurred_by_mtf()
-            pair = [rounded_counts(image) for image in (lms, seen)] if self.setting.rounded else (lms, seen)
-            fine = SquareMoments.of(torch.cat([core, view.core(view.pan)[None]]), ok)
-            coarse = SquareMoments.of(torch.cat([lms, low_pan[None]]), ok)
-            rho, known = view.correlation()
-            return FullScaleSums(
-                Mean.of(q2n(*pair, ok)),
-                Mean.of(uqi_matrix(fine)),
-                Mean.of(uqi_matrix(coarse)),
-                Mean.of(rho[:, known].T),
-            )
+        view = View(self.setting, block, fused)
+        lms, low_pan = view.interpolated()
+        core = view.core(view.fused)
+        ok = None if view.ok is None else view.core(view.ok)
+        seen = view.blurred_by_mtf()
+        pair = [rounded_counts(image) for image in (lms, seen)] if self.setting.rounded else (lms, seen)
+        fine = SquareMoments.of(np.concatenate([core, view.core(view.pan)[None]]), ok)
+        coarse = SquareMoments.of(np.concatenate([lms, low_pan[None]]), ok)
+        rho, known = view.correlation()
+        return FullScaleSums(
+            Mean.of(q2n(*pair, ok)),
+            Mean.of(uqi_matrix(fine)),
+            Mean.of(uqi_matrix(coarse)),
+            Mean.of(rho[:, known].T),
+        )
 
     def correlation_map(self, block: Block, fused) -> np.ndarray:
         """Returns the local correlation of each band with PAN over block.core, NaN where masked: 1 - D_rho by pixel."""
-        with torch.inference_mode():
-            rho, known = View(self.setting, block, fused).correlation()
-            return torch.where(known, rho, torch.nan).float().numpy()
+        rho, known = View(self.setting, block, fused).correlation()
+        return np.where(known, rho, np.nan).astype(np.float32)
 
     def values(self, sums: FullScaleSums) -> dict:
         """Returns the measures and the settings they depend on."""

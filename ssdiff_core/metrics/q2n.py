@@ -10,73 +10,76 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 SIDE = 32
 TINY = np.finfo(np.float64).eps
+SMALLEST = 1e-300  # smallest divisor
 FLAT = 1e-12  # maximum variance of a constant square, relative to the squared mean: rounding errors
 
 
 # --- squares ---------------------------------------------------------------------------------------------------------
 
 
-def squares(image: Tensor) -> Tensor:
+def squares(image: np.ndarray) -> np.ndarray:
     """Returns an image (n, h, w) as squares (squares, n, pixels), mirrored at the end to a multiple of 32."""
     rows, cols = (_mirrored(size) for size in image.shape[-2:])
     if rows is not None or cols is not None:
         every = slice(None)
         image = image[:, every if rows is None else rows][..., every if cols is None else cols]
     n, (high, wide) = len(image), (size // SIDE for size in image.shape[-2:])
-    cut = image.reshape(n, high, SIDE, wide, SIDE).permute(1, 3, 0, 2, 4)
+    cut = image.reshape(n, high, SIDE, wide, SIDE).transpose(1, 3, 0, 2, 4)
     return cut.reshape(high * wide, n, SIDE * SIDE)
 
 
-def whole_squares(ok: Tensor) -> Tensor:
+def whole_squares(ok: np.ndarray) -> np.ndarray:
     """Returns which squares have no masked pixel (squares,)."""
     return squares(ok[None]).all(-1)[:, 0]
 
 
-def _mirrored(size: int) -> Tensor | None:
+def _mirrored(size: int) -> np.ndarray | None:
     """Returns indices mirrored at the end to a multiple of 32; None if the size is one."""
     if size % SIDE == 0:
         return None
-    index = torch.arange(-(-size // SIDE) * SIDE) % (2 * size)
-    return torch.minimum(index, 2 * size - 1 - index)
+    index = np.arange(-(-size // SIDE) * SIDE) % (2 * size)
+    return np.minimum(index, 2 * size - 1 - index)
 
 
 @dataclass(frozen=True)
 class SquareMoments:
     """Means (squares, n) and population covariances (squares, n, n) of the pixels of each square."""
 
-    mean: Tensor
-    cov: Tensor
+    mean: np.ndarray
+    cov: np.ndarray
 
     @staticmethod
-    def of(image: Tensor, ok: Tensor | None = None) -> SquareMoments:
+    def of(image: np.ndarray, ok: np.ndarray | None = None) -> SquareMoments:
         """Returns the moments of an image (n, h, w), without squares that have pixels not in the mask ok."""
-        pixels = squares(image).double()
+        pixels = squares(image).astype(np.float64)
         if ok is not None:
             pixels = pixels[whole_squares(ok)]
         mean = pixels.mean(-1)
-        pixels = pixels - mean[..., None]
-        return SquareMoments(mean, pixels @ pixels.mT / pixels.shape[-1])
+        pixels -= mean[..., None]
+        return SquareMoments(mean, pixels @ pixels.swapaxes(-1, -2) / pixels.shape[-1])
+
+    @property
+    def variances(self) -> np.ndarray:
+        """Variances of each square (squares, n)."""
+        return self.cov.diagonal(axis1=1, axis2=2)
 
 
 # --- the universal quality index -------------------------------------------------------------------------------------
 
 
-def uqi(mean_x: Tensor, mean_y: Tensor, var_x: Tensor, var_y: Tensor, cov: Tensor) -> Tensor:
+def uqi(mean_x: np.ndarray, mean_y: np.ndarray, var_x: np.ndarray, var_y: np.ndarray, cov: np.ndarray) -> np.ndarray:
     """Returns the index of Wang & Bovik (SPL 2002). For constant squares only the means are compared; 0 equals 0."""
     level, spread = mean_x**2 + mean_y**2, var_x + var_y
-    means = torch.where(level > 0, 2 * mean_x * mean_y / level.clamp(min=1e-300), 1.0)
-    return torch.where(spread > FLAT * level, means * 2 * cov / spread.clamp(min=1e-300), means)
+    means = np.where(level > 0, 2 * mean_x * mean_y / np.maximum(level, SMALLEST), 1.0)
+    return np.where(spread > FLAT * level, means * 2 * cov / np.maximum(spread, SMALLEST), means)
 
 
-def uqi_matrix(moments: SquareMoments) -> Tensor:
+def uqi_matrix(moments: SquareMoments) -> np.ndarray:
     """Returns the index between all pairs of bands (squares, n, n)."""
-    mean, var = moments.mean, moments.cov.diagonal(dim1=1, dim2=2)
+    mean, var = moments.mean, moments.variances
     return uqi(mean[:, :, None], mean[:, None], var[:, :, None], var[:, None], moments.cov)
 
 
@@ -98,31 +101,31 @@ def multiplication_table(n: int) -> tuple[np.ndarray, np.ndarray]:
     return sign, np.block([[part, part.T + half], [part + half, part.T]])
 
 
-def q2n(reference: Tensor, image: Tensor, ok: Tensor | None = None) -> Tensor:
+def q2n(reference: np.ndarray, image: np.ndarray, ok: np.ndarray | None = None) -> np.ndarray:
     """Returns Q2n of each square of two images (bands, h, w). The reference sets the scale of each band."""
     bands = len(reference)
     parts = 1 << (bands - 1).bit_length()
-    moments = SquareMoments.of(torch.cat([reference, image]), ok)
-    var = moments.cov.diagonal(dim1=1, dim2=2)
+    moments = SquareMoments.of(np.concatenate([reference, image]), ok)
+    var = moments.variances
     mean, spread = _scale(moments.mean[:, :bands], var[:, :bands])
     cross = _padded(moments.cov[:, :bands, bands:] / spread[:, :, None] / spread[:, None], parts)
-    level = F.pad((moments.mean[:, bands:] - mean) / spread + 1, (0, parts - bands), value=1.0)
+    level = np.pad((moments.mean[:, bands:] - mean) / spread + 1, ((0, 0), (0, parts - bands)), constant_values=1.0)
     variation = ((var[:, :bands] + var[:, bands:]) / spread**2).sum(1)
     return _compare(cross, level, variation)
 
 
-def _scale(mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+def _scale(mean: np.ndarray, var: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the mean and standard deviation that normalise each band of the reference; 1 for bands of mean 0."""
-    deviation = (var * (SIDE**2 / (SIDE**2 - 1))).sqrt().clamp(min=TINY)
-    return mean, torch.where(mean == 0, 1.0, deviation)
+    deviation = np.maximum(np.sqrt(var * (SIDE**2 / (SIDE**2 - 1))), TINY)
+    return mean, np.where(mean == 0, 1.0, deviation)
 
 
-def _padded(cross: Tensor, parts: int) -> Tensor:
+def _padded(cross: np.ndarray, parts: int) -> np.ndarray:
     more = parts - cross.shape[-1]
-    return F.pad(cross, (0, more, 0, more))
+    return np.pad(cross, ((0, 0), (0, more), (0, more)))
 
 
-def _compare(cross: Tensor, level: Tensor, variation: Tensor) -> Tensor:
+def _compare(cross: np.ndarray, level: np.ndarray, variation: np.ndarray) -> np.ndarray:
     """Returns the modulus of Q2n: similarity of the means, times covariance divided by mean variance.
 
     cross: covariances (squares, parts, parts). level: means of the image relative to those of the reference.
@@ -130,17 +133,17 @@ def _compare(cross: Tensor, level: Tensor, variation: Tensor) -> Tensor:
     """
     parts = level.shape[1]
     square, norm = (level**2).sum(1), parts
-    means = 2 * (square * norm).sqrt() / (square + norm)
+    means = 2 * np.sqrt(square * norm) / (square + norm)
     units, sign = _units(parts)
-    product = cross.flatten(1) @ (sign * units)
-    size = product.norm(dim=1)
-    return torch.where(variation > 0, means * 2 * size / variation.clamp(min=1e-300), means)
+    product = cross.reshape(len(cross), parts**2) @ (sign * units)
+    size = np.linalg.norm(product, axis=1)
+    return np.where(variation > 0, means * 2 * size / np.maximum(variation, SMALLEST), means)
 
 
 @functools.cache
-def _units(parts: int) -> tuple[Tensor, Tensor]:
+def _units(parts: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns the component and the sign of each product of components of the reference and the image's conjugate."""
     sign, part = multiplication_table(parts)
     conjugate = np.append(1.0, -np.ones(parts - 1))
     units = np.eye(parts)[part.ravel()]
-    return torch.from_numpy(units), torch.from_numpy((sign * conjugate).reshape(-1, 1))
+    return units, (sign * conjugate).reshape(-1, 1)

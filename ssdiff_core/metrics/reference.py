@@ -9,9 +9,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from ..common.errors import BlockError
 from ..domain.window import Window
@@ -36,18 +33,18 @@ class PixelSums(Accumulator):
     q2n: Mean
 
     @staticmethod
-    def of(image: Tensor, reference: Tensor, ok: Tensor, rounded: bool) -> PixelSums:
+    def of(image: np.ndarray, reference: np.ndarray, ok: np.ndarray, rounded: bool) -> PixelSums:
         """Returns the sums over a block whose squares start at its first pixel. Masked pixels must be finite."""
         masked = not ok.all()
-        seen, target = (field[:, ok] if masked else field.flatten(1) for field in (image, reference))
+        seen, target = (field[:, ok] if masked else field.reshape(len(field), -1) for field in (image, reference))
         angle = angles(seen, target)
         if rounded:
             image, reference = rounded_counts(image), rounded_counts(reference)
         return PixelSums(
-            Mean.of(angle[~angle.isnan()]),
+            Mean.of(angle[~np.isnan(angle)]),
             Mean.of(((seen - target) ** 2).T),
             Mean.of(target.T),
-            Largest(float(target.max()) if target.numel() else -math.inf),
+            Largest(float(target.max()) if target.size else -math.inf),
             Mean.of(q2n(reference, image, ok if masked else None)),
         )
 
@@ -104,29 +101,29 @@ class Referenced:
     def gather(self, image, reference, window: Window, core: Window, ok=None) -> ReferencedSums:
         """Returns the sums over a core. image, reference: (bands, h, w) over a window around it."""
         area = core.grow(self.reach) & window & self.scene
-        with torch.inference_mode():
-            image, reference, ok = finite(area, window, image, reference, ok)
-            inner = (slice(None), *core.within(area))
-            pixels = PixelSums.of(image[inner], reference[inner], ok[inner[1:]], self.rounded)
-            uqi, sums = self._uqi(image, reference, ok, area, core), self._edges(image, reference, ok, area, core)
-            return ReferencedSums(pixels, Structure(uqi, sums))
+        image, reference, ok = finite(area, window, image, reference, ok)
+        inner = (slice(None), *core.within(area))
+        pixels = PixelSums.of(image[inner], reference[inner], ok[inner[1:]], self.rounded)
+        uqi, sums = self._uqi(image, reference, ok, area, core), self._edges(image, reference, ok, area, core)
+        return ReferencedSums(pixels, Structure(uqi, sums))
 
     def maps(self, image, reference, window: Window, core: Window, ok=None) -> tuple[np.ndarray, np.ndarray]:
         """Returns for each pixel of a core the spectral angle in degrees and the RMS error; NaN where masked."""
-        with torch.inference_mode():
-            image, reference, ok = finite(core, window, image, reference, ok)
-            error = ((image - reference) ** 2).mean(0).sqrt()
-            return tuple(torch.where(ok, of, torch.nan).float().numpy() for of in (angles(image, reference), error))
+        image, reference, ok = finite(core, window, image, reference, ok)
+        error = np.sqrt(((image - reference) ** 2).mean(0))
+        return tuple(np.where(ok, of, np.nan).astype(np.float32) for of in (angles(image, reference), error))
 
-    def _uqi(self, image: Tensor, reference: Tensor, ok: Tensor, area: Window, core: Window) -> Mean:
+    def _uqi(self, image: np.ndarray, reference: np.ndarray, ok: np.ndarray, area: Window, core: Window) -> Mean:
         """Returns the mean over the windows that start in the core and end in the scene."""
         begin = Window(core.row, core.col, core.height + SIDE - 1, core.width + SIDE - 1) & area
         part = begin.within(area)
         known = unmasked(ok[part], SIDE)
         bands = zip(image[(slice(None), *part)], reference[(slice(None), *part)])
-        return Mean.of(torch.stack([sliding_uqi(one, other)[known] for one, other in bands], -1))
+        return Mean.of(np.stack([sliding_uqi(one, other)[known] for one, other in bands], -1))
 
-    def _edges(self, image: Tensor, reference: Tensor, ok: Tensor, area: Window, core: Window) -> np.ndarray:
+    def _edges(
+        self, image: np.ndarray, reference: np.ndarray, ok: np.ndarray, area: Window, core: Window
+    ) -> np.ndarray:
         """Returns the sums over the edges, without the outermost pixels of the scene, as in the toolboxes."""
         inner = self.scene.grow(-1)
         core = core & inner
@@ -151,9 +148,9 @@ class Referenced:
         }
 
 
-def rounded_counts(image: Tensor) -> Tensor:
+def rounded_counts(image: np.ndarray) -> np.ndarray:
     """Returns the values rounded and clipped to unsigned 16-bit integers."""
-    return (image + 0.5).floor().clamp(0, MAXIMUM_COUNT)
+    return np.floor(image + 0.5).clip(0, MAXIMUM_COUNT)
 
 
 def without_border(whole: Window) -> Window:
@@ -181,23 +178,25 @@ def _spans(start: int, n: int, side: int) -> list[tuple[int, int]]:
     return [(start + first, stop - first) for first, stop in zip(firsts, [*firsts[1:], n])]
 
 
-def finite(area: Window, window: Window, image, reference, ok=None) -> tuple[Tensor, Tensor, Tensor]:
+def finite(area: Window, window: Window, image, reference, ok=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns both images over `area`, with 0 for invalid pixels, and the mask of valid pixels."""
     part = (..., *area.within(window))
-    image, reference = (torch.from_numpy(np.ascontiguousarray(a[part], np.float64)) for a in (image, reference))
-    known = image.isfinite().all(0) & reference.isfinite().all(0)
+    image, reference = (np.ascontiguousarray(a[part], np.float64) for a in (image, reference))
+    known = np.isfinite(image).all(0) & np.isfinite(reference).all(0)
     if ok is not None:
-        known &= torch.from_numpy(np.ascontiguousarray(ok[part]))
+        known &= ok[part]
     if not known.all():
-        image, reference = torch.where(known, image, 0), torch.where(known, reference, 0)
+        image, reference = np.where(known, image, 0), np.where(known, reference, 0)
     return image, reference, known
 
 
-def extract(field: Tensor, window: Window, target: Window, scene: Window, beyond: float = 0) -> Tensor:
+def extract(field: np.ndarray, window: Window, target: Window, scene: Window, beyond: float = 0) -> np.ndarray:
     """Returns a field (..., h, w) given over `window` over `target`, filled with `beyond` outside the scene."""
     overlap = target & scene
     (top, left), (bottom, right) = (
         (a - b for a, b in zip(*ends))
         for ends in (((overlap.row, overlap.col), (target.row, target.col)), (target.stop, overlap.stop))
     )
-    return F.pad(field[(..., *overlap.within(window))], (left, right, top, bottom), value=beyond)
+    part = field[(..., *overlap.within(window))]
+    margins = [(0, 0)] * (part.ndim - 2) + [(top, bottom), (left, right)]
+    return np.pad(part, margins, constant_values=beyond)

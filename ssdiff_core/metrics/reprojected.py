@@ -10,8 +10,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..domain.block import Block
 from ..domain.fill import fill_masked
@@ -83,30 +81,31 @@ class Reprojected:
 
     def correlations(self, block: Block) -> Mean:
         """Returns the mean local correlation of each MS band with PAN at each shift (shifts, shifts, bands)."""
-        with torch.inference_mode():
-            convention, mtf = self.setting.convention, self.setting.mtf
-            view, half = View(self.setting, block, block.pan[None]), self._half
-            part, back, on = self._under(block.core), 2 * (half - 1), 2 * half
-            target = Window(part.row - back, part.col - back, part.height + back + on, part.width + back + on)
-            overlap = target & self.samples
-            ms, ok = self._ms(view, overlap)
-            steps = self._steps
-            if not view.image_ok.all():
-                ok = ok & self._mostly_valid(view, overlap, mtf[0], (0, 0))
-            known = unmasked(extract(ok, overlap, target, self.samples, convention.rim), back + on + 1)
-            ms, inside = (
-                extract(field, overlap, target, self.samples).double() for field in (ms, torch.ones(overlap.shape))
-            )
-            found = [
-                [
-                    local_correlation(ms, extract(pan, overlap, target, self.samples).double(), half, inside)[:, known]
-                    for pan in self._moved(view, overlap, down, steps)
+        convention, mtf = self.setting.convention, self.setting.mtf
+        view, half = View(self.setting, block, block.pan[None]), self._half
+        part, back, on = self._under(block.core), 2 * (half - 1), 2 * half
+        target = Window(part.row - back, part.col - back, part.height + back + on, part.width + back + on)
+        overlap = target & self.samples
+        ms, ok = self._ms(view, overlap)
+        steps = self._steps
+        if not view.image_ok.all():
+            ok = ok & self._mostly_valid(view, overlap, mtf[0], (0, 0))
+        known = unmasked(extract(ok, overlap, target, self.samples, convention.rim), back + on + 1)
+        ms, inside = (
+            extract(field, overlap, target, self.samples).astype(np.float64) for field in (ms, np.ones(overlap.shape))
+        )
+        found = [
+            [
+                local_correlation(ms, extract(pan, overlap, target, self.samples).astype(np.float64), half, inside)[
+                    :, known
                 ]
-                for down in steps
+                for pan in self._moved(view, overlap, down, steps)
             ]
-            return Mean.of(torch.stack([torch.stack(row) for row in found]).permute(3, 0, 1, 2))
+            for down in steps
+        ]
+        return Mean.of(np.array(found).transpose(3, 0, 1, 2))
 
-    def _moved(self, view: View, overlap: Window, down: float, steps: np.ndarray) -> list[Tensor]:
+    def _moved(self, view: View, overlap: Window, down: float, steps: np.ndarray) -> list[np.ndarray]:
         return [self._degraded(view, view.pan, self.setting.mtf[0], overlap, (down, across)) for across in steps]
 
     def shifts(self, sums: Mean) -> Shifts:
@@ -119,16 +118,14 @@ class Reprojected:
 
     def gather(self, block: Block, fused, shifts: Shifts) -> PixelSums:
         """Returns the sums over the samples in block.core. fused: (bands, h, w) over block.window."""
-        with torch.inference_mode():
-            return PixelSums.of(*self._pair(block, fused, shifts), self.setting.rounded)
+        return PixelSums.of(*self._pair(block, fused, shifts), self.setting.rounded)
 
     def angle_map(self, block: Block, fused, shifts: Shifts) -> np.ndarray:
         """Returns the spectral angle in degrees at each sample in block.core; NaN where masked."""
-        with torch.inference_mode():
-            seen, ms, ok = self._pair(block, fused, shifts)
-            return torch.where(ok, angles(seen, ms), torch.nan).float().numpy()
+        seen, ms, ok = self._pair(block, fused, shifts)
+        return np.where(ok, angles(seen, ms), np.nan).astype(np.float32)
 
-    def _pair(self, block: Block, fused, shifts: Shifts) -> tuple[Tensor, Tensor, Tensor]:
+    def _pair(self, block: Block, fused, shifts: Shifts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns the fused image at the resolution of MS, MS, and the mask of samples valid in both."""
         view, part = View(self.setting, block, fused), self._under(block.core)
         ms, ok = self._ms(view, part)
@@ -136,26 +133,26 @@ class Reprojected:
         if not view.image_ok.all():
             for gain, by in set(zip(self.setting.mtf, shifts)):
                 ok = ok & self._mostly_valid(view, part, gain, by)
-        return torch.stack(seen).double(), ms.double(), ok
+        return np.stack(seen).astype(np.float64), ms.astype(np.float64), ok
 
-    def _ms(self, view: View, part: Window) -> tuple[Tensor, Tensor]:
+    def _ms(self, view: View, part: Window) -> tuple[np.ndarray, np.ndarray]:
         """Returns the MS samples of a part and their mask."""
         image, ok = view.block.ms, view.block.masks()[1]
         rows, cols = part.within(Window(*view.first, *ok.shape))
         known = ok[rows, cols]
-        return torch.from_numpy(fill_masked(image[:, rows, cols].copy(), known, 0)), torch.from_numpy(known)
+        return fill_masked(image[:, rows, cols].copy(), known, 0), known
 
-    def _degraded(self, view: View, image: Tensor, gain: float, part: Window, by: Point) -> Tensor:
+    def _degraded(self, view: View, image: np.ndarray, gain: float, part: Window, by: Point) -> np.ndarray:
         """Returns an image over the view's window, blurred and sampled at the MS samples shifted by `by`."""
         at, ratio = self.setting.placed
         rows = at[0] + by[0] + ratio * np.arange(part.row, part.stop[0])
         cols = at[1] + by[1] + ratio * np.arange(part.col, part.stop[1])
         return view.blurred(image, gain, rows, cols)
 
-    def _mostly_valid(self, view: View, part: Window, gain: float, by: Point) -> Tensor:
+    def _mostly_valid(self, view: View, part: Window, gain: float, by: Point) -> np.ndarray:
         """Returns the mask of samples whose blur covers almost no masked pixel."""
-        known = torch.from_numpy(view.image_ok).float()
-        share, whole = (self._degraded(view, field, gain, part, by) for field in (known, torch.ones_like(known)))
+        known = view.image_ok.astype(np.float32)
+        share, whole = (self._degraded(view, field, gain, part, by) for field in (known, np.ones_like(known)))
         return share > VALID_SHARE * whole
 
     def values(self, sums: PixelSums, shifts: Shifts) -> dict:

@@ -7,17 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..common.notices import Notify, notice
+from ..domain.correlation import detail_correlation
 from ..domain.registration import Shift, band_offsets
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
 from .identify_sensor import identified, multispectral
 from .input_nodata import with_input_nodata
-from .reader import alignment, limit_cache, open_scene
+from .reader import alignment, blocks_over, limit_cache, open_scene
 
 MINIMUM_CONFIDENCE = 0.5
 "confidence of a measured shift from which it is reported and corrected"
 NEGLIGIBLE_SHIFT = 0.2
 "PAN pixels up to which a shift is not corrected: it is about as large as the error of measuring it"
+CORRELATED_BLOCKS = 12
+"blocks of a scene in which PAN is compared with MS"
+MINIMUM_CORRELATION = 0.15
+"correlation of the detail of PAN and MS below which a notice warns of it"
 LARGE_SHIFT = 0.75
 "PAN pixels from which a shift shows as colour bleeding at edges"
 
@@ -55,6 +60,13 @@ def align_pair(scene: Scene, mode: str, notify: Notify, measure: Callable[[Scene
         kind = "shift_large" if max(shift.length, *differing.values(), 0) > LARGE_SHIFT else "shift_small"
     notify(_shift_notice(kind, shift, differing))
     return scene.shifted(shift.rows, shift.cols, bands) if correct else scene
+
+
+def check_related(scene: Scene, notify: Notify) -> None:
+    """Warns if the detail of PAN and MS hardly correlates: they may be of other ground, or of another time."""
+    correlation = detail_correlation(blocks_over(scene, CORRELATED_BLOCKS))
+    if correlation < MINIMUM_CORRELATION:
+        notify(notice("pair_unrelated", correlation=correlation))
 
 
 def _shift_notice(kind: str, shift: Shift, differing: dict[int, float]):

@@ -28,8 +28,10 @@ from ..common.progress import file_size
 from ..domain.exact_sums import Sums
 from ..domain.pixel_type import PixelType
 from ..domain.scene import Scene
+from .image_geometry import ground_control, rpc_of
 from .metadata import entries
 from .reader import open_raster
+from .scene_sample import ms_sample
 from .tiled_tiff import Layout, layout_of
 
 COMPRESSION_ESTIMATE = 0.5
@@ -44,6 +46,11 @@ BLOCK_SIZES = ("BLOCKSIZE", "BLOCKXSIZE", "BLOCKYSIZE")
 "creation options that are sides of blocks"
 BLOCK_SIDES = range(16, 32769)
 "sides of blocks in pixels that GDAL can write"
+OF_THE_FILE = re.compile(
+    r"^(AREA_OR_POINT|TIFFTAG_(SOFTWARE|[XY]?RESOLUTION(UNIT)?|M(IN|AX)SAMPLEVALUE)|SSDIFF_.*|STATISTICS_.*|OVR_.*)$"
+    r"|(^|\.)(num(Rows|Columns|Tiles)|(UL|UR|LL|LR)([XYH]|Lon|Lat)|(col|row)Spacing|productGSD|bitsPerPixel)$"
+)
+"keys of metadata, also of the domain IMD, that describe a file or its grid"
 DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 "error numbers of a full disk"
 
@@ -108,7 +115,20 @@ def output_for(scene: Scene, path: str | Path, dtype: str | None = None, nodata:
             nodata = float("nan") if kind.kind == "f" else 0 if kind.kind == "u" else int(np.iinfo(kind).min)
     if nodata is not None and not _holds(kind, nodata):
         raise SSDiffError(f"nodata {nodata:g} does not fit in {kind.name}")
-    return _checked(Output(Path(path), PixelType(kind.name, nodata), **rest))
+    return _checked(Output(Path(path), PixelType(kind.name, nodata, _minimum(scene, kind)), **rest))
+
+
+def _minimum(scene: Scene, kind: np.dtype) -> float | None:
+    """Returns the least value of the output: 0 if MS has no negative values, None for any value of the data type.
+
+    Fusion overshoots at edges. Negative radiances and reflectances have no meaning, and break indices and logarithms.
+    """
+    if kind.kind == "u":
+        return None
+    if all(np.dtype(band.dtype).kind == "u" for band in scene.ms):
+        return 0.0
+    sample = ms_sample(scene)
+    return None if (sample < 0).any() else 0.0
 
 
 def _checked(output: Output) -> Output:
@@ -254,11 +274,17 @@ def _describe(image: gdal.Dataset, output: Output, scene: Scene, provenance: dic
     if scene.grid.placed:
         image.SetGeoTransform(scene.grid.transform)
         image.SetProjection(scene.grid.crs)
+    points, crs = ground_control(scene)
+    if points:
+        image.SetGCPs(points, crs)
     sources = [open_raster(source.path) for source in (scene.pan, *scene.ms)]  # keeps the bands valid
     imagery = {**entries(sources[0], "IMAGERY"), **entries(sources[1], "IMAGERY")}
     provenance = {**provenance, "shows": SPREAD} if output.spread else provenance
     metadata = {f"SSDIFF_{key.upper()}": str(value) for key, value in provenance.items()}
-    _set_metadata(image, {**imagery, **metadata}, imagery)
+    _set_metadata(image, {**acquisition(sources[1]), **imagery, **metadata}, imagery)
+    rpc = rpc_of(scene)
+    if rpc:
+        image.SetMetadata(rpc, "RPC")
     for index, (source, file) in enumerate(zip(scene.ms, sources[1:]), 1):
         band, original = image.GetRasterBand(index), file.GetRasterBand(source.index)
         imagery = entries(original, "IMAGERY")
@@ -272,6 +298,15 @@ def _describe(image: gdal.Dataset, output: Output, scene: Scene, provenance: dic
         band.SetColorInterpretation(original.GetColorInterpretation())
         if original.GetOffset() is not None:
             band.SetOffset(original.GetOffset())
+
+
+def acquisition(source: gdal.Dataset) -> dict[str, str]:
+    """Returns the metadata of MS that holds for the fused image too: of the acquisition, not of the file and its grid.
+
+    Entries of DigitalGlobe's domain IMD get that prefix, because a GeoTIFF cannot hold this domain.
+    """
+    vendor = {f"IMD.{key}": value for key, value in entries(source, "IMD").items()}
+    return {key: value for key, value in {**vendor, **entries(source)}.items() if not OF_THE_FILE.search(key)}
 
 
 def _set_metadata(target: gdal.MajorObject, metadata: dict[str, str], imagery: dict[str, str]) -> None:

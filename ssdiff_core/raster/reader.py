@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from ..common.texts import decoded
 from ..domain.block import Block, SceneStats, ms_under
 from ..domain.fill import dilated, fill_mask
 from ..domain.grid import Grid, Placement, checked, cut, place, same_ground, snapped
-from ..domain.registration import SHIFT_REACH, Shift, estimate_shift, resample_shifted
+from ..domain.registration import SHIFT_REACH, Shift, estimate_shift, resample_shifted, windows
 from ..domain.scene import Band, Scene
 from ..domain.sensors import names_a_band
 from ..domain.window import Window
@@ -297,6 +297,13 @@ def _corrected(image: np.ndarray, ok, wide: Window, window: Window, off: Sequenc
     image = image if ok is None else np.where(ok, image, np.float32(np.nan))
     image = resample_shifted(image, window.within(wide), off)
     return image, None if ok is None else np.isfinite(image)
+
+
+def blocks_over(scene: Scene, maximum: int) -> Iterator[Block]:
+    """Yields up to `maximum` small blocks all over the scene."""
+    reader, ground = Reader(scene.whole), scene.ground
+    for row, col, height, width in windows(ground.shape, scene.placement.ratio, maximum):
+        yield reader.read(Window(ground.row + row, ground.col + col, height, width), 0, 1)
 
 
 def alignment(scene: Scene) -> Shift:

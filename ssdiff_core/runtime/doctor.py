@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ..common import guarded_process
 from ..common.errors import NoPythonError
@@ -63,10 +63,21 @@ def working(devices: Mapping[str, Mapping]) -> list[str]:
 
 def as_text(report: dict) -> str:
     """Returns a report as text for people."""
-    lines = [f"ssdiff {report['ssdiff']} ({report['folder']})"]
-    lines += [f"Python {report['python']} ({report['executable']}), {report['system']}", ""]
-    lines += [f"{name:12} {version or 'not installed'}" for name, version in report["packages"].items()]
-    lines += [""]
-    for name, device in report["devices"].items():
-        lines.append(f"{name:12} works: {device['name']}" if device["works"] else f"{name:12} {device['reason']}")
-    return "\n".join(lines)
+    return "\n".join(lines_of(report, report["packages"].items(), lambda: report["devices"]))
+
+
+def lines_of(
+    program: Mapping, packages: Iterable[tuple[str, str | None]], devices: Callable[[], Mapping]
+) -> Iterator[str]:
+    """Yields the lines of a report, each as soon as its part is known: importing torch and testing devices takes long.
+
+    devices: returns that part of the report.
+    """
+    yield f"ssdiff {program['ssdiff']} ({program['folder']})"
+    yield f"Python {program['python']} ({program['executable']}), {program['system']}"
+    yield ""
+    for name, version in packages:
+        yield f"{name:12} {version or 'not installed'}"
+    yield ""
+    for name, device in devices().items():
+        yield f"{name:12} works: {device['name']}" if device["works"] else f"{name:12} {device['reason']}"

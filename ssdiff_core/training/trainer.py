@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..classical.parallel import keep_memory
 from ..common.errors import ConfigError
 from ..common.files import move, open_new
 from ..common.notices import Notify, notice
@@ -133,6 +134,7 @@ class Trainer:
         """
         self.recipe, self.source, self.notify, self.device = recipe, source, notify, torch.device(device)
         on_patches = recipe.config(recipe.stages[0].tile).patch > 1
+        keep_memory()
         self.bf16 = devices.fast_bfloat16(self.device) and (on_patches or self.device.type == "cuda")
         "whether the network computes in bfloat16; parameters and loss are float32"
         self._on_best = on_best

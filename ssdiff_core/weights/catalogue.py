@@ -199,6 +199,12 @@ def find(
     return found if isinstance(found, Path) else found.path or fetch(found)
 
 
+def selected(name: str, sensor: str, bands: int, ratio: float) -> Path | Entry:
+    """Returns the file or the entry that `find` takes, which may have to be downloaded."""
+    entries = known()
+    return _suitable(entries, sensor, bands, ratio)[0] if name == "auto" else file_or_entry(name, entries)
+
+
 def file_or_entry(name: str, entries: Sequence[Entry]) -> Path | Entry:
     """Returns the file or the entry with this name; ids have priority over file names."""
     is_file = name.endswith(SUFFIX) or Path(name).is_file()

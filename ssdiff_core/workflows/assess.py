@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from osgeo import gdal, osr
 
+from ..assessment.html_report import assess_and_report
 from ..common.errors import ConfigError, GeometryError, SSDiffError
 from ..common.notices import Notice, Notify, notice
 from ..domain.methods import LABELS
@@ -25,6 +26,8 @@ from ..raster import network
 from ..raster.fused_raster import Raster
 from ..raster.open_pair import align_pair, open_pair
 from ..raster.reader import Reader, bands_of, read_header
+
+__all__ = ["assess_and_report", "files_in", "open_studies"]
 
 RESERVED_NAMES = ("PAN", "MS", "reference", *LABELS.values())
 "names in tables that no file may have"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 
@@ -13,10 +14,19 @@ from ..common.notices import Notify
 from ..domain.block import SceneStats
 from ..domain.scene import Scene
 from ..raster.reader import Reader
+from .speeds import CPU
 
 
 class ClassicalBackend:
     """Computes classical methods in this process; it has no network (see inprocess.backend for both)."""
+
+    def __init__(self, tick: Callable[[], None] = lambda: None):
+        """tick: called ten times a second during a pass over the scene; may raise Cancelled."""
+        self._tick = tick
+
+    def device(self, name: str) -> tuple[str, str]:
+        """Returns the id of the device that an option means, and the name of a GPU."""
+        return CPU, ""
 
     def workers(self, engine) -> int:
         """Returns how many blocks to compute at once: one for each processor, or one with all of them."""
@@ -36,4 +46,4 @@ class ClassicalBackend:
 
     def gathered(self, scene: Scene, survey: Survey, memory: int, workers: int) -> SceneStats:
         """Returns the statistics of the whole scene."""
-        return scene_stats(scene, partial(Reader, scene), survey, memory, max(workers, default_workers()))
+        return scene_stats(scene, partial(Reader, scene), survey, memory, max(workers, default_workers()), self._tick)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +14,14 @@ from ..common.errors import ConfigError
 from ..common.files import check_targets
 from ..common.fingerprints import sha256_of
 from ..common.notices import Notice, Notify, notice
-from ..common.progress import duration
 from ..domain import sensors
 from ..domain.block import SceneStats
 from ..domain.methods import ALL, LABELS, NETWORK, UNFITTED
-from ..domain.options import PansharpenOptions, SamplingOptions, fingerprint
+from ..domain.options import UNCERTAINTY_SAMPLES, PansharpenOptions, SamplingOptions, fingerprint
 from ..domain.pixel_type import PixelType
 from ..domain.scene import Scene
 from ..raster.input_files import files_read
-from ..raster.open_pair import align_pair, open_pair
+from ..raster.open_pair import align_pair, check_related, open_pair
 from ..raster.output import OTHER_FORMATS, Output, ignored_options, output_for, spread_output
 from ..raster.polygon_mask import cut_out
 from ..weights import catalogue
@@ -30,15 +29,13 @@ from ..weights.card import MOMENTS, SCENE, Card, read_card
 from ..weights.catalogue import Fetch
 from .band_order import as_weights_see, band_groups
 from .block_writer import BlockRun, check_start, fuse
+from .estimate import ADAPTING, Run, adaptation, estimate_run, record_run
 from .scene_learning import SceneWeights, scene_statistics, scene_weights, seconds_of, shift_of
+from .speeds import CPU, Device, remember_device
 from .weights_ratio import at_ratio
 
-LONG_RUN = 60.0
-"seconds from which the expected duration of a run is announced"
-MEASURED_FOR = 5.0
-"seconds of computing after which the duration of a run can be predicted"
-UNCERTAINTY_SAMPLES = 8
-"samples of an uncertainty by default: one for each of the eight orientations of a tile (docs/study.md)"
+FUSING, DOWNLOADING = "fusing", "downloading"
+"parts of a run whose time is measured"
 
 
 @dataclass(frozen=True)
@@ -68,32 +65,79 @@ def pansharpen(
     downloads missing weights (see catalogue.fetcher); None: with the network settings of the environment.
     """
     fetch = fetch or catalogue.fetcher(progress=reporter(0), notify=notify)
-    scene, sensor = open_pair(pan, ms, options, notify)
+    watch, held = Stopwatch(), []
+    try:
+        opened = _open(pan, ms, out, options, fetch, held.append, notify, backend, watch)
+        ahead = adaptation(opened.run, opened.seen)
+        for line in estimate_run(opened.run, ahead).notices:
+            notify(line)
+    finally:
+        for message in held:
+            notify(message)
+    scene, sensor, path, seen = opened.run.scene, opened.run.sensor, opened.run.path, opened.seen
+    learnt = SceneWeights(path, {})
+    if path:
+        ordered = as_weights_see(scene, sensor, seen)
+        learnt = watch.timed(ADAPTING.name, scene_weights, *ordered, path, options, backend, reporter, notify)
+    engine, survey, provenance = open_engine(scene, sensor, learnt.path, options, notify, backend, seen)
+    provenance |= learnt.provenance | opened.provenance
+    watch.timed(FUSING, _fuse, opened, engine, survey, provenance, options, backend, reporter, notify)
+    if not options.resume and not scene.mask:  # otherwise the time is that of a part
+        adapted = (ahead[0], watch.seconds[ADAPTING.name]) if ahead[0] and learnt.provenance else None
+        record_run(opened.run, watch.rest, watch.seconds[FUSING], adapted)
+    return PansharpenResult(scene, provenance)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The inputs and outputs of a run, checked."""
+
+    run: Run
+    outputs: list[Output]
+    seen: tuple[tuple[int, ...], ...]
+    "the groups of bands that the weights see; (): MS as it is"
+    provenance: dict[str, str]
+    "entry on the corrected shift for the metadata of the output"
+
+
+def _open(pan, ms, out, options, fetch: Fetch, held: Notify, notify: Notify, backend, watch: Stopwatch) -> Opened:
+    """Opens and checks everything that a run needs. held: receives notices that are shown after the estimate."""
+    scene, sensor = open_pair(pan, ms, options, held)
     check_outputs(scene, out, options)
     for message in scene.notices:
-        notify(message)
+        held(message)
     if options.mask:
         scene = cut_out(scene, options.mask)
-    path = find_weights(scene, sensor, options, fetch, notify)
+    path = watch.timed(DOWNLOADING, find_weights, scene, sensor, options, fetch, notify)
     check_files(out, options, [path] if path else [])
     placed = scene.placement.at
-    scene = align_pair(scene, align_mode(path, options.align, notify), notify, shift_of)
-    aligned = scene.placement.at
+    scene = align_pair(scene, align_mode(path, options.align, held), held, shift_of)
+    if options.align != "none":
+        check_related(scene, held)
+    scene = with_names(scene, sensor)
+    aligned, seen = scene.placement.at, ()
     if path:
-        scene, sensor = at_ratio(scene, sensor, read_card(path).ratio, notify)
-    outputs = open_outputs(scene, out, options, notify)
+        card = read_card(path)
+        scene, sensor = at_ratio(scene, sensor, card.ratio, held)
+        seen = groups_for(scene, sensor, card, options, held)
+    outputs = open_outputs(scene, out, options, held)
     check_start(scene, outputs, options.resume)
-    learnt, seen = SceneWeights(path, {}), ()
+    device = Device(*backend.device(options.device if path else CPU))
     if path:
-        seen = groups_for(scene, sensor, read_card(path), options, notify)
-        ordered = as_weights_see(scene, sensor, seen)
-        learnt = scene_weights(*ordered, path, options, backend, reporter, notify)
-    engine, survey, provenance = open_engine(scene, sensor, learnt.path, options, notify, backend, seen)
-    workers = backend.workers(engine)
+        remember_device(options.device, device)
+    provenance = {}
+    if aligned != placed:
+        rows, cols = (before - after for before, after in zip(placed, aligned))
+        provenance["shift"] = f"{rows:+.2f} rows, {cols:+.2f} columns: corrected"
+    return Opened(Run(scene, sensor, options, device, path), outputs, seen, provenance)
+
+
+def _fuse(opened: Opened, engine, survey: dict, provenance, options, backend, reporter, notify: Notify) -> None:
+    """Fuses the scene into the outputs, with its statistics if the engine needs them."""
+    scene, sensor, workers = opened.run.scene, opened.run.sensor, backend.workers(engine)
     stats = SceneStats(mtf=sensor.mtf)
     if survey:
         stats = scene_statistics(scene, survey, options, backend, workers)
-    progress = announcing_duration(reporter(scene.window.height * scene.window.width), notify, options.method)
     run = BlockRun(
         options.memory,
         workers=workers,
@@ -101,12 +145,33 @@ def pansharpen(
         resume=options.resume,
         key=fingerprint(options),
     )
-    provenance |= learnt.provenance
-    if aligned != placed:
-        rows, cols = (before - after for before, after in zip(placed, aligned))
-        provenance["shift"] = f"{rows:+.2f} rows, {cols:+.2f} columns: corrected"
-    fuse(scene, engine, outputs, stats, provenance, run, progress, notify)
-    return PansharpenResult(scene, provenance)
+    fuse(scene, engine, opened.outputs, stats, provenance, run, reporter(opened.run.pixels), notify)
+
+
+class Stopwatch:
+    """The seconds that parts of a run take."""
+
+    def __init__(self):
+        self.started, self.seconds = time.monotonic(), {}
+
+    def timed(self, part: str, function: Callable, *arguments):
+        """Returns the result of the function, and keeps the seconds that it takes."""
+        started = time.monotonic()
+        result = function(*arguments)
+        self.seconds[part] = time.monotonic() - started
+        return result
+
+    @property
+    def rest(self) -> float:
+        """Seconds that belong to no part."""
+        return time.monotonic() - self.started - sum(self.seconds.values())
+
+
+def with_names(scene: Scene, sensor: sensors.Sensor) -> Scene:
+    """Returns the scene with the sensor's names of bands that have none, which the output gets."""
+    if not sensor.identified or len(sensor.bands) != len(scene.ms):
+        return scene
+    return replace(scene, ms=tuple(replace(band, name=band.name or name) for band, name in zip(scene.ms, sensor.bands)))
 
 
 # --- outputs ---------------------------------------------------------------------------------------------------------
@@ -241,27 +306,3 @@ def groups_for(
     if len(scene.ms) != len(card.bands) and card.sensor != sensors.GENERAL:
         return ()
     return band_groups(scene, sensor, card, bool(options.bands), notify)
-
-
-def announcing_duration(report: Callable[[float], None], notify: Notify, method: str) -> Callable[[float], None]:
-    """Returns the report function, extended to announce the duration of a long run once it can be predicted.
-
-    If this run resumes an interrupted one, the first share reported is that of the interrupted run.
-    """
-    start: list[tuple[float, float]] = []
-    announced = [False]
-
-    def reported(share: float) -> None:
-        now = time.monotonic()
-        if not start:
-            start.append((now, share))
-        elapsed, gained = now - start[0][0], share - start[0][1]
-        if not announced[0] and elapsed > MEASURED_FOR and gained > 0 and share < 1:
-            announced[0] = True
-            total = elapsed * (1 - start[0][1]) / gained
-            if total > LONG_RUN:
-                kind = "long_run_network" if method == NETWORK else "long_run"
-                notify(notice(kind, duration=duration(total)))
-        report(share)
-
-    return reported

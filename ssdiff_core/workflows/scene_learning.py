@@ -88,9 +88,7 @@ def scene_weights(
     if wanted == 0 or not _can_adapt(scene, card, notify if wanted else None):
         return SceneWeights(path, {})
     seconds = wanted or automatic_seconds(scene)
-    whole = scene.whole
-    files = files_read(scene.files)
-    key = scene_cache.key_of(scene_cache.WEIGHTS, files, whole, sensor, sha256_of(path), options.adapt, __version__)
+    whole, key = scene.whole, _key(scene, sensor, path, options)
     entry = scene_cache.read(key)
     if entry:
         return _as_remembered(entry, path, card, notify)
@@ -109,6 +107,24 @@ def scene_weights(
     kept = scene_cache.write(key, record, working if working.exists() else None)
     notify(_notice(record, "adapted_to_scene", card))
     return SceneWeights(kept or path, _provenance(record))
+
+
+def adaptation_ahead(scene: Scene, sensor: Sensor, path: Path, options: PansharpenOptions) -> tuple[float, bool]:
+    """Returns the processor seconds that `scene_weights` will spend, and whether it has adapted weights already."""
+    wanted = seconds_of(options.adapt)
+    if wanted == 0 or not _can_adapt(scene, read_card(path), (lambda message: None) if wanted else None):
+        return 0.0, False
+    if scene_cache.read(_key(scene, sensor, path, options)):
+        return 0.0, True
+    return wanted or automatic_seconds(scene), False
+
+
+def _key(scene: Scene, sensor: Sensor, path: Path, options: PansharpenOptions) -> str:
+    """Returns the key of the weights in the file `path`, adapted to the scene."""
+    files = files_read(scene.files)
+    return scene_cache.key_of(
+        scene_cache.WEIGHTS, files, scene.whole, sensor, sha256_of(path), options.adapt, __version__
+    )
 
 
 def _can_adapt(scene: Scene, card: Card, notify: Notify | None) -> bool:
@@ -189,14 +205,23 @@ def _provenance(record: dict) -> dict[str, str]:
 
 def shift_of(scene: Scene) -> Shift:
     """Returns the shift of MS against PAN."""
-    key = scene_cache.key_of(scene_cache.SHIFT, files_read(scene.files), scene.whole, __version__)
-    entry = scene_cache.read(key)
-    if entry:
-        bands = tuple(Shift(**band) for band in entry.record["bands"])
-        return Shift(**{**entry.record, "bands": bands})
-    shift = alignment(scene)
-    scene_cache.write(key, asdict(shift))
+    shift = kept_shift(scene)
+    if not shift:
+        shift = alignment(scene)
+        scene_cache.write(_shift_key(scene), asdict(shift))
     return shift
+
+
+def kept_shift(scene: Scene) -> Shift | None:
+    """Returns the shift that an earlier run has measured; None if there is none."""
+    entry = scene_cache.read(_shift_key(scene))
+    if not entry:
+        return None
+    return Shift(**{**entry.record, "bands": tuple(Shift(**band) for band in entry.record["bands"])})
+
+
+def _shift_key(scene: Scene) -> str:
+    return scene_cache.key_of(scene_cache.SHIFT, files_read(scene.files), scene.whole, __version__)
 
 
 def scene_statistics(scene: Scene, survey: dict, options: PansharpenOptions, backend, workers: int) -> SceneStats:

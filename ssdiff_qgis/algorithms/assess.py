@@ -20,7 +20,7 @@ from ...ssdiff_core.raster.input_files import files_read
 from ...ssdiff_core.workflows import assess
 from ..services import settings
 from ..services.i18n import log_notices, tr
-from .base import Algorithm, Progress, missing_runtime, showing_errors, worker_backend
+from .base import Algorithm, Progress, showing_errors
 
 
 def output(measure: str) -> str:
@@ -66,7 +66,7 @@ class Assess(Algorithm):
 
     def checkParameterValues(self, parameters, context):
         names = self.INPUT, self.SPECTRAL, self.PANCHROMATIC, self.REFERENCE
-        problem = self.unreadable(parameters, names, context) or missing_runtime()
+        problem = self.unreadable(parameters, names, context)
         return (False, problem) if problem else super().checkParameterValues(parameters, context)
 
     @showing_errors
@@ -81,7 +81,7 @@ class Assess(Algorithm):
         fused, pan, ms, reference = self.files
         (study,) = assess.open_studies([Path(fused)], pan, ms, reference, self.options, log_notices(feedback))
         check_targets(page, inputs=files_read([*study.inputs, fused, *filter(None, [reference])]))
-        report = worker_backend(feedback).assess(study, self.options, Path(page) if page else None, Progress(feedback))
+        report = assess.assess_and_report(study, self.options, page, Progress(feedback))
         result = report["results"][0]
         for name, value in result["measures"].items():
             feedback.pushInfo(f"{name}: {measures.ALL[name].formatted(value)} ({tr(measures.ALL[name].meaning)})")

@@ -27,13 +27,15 @@ from qgis.PyQt.QtGui import QIcon
 
 from ...ssdiff_core.common.errors import Cancelled, NoPythonError
 from ...ssdiff_core.common.failures import debugging, failure_of, traceback_of
+from ...ssdiff_core.common.notices import Notice
 from ...ssdiff_core.common.progress import duration
 from ...ssdiff_core.domain import options as kinds
 from ...ssdiff_core.domain import sensors
-from ...ssdiff_core.domain.options import Option, options_of
+from ...ssdiff_core.domain.options import DEFAULT_PRESET, Option, options_of, with_preset
 from ...ssdiff_core.raster import polygon_mask
 from ...ssdiff_core.weights import catalogue
 from ...ssdiff_core.worker.client.backend import WorkerBackend
+from ...ssdiff_core.workflows.classical_backend import ClassicalBackend
 from ..services import compat, runtime, settings
 from ..services.i18n import log_notices, tr
 
@@ -142,9 +144,10 @@ class Algorithm(QgsProcessingAlgorithm):
         defaults = {item.name: item.default for item in fields(options)}
         for name, option in options_of(options).items():
             if option.label and option.advanced == advanced and name not in skip:
-                self._add_option(name, option, defaults[name])
+                self.add_option(name, option, defaults[name])
 
-    def _add_option(self, field: str, option: Option, default) -> None:
+    def add_option(self, field: str, option: Option, default) -> None:
+        """Adds the parameter of an option."""
         name, label, text = parameter_name(field, option), tr(option.label), tr(option.help)
         if option.kind == kinds.CHOICE:
             choices = option.choices if default else ("auto", *option.choices)
@@ -161,14 +164,18 @@ class Algorithm(QgsProcessingAlgorithm):
         else:
             self.add_parameter(PARAMETERS[option.kind](name, label, option, default), text, option.advanced)
 
-    def read_options(self, parameters, context, options: type, crs=None, **given):
-        """Returns the options that the parameters set. crs: CRS of PAN; given: values that replace parameters."""
+    def read_options(self, parameters, context, options: type, crs=None, preset: str = DEFAULT_PRESET, **given):
+        """Returns the options that the parameters set, and those of the preset that they do not set.
+
+        crs: CRS of PAN; given: values that replace parameters.
+        """
         values = {}
         for name, option in options_of(options).items():
             parameter = parameter_name(name, option)
             if name not in given and option.label and self.parameterDefinition(parameter):
                 values[name] = self._read_option(parameters, context, parameter, option, crs)
-        return options(**{name: value for name, value in (values | given).items() if value is not UNSET})
+        values = {name: value for name, value in (values | given).items() if value is not UNSET}
+        return options(**with_preset(preset, values))
 
     def _read_option(self, parameters, context, name: str, option: Option, crs):
         """Returns the value of an option; UNSET if its default applies."""
@@ -290,7 +297,9 @@ def _bands(name: str, label: str, option: Option, default) -> QgsProcessingParam
 PARAMETERS = {
     kinds.INTEGER: _number,
     kinds.NUMBER: _number,
-    kinds.TEXT: lambda name, label, option, default: QgsProcessingParameterString(name, label, default, optional=True),
+    kinds.TEXT: lambda name, label, option, default: QgsProcessingParameterString(
+        name, label, "" if option.by_preset else default, optional=True
+    ),
     kinds.FLAG: lambda name, label, option, default: QgsProcessingParameterBoolean(name, label, default),
     kinds.BANDS: _bands,
     kinds.EXTENT: lambda name, label, option, default: QgsProcessingParameterExtent(name, label, optional=True),
@@ -314,6 +323,16 @@ def worker_backend(feedback) -> WorkerBackend:
     return WorkerBackend(worker, log_notices(feedback), feedback.isCanceled)
 
 
+def classical_backend(feedback) -> ClassicalBackend:
+    """Returns the backend that computes classical methods in QGIS's process until the user cancels."""
+
+    def tick() -> None:
+        if feedback.isCanceled():
+            raise Cancelled("cancelled")
+
+    return ClassicalBackend(tick)
+
+
 def missing_runtime() -> str | None:
     """Returns why no Python with PyTorch is available, None if one is."""
     try:
@@ -329,10 +348,13 @@ def device(name: str) -> str:
 
 
 class Progress:
-    """Shows the progress of a part of the work and the time left; raises Cancelled if the user cancels."""
+    """Shows the progress of a part of the work, its speed and the time left; raises Cancelled if the user cancels."""
 
-    def __init__(self, feedback, start: float = 0.0, end: float = 1.0):
-        self._feedback, self._begin, self._end = feedback, start, end
+    def __init__(self, feedback, start: float = 0.0, end: float = 1.0, pixels: int = 0, until: float | None = None):
+        """start, end: shares of the bar. pixels: of the part; 0: no speed is shown. until: share to which the time left
+        is told; default: the end of the part."""
+        self._feedback, self._begin, self._end, self._pixels = feedback, start, end, pixels
+        self._until = end if until is None else until
         self._start: tuple[float, float] | None = None
         self._estimated = 0.0
 
@@ -346,5 +368,29 @@ class Progress:
         elapsed, gained = now - self._start[0], share - self._start[1]
         if gained > 0 and share < 1 and elapsed > ESTIMATE_AFTER and now - self._estimated > ESTIMATE_INTERVAL:
             self._estimated = now
-            left = duration((1 - share) * elapsed / gained)
-            self._feedback.setProgressText(tr("{:.0%} done, about {} left").format(done, left))
+            left = duration((self._until - done) / (self._end - self._begin) * elapsed / gained)
+            self._feedback.setProgressText(self._text(done, left, gained * self._pixels / elapsed))
+
+    def _text(self, done: float, left: str, speed: float) -> str:
+        if not speed:
+            return tr("{:.0%} done, about {} left").format(done, left)
+        return tr("{:.0%} done, {:.3g} million pixels a second, about {} left").format(done, speed / 1e6, left)
+
+
+class RunProgress:
+    """The progress of a pansharpening run: adapting and fusing share the bar by their estimated times."""
+
+    def __init__(self, feedback, end: float = 1.0):
+        """end: share of the bar at the end of the run."""
+        self._feedback, self._end, self._adapted = feedback, end, 0.0
+
+    def receive(self, notice: Notice) -> None:
+        """Takes the estimate among the notices of the run."""
+        if "total" in notice.values:
+            self._adapted = self._end * notice.values["adapting"] / notice.values["total"]
+
+    def __call__(self, pixels: int) -> Progress:
+        """Returns the progress of a part of the run: adapting if there are no pixels, else fusing them."""
+        if pixels:
+            return Progress(self._feedback, self._adapted, self._end, pixels)
+        return Progress(self._feedback, 0.0, self._adapted, until=self._end)

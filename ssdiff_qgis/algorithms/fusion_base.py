@@ -12,13 +12,23 @@ from qgis.core import (
 )
 
 from ...ssdiff_core.common.files import check_targets
-from ...ssdiff_core.domain.options import AssessOptions, PansharpenOptions
+from ...ssdiff_core.common.notices import Notice
+from ...ssdiff_core.domain.methods import NETWORK
+from ...ssdiff_core.domain.options import DEFAULT_PRESET, AssessOptions, PansharpenOptions
 from ...ssdiff_core.raster.input_files import files_read
 from ...ssdiff_core.workflows import assess
 from ...ssdiff_core.workflows.pansharpen import pansharpen
 from ..services.i18n import log_notices, tr
 from ..services.styling import FusedStyler, UncertaintyStyler, keep_reference
-from .base import Algorithm, Progress, missing_runtime, showing_errors, worker_backend
+from .base import (
+    Algorithm,
+    Progress,
+    RunProgress,
+    classical_backend,
+    missing_runtime,
+    showing_errors,
+    worker_backend,
+)
 from .delivery import Inputs, add_delivery, inputs_of, missing_inputs
 
 FUSED_SHARE = 0.85
@@ -81,20 +91,20 @@ class Fusion(Algorithm):
         """Returns the uncertainty file to write; empty: none."""
         return ""
 
-    def backend(self, feedback):
-        """Returns what computes the image."""
-        return worker_backend(feedback)
+    def preset(self, parameters, context) -> str:
+        """Returns the preset of the options."""
+        return DEFAULT_PRESET
 
-    def needs_runtime(self, parameters) -> bool:
+    def needs_runtime(self, parameters, context) -> bool:
         """Returns whether a run with these parameters needs PyTorch."""
-        return True
+        return False
 
     # --- preparation ---------------------------------------------------------------------------------------------
 
     def checkParameterValues(self, parameters, context):
         layers = self.SPECTRAL, self.PANCHROMATIC
         problem = missing_inputs(self, parameters) or self.unreadable(parameters, layers, context)
-        if self.needs_runtime(parameters):
+        if self.needs_runtime(parameters, context):
             problem = problem or missing_runtime()
         return (False, problem) if problem else super().checkParameterValues(parameters, context)
 
@@ -102,7 +112,9 @@ class Fusion(Algorithm):
     def prepareAlgorithm(self, parameters, context, feedback):
         inputs = inputs_of(self, parameters, context, feedback)
         own = self.own_options(parameters, context)
-        options = self.read_options(parameters, context, PansharpenOptions, inputs.crs, **own)
+        own["uncertainty"] = str(parameters.get(self.UNCERTAINTY) or "")  # the file is known when the run starts
+        preset = self.preset(parameters, context)
+        options = self.read_options(parameters, context, PansharpenOptions, inputs.crs, preset, **own)
         sensor = inputs.sensor if options.sensor == "auto" else options.sensor
         self.job = Job(inputs, replace(options, sensor=sensor, format="gtiff" if options.options else "cog"))
         return True
@@ -110,16 +122,21 @@ class Fusion(Algorithm):
     # --- the work ------------------------------------------------------------------------------------------------
 
     def work(self, parameters, context, feedback):
-        job, backend = self.job, self.backend(feedback)
+        job = self.job
         pan, ms = job.inputs.pan, job.inputs.ms
+        backend = worker_backend(feedback) if job.options.method == NETWORK else classical_backend(feedback)
         out = self.parameterAsOutputLayer(parameters, self.OUTPUT, context)
         uncertainty = self.uncertainty(parameters, context)
         page = self.parameterAsFileOutput(parameters, self.REPORT, context)
-        progress = Progress(feedback, 0.0, FUSED_SHARE if page else 1.0)
+        progress, log = RunProgress(feedback, FUSED_SHARE if page else 1.0), log_notices(feedback)
+
+        def notify(notice: Notice) -> None:
+            progress.receive(notice)
+            log(notice)
+
         options = replace(job.options, uncertainty=uncertainty)
         check_targets(page, inputs=[out, *files_read([pan, ms])])
-        notify = log_notices(feedback)
-        result = pansharpen(pan, ms, out, options, notify, lambda pixels: progress, backend, self.fetch)
+        result = pansharpen(pan, ms, out, options, notify, progress, backend, self.fetch)
         results = {self.OUTPUT: out, self.USED: result.provenance.get("weights", result.provenance["method"])}
         if uncertainty:
             results[self.UNCERTAINTY] = uncertainty
@@ -136,10 +153,9 @@ class Fusion(Algorithm):
         job = self.job
         names = ("sensor", "bands", "memory", "align")
         options = AssessOptions(**{name: getattr(job.options, name) for name in names})
-        (study,) = assess.open_studies(
-            [Path(out)], job.inputs.pan, [job.inputs.ms], None, options, lambda message: None
-        )
-        worker_backend(feedback).assess(study, options, Path(page), Progress(feedback, FUSED_SHARE))
+        pan, ms = job.inputs.pan, job.inputs.ms
+        (study,) = assess.open_studies([Path(out)], pan, [ms], None, options, lambda message: None)
+        assess.assess_and_report(study, options, page, Progress(feedback, FUSED_SHARE))
 
     def postProcessAlgorithm(self, context, feedback):
         """Names and styles the layers, in the main thread."""

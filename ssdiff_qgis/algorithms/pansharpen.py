@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from qgis.core import QgsProcessingParameterRasterDestination
 
+from ...ssdiff_core.domain.methods import NETWORK
+from ...ssdiff_core.domain.options import DEFAULT_PRESET, PRESET_OPTION, PRESETS
 from ..services import http
 from ..services.i18n import tr
 from .base import Progress, showing_errors
@@ -33,6 +35,15 @@ class Pansharpen(Fusion):
                 "drawn, which takes longer."
             ),
         )
+
+    def add_own_parameters(self):
+        self.add_option("preset", PRESET_OPTION, DEFAULT_PRESET)
+
+    def preset(self, parameters, context):
+        return self.chosen(parameters, "PRESET", context)
+
+    def needs_runtime(self, parameters, context):
+        return PRESETS[self.preset(parameters, context)].get("method", NETWORK) == NETWORK
 
     @showing_errors
     def prepareAlgorithm(self, parameters, context, feedback):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ...ssdiff_core.domain.methods import CLASSICAL
 from ...ssdiff_core.domain.options import PansharpenOptions, options_of
-from ...ssdiff_core.workflows.classical_backend import ClassicalBackend
 from ..services.i18n import tr
 from .fusion_base import Fusion
 
@@ -19,13 +18,6 @@ class PansharpenClassical(Fusion):
     )
     METHOD = "METHOD"
     SKIPPED_OPTIONS = tuple(name for name, option in options_of(PansharpenOptions).items() if option.network)
-
-    def backend(self, feedback):
-        return ClassicalBackend()
-
-    def needs_runtime(self, parameters):
-        """Only the report is made in the computing process."""
-        return bool(parameters.get(self.REPORT))
 
     def add_own_parameters(self):
         self.add_choice(

@@ -75,7 +75,11 @@ class Qgis:
 
         `app` is the QgsApplication, and the plugin can be imported as ssdiff.
         """
-        command = [sys.executable, "-c", INITIALISE + code, *map(str, arguments)]
+        return self.run_alone(INITIALISE + code, *arguments, **extra)
+
+    def run_alone(self, code: str, *arguments, **extra) -> subprocess.CompletedProcess:
+        """Runs a Python program that starts QGIS itself."""
+        command = [sys.executable, "-c", code, *map(str, arguments)]
         return self._run(command, {"PYTHONPATH": f"{self.plugins}{os.pathsep}{QGIS_PLUGINS}", **extra})
 
     def runs(self, *runs: tuple[str, dict], **extra) -> list[tuple[dict | None, str]]:

@@ -1,9 +1,13 @@
 """The plugin in a real QGIS: its algorithms, their documentation, and Diagnostics."""
 
 import json
+import re
 import sys
+import textwrap
 import venv
 from pathlib import Path
+
+from files import read, sample_files
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,6 +40,17 @@ for each in plugin.provider.algorithms():
     for page, brief, whole in (rest for _, *rest in found.values()):
         assert (ROOT / page.split("/blob/HEAD/")[1]).is_file()
         assert brief in whole
+
+
+def test_the_program_in_the_documentation_registers_the_provider_and_fuses(qgis_process, tmp_path):
+    page = (ROOT / "docs" / "qgis.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"(?m)(?:^    .*\n)+(?<=application\.exitQgis\(\)\n)", page)
+    for path, name in zip(sample_files(tmp_path, 64), ("pan.tif", "ms.tif")):
+        assert path.name == name
+    code = f"import os\nos.chdir({str(tmp_path)!r})\n{textwrap.dedent(program)}"
+    done = qgis_process.run_alone(code)
+    assert done.returncode == 0, done.stderr
+    assert read(tmp_path / "fused.tif").shape == (4, 64, 64)
 
 
 def test_diagnostics_report_the_interpreter_in_use_and_why(outputs):

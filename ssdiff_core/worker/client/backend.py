@@ -10,15 +10,11 @@ from pathlib import Path
 from ...common.notices import Notify
 from ...domain.adaptation_job import Job
 from ...domain.block import SceneStats
-from ...domain.options import AssessOptions, SamplingOptions
+from ...domain.options import SamplingOptions
 from ...domain.scene import Scene
-from ...domain.study import Study
 from ..serialization import decode, encode
 from .data_server import DataServer
 from .engine import Callbacks, RemoteClassical, RemoteEngine, Worker
-
-STUDY_FIELDS = ("scene", "sensor", "rounded", "convention", "warnings", "crs")
-"fields of a study that are sent to the process; it requests the images as it needs them"
 
 
 class WorkerBackend:
@@ -27,6 +23,13 @@ class WorkerBackend:
     def __init__(self, worker: Worker, notify: Notify, cancelled: Callable[[], bool] = lambda: False):
         """cancelled: called ten times a second; once it returns True, the process is ended and Cancelled raised."""
         self._worker, self._callbacks = worker, Callbacks(notify=notify, cancelled=cancelled)
+
+    def device(self, name: str) -> tuple[str, str]:
+        """Returns the id of the device that an option means, and the name of a GPU."""
+        found = self._worker.hello(self._callbacks)["devices"]
+        works = [each for each in found if found[each]["works"] and each != "cpu"]
+        chosen = next(iter(works), "cpu") if name == "auto" else name
+        return chosen, found.get(chosen, {}).get("name") or "" if chosen != "cpu" else ""
 
     def workers(self, engine) -> int:
         """Returns 1: the process computes one block after the other, with all threads."""
@@ -56,20 +59,3 @@ class WorkerBackend:
         """Adapts weights as `adaptation.adapt.adapt` does, and returns its result."""
         callbacks = replace(self._callbacks, notify=notify, read=DataServer(scenes), progress=progress)
         return self._worker.request(callbacks, "adapt", scenes=encode(list(scenes)), job=encode(job))
-
-    def assess(
-        self, study: Study, options: AssessOptions, page: Path | None, progress: Callable[[float], None]
-    ) -> dict:
-        """Measures a study and returns the document; writes a report if `page` is given."""
-        images = [*study.images, *([study.reference] if study.reference else [])]
-        callbacks = replace(self._callbacks, read=DataServer([study.scene], images), progress=progress)
-        answer = self._worker.request(
-            callbacks,
-            "assess",
-            study=encode({name: getattr(study, name) for name in STUDY_FIELDS}),
-            images=[{"name": image.name, "path": image.path, "provenance": image.provenance} for image in images],
-            options=encode(options),
-            page=page and str(page),
-            reference=len(study.images) if study.reference else None,
-        )
-        return answer["document"]

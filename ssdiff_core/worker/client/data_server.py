@@ -1,4 +1,4 @@
-"""Reads files on behalf of the computing process: blocks of scenes and windows of images.
+"""Reads blocks of scenes on behalf of the computing process.
 
 Only the requesting program opens files, so the worker's Python needs no GDAL (see `server.remote_data`).
 """
@@ -10,19 +10,16 @@ from collections.abc import Sequence
 from ...domain.scene import Scene
 from ...domain.window import Window
 from ...raster.reader import Reader
-from ..shared_memory import Memory, write_arrays, write_block
+from ..shared_memory import Memory, write_block
 
 
 class DataServer:
     """Answers the read requests of the computing process, each through the shared memory."""
 
-    def __init__(self, scenes: Sequence[Scene], images: Sequence = ()):
-        """images: rasters that return windows of PAN, in the order by which the worker numbers them."""
-        self._readers, self._images = [Reader(scene) for scene in scenes], images
+    def __init__(self, scenes: Sequence[Scene]):
+        self._readers = [Reader(scene) for scene in scenes]
 
     def __call__(self, memory: Memory, request: dict) -> dict:
         window = Window(*request["window"])
-        if "image" in request:
-            return write_arrays(memory, {"image": self._images[request["image"]].read(window)})
         block = self._readers[request["scene"]].read(window, request["reach"], request["ms_halo"])
         return write_block(memory, block)

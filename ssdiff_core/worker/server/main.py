@@ -10,12 +10,11 @@ shared memory (`worker.shared_memory`):
     {"ask": "fuse", "engine": NUMBER, "block": ...} fuses a block; the image is in the shared memory
     {"ask": "close", "engine": NUMBER}              closes an engine
     {"ask": "stats", "scene": ..., ...}             statistics of a whole scene
-    {"ask": "assess", "study": ..., ...}            measures of images, and a report if a path for it is given
     {"ask": "adapt", "scenes": ..., "job": ...}     adapts weights, which are written to the path in the job
     {"ask": "bye"}                                  ends the process
 
-`stats`, `assess` and `adapt` need scenes whose files this process does not open: a line of type `read` requests a
-block, and the next line of standard input describes its layout in the shared memory.
+`stats` and `adapt` need scenes whose files this process does not open: a line of type `read` requests a block, and the
+next line of standard input describes its layout in the shared memory.
 
 The last line for a request is of type `done` or `error`. Before it come lines of type `progress`, `notice` (kind and
 values of a message to the user) and, as long as the process is busy, `alive`. After an error the next request is

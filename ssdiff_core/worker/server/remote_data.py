@@ -1,4 +1,4 @@
-"""Scenes and images in the computing process, which opens no files: the requesting program reads them."""
+"""Scenes in the computing process, which opens no files: the requesting program reads them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
 
-import numpy as np
-
 from ...domain.block import Block
 from ...domain.window import Window
-from ..shared_memory import Memory, arrays_of, read_arrays, read_block
+from ..shared_memory import Memory, arrays_of, read_block
 
 
 class RemoteReader:
-    """Reads blocks and images through the requesting program, one at a time. Any thread may use it."""
+    """Reads blocks through the requesting program, one at a time. Any thread may use it."""
 
     def __init__(self, memory: Memory, request: Callable[[dict], dict]):
         """request: sends a read request to the requesting program and returns its answer."""
@@ -28,12 +26,6 @@ class RemoteReader:
             copies = {name: array.copy() for name, array in arrays_of(block).items()}
             return replace(block, **copies)
 
-    def read_image(self, image: int, window: Window) -> np.ndarray:
-        """Returns a window of one of the images."""
-        with self._lock:
-            answer = self._request({"window": astuple(window), "image": image})
-            return read_arrays(self._memory, answer)["image"].copy()
-
 
 @dataclass(frozen=True)
 class RemoteScene:
@@ -44,17 +36,3 @@ class RemoteScene:
 
     def read(self, core: Window, reach: int = 0, ms_halo: int = 0) -> Block:
         return self.reader.read(core, reach, ms_halo, self.number)
-
-
-@dataclass(frozen=True)
-class RemoteImage:
-    """One of the images of an assessment."""
-
-    name: str
-    path: str
-    provenance: dict
-    number: int
-    reader: RemoteReader
-
-    def read(self, window: Window) -> np.ndarray:
-        return self.reader.read_image(self.number, window)

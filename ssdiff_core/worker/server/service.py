@@ -15,7 +15,6 @@ from ...classical.scene_statistics import Survey
 from ...common.errors import SSDiffError, WorkerError
 from ...common.failures import failure_of
 from ...common.notices import Notify
-from ...domain.study import Study
 from ...fusion.engine import Engine
 from ...fusion.grouped_engine import Grouped
 from ...fusion.network_inputs import NetworkSurvey
@@ -24,9 +23,9 @@ from ...model import devices
 from ...model.checkpoint import load
 from ..serialization import decode, encode
 from ..shared_memory import PROTOCOL, Memory, read_block
-from .remote_data import RemoteImage, RemoteReader, RemoteScene
+from .remote_data import RemoteReader, RemoteScene
 
-COMMANDS = ("hello", "open", "classical", "fuse", "close", "stats", "assess", "adapt")
+COMMANDS = ("hello", "open", "classical", "fuse", "close", "stats", "adapt")
 
 
 @dataclass(frozen=True)
@@ -100,18 +99,6 @@ class Service:
         kind = NetworkSurvey if "views" in arguments else Survey
         stats = scene_stats(decode(scene), lambda: self._reader, kind(**arguments), memory, default_workers())
         return {"stats": encode(stats)}
-
-    def assess(self, study: dict, images: list, options: dict, page: str | None, reference: int | None = None) -> dict:
-        """Returns the measures of a study as a document.
-
-        page: path of the report to write, if any. reference: index of the reference image in `images`.
-        """
-        remote = [RemoteImage(**image, number=number, reader=self._reader) for number, image in enumerate(images)]
-        truth = None if reference is None else remote.pop(reference)
-        whole = Study(**decode(study), images=tuple(remote), reference=truth, open_reader=lambda: self._reader)
-        from ...assessment.html_report import assess_and_report
-
-        return {"document": assess_and_report(whole, decode(options), page, self._progress)}
 
     def adapt(self, scenes: list, job: dict) -> dict:
         """Adapts weights, writes them to the path in the job and returns the result."""

@@ -65,3 +65,13 @@ def test_a_small_deviation_from_a_large_mean_is_not_lost():
     pixels[0, 0, 0] = 65001
     _, (sums,) = counted(pixels, PixelType("uint16", None))
     assert sums.deviation == pytest.approx(1e-3, rel=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "nodata"), [("float32", None), ("float64", -9999.0), ("int16", -32768), ("int16", 0)])
+def test_valid_values_are_not_below_the_minimum(kind, nodata):
+    pixels = np.array([[[-5.8, np.nan, 0.4, -9999.0, 7.0]]], np.float32)
+    counts, (sums,) = counted(pixels, PixelType(kind, nodata, 0.0))
+    least = 1 if nodata == 0 else 0
+    assert sums.minimum == least
+    assert counts.ravel()[[0, 3]].tolist() == [least, least]
+    assert counts.ravel()[4] == 7

@@ -22,6 +22,8 @@ from ssdiff_core.domain.options import AdaptOptions, AssessOptions, PansharpenOp
 from ssdiff_core.model.checkpoint import load, save
 from ssdiff_core.model.ssnet import state_of
 
+ROOT = Path(__file__).parents[3]
+
 
 def in_process(*arguments, expect=0, **environ):
     """Runs the command in a process of its own."""
@@ -44,6 +46,32 @@ def test_doctor_prints_one_json_object():
     report = json.loads(ssdiff("doctor", "--json").stdout)
     assert report["packages"]["torch"] == torch.__version__
     assert report["devices"]["cpu"]["works"]
+
+
+def test_doctor_prints_the_first_lines_before_torch_is_imported():
+    code = "import sys; sys.modules['torch'] = None; from ssdiff_core.cli.main import main; sys.exit(main(['doctor']))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "torch        not installed" in done.stdout
+    assert "torch cannot be loaded" in done.stdout
+    assert lines_before_torch() >= 3
+
+
+def lines_before_torch() -> int:
+    """Returns the number of lines that doctor has printed when torch is imported."""
+    code = """
+import builtins, sys
+from ssdiff_core.cli import doctor
+lines, at_torch = [], []
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            at_torch.append(len(lines))
+sys.meta_path.insert(0, Finder())
+builtins.print, show = (lambda *texts, **how: lines.append(texts)), print
+doctor.run(type("Args", (), {"json": False}))
+show(at_torch[0])
+"""
+    return int(subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout)
 
 
 def test_doctor_lists_every_package(capsys):

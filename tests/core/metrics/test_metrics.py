@@ -373,7 +373,7 @@ def test_q2n_of_one_band_is_uqi_at_the_references_mean_and_deviation(seed):
     image = spoiled(reference, seed).astype(float)
     mean, deviation = reference.mean(), reference.std(ddof=1)
     x, y = ((a - mean) / deviation + 1 for a in (reference, image))
-    assert float(q2n(torch.tensor(reference), torch.tensor(image))) == pytest.approx(abs(slow_uqi(x, y)), abs=1e-9)
+    assert float(q2n(reference, image)) == pytest.approx(abs(slow_uqi(x, y)), abs=1e-9)
 
 
 def test_flat_images_are_compared_by_their_means():
@@ -590,11 +590,9 @@ def test_a_sample_of_ms_peaks_where_its_convention_puts_it(name, at, peak):
     ms[0, 5, 5] = 1
     whole = Window(0, 0, 48, 48)
     block = Block(np.zeros((48, 48), np.float32), ms, (at, at), 4, whole, whole)
-    lms = (
-        View(setting(block.pan, ms, name, ms_at=(at, at)), block, np.zeros((1, 48, 48), np.float32))
-        .interpolated()[0][0]
-        .numpy()
-    )
+    lms = View(setting(block.pan, ms, name, ms_at=(at, at)), block, np.zeros((1, 48, 48), np.float32)).interpolated()[
+        0
+    ][0]
     tops = np.argwhere(lms > lms.max() - 1e-6)
     assert sorted({int(r) for r, _ in tops}) == sorted({int(c) for _, c in tops}) == peak
 
@@ -603,7 +601,7 @@ def test_a_sample_of_ms_peaks_where_its_convention_puts_it(name, at, peak):
 def test_a_filter_has_the_sensors_gain(name, gain, ratio):
     """At the MS Nyquist frequency; the toolboxes' has it a little below."""
     frequency = 1 / (2 * ratio) if name == "geometric" else 20 / (41 * ratio)
-    wave = torch.from_numpy(np.cos(2 * np.pi * frequency * (np.arange(201) - 100)).astype(np.float32))[:, None]
+    wave = np.cos(2 * np.pi * frequency * (np.arange(201) - 100)).astype(np.float32)[:, None]
     response = take_rows(CONVENTIONS[name].blur(np.array([100.0]), gain, ratio), wave)
     assert float(response) == pytest.approx(gain, abs=1e-3)
 
@@ -667,7 +665,7 @@ def test_within_its_reach_a_block_sees_all_that_its_core_depends_on(name):
     assert part.window in common.scene.grow(-1)
     views = [View(common, block, fused[(slice(None), *block.window.within(common.scene))]) for block in (whole, part)]
     for one, other in zip(*((*view.interpolated(), view.blurred_by_mtf(), *view.correlation()) for view in views)):
-        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=2e-6, atol=1e-6)
+        np.testing.assert_allclose(one, other, rtol=2e-6, atol=1e-6)
 
 
 def test_where_ms_is_nodata_nothing_is_measured():

@@ -11,15 +11,12 @@ import torch
 from files import read, sample_files, write
 from scenes import tiny_file
 
-from ssdiff_core.assessment import html_report
 from ssdiff_core.common.errors import Cancelled, RasterError
-from ssdiff_core.domain.options import AssessOptions
 from ssdiff_core.inprocess.backend import LocalBackend
 from ssdiff_core.raster.reader import open_scene
 from ssdiff_core.worker.client.backend import WorkerBackend
 from ssdiff_core.worker.client.engine import Worker
 from ssdiff_core.worker.serialization import decode, encode
-from ssdiff_core.workflows import assess
 from ssdiff_core.workflows.pansharpen import PansharpenOptions, pansharpen
 
 ROOT = Path(__file__).parents[3]
@@ -119,25 +116,6 @@ def test_an_image_and_its_uncertainty_are_the_same_with_holes_and_cut_out_by_pol
     np.testing.assert_array_equal(read(tmp_path / "here_apart.tif"), read(tmp_path / "there_apart.tif"))
 
 
-@pytest.mark.parametrize("reference", [False, True])
-def test_measures_are_the_same_and_the_report_is_written(reference, sample, worker, tmp_path):
-    out = tmp_path / "fused.tif"
-    fused(sample, out, LocalBackend(), method="gsa", align="none")
-    asked = AssessOptions(align="none")
-    truth = sample[2] if reference else None
-    (study,) = assess.open_studies([out], None, None, truth, asked, print)
-    here = html_report.assess_and_report(study, asked, None, lambda share: None)
-    heard = []
-    there = WorkerBackend(worker, print).assess(study, asked, tmp_path / "report.html", heard.append)
-    for one, other in zip(here["results"], there["results"]):
-        assert one["name"] == other["name"]
-        assert one["measures"] == pytest.approx(other["measures"], rel=1e-9)
-    assert there["notes"] == here["notes"]
-    assert heard == sorted(heard)
-    assert heard[-1] > 0.5
-    assert "<html" in (tmp_path / "report.html").read_text(encoding="utf-8")
-
-
 def test_a_file_that_becomes_invalid_raises_the_error_of_this_process(sample, worker, tmp_path):
     pan = tmp_path / "pan.tif"
     pan.write_bytes(Path(sample[0]).read_bytes())
@@ -178,7 +156,7 @@ with Worker({sys.executable!r}) as worker:
         options = PansharpenOptions(method=method)
         pansharpen({str(sample[0])!r}, {str(sample[1])!r}, out, options, print, lambda n: print, backend)
     (study,) = studies.open_studies([out], None, None, None, AssessOptions(), print)
-    print(backend.assess(study, AssessOptions(), None, print)["results"][0]["measures"]["HQNR"])
+    print(studies.assess_and_report(study, AssessOptions(), None, print)["results"][0]["measures"]["HQNR"])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

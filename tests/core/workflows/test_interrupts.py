@@ -114,7 +114,7 @@ def failed(pair, capfd):
 
 def error_in(stderr):
     """Returns the only line that is no usual notice; GDAL must not have printed one either."""
-    known = "ssdiff: Sensor", "ssdiff: The image is the mean"
+    known = "ssdiff: Estimated time", "ssdiff: Sensor", "ssdiff: The image is the mean"
     lines = [line for line in stderr.splitlines() if not line.startswith(known)]
     assert len(lines) == 1
     return lines[0]

@@ -18,7 +18,6 @@ from scenes import SAMPLE, stiff_weights, with_views
 from ssdiff_core.domain.methods import ALL
 from ssdiff_core.model import checkpoint
 from ssdiff_core.model.ssnet import state_of
-from ssdiff_core.workflows import pansharpen
 
 PAN_AT = (400_000.0, 0.6, 0.0, 4_500_000.0, 0.0, -0.6)
 MS_AT = (400_000.0, 2.4, 0.0, 4_500_000.0, 0.0, -2.4)
@@ -352,17 +351,6 @@ def test_the_error_of_a_pair_without_overlap_names_both_rasters(tmp_path):
     assert "x 600000" in said
 
 
-@pytest.mark.parametrize("done", [0.0, 0.9])
-def test_the_duration_of_a_long_run_is_predicted_from_its_own_work(done, monkeypatch):
-    """Six seconds for a hundredth of the remaining work are ten minutes; the blocks of a resumed run do not count."""
-    said, ticks = [], iter((0.0, 6.0))
-    monkeypatch.setattr("ssdiff_core.workflows.pansharpen.time.monotonic", lambda: next(ticks))
-    report = pansharpen.announcing_duration(lambda share: None, said.append, "gsa")
-    report(done)
-    report(done + (1 - done) / 100)
-    assert [str(message) for message in said] == ["This will take about 10 min 00 s"]
-
-
 @pytest.mark.parametrize("method", [method for method in ALL if method != "brovey"])
 @pytest.mark.parametrize(("value", "dtype"), [(10_001, np.uint16), (0, np.uint16), (0.1234567, np.float32)])
 def test_a_band_without_variation_comes_out_as_it_went_in(sample, tmp_path, method, value, dtype):
@@ -407,3 +395,22 @@ def test_counts_beyond_float32_stay_nodata_without_a_warning_of_numpy(tmp_path):
     image = read(tmp_path / "o.tif")
     assert (image[:, :8] == 1e300).all()
     assert (np.abs(image[:, 20:, 20:]) < 1e5).all()
+
+
+@pytest.mark.parametrize("least", [0, -3])
+@pytest.mark.parametrize("dtype", ["float32", "int16"])
+def test_values_are_negative_only_if_those_of_ms_are(sample, tmp_path, least, dtype):
+    """A bright edge beside dark ground: interpolation and injection overshoot there."""
+    ms = read(sample[1]).astype(dtype)
+    ms[:, :, ::2] = least
+    write(tmp_path / "ms.tif", ms, MS_AT, names=("blue", "green", "red", "nir"))
+    ssdiff("pansharpen", sample[0], tmp_path / "ms.tif", tmp_path / "o.tif", "--method", "mtf-glp-fs")
+    assert (read(tmp_path / "o.tif").min() < 0) == (least < 0)
+
+
+def test_a_pair_of_other_places_is_told_and_one_of_the_same_place_is_not(sample, tmp_path):
+    pan, ms, _ = sample
+    other = write(tmp_path / "pan.tif", read(pan)[::-1, ::-1].copy(), PAN_AT)
+    said = {file: ssdiff("pansharpen", file, ms, tmp_path / "o.tif", "--method", "exp").stderr for file in (pan, other)}
+    assert ["hardly correlate" in each for each in said.values()] == [False, True]
+    assert "hardly" not in ssdiff("pansharpen", other, ms, tmp_path / "o.tif", "--method=exp", "--align=none").stderr

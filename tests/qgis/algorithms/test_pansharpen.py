@@ -303,16 +303,23 @@ def test_without_a_runtime_the_error_says_what_to_do(torchless, qgis_process, sa
     assert 'Run the algorithm "Install runtime"' in done.stdout + done.stderr
 
 
-def test_classical_methods_need_no_runtime(torchless, qgis_process, sample, tmp_path):
-    inputs = [f"SPECTRAL={sample[1]}", f"PANCHROMATIC={sample[0]}"]
-    command = ("run", "ssdiff:pansharpenclassical", "--", *inputs, "METHOD=gsa")
-    done = qgis_process(*command, f"OUTPUT={tmp_path / 'out.tif'}", SSDIFF_PYTHON="")
-    assert not done.returncode, done.stdout + done.stderr
-    assert ergas(read(tmp_path / "out.tif"), read(sample[2])) < 5
-    report = (f"OUTPUT={tmp_path / 'more.tif'}", f"REPORT={tmp_path / 'report.html'}")
-    done = qgis_process(*command, *report, SSDIFF_PYTHON="")
-    assert done.returncode
-    assert 'Run the algorithm "Install runtime"' in done.stdout + done.stderr
+def test_classical_methods_reports_measures_and_the_shift_need_no_runtime(torchless, qgis_process, sample, tmp_path):
+    pan, ms, truth = sample
+    inputs, page = {"SPECTRAL": ms, "PANCHROMATIC": pan}, tmp_path / "report.html"
+    ran = qgis_process.runs(
+        ("pansharpenclassical", {**inputs, "METHOD": "gsa", "OUTPUT": tmp_path / "gsa.tif", "REPORT": page}),
+        ("pansharpen", {**inputs, "PRESET": "classical", "OUTPUT": tmp_path / "preset.tif"}),
+        ("assess", {**inputs, "INPUT": tmp_path / "gsa.tif", "REFERENCE": truth}),
+        ("align", inputs),
+        SSDIFF_PYTHON="",
+    )
+    for outputs, log in ran:
+        assert outputs is not None, log
+    (_, told), (preset, _), (assessed, _), _ = ran
+    assert "Estimated time: " in told
+    assert preset["USED"] == "mtf-glp-fs"
+    assert assessed["ERGAS"] == pytest.approx(ergas(read(tmp_path / "gsa.tif"), read(truth)), rel=0.01)
+    assert page.stat().st_size > 10_000
 
 
 def test_an_invalid_setting_is_an_error_in_one_sentence(qgis_process, sample, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from ssdiff_core.common.notices import TEMPLATES
 from ssdiff_core.domain import measures
-from ssdiff_core.domain.options import AdaptOptions, AssessOptions, PansharpenOptions, options_of
+from ssdiff_core.domain.options import PRESET_OPTION, AdaptOptions, AssessOptions, PansharpenOptions, options_of
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "resources" / "i18n"
@@ -49,7 +49,7 @@ def option_texts() -> set[str]:
     options = [
         option for kind in (AdaptOptions, AssessOptions, PansharpenOptions) for option in options_of(kind).values()
     ]
-    return {text for option in options if option.label for text in (option.label, option.help)}
+    return {text for option in (*options, PRESET_OPTION) if option.label for text in (option.label, option.help)}
 
 
 def translations(language: str) -> dict[str, str]:
@@ -166,7 +166,7 @@ def test_a_notice_is_in_the_language_of_qgis(in_qgis):
 from ssdiff.ssdiff_core.common.notices import notice
 from ssdiff.ssdiff_qgis.services import i18n
 i18n._translations.update(json.loads(i18n.translation_file("de").read_text(encoding="utf-8")))
-answer = i18n.tr_notice(notice("long_run", duration="2 h"))
+answer = i18n.tr_notice(notice("shift_unknown"))
 """
-    german = translations("de")[TEMPLATES["long_run"]]
-    assert in_qgis(code) == german.format(duration="2 h") != TEMPLATES["long_run"].format(duration="2 h")
+    german = translations("de")[TEMPLATES["shift_unknown"]]
+    assert in_qgis(code) == german != TEMPLATES["shift_unknown"]
