@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from osgeo import gdal
 
-from ..common.errors import ConfigError, SSDiffError
+from ..common.errors import ConfigError, SSDiffError, one_line
 from ..common.notices import notice
 from ..domain.scene import Scene
 from ..domain.sensors import GENERAL
+from ..raster import network
 from ..raster.identify_sensor import identified
 from ..raster.reader import open_scene
 from .delivery import Delivery
@@ -31,13 +32,25 @@ def checked(delivery: Delivery) -> Delivery:
         pair = delivery_pair(delivery, folder)
         scene = open_scene(pair.pan, pair.ms)
         sensor = _sensor(scene, delivery.sensor)
-    except SSDiffError as error:
-        return _doubted(delivery, "delivery_unusable", reason=str(error).replace(f"{folder}/", ""))
+    except (SSDiffError, RuntimeError) as error:  # RuntimeError: of GDAL, for damaged files
+        return _doubted(delivery, "delivery_unusable", reason=one_line(error).replace(f"{folder}/", ""))
     finally:
         with contextlib.suppress(RuntimeError):  # no virtual raster was needed
             gdal.RmdirRecursive(folder)
     size = scene.pan_grid.width, scene.pan_grid.height
     return replace(delivery, size=size, ratio=scene.placement.ratio, sensor=sensor)
+
+
+def with_local_files(delivery: Delivery) -> Delivery:
+    """Returns the delivery of a local place, with a doubt if one of its files is a document that names an address.
+
+    So looking at a folder or an archive of others never makes requests to the network.
+    """
+    for file in delivery.files:
+        source = network.remote_source(file)
+        if source and not network.REMOTE.search(delivery.place):
+            return _doubted(delivery, "delivery_remote", path=file, source=source[:200])
+    return delivery
 
 
 def _sensor(scene: Scene, told: str | None) -> str | None:

@@ -9,7 +9,7 @@ from ..common.notices import Notice
 
 INCOMPLETE = frozenset(
     {"delivery_without_pan", "delivery_without_ms", "delivery_tiles_missing", "delivery_bands_missing"}
-    | {"delivery_unusable"}
+    | {"delivery_unusable", "delivery_remote"}
 )
 "kinds of doubts that keep a delivery from being fused"
 
