@@ -41,8 +41,8 @@ def add_delivery(algorithm) -> None:
     algorithm.add_parameter(
         parameter,
         tr(
-            "Instead of the two layers: an archive (.zip, .tar, .tar.gz), a folder, or any metadata file of a vendor's "
-            "delivery, such as IMD, DIMAP or MTL. PAN and MS are found in it, and tiles are put together."
+            "Used in place of the two layers: an archive (.zip, .tar, .tar.gz), a folder, or any metadata file of a "
+            "vendor's delivery, such as IMD, DIMAP or MTL. PAN and MS are found in it, and tiles are put together."
         ),
     )
 
@@ -59,11 +59,11 @@ def inputs_of(algorithm, parameters, context, feedback) -> Inputs:
 
 
 def missing_inputs(algorithm, parameters) -> str:
-    """Returns what is wrong with a choice of layers and a delivery; empty: nothing."""
+    """Returns what is missing of two layers or a delivery, which takes precedence; empty: nothing."""
     layers = [parameters.get(name) for name in (algorithm.SPECTRAL, algorithm.PANCHROMATIC)]
-    if parameters.get(DELIVERY):
-        return tr("Give either two layers or a delivery, not both.") if any(layers) else ""
-    return "" if all(layers) else tr("Select a multispectral and a panchromatic layer, or give a delivery.")
+    if parameters.get(DELIVERY) or all(layers):
+        return ""
+    return tr("Select a multispectral and a panchromatic layer, or give a delivery.")
 
 
 def _delivered(place: str, feedback) -> Inputs:

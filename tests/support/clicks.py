@@ -298,6 +298,7 @@ def delivery_dropped() -> dict:
     sensor = boxes["SensorBox"]
     sensor.setCurrentIndex(sensor.findText("QuickBird"))
     drop(boxes["DeliveryBox"], f"{FOLDER}/delivery")
+    picture("delivery_dialog")
     given = opened.createProcessingParameters()
     opened.close()
     PROJECT.removeMapLayers(list(set(PROJECT.mapLayers()) - before))
