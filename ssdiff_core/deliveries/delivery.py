@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..common.notices import Notice
@@ -65,8 +64,3 @@ class Delivery:
     def files(self) -> tuple[str, ...]:
         "All raster files, each once: PAN first."
         return tuple(dict.fromkeys((*self.pan, *(file for image in self.ms for file in image.files))))
-
-
-def files_of(images: Iterable[Image]) -> set[str]:
-    """Returns the files of images."""
-    return {file for image in images for file in image.files}

@@ -42,6 +42,7 @@ def _part(files: Files, paths: Sequence[str], imd: str | None, named: re.Match |
     told = Told.of(entries)
     role = ROLES.get(named[2].upper()) if named else _role(told)
     rasters = [path for path in paths if not path.lower().endswith((".imd", ".til"))]
+    rasters = [path for path in rasters if path[-4:].lower() == rasters[0][-4:].lower()]  # the same in two formats
     til = next((path for path in paths if path.lower().endswith(".til")), None)
     tiles, more = _tiles(til)
     image, missing = with_tiles(files, paths[0], tiles or rasters)
