@@ -47,11 +47,11 @@ def summary(results: Sequence[Result]) -> Summary:
     mean, std = {}, {}
     for name in results[0].values:
         values = np.array([result.values[name] for result in results])
-        mean[name], std[name] = _mean_and_std(values)
+        mean[name], std[name] = mean_and_std(values)
     return Summary(mean, std)
 
 
-def _mean_and_std(values: np.ndarray) -> tuple[float, float]:
+def mean_and_std(values: np.ndarray) -> tuple[float, float]:
     """Returns the mean and sample standard deviation; NaN where there are too few values."""
     n = len(values)
     return float(values.mean()) if n else float("nan"), float(values.std(ddof=1)) if n > 1 else float("nan")
@@ -61,7 +61,7 @@ def paired(one: np.ndarray, other: np.ndarray, measure: Measure) -> Difference:
     """Returns the difference of paired values, without the pairs in which one is NaN."""
     difference = (one - other)[np.isfinite(one) & np.isfinite(other)]
     better = int((difference > 0 if measure.higher_is_better else difference < 0).sum())
-    return Difference(*_mean_and_std(difference), len(difference), better)
+    return Difference(*mean_and_std(difference), len(difference), better)
 
 
 def scenes_of(results: Sequence[Result]) -> list[str]:

@@ -135,13 +135,13 @@ def write_csv(path: str | Path, results: Sequence[Result], permanent: bool = Tru
         out.writerow(["image", "file", "scene", *names])
         for result in results:
             kept = result.path if result.path and permanent else ""
-            out.writerow([*map(_cell, (result.name, kept, result.scene)), *(result.values[name] for name in names)])
+            out.writerow([*map(cell, (result.name, kept, result.scene)), *(result.values[name] for name in names)])
         for suffix, one in overall:
             out.writerow([f"mean{suffix}", "", "", *one.mean.values()])
             out.writerow([f"standard deviation{suffix}", "", "", *one.std.values()])
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
     """Returns a text for a cell; a leading apostrophe keeps spreadsheets from running it as a formula."""
     text = printable(str(value or ""))
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

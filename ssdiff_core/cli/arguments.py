@@ -130,6 +130,14 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Reads names separated by commas, each once."""
+    found = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not found:
+        raise ArgumentTypeError("must be a comma-separated list of methods")
+    return found
+
+
 def key_value(text: str) -> str:
     if "=" not in text:
         raise ArgumentTypeError(f"must be KEY=VALUE, not {text!r}")

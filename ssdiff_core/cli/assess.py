@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from ..common.files import check_targets
 from ..common.paths import ensure_folder
 from ..common.progress import subrange
 from ..domain.options import DEVICE_OPTION, AssessOptions
-from .arguments import add_json, add_options, add_progress, between, file_name, options_from
+from .arguments import add_json, add_options, add_progress, between, file_name, names, options_from
 from .console import print_message
 
 PROTOCOLS = ("full", "wald")
@@ -64,13 +63,6 @@ def add(commands) -> None:
     command.add_argument("--png", metavar="FOLDER", help="Also write the maps and crops of the report as PNG files.")
     add_progress(command)
     command.set_defaults(run=run, usage_error=command.error)
-
-
-def names(text: str) -> tuple[str, ...]:
-    found = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if not found:
-        raise argparse.ArgumentTypeError("must be a comma-separated list of methods")
-    return found
 
 
 def run(args) -> None:

@@ -1,4 +1,4 @@
-"""The command `ssdiff bench`."""
+"""The command `ssdiff bench`, which measures speed; `ssdiff benchmark` measures quality."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .arguments import add_json
 
 def add(commands) -> None:
     """Adds the command to the parser."""
-    text = "Measure the speed of the network on this machine."
+    text = "Measure the speed of the network on this machine (quality: benchmark)."
     command = commands.add_parser("bench", help=text, description=text)
     command.add_argument("--device", default="auto", help=f"{DEVICE_OPTION.help} (default: auto)")
     output = command.add_mutually_exclusive_group()
@@ -20,11 +20,11 @@ def add(commands) -> None:
 
 
 def run(args) -> None:
-    from ..inprocess import benchmark
+    from ..inprocess import speed
 
     if args.profile:
-        print(benchmark.profile(args.device))
+        print(speed.profile(args.device))
         return
-    result = benchmark.run(args.device)
+    result = speed.run(args.device)
     if args.json:
         print(json.dumps(result, indent=2))

@@ -16,13 +16,25 @@ from contextlib import redirect_stderr, redirect_stdout
 from .. import __version__
 from ..common.failures import debugging, failure_of, traceback_of
 from ..common.texts import PrintableStream
-from . import adapt, align, assess, bench, doctor, pansharpen, scenes, simulate, train, weights
+from . import adapt, align, assess, bench, benchmark, doctor, pansharpen, scenes, simulate, train, weights
 from .console import print_message
 
-COMMANDS = (pansharpen, scenes, align, assess, bench, doctor, simulate, train, adapt, weights)
+COMMANDS = (pansharpen, scenes, align, assess, benchmark, bench, doctor, simulate, train, adapt, weights)
 
 
-FILE_ARGUMENTS = ("pan", "ms", "ms_files", "fused", "file", "what", "recipe", "imagery", "reference")
+FILE_ARGUMENTS = (
+    "pan",
+    "ms",
+    "ms_files",
+    "fused",
+    "file",
+    "what",
+    "recipe",
+    "imagery",
+    "reference",
+    "validate",
+    "sets",
+)
 "arguments of commands that name their input files"
 
 

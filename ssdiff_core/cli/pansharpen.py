@@ -45,8 +45,7 @@ def run(args) -> None:
     if args.mask:
         options = replace(options, mask=polygon_mask.read(args.mask, reader.read_header(pan)[1].crs))
     reporter = partial(progress.reporter, args.progress)
-    backend = LocalBackend()
-    pansharpen.pansharpen(pan, files, args.out, options, print_message, reporter, backend)
+    pansharpen.pansharpen(pan, files, args.out, options, print_message, reporter, LocalBackend())
     if args.report:
         write_report(args, pan, files)
 

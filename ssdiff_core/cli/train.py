@@ -13,10 +13,15 @@ from .simulate import IMAGERY
 
 def add(commands) -> None:
     """Adds the command to the parser."""
-    text = "Train weights from a recipe and imagery."
+    text = "Train weights from a recipe and imagery, or a set of images with known truth (PanCollection)."
     command = commands.add_parser("train", help=text, description=text)
     command.add_argument("recipe", help="Training recipe, a TOML file (see docs/training.md).")
-    command.add_argument("imagery", nargs="+", help=IMAGERY)
+    command.add_argument(
+        "imagery", nargs="+", help=f"{IMAGERY} Or a set of images with gt, ms, lms and pan, such as train_wv3.h5."
+    )
+    command.add_argument(
+        "--validate", metavar="SET", help="Held-out set of images, such as valid_wv3.h5, which is measured every epoch."
+    )
     command.add_argument(
         "-o", "--out", required=True, help="Weights file to write. Log and checkpoint are written next to it."
     )
@@ -45,7 +50,7 @@ def run(args) -> None:
     check_targets(args.out)
     if not args.out.endswith(SUFFIX):
         args.usage_error(f"the name of a weights file ends with {SUFFIX}, not {args.out}")
-    options = train.TrainOptions(args.device, args.minutes, args.licence, args.start, args.processes)
+    options = train.TrainOptions(args.device, args.minutes, args.licence, args.start, args.processes, args.validate)
     finished = train.train(args.recipe, args.imagery, args.out, print_message, options)
     state = "training finished" if finished else "not finished; the same command continues the training"
     print_message(f"{args.out}: {state}")

@@ -196,6 +196,7 @@ TEMPLATES: dict[str, str] = {
         "{samples_per_second:.1f} samples/s"
     ),
     "held_out_scores": "Stage {stage}, step {step}: held-out {scores}",
+    "epoch_scores": "Stage {stage}, epoch {epoch}, step {step}: held-out {scores}",
     "no_tensorboard": (
         "TensorBoard is not installed: no curves and images are written (install it with: pip install tensorboard)"
     ),
@@ -215,6 +216,10 @@ TEMPLATES: dict[str, str] = {
     # inprocess
     "training_resumed": "Resuming from {path}: stage {stage}, step {step}",
     "scene_simulated": "{name}: PAN of {width} x {height} pixels, from {place}",
+    "lms_differs": (
+        "{path}: lms differs from the 23-tap interpolation of ms by up to {difference:.1f} counts in the first image; "
+        "methods interpolate ms themselves"
+    ),
     "bench_device": "Measuring on {device} ({name}); on a CPU this takes minutes",
     "bench_rate": "{bands} bands, {steps:2} steps: {pixels_per_second:,} PAN pixels per second",
     "bench_weights": (

@@ -1,268 +1,281 @@
-"""Measures the speed of the engine on this machine, and compares it with the published implementation."""
+"""The command `ssdiff benchmark`: fuses sets of images by several methods, and measures them as papers do.
+
+At reduced resolution the images are compared with the truth; at full resolution they are measured against PAN and MS.
+All measures are in the convention of the MATLAB toolboxes.
+"""
 
 from __future__ import annotations
 
+import re
 import statistics
-import sys
 import time
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from .. import __version__
+from ..assessment.benchmark_tables import FULL, REDUCED, Benchmark, Row
+from ..assessment.compare import mean_and_std
+from ..assessment.published import published_rows
+from ..classical.engine import ClassicalEngine
+from ..classical.scene_statistics import Survey
+from ..common.errors import ConfigError
 from ..common.notices import Notify, notice
-from ..domain.block import Block, SceneStats, whole
+from ..domain import sensors
+from ..domain.block import SceneStats
+from ..domain.grid import Placement
+from ..domain.image_set import Images, ImageSet, is_image_set
+from ..domain.methods import ALL, CLASSICAL, LABELS, NETWORK
 from ..domain.options import SamplingOptions
-from ..domain.window import Window
+from ..domain.sensors import Sensor
 from ..fusion.engine import Engine
-from ..fusion.network_inputs import fitted
-from ..model import devices, ssnet
-from ..model.checkpoint import Weights, load
-from ..model.ssnet import SSNet
-from ..weights.card import Card
-from ..weights.catalogue import known
-from ..weights.model_config import Config
+from ..fusion.network_inputs import NetworkSurvey
+from ..metrics.arrays import full_scale, with_reference
+from ..model import checkpoint
+from ..raster.image_sets import StoredImages
+from ..weights import catalogue
 
-STEPS = (1, 2, 4, 10)
-BANDS = (4, 8)
-SCENE_SIDE = {"cpu": 288, "cuda": 6048, "mps": 960}
-"side of the measured scene in PAN pixels"
-PATCHES_SIDE = {"cpu": 2048, "cuda": 12096, "mps": 4096}
-"the same for networks on patches"
-WARM_UP_SIDE = {"cpu": 96, "cuda": 1008, "mps": 240}
-"side of the scene that is fused for warm-up: large enough for a full batch"
-REFERENCE_BATCH = 4
-"batch size of the reference implementation, whose matrices take a quarter of a gigabyte per tile"
-PUBLISHED_SIDE, PUBLISHED_TILES = 256, 169 + 53
-"side of an image and the number of tiles that the published evaluation cuts it into: stride 16, and the border again"
+KERNEL = "23tap"
+"interpolation of the classical methods: that of the toolboxes"
+QUOTED = ("auto", "always", "never")
+PUBLISHED_NAME = re.compile(r"multiexm", re.IGNORECASE)
+"pattern of the names of PanCollection's test sets"
+LMS_TOLERANCE = 1.0
+"largest difference in counts between lms of a file and the interpolation of its ms"
 
 
-def reference_attention(y1: Tensor, y2: Tensor, x1: Tensor, head: int) -> Tensor:
-    """Returns the same as ssnet.spatial_projection, computed with the N x N attention matrix as published."""
-    y1, y2, x1 = (tokens.unflatten(2, (-1, head)).transpose(1, 2) for tokens in (y1, y2, x1))  # (B, heads, N, D)
-    scores = y1 @ y2.transpose(-1, -2) / head**0.5  # (B, heads, N, N)
-    return (scores.softmax(-1) @ x1).transpose(1, 2).flatten(2)  # (B, N, W)
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """Options of a benchmark."""
+
+    methods: tuple[str, ...] = ALL
+    weights: tuple[str, ...] = ("auto",)
+    "weights of the network; each has a row of its own"
+    sensor: str = "auto"
+    "sensor of the images; auto: named in the file name"
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    crop: bool = False
+    "whether the border that the toolboxes may exclude is left out at reduced resolution"
+    images: int | None = None
+    "maximum number of images of each set; None: all"
+    quoted: str = "auto"
+    "whether published rows follow (QUOTED); auto: if a file has the name of a test set of PanCollection"
 
 
-def reference_damping(y: Tensor, damp: float, waves: Tensor) -> Tensor:
-    """Returns the same as ssnet.damp_lowest, computed with the Fourier transform as published."""
-    side = int(y.shape[1] ** 0.5)
-    spectrum = torch.fft.fftshift(torch.fft.fft2(ssnet.to_image(y, side)), dim=(-2, -1))  # (B, W, h, w)
-    mask = torch.ones(side, side, device=y.device)
-    mask[side // 2 - 1 : side // 2 + 1, side // 2 - 1 : side // 2 + 1] = damp
-    return ssnet.to_tokens(torch.fft.ifft2(torch.fft.ifftshift(spectrum * mask, dim=(-2, -1))).real)
+@dataclass(frozen=True)
+class Fusion:
+    """A method that fuses images of a sensor."""
+
+    label: str
+    engine: ClassicalEngine | Engine
+    kernel: str
+    survey: Survey | None
+    "the pass that fits the method to an image; None: it is not fitted"
+    mtf: tuple[float, ...]
+
+    def fuse(self, images: Images) -> np.ndarray:
+        """Returns the first of the images, fused in counts (bands, h, w)."""
+        block = images.block(0, self.kernel)
+        stats = self.survey.stats(self.survey.gather(block)) if self.survey else SceneStats(mtf=self.mtf)
+        return self.engine.fuse(replace(block, stats=stats))
 
 
-@contextmanager
-def replaced(**functions):
-    """Replaces functions of model.ssnet within this context."""
-    originals = {name: getattr(ssnet, name) for name in functions}
-    try:
-        for name, function in functions.items():
-            setattr(ssnet, name, function)
-        yield
-    finally:
-        for name, function in originals.items():
-            setattr(ssnet, name, function)
+def run(
+    paths: Sequence[str | Path], options: BenchmarkOptions, notify: Notify, progress: Callable[[float], None]
+) -> list[Benchmark]:
+    """Returns the results for each sensor, in the order of its first file.
 
-
-def random_weights(bands: int) -> Weights:
-    """Returns random weights, which are as fast as trained ones."""
-    torch.manual_seed(0)
-    config = Config(bands=bands)
-    names = tuple(f"band {i + 1}" for i in range(bands))
-    card = Card("bench", "general", names, (0.03,) * bands, config, scale=2047.0, base="mtf-glp-fs")
-    return Weights(card, SSNet(config).eval())
-
-
-def random_scene(bands: int, side: int, ratio: int = 4) -> Block:
-    """Returns a scene of random pixels."""
-    rng = np.random.default_rng(0)
-    pan = rng.integers(100, 1500, (side, side)).astype(np.float32)
-    ms = rng.integers(100, 1500, (bands, side // ratio, side // ratio)).astype(np.float32)
-    mtf = tuple(0.28 + 0.01 * band for band in range(bands))  # different for each band, as of a real sensor
-    return whole(pan, ms, SceneStats(gains=(0.5,) * bands, mtf=mtf))
-
-
-def run(device: str = "auto", notify: Notify = lambda notice: print(notice, file=sys.stderr)) -> dict:
-    """Returns all measurements, for JSON."""
-    target = devices.choose(device)
-    notify(notice("bench_device", device=str(target), name=devices.describe(str(target))))
-    result = {
-        "version": __version__,
-        "torch": torch.__version__,
-        "device": str(target),
-        "name": devices.describe(str(target)),
-        "rates": [],
-    }
-    for bands in BANDS:
-        for steps in STEPS:
-            measured = rate(device, bands, steps)
-            result["rates"].append(measured)
-            values = {name: measured[name] for name in ("bands", "steps", "pixels_per_second")}
-            notify(notice("bench_rate", **values))
-    result["weights"] = []
-    for entry in known():
-        if entry.bundled and entry.path:
-            result["weights"].append(measured := weights_rate(entry.path, device))
-            names = ("weights", "pixels_per_second", "pixels_per_processor_second")
-            notify(notice("bench_weights", **{name: measured[name] for name in names}))
-    tile = result["forward"] = forward(device)
-    notify(notice("bench_tile", **{name: tile[name] for name in ("plain_s", "ours_s", "ratio")}))
-    picture = result["image"] = image(device, tile["plain_s"])
-    notify(notice("bench_image", **{name: picture[name] for name in ("published_s", "ours_s", "ratio")}))
-    result["attention_share"] = attention_share(device)
-    notify(notice("bench_attention", share=result["attention_share"]))
-    return result
-
-
-def weights_rate(path: Path, device: str) -> dict:
-    """Measures bundled weights with their default options, from host array to host array."""
-    weights = load(path)
-    engine = Engine(weights, SamplingOptions(device))
-    card = weights.card
-    side = (PATCHES_SIDE if card.arch.blocks else SCENE_SIDE)[engine.device.type]
-    block = random_scene(len(card.bands), side, card.ratio)
-    block = fitted(block, block.stats.mtf, card.interpolation, card.arch.views)
-    engine.fuse(block.crop(Window(0, 0, side // 2, side // 2), engine.reach, engine.ms_halo))
-    start, processor = time.perf_counter(), time.process_time()
-    engine.fuse(block)
-    seconds, processor = time.perf_counter() - start, time.process_time() - processor
-    return {
-        "weights": card.id,
-        "bands": len(card.bands),
-        "samples": engine.samples,
-        "pixels": block.pan.size,
-        "pixels_per_second": round(block.pan.size / seconds),
-        "pixels_per_processor_second": round(block.pan.size / processor),
-        "precision": str(engine.dtype).removeprefix("torch."),
-    }
-
-
-def rate(device: str, bands: int, steps: int) -> dict:
-    """Measures PAN pixels per second through the whole engine, from host array to host array."""
-    engine = Engine(random_weights(bands), SamplingOptions(device, steps=steps))
-    block = random_scene(bands, SCENE_SIDE[engine.device.type])
-    engine.fuse(random_scene(bands, WARM_UP_SIDE[engine.device.type]))
-    cuda = engine.device.type == "cuda"
-    if cuda:
-        torch.cuda.reset_peak_memory_stats(engine.device)
-    start = time.perf_counter()
-    engine.fuse(block)
-    seconds = time.perf_counter() - start
-    pixels = block.pan.size
-    return {
-        "bands": bands,
-        "steps": steps,
-        "pixels": pixels,
-        "seconds": round(seconds, 3),
-        "pixels_per_second": round(pixels / seconds),
-        "precision": str(engine.dtype).removeprefix("torch."),
-        "batch": engine.batch,
-        "peak_memory_mb": round(torch.cuda.max_memory_allocated(engine.device) / 2**20) if cuda else peak_rss_mb(),
-    }
-
-
-def forward(device: str, bands: int = 8) -> dict:
-    """Measures the seconds per tile of one forward pass, with the published code and in the engine."""
-    engine, inputs = engine_and_inputs(device, bands)
-    ours = seconds_per_tile(engine.net, inputs(engine.dtype), engine.device)
-    net = random_weights(bands).net.to(engine.device)
-    with replaced(spatial_projection=reference_attention, damp_lowest=reference_damping):
-        small_batch = [i[:REFERENCE_BATCH] for i in inputs(torch.float32)]
-        plain = seconds_per_tile(net, small_batch, engine.device)
-    return {"bands": bands, "plain_s": plain, "ours_s": ours, "ratio": round(plain / ours, 2)}
-
-
-def image(device: str, plain_s: float, bands: int = 8) -> dict:
-    """Measures the seconds for one image of 256 x 256 pixels at one step.
-
-    plain_s: seconds per tile of the published code, whose time is that of its number of tiles.
+    paths: files of image sets, and folders of them.
     """
-    engine = Engine(random_weights(bands), SamplingOptions(device, steps=1))
-    block = random_scene(bands, PUBLISHED_SIDE)
-    engine.fuse(block)
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        engine.fuse(block)
-        times.append(time.perf_counter() - start)
-    ours, published = statistics.median(times), PUBLISHED_TILES * plain_s
+    unknown = [method for method in options.methods if method not in ALL]
+    if unknown:
+        raise ConfigError(f"--methods: no method {unknown[0]!r}; choose from: {', '.join(ALL)}")
+    by_sensor: dict[str, list[ImageSet]] = {}
+    for path in files_of(paths):
+        by_sensor.setdefault(sensor_of(path, options.sensor), []).append(StoredImages(path))
+    jobs = []
+    for name, sets in by_sensor.items():
+        sensor = _sensor(name, sets)
+        jobs.append((sensor, sets, fusions(sensor, sets[0], options, notify)))
+    total = sum(_count(images, options) * len(methods) for _, sets, methods in jobs for images in sets)
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        progress(done / total)
+
+    return [_benchmark(*job, options, notify, advance) for job in jobs]
+
+
+def files_of(paths: Sequence[str | Path]) -> list[Path]:
+    """Returns the files, and the image sets in folders.
+
+    Raises ConfigError for a folder without one.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        inside = sorted(file for file in path.iterdir() if is_image_set(file)) if path.is_dir() else [path]
+        if not inside:
+            raise ConfigError(f"{path} contains no set of images (.h5, .mat)")
+        found += inside
+    return found
+
+
+def sensor_of(path: Path, name: str) -> str:
+    """Returns the id of the sensor of a file. name: an id, or auto for the one in the file name."""
+    if name != "auto":
+        return name
+    words = re.split(r"[^a-z0-9]+", path.stem.lower())
+    found = next((word for word in words if word in sensors.ids()), None)
+    found = found or sensors.identify_satellite({}, [path.name])[0]
+    if not found:
+        raise ConfigError(f"the name of {path} names no sensor: give it with --sensor")
+    return found
+
+
+def _sensor(name: str, sets: Sequence[ImageSet]) -> Sensor:
+    """Returns the sensor of sets, which must have its bands and one ratio."""
+    first = sets[0]
+    for images in sets:
+        if (images.bands, images.ratio) != (first.bands, first.ratio):
+            raise ConfigError(
+                f"{images.path} has {images.bands} bands at ratio {images.ratio}, and {first.path} {first.bands} at "
+                f"{first.ratio}: sets of one sensor must have the same; --sensor sets it for all files of a run"
+            )
+    return sensors.get(name, first.bands)
+
+
+def _count(images: ImageSet, options: BenchmarkOptions) -> int:
+    return images.count if options.images is None else min(images.count, options.images)
+
+
+# --- methods ---------------------------------------------------------------------------------------------------------
+
+
+def fusions(sensor: Sensor, images: ImageSet, options: BenchmarkOptions, notify: Notify) -> list[Fusion]:
+    """Returns the methods for images of a sensor, in the order of the options."""
+    found = []
+    for method in options.methods:
+        if method in CLASSICAL:
+            found.append(_classical(method, sensor, images.ratio))
+        else:
+            found += [_network(name, sensor, images, options.sampling, notify) for name in options.weights]
+    return found
+
+
+def _classical(method: str, sensor: Sensor, ratio: int) -> Fusion:
+    engine = ClassicalEngine(method, ratio, KERNEL)
+    survey = engine.survey(sensor.mtf, sensor.pan_mtf) if engine.needs_survey else None
+    return Fusion(LABELS[method], engine, KERNEL, survey, sensor.mtf)
+
+
+def _network(name: str, sensor: Sensor, images: ImageSet, sampling: SamplingOptions, notify: Notify) -> Fusion:
+    fetch = catalogue.fetcher(notify=notify)
+    weights = checkpoint.load(catalogue.find(name, sensor.id, images.bands, images.ratio, fetch, notify))
+    card = weights.card
+    if len(card.bands) != images.bands:
+        raise ConfigError(f"weights {card.id} take {len(card.bands)} bands, and {images.path} has {images.bands}")
+    if card.bands != sensor.bands and sorted(card.bands) == sorted(sensor.bands):
+        raise ConfigError(
+            f"weights {card.id} take the bands in the order {', '.join(card.bands)}, and those of {sensor.label} are "
+            f"{', '.join(sensor.bands)}"
+        )
+    survey = NetworkSurvey(card.base, sensor.mtf, images.ratio, card.interpolation, sensor.pan_mtf, card.arch.views)
+    label = f"{LABELS[NETWORK]} ({card.id})"
+    return Fusion(label, Engine(weights, sampling, notify=notify), card.interpolation, survey, sensor.mtf)
+
+
+# --- measuring -------------------------------------------------------------------------------------------------------
+
+
+def _benchmark(
+    sensor: Sensor,
+    sets: Sequence[ImageSet],
+    methods: Sequence[Fusion],
+    options: BenchmarkOptions,
+    notify: Notify,
+    advance: Callable[[], None],
+) -> Benchmark:
+    """Returns the results for the sets of a sensor. advance: called after each image of a method."""
+    measured: list[list[dict]] = [[] for _ in methods]
+    for images in sets:
+        _check_lms(images, notify)
+        for number in range(_count(images, options)):
+            one = images.read(number)
+            where = {"file": images.path.name, "image": number + 1, "resolution": _resolution(images)}
+            for method, rows in zip(methods, measured):
+                rows.append(where | _measured(method, one, sensor, options))
+                advance()
+    published = any(PUBLISHED_NAME.search(images.path.name) for images in sets)
+    with_quoted = options.quoted == "always" or (options.quoted == "auto" and published)
+    return Benchmark(
+        sensor.label,
+        tuple(_set_values(images, options) for images in sets),
+        tuple(_row(method.label, rows) for method, rows in zip(methods, measured)),
+        tuple(published_rows(sensor.id)) if with_quoted else (),
+        _notes(options, sets),
+    )
+
+
+def _resolution(images: ImageSet) -> str:
+    return "reduced" if images.has_truth else "full"
+
+
+def _check_lms(images: ImageSet, notify: Notify) -> None:
+    """Notifies if lms of the first image is not the interpolation of ms, as the toolboxes compute it."""
+    first = images.read(0)
+    difference = np.abs(ClassicalEngine("exp", images.ratio, KERNEL).fuse(first.block(0, KERNEL)) - first.lms[0]).max()
+    if difference > LMS_TOLERANCE:
+        notify(notice("lms_differs", path=str(images.path), difference=float(difference)))
+
+
+def _measured(method: Fusion, images: Images, sensor: Sensor, options: BenchmarkOptions) -> dict:
+    """Returns the measures of an image and the seconds of its fusion."""
+    start = time.perf_counter()
+    fused = method.fuse(images)
+    seconds = time.perf_counter() - start
+    if images.truth is None:
+        at = (images.ratio / 2,) * 2
+        placement = Placement(at, float(images.ratio))
+        values, names = full_scale(fused, images.pan[0], images.ms[0], placement, sensor.mtf, rounded=True), FULL
+    else:
+        values = with_reference(
+            fused, images.truth[0], images.ratio, crop=options.crop, rounded=True, peak=sensor.scale
+        )
+        names = REDUCED
+    return {"measures": {name: float(values[name]) for name in names}, "seconds": seconds}
+
+
+def _row(label: str, images: Sequence[dict]) -> Row:
+    """Returns the results of a method over its images."""
+    mean, std, seconds = {}, {}, {}
+    for name in (*REDUCED, *FULL):
+        values = [one["measures"][name] for one in images if name in one["measures"]]
+        if values:
+            mean[name], std[name] = mean_and_std(np.array(values))
+    for resolution in ("reduced", "full"):
+        times = [one["seconds"] for one in images if one["resolution"] == resolution]
+        seconds |= {resolution: statistics.median(times)} if times else {}
+    return Row(label, mean, std, seconds, tuple(images))
+
+
+def _set_values(images: ImageSet, options: BenchmarkOptions) -> dict:
     return {
-        "bands": bands,
-        "published_tiles": PUBLISHED_TILES,
-        "published_s": published,
-        "ours_s": ours,
-        "ratio": round(published / ours, 1),
+        "path": str(images.path),
+        "resolution": _resolution(images),
+        "count": _count(images, options),
+        "bands": images.bands,
+        "shape": images.shape,
+        "ratio": images.ratio,
     }
 
 
-def attention_share(device: str, bands: int = 8) -> float:
-    """Measures the share of a forward pass that the spatial attention takes."""
-    engine, inputs = engine_and_inputs(device, bands)
-    whole_pass = seconds_per_tile(engine.net, inputs(engine.dtype), engine.device)
-    with replaced(spatial_projection=lambda y1, y2, x1, head: x1):
-        rest = seconds_per_tile(engine.net, inputs(engine.dtype), engine.device)
-    return round(1 - rest / whole_pass, 3)
-
-
-def profile(device: str, bands: int = 8) -> str:
-    """Returns a table of the operators of a forward pass and their times."""
-    engine, inputs = engine_and_inputs(device, bands)
-    cuda = engine.device.type == "cuda"
-    activities = [torch.profiler.ProfilerActivity.CPU] + [torch.profiler.ProfilerActivity.CUDA] * cuda
-    with torch.profiler.profile(activities=activities) as measured, torch.inference_mode():
-        engine.net(*inputs(engine.dtype))
-    order = f"self_{'cuda' if cuda else 'cpu'}_time_total"
-    return measured.key_averages().table(sort_by=order, row_limit=20, max_name_column_width=48)
-
-
-def engine_and_inputs(device: str, bands: int):
-    """Returns an engine that has chosen its precision, and a function that makes a batch of inputs of a dtype."""
-    engine = Engine(random_weights(bands), SamplingOptions(device, steps=1))
-    engine.fuse(random_scene(bands, 96))
-    shapes = [(bands, 64, 64), None, (bands, 64, 64), (1, 64, 64), (bands, 16, 16)]
-    generator = torch.Generator().manual_seed(0)
-    tensors = [
-        torch.full((1,), 999) if shape is None else torch.rand(engine.batch, *shape, generator=generator)
-        for shape in shapes
-    ]
-
-    def inputs(dtype: torch.dtype) -> list[Tensor]:
-        kinds = [
-            {"memory_format": torch.channels_last, "dtype": dtype} if tensor.dim() == 4 else {} for tensor in tensors
-        ]
-        return [tensor.to(engine.device, **kind) for tensor, kind in zip(tensors, kinds)]
-
-    return engine, inputs
-
-
-def seconds_per_tile(net: SSNet, inputs: list[Tensor], device: torch.device, repeats: int = 5) -> float:
-    """Returns the median time of a forward pass, divided by the batch size."""
-
-    def once() -> float:
-        start = time.perf_counter()
-        net(*inputs)
-        if device.type != "cpu":
-            torch.cuda.synchronize(device) if device.type == "cuda" else torch.mps.synchronize()
-        return time.perf_counter() - start
-
-    with torch.inference_mode():
-        once()
-        return statistics.median(once() for _ in range(repeats)) / len(inputs[0])
-
-
-def peak_rss_mb() -> int | None:
-    """Returns the peak resident memory of this process in MiB; None if the system does not report it."""
-    status = Path("/proc/self/status")
-    if status.exists():  # on Linux, ru_maxrss includes the memory of the parent process
-        return next(int(line.split()[1]) for line in status.read_text().splitlines() if "VmHWM" in line) // 1024
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20)
+def _notes(options: BenchmarkOptions, sets: Sequence[ImageSet]) -> tuple[str, ...]:
+    notes = ["mean ± standard deviation over the images, in the convention of the MATLAB toolboxes"]
+    if any(images.has_truth for images in sets):
+        border = "without the border of about 21 pixels" if options.crop else "over whole images"
+        notes.append(f"at reduced resolution {border}, Q2n of values rounded to 16-bit integers")
+    notes.append("seconds per image are the median of fitting and fusing an image in memory")
+    return tuple(notes)

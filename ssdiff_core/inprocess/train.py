@@ -1,4 +1,7 @@
-"""The command `ssdiff train`: trains weights from a recipe and imagery; writes the weights, logs and a checkpoint."""
+"""The command `ssdiff train`: trains weights from a recipe and imagery, or a set of images with known truth.
+
+It writes the weights, logs and a checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,14 @@ import torch
 from .. import __version__
 from ..common.errors import ConfigError, one_line
 from ..common.notices import Notify, notice
+from ..domain.image_set import is_image_set
 from ..model import band_transfer, devices
 from ..model import checkpoint as weights
+from ..raster.image_sets import StoredImages
 from ..training import tensorboard
 from ..training.recipe import Recipe, read_recipe
 from ..training.simulated_source import SimulatedSource
+from ..training.stored_source import StoredSource
 from ..training.trainer import Trainer
 from ..weights.output_files import LOG_COLUMNS, WeightsOutput
 from . import imagery, sample_processes
@@ -39,6 +45,8 @@ class TrainOptions:
     "weights to start from, for any bands and ratio; None: a new network"
     processes: int | None = None
     "number of processes that simulate samples; None: the default of the device"
+    validate: str | Path | None = None
+    "set of images that is held out, if a set is trained on"
 
 
 def train(
@@ -53,10 +61,10 @@ def train(
     The same call resumes an unfinished training. The weights file `out` contains the current state. Next to it are logs
     (.csv and, for TensorBoard, .events) and, until the training is finished, a checkpoint (.ckpt).
 
-    recipe: a TOML file. paths: imagery (see imagery.load).
+    recipe: a TOML file. paths: imagery (see imagery.load), or a set of images (see raster.image_sets).
     """
     output = WeightsOutput(Path(out))
-    with output.claimed([recipe, *paths, *filter(None, [options.start])], logs=True):
+    with output.claimed([recipe, *paths, *filter(None, [options.start, options.validate])], logs=True):
         return _train(Path(recipe), paths, output, notify, options)
 
 
@@ -65,9 +73,7 @@ def _train(recipe_path: Path, paths: Sequence, output: WeightsOutput, notify: No
     recipe = read_recipe(text)
     start = _initial_weights(options.start, recipe) if options.start else None
     device = devices.choose(options.device)
-    count = sample_processes.default_count(device.type) if options.processes is None else options.processes
-    pool_maker = partial(sample_processes.pools, count, list(map(str, paths)), text) if count else None
-    source = SimulatedSource(imagery.load(paths), recipe, pool_maker)
+    source = _source(recipe, text, paths, device.type, options)
     trainer = Trainer(recipe, source, device, notify, start)
     if checkpoint.exists():
         _resume(trainer, checkpoint)
@@ -80,6 +86,26 @@ def _train(recipe_path: Path, paths: Sequence, output: WeightsOutput, notify: No
     if finished:
         checkpoint.unlink()
     return finished
+
+
+def _source(
+    recipe: Recipe, text: str, paths: Sequence, device: str, options: TrainOptions
+) -> StoredSource | SimulatedSource:
+    """Returns the source of samples. text: the recipe as TOML. device: type of the device."""
+    if any(map(is_image_set, paths)):
+        if len(paths) > 1:
+            raise ConfigError("one set of images is trained on at a time; --validate names the held-out one")
+        if options.processes is not None:
+            raise ConfigError("--processes is for imagery, which is simulated; a set of images is only read")
+        held_out = StoredImages(options.validate) if options.validate else None
+        return StoredSource(StoredImages(paths[0]), held_out, recipe)
+    if options.validate:
+        raise ConfigError("--validate is for training on a set of images (.h5); imagery is held out by the recipe")
+    if not recipe.validate:
+        raise ConfigError("validate = 0 in the recipe, once an epoch, is for training on a set of images (.h5)")
+    count = sample_processes.default_count(device) if options.processes is None else options.processes
+    pool_maker = partial(sample_processes.pools, count, list(map(str, paths)), text) if count else None
+    return SimulatedSource(imagery.load(paths), recipe, pool_maker)
 
 
 def _initial_weights(path: str | Path, recipe: Recipe) -> weights.Weights:
@@ -112,7 +138,7 @@ def _provenance(trainer: Trainer, recipe: str) -> dict:
     state = trainer.state
     cuda = trainer.device.type == "cuda"
     return {
-        "places": [place.name for place in trainer.source.train],
+        "places": trainer.source.names(),
         "samples": state.samples,
         "steps": state.taken,
         "seconds": round(state.seconds),
@@ -127,6 +153,6 @@ def _provenance(trainer: Trainer, recipe: str) -> dict:
 
 def _write_log(path: Path, rows: list[dict]) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, LOG_COLUMNS)
+        writer = csv.DictWriter(file, dict.fromkeys((*LOG_COLUMNS, *(name for row in rows for name in row))))
         writer.writeheader()
         writer.writerows(rows)

@@ -20,7 +20,7 @@ from .full_scale import FullScale
 from .reference import Referenced, without_border
 from .reprojected import Reprojected
 
-__all__ = ["FullScale", "Referenced", "Reprojected", "Setting", "with_reference", "without_reference"]
+__all__ = ["FullScale", "Referenced", "Reprojected", "Setting", "full_scale", "with_reference", "without_reference"]
 
 
 def with_reference(
@@ -65,20 +65,43 @@ def without_reference(
     placement: of MS on PAN, whose first pixel is at (0, 0). mtf: gain of each band at the MS Nyquist frequency.
     convention: a key of CONVENTIONS. mask, rounded: as in with_reference.
     """
-    window, at, ratio = Window(0, 0, *pan.shape), placement.at, placement.ratio
     if fused.shape != (len(ms), *pan.shape) or len(mtf) != len(ms):
         raise BlockError(
             f"the fused image {fused.shape}, PAN {pan.shape}, MS {ms.shape} and the {len(mtf)} MTF gains do not match"
         )
-    scene = Block(pan, ms, at, ratio, window, window, mask)
-    rounded = _has_integers(ms) if rounded is None else rounded
-    setting = Setting(window, at, ms.shape[1:], ratio, tuple(mtf), convention_of(convention), rounded)
-    full, low = FullScale(setting), Reprojected(setting)
+    scene, setting = _scene_of(pan, ms, placement, mtf, convention, mask, rounded)
+    low = Reprojected(setting)
     shifts = low.shifts(_gather_all(low, low.correlations, scene))
     return {
-        **full.values(_gather_all(full, full.gather, scene, fused)),
+        **_full_scale(fused, scene, setting),
         **low.values(_gather_all(low, functools.partial(low.gather, shifts=shifts), scene, fused), shifts),
     }
+
+
+def full_scale(
+    fused: np.ndarray,
+    pan: np.ndarray,
+    ms: np.ndarray,
+    placement: Placement,
+    mtf: tuple[float, ...],
+    convention: str = "toolbox",
+    rounded: bool | None = None,
+) -> dict:
+    """Returns only D_lambda_K, D_s, HQNR, D_lambda, QNR and D_rho; the parameters are those of without_reference."""
+    return _full_scale(fused, *_scene_of(pan, ms, placement, mtf, convention, None, rounded))
+
+
+def _full_scale(fused: np.ndarray, scene: Block, setting: Setting) -> dict:
+    full = FullScale(setting)
+    return full.values(_gather_all(full, full.gather, scene, fused))
+
+
+def _scene_of(pan: np.ndarray, ms: np.ndarray, placement: Placement, mtf, convention: str, mask, rounded):
+    """Returns the scene as a block, and the setting of its measures."""
+    window, at, ratio = Window(0, 0, *pan.shape), placement.at, placement.ratio
+    rounded = _has_integers(ms) if rounded is None else rounded
+    setting = Setting(window, at, ms.shape[1:], ratio, tuple(mtf), convention_of(convention), rounded)
+    return Block(pan, ms, at, ratio, window, window, mask), setting
 
 
 def _gather_all(measure, gather, scene: Block, *fused: np.ndarray):

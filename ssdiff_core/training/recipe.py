@@ -12,7 +12,7 @@ from ..weights.model_config import Config
 TYPES = {"int": int, "float": (int, float), "str": str, "tuple": (list, tuple), "dict": dict, "None": type(None)}
 "Python types that are valid for each type in the annotation of a field"
 TYPE_NAMES = {"int": "a whole number", "float": "a number", "str": "a text", "tuple": "a list", "dict": "a table"}
-ZERO_ALLOWED = ("seed", "steps", "warmup", "patience", "ms_phase", "noisiest", "quiet", "unshared")
+ZERO_ALLOWED = ("seed", "steps", "warmup", "patience", "ms_phase", "noisiest", "quiet", "unshared", "validate")
 "entries that may be 0; all other numbers must be positive"
 OWN_KEYS = ("bands", "ratio", "tile", "guides", "views", "quiet")
 "entries of the network's Config that follow from other entries of the recipe"
@@ -30,6 +30,8 @@ class Stage:
     rate: float = 1e-3
     "maximum learning rate"
     warmup: int = 300
+    final: float = 0.01
+    "learning rate at the end of the stage, as a share of the maximum; 1: it stays constant after the warm-up"
     branch: str | None = None
     "spatial or spectral: only this branch is trained (L-BAF); None: all layers"
 
@@ -68,11 +70,15 @@ class Recipe:
     held_out: tuple[str, ...] = ("santa_monica", "eureka", "liverpool", "landsat7_37", "landsat7_39")
     "parts of the names of places that are held out"
     pool: int = 24
-    "number of scenes whose tiles are shuffled together"
+    "number of scenes, or of consecutive images of a set, whose tiles are shuffled together"
     most: int = 24
     "maximum number of tiles from one scene"
     validate: int = 500
-    "steps between two evaluations on held-out places"
+    "steps between two evaluations on what is held out; 0: after each epoch of a set of images"
+    sampling_steps: int = 1
+    "default number of sampling steps of the weights"
+    ema: float = 0.9995
+    "decay of the moving average of the parameters, which the weights are; it is lower at the beginning"
     patience: int = 0
     "evaluations without improvement after which a stage ends with its best weights; 0: no early stopping"
     net: dict = field(default_factory=dict)

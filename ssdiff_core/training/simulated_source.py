@@ -56,6 +56,10 @@ class SimulatedSource:
         if not self.train:
             raise ConfigError("there is no imagery to train on: every place is held out by `held_out` of the recipe")
 
+    def names(self) -> list[str]:
+        """Returns the names of the places that are trained on."""
+        return [place.name for place in self.train]
+
     def sigma(self) -> float:
         """Returns the standard deviation of the residual over some scenes, in the network's units."""
         rng = np.random.default_rng([self.recipe.seed, 10**6])
@@ -92,7 +96,7 @@ class SimulatedSource:
 
         Each example has the interpolated MS, the base, the network's answer and the truth.
         """
-        return [_example(images, predicted, self.recipe) for images, predicted in self._predictions(weights, scenes)]
+        return [example_of(images, predicted, self.recipe) for images, predicted in self._predictions(weights, scenes)]
 
     def _predictions(self, weights: Weights, scenes: int) -> Iterator[tuple[Samples, torch.Tensor]]:
         """Yields simulated scenes of held-out places, always the same ones, and the predicted residual of each."""
@@ -111,7 +115,8 @@ class SimulatedSource:
             yield images, x0 * sigma
 
 
-def _example(images: Samples, predicted: torch.Tensor, recipe: Recipe) -> dict[str, np.ndarray]:
+def example_of(images: Samples, predicted: torch.Tensor, recipe: Recipe) -> dict[str, np.ndarray]:
+    """Returns the tile with the most detail in PAN: the interpolated MS, the base, the network's answer, the truth."""
     tile = int(images["pan"][:, 0].flatten(1).std(1).argmax())
     ms, base, residual = (images[key][tile].cpu() for key in ("ms", "lms", "residual"))
     example = {

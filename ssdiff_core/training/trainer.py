@@ -98,9 +98,9 @@ def draw_t(n: int, noisiest: float, generator: torch.Generator) -> Tensor:
 
 
 def rate_at(step: int, stage: Stage) -> float:
-    """Returns the learning rate of a step: linear warm-up, then a cosine down to one hundredth of the maximum."""
+    """Returns the learning rate of a step: linear warm-up, then a cosine down to the final share of the maximum."""
     done, warm = step / max(stage.steps, 1), min(1.0, (step + 1) / max(stage.warmup, 1))
-    return stage.rate * warm * (0.01 + 0.99 * (0.5 + 0.5 * float(np.cos(np.pi * done))))
+    return stage.rate * warm * (stage.final + (1 - stage.final) * (0.5 + 0.5 * float(np.cos(np.pi * done))))
 
 
 class Source(Protocol):
@@ -111,6 +111,9 @@ class Source(Protocol):
 
     def pools(self, stage: int, tile: int, first: int = 0) -> Iterator[Samples]:
         """Yields pools of shuffled samples without end, from number `first` on. Pool k is the same whenever made."""
+
+    def epoch(self, stage: Stage) -> int:
+        """Returns the number of steps that use each sample once; needed if `validate` of the recipe is 0."""
 
     def evaluate(self, weights: weights.Weights) -> dict[str, float] | None:
         """Returns the held-out scores of weights: `error` (lower is better) and others; None if nothing is held out."""
@@ -189,7 +192,7 @@ class Trainer:
                 on_step(self.state.taken, self._step_numbers(loss))
                 if self.state.step % 100 == 0:
                     self._report_step(loss, batch)
-                if self.state.step % self.recipe.validate == 0:
+                if self.state.step % self._steps_between_evaluations == 0:
                     self._evaluate(on_step, on_evaluation)
                 over = now - start > 60 * minutes
                 if checkpoint and (over or now - saved > every):
@@ -228,6 +231,10 @@ class Trainer:
         net = copy.deepcopy(self.net).eval()
         load_state(net, self.ema)
         return weights.Weights(self.card({}), net.requires_grad_(False))
+
+    @property
+    def _steps_between_evaluations(self) -> int:
+        return self.recipe.validate or self.source.epoch(self.recipe.stages[self.state.stage])
 
     def _batches(self) -> Iterator[Samples]:
         recipe, stage, small_pools = self.recipe, self.recipe.stages[self.state.stage], 0
@@ -276,7 +283,7 @@ class Trainer:
         state.step += 1
         state.taken += 1
         state.samples += len(x0)
-        keep = min(0.9995, (state.step + 1) / (state.step + 20))
+        keep = min(self.recipe.ema, (state.step + 1) / (state.step + 20))
         with torch.no_grad():
             for name, tensor in state_of(self.net).items():
                 self.ema[name].lerp_(tensor, 1 - keep)
@@ -322,7 +329,11 @@ class Trainer:
             self._on_best(self, found)
         self.log.append({"stage": state.stage, "step": state.step, "samples": state.samples, **found})
         scores = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
-        self.notify(notice("held_out_scores", stage=state.stage, step=state.step, scores=scores))
+        if self.recipe.validate:
+            self.notify(notice("held_out_scores", stage=state.stage, step=state.step, scores=scores))
+        else:
+            epoch = state.step // self._steps_between_evaluations
+            self.notify(notice("epoch_scores", stage=state.stage, epoch=epoch, step=state.step, scores=scores))
         on_step(state.taken, {f"held-out {name}": value for name, value in found.items()})
         on_evaluation(state.taken, current_weights)
 
@@ -381,7 +392,7 @@ class Trainer:
             base=recipe.base,
             interpolation=recipe.interpolation,
             ms_phase=recipe.ms_phase,
-            steps=1,
+            steps=recipe.sampling_steps,
             samples=recipe.samples,
             arch=recipe.config(recipe.stages[min(self.state.stage, len(recipe.stages) - 1)].tile),
             training=training,

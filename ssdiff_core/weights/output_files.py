@@ -15,7 +15,7 @@ from ..common.locks import held
 from .card import read_card
 
 LOG_COLUMNS = ("stage", "step", "samples", "error")
-"columns of the log"
+"first columns of the log; further scores follow"
 ZIP = b"PK\3\4"
 "beginning of a checkpoint, which is a ZIP file"
 

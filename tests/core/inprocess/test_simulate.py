@@ -7,10 +7,12 @@ import json
 import numpy as np
 import pytest
 from files import read, write
+from image_sets import interp23tap
 from osgeo import gdal
 
 from ssdiff_core.cli.main import main
 from ssdiff_core.domain import sensors
+from ssdiff_core.raster.image_sets import StoredImages
 from ssdiff_core.training import simulate
 
 
@@ -66,6 +68,34 @@ def test_a_simulated_scene_can_be_fused_and_measured(imagery, tmp_path, capsys):
     assert scores["mtf-glp-fs"] < scores["exp"]
 
 
+def test_a_set_of_images_has_the_geometry_and_the_counts_of_pancollection(imagery, tmp_path, capsys):
+    command = ["simulate", str(imagery), "-o", str(tmp_path / "set.h5"), "--sensor", "gf2", "--scenes", "3", "--json"]
+    assert main([*command, "--side", "64"]) == 0
+    drawn = json.loads(capsys.readouterr().out)["images"]
+    read = StoredImages(tmp_path / "set.h5")
+    assert (read.count, read.bands, read.shape, read.ratio) == (3, 4, (64, 64), 4)
+    images = read.read(0, 3)
+    assert np.abs(images.lms - interp23tap(images.ms)).max() < 0.01
+    for counts in (images.pan, images.ms, images.truth):
+        assert np.array_equal(counts, np.rint(counts))
+        assert 100 < counts.max() <= 1023
+    for ms, truth, draw in zip(images.ms, images.truth, drawn):
+        assert draw["drawn"]["mtf"] == list(sensors.get("gf2").mtf)
+        seen = np.stack([simulate.degraded(band, 0.3, 4, (2, 2)) for band in truth])
+        inner = (slice(None), slice(4, -4), slice(4, -4))
+        assert np.corrcoef(seen[inner].ravel(), ms[inner].ravel())[0, 1] > 0.99
+
+
+def test_a_set_at_full_resolution_has_no_truth_and_a_seed_gives_the_same_set(imagery, tmp_path, capsys):
+    for name, more in (("a", []), ("b", []), ("full", ["--without-truth"])):
+        command = ["simulate", str(imagery), "-o", str(tmp_path / f"{name}.h5"), "--sensor", "qb", "--side", "64"]
+        assert main([*command, "--scenes", "1", *more]) == 0
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+    full = StoredImages(tmp_path / "full.h5")
+    assert not full.has_truth
+    assert np.array_equal(full.read(0).pan, StoredImages(tmp_path / "a.h5").read(0).pan)
+
+
 def test_truncated_imagery_is_an_error(imagery, tmp_path, capsys):
     torn = tmp_path / "torn.tif"
     torn.write_bytes(imagery.read_bytes()[: imagery.stat().st_size // 2])
@@ -79,6 +109,8 @@ def test_truncated_imagery_is_an_error(imagery, tmp_path, capsys):
         (("--sensor", "gf2", "--scenes", "0"), "--scenes must be at least 1, not 0"),
         (("--sensor", "general"), "defines no bands"),
         (("--sensor", "nobody"), "nobody"),
+        (("--sensor", "gf2", "-o", "x.h5", "--side", "100"), "--side must be a multiple of 64"),
+        (("--sensor", "gf2", "-o", "x.h5", "--side", "512"), "town is smaller than 512 pixels"),
     ],
 )
 def test_an_invalid_option_is_an_error_of_one_line(imagery, tmp_path, capsys, more, words):
@@ -86,3 +118,10 @@ def test_an_invalid_option_is_an_error_of_one_line(imagery, tmp_path, capsys, mo
     printed = capsys.readouterr().err
     assert words in printed
     assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("more", [("--side", "64"), ("--without-truth",)])
+def test_options_of_a_set_are_refused_for_a_folder(imagery, tmp_path, capsys, more):
+    with pytest.raises(SystemExit, match="2"):
+        main(["simulate", str(imagery), "-o", str(tmp_path), "--sensor", "gf2", *more])
+    assert "are for a set of images: give a file .h5" in capsys.readouterr().err

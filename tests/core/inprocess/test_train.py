@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+from image_sets import arrays, write_set
 from osgeo import gdal
 from scenes import smooth_scene, surveyed
 
@@ -147,3 +148,65 @@ def test_training_starts_from_other_weights(recipe, tmp_path):
     assert (half.card.ratio, half.card.ms_phase, half.card.arch.ratio) == (2, 0.5, 2)
     name = "fusion.0.apfm.out.weight"
     assert half.net.state_dict()[name].equal(learnt.net.state_dict()[name])
+
+
+SET_RECIPE = """
+id = "tiny"
+sensors = ["qb"]
+bands = ["blue", "green", "red", "nir"]
+base = "lms"
+scale = 2047
+residual_sigma = 1.0
+interpolation = "23tap"
+ms_phase = 2.0
+guides = 1
+validate = 0
+net = { keys = 4, widths = [32, 32, 32] }
+[[stages]]
+tile = 32
+steps = 4
+batch = 2
+"""
+
+
+def test_training_on_a_set_of_images_tells_every_epoch_what_the_held_out_set_says_and_continues(tmp_path, capsys):
+    recipe, train, valid = tmp_path / "recipe.toml", tmp_path / "train.h5", tmp_path / "valid.h5"
+    recipe.write_text(SET_RECIPE)
+    write_set(train, arrays(4, side=32)), write_set(valid, arrays(2, side=32, seed=1))
+    command = ["train", str(recipe), str(train), "--validate", str(valid), "--device", "cpu", "-o"]
+    assert main([*command, str(tmp_path / "whole.safetensors")]) == 0
+    printed = capsys.readouterr().err
+    assert "epoch 1, step 2: held-out error" in printed
+    assert "epoch 2, step 4: held-out error" in printed
+    while (tmp_path / "parts.ckpt").exists() or not (tmp_path / "parts.safetensors").exists():
+        assert main([*command, str(tmp_path / "parts.safetensors"), "--minutes", "0"]) == 0
+    assert "Resuming from" in capsys.readouterr().err
+    whole, parts = (checkpoint.load(tmp_path / f"{name}.safetensors") for name in ("whole", "parts"))
+    assert all(tensor.equal(parts.net.state_dict()[name]) for name, tensor in whole.net.state_dict().items())
+    assert whole.card.training["places"] == ["train.h5"]
+    assert (whole.card.base, whole.card.scale, whole.card.interpolation, whole.card.sensor) == (
+        *("lms", 2047, "23tap", "qb"),
+    )
+    with open(tmp_path / "whole.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["2", "4"]
+    assert set(rows[0]) == {"stage", "step", "samples", "error", "SAM", "ERGAS", "Q2n", "SCC"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train.h5", "train.h5"], "one set of images is trained on at a time"),
+        (["train.h5", "--processes", "2"], "--processes is for imagery"),
+        (["pack.npz", "--validate", "train.h5"], "--validate is for training on a set of images"),
+        (["pack.npz"], "validate = 0 in the recipe"),
+        (["train.h5", "--validate", "missing.h5"], "missing.h5 cannot be read"),
+    ],
+)
+def test_sets_and_imagery_are_not_mixed(tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipe.toml").write_text(SET_RECIPE)
+    write_set(tmp_path / "train.h5", arrays(4, side=32))
+    imagery.write_pack(tmp_path / "pack.npz", [place("here", 1)])
+    assert main(["train", "recipe.toml", *words, "-o", "out.safetensors"]) == 1
+    assert message in capsys.readouterr().err

@@ -6,7 +6,7 @@ import torch
 from golden import answers, inputs, published_state, wave
 
 from ssdiff_core.common.errors import ConfigError, WeightsError
-from ssdiff_core.inprocess import benchmark
+from ssdiff_core.inprocess import speed
 from ssdiff_core.model import ssnet
 from ssdiff_core.model.ssnet import SSNet, from_published, load_state, state_of, train_branch
 from ssdiff_core.weights.model_config import Config
@@ -93,9 +93,7 @@ def test_the_plain_path_of_the_bench_answers_the_same():
     net = from_published(published_state(4))
     with torch.inference_mode():
         fast = net(**inputs(4))
-        with benchmark.replaced(
-            spatial_projection=benchmark.reference_attention, damp_lowest=benchmark.reference_damping
-        ):
+        with speed.replaced(spatial_projection=speed.reference_attention, damp_lowest=speed.reference_damping):
             plain = net(**inputs(4))
         assert not torch.equal(fast, plain)  # another way was taken
     assert (fast - plain).abs().max() < 1e-5

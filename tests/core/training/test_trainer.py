@@ -287,8 +287,9 @@ def test_a_missing_entry_of_a_recipe_is_an_error():
 
 
 def test_the_bundled_recipes_are_valid():
-    for path in (Path(__file__).parents[3] / "recipes").iterdir():
-        assert read_recipe(path.read_text(encoding="utf-8")).id == path.stem
+    for path in (Path(__file__).parents[3] / "recipes").rglob("*.toml"):
+        prefix = "ssdiff-" if path.parent.name == "paper" else ""
+        assert read_recipe(path.read_text(encoding="utf-8")).id == prefix + path.stem
 
 
 # --- networks on patches ---------------------------------------------------------------------------------------------

@@ -349,7 +349,7 @@ def test_memory_does_not_grow_with_the_scene(tmp_path):
         write(folder / "f.tif", pan, PAN_AT)
     code = f"""
 import os, sys
-from ssdiff_core.inprocess.benchmark import peak_rss_mb
+from ssdiff_core.inprocess.speed import peak_rss_mb
 from ssdiff_core.cli.main import main
 for side in {sides}:
     os.chdir(os.path.join({str(tmp_path)!r}, str(side)))

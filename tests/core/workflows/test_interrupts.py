@@ -165,7 +165,7 @@ import sys
 sys.path[:0] = {path!r}
 import numpy as np
 from ssdiff_core.classical.quantise import Quantising
-from ssdiff_core.inprocess.benchmark import peak_rss_mb
+from ssdiff_core.inprocess.speed import peak_rss_mb
 from ssdiff_core.domain.block import SceneStats
 from ssdiff_core.workflows.block_writer import BlockRun, fuse
 from ssdiff_core.raster.output import output_for
