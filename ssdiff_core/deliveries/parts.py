@@ -16,19 +16,19 @@ from .files import Files, folder_of, name_of
 from .mosaic import TILE
 
 PAN, MS = "pan", "ms"
-SHOWN = 8
+MAXIMUM_NAMES = 8
 "names of missing tiles that a notice lists"
 
 
 @dataclass(frozen=True)
-class Told:
+class MetadataValues:
     """What metadata tell about a scene."""
 
     entries: Mapping[str, str] = field(default_factory=dict)
     "values by the last parts of their keys, in lower case"
 
     @classmethod
-    def of(cls, entries: Entries) -> Told:
+    def of(cls, entries: Entries) -> MetadataValues:
         found: dict[str, str] = {}
         for key, value in entries:
             found.setdefault(key.rpartition(".")[2].lower(), value)
@@ -131,7 +131,7 @@ def with_tiles(files: Files, path: str, tiles: Sequence[str]) -> tuple[Image, tu
     missing += _gaps(there) if not missing else []
     doubts = ()
     if missing and there:
-        count, names = len(missing), missing[:SHOWN] + ["..."] * (len(missing) > SHOWN)
+        count, names = len(missing), missing[:MAXIMUM_NAMES] + ["..."] * (len(missing) > MAXIMUM_NAMES)
         doubts = (notice("delivery_tiles_missing", count=count, total=count + len(there), names=names),)
     return Image(there), doubts
 
