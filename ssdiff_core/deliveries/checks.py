@@ -53,10 +53,10 @@ def with_local_files(delivery: Delivery) -> Delivery:
     return delivery
 
 
-def _sensor(scene: Scene, told: str | None) -> str | None:
-    """Returns the sensor of a scene: the one that is told, if it has products with these bands, or a recognised one."""
+def _sensor(scene: Scene, given: str | None) -> str | None:
+    """Returns the sensor of a scene: the given one, if it has products with these bands, or a recognised one."""
     with contextlib.suppress(ConfigError):
-        found = identified(scene, told or "auto", lambda message: None).id
+        found = identified(scene, given or "auto", lambda message: None).id
         return None if found == GENERAL else found
     return None
 

@@ -49,9 +49,9 @@ class Delivery:
     ratio: float | None = None
     "PAN pixels per MS pixel"
     cloud_cover: float | None = None
-    "percent; None: not told"
+    "percent; None: unknown"
     acquired: str = ""
-    "time in ISO 8601; empty: not told"
+    "time in ISO 8601; empty: unknown"
     doubts: tuple[Notice, ...] = ()
     "what is missing or doubtful"
 

@@ -94,7 +94,7 @@ def _shared(one: str, other: str) -> int:
 
 
 def _delivery(scene: str, place: str, layout: str, parts: Sequence[Part]) -> Delivery:
-    """Returns the delivery of its MS and PAN; what is told comes from the first that tells it."""
+    """Returns the delivery of its MS and PAN; values come from the first part that has them."""
     images = {part.role: part.images for part in parts}
     clouds = [part.cloud_cover for part in parts if part.cloud_cover is not None]
     files = [name_of(part.path) for part in parts]
