@@ -135,10 +135,10 @@ def _local(folder: str, notify: Notify) -> Iterator[str]:
         if (status.st_dev, status.st_ino) in seen:
             continue
         seen.add((status.st_dev, status.st_ino))
-        odd = [entry for entry in entries if decoded(entry.name) != entry.name]
-        if odd:
-            notify(notice("names_not_text", place=at, count=len(odd)))
-        for entry in [entry for entry in entries if entry not in odd]:
+        texts = [entry for entry in entries if decoded(entry.name) == entry.name]
+        if len(texts) < len(entries):
+            notify(notice("names_not_text", place=at, count=len(entries) - len(texts)))
+        for entry in texts:
             path = f"{at.rstrip('/')}/{entry.name}"
             if _is(entry.is_dir) and depth < MAXIMUM_DEPTH:
                 waiting.append((path, depth + 1))

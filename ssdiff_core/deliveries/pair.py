@@ -39,7 +39,8 @@ def delivery_pair(delivery: Delivery, folder: str | Path, one_file: bool = False
         raise ConfigError(f"the delivery {delivery.name} cannot be fused: " + "; ".join(map(str, delivery.doubts)))
     pan = _raster([Image(delivery.pan)], Path(folder, "pan.vrt"))
     groups = [delivery.ms] if one_file else [[image] for image in delivery.ms]
-    ms = [_raster(images, Path(folder, f"ms{number or ''}.vrt")) for number, images in enumerate(groups)]
+    names = ["ms.vrt"] if len(groups) == 1 else [f"ms{number}.vrt" for number in range(1, len(groups) + 1)]
+    ms = [_raster(images, Path(folder, name)) for images, name in zip(groups, names)]
     return Pair(delivery.name, pan, ms[0] if len(ms) == 1 else ms, delivery.sensor or "auto")
 
 
