@@ -380,11 +380,15 @@ def test_a_missing_mask_is_an_error(qgis_process, sample, tmp_path):
     assert not (tmp_path / "out.tif").exists()
 
 
-def test_a_delivery_is_pansharpened_in_place_of_two_layers(qgis_process, tmp_path):
+def test_a_delivery_is_pansharpened_in_place_of_two_layers(qgis_process, sample, tmp_path):
     roots = make_deliveries.make(tmp_path / "in", 5, 64)
+    layers = {"SPECTRAL": str(sample[1]), "PANCHROMATIC": str(sample[0])}
     method = {"METHOD": "exp", "ALIGN": "none"}
     runs = [
-        ("pansharpenclassical", {**method, "DELIVERY": str(root), "OUTPUT": str(tmp_path / f"{number}.tif")})
+        (
+            "pansharpenclassical",
+            {**method, **(layers if not number else {}), "DELIVERY": str(root), "OUTPUT": f"{tmp_path}/{number}.tif"},
+        )
         for number, root in enumerate(roots)
     ]
     for number, (outputs, log) in enumerate(qgis_process.runs(*runs)):
