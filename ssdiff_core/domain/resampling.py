@@ -16,7 +16,7 @@ import numpy as np
 
 from .fill import fill_masked
 from .grid import Grid, Placement
-from .kernels import blurred_taps, mtf_sigma
+from .kernels import blurred_reach, blurred_taps, mtf_sigma
 from .window import Window
 
 MAXIMUM_FINER = 1.15
@@ -57,14 +57,13 @@ class Resampling:
 
         placement: of the new samples. blurs: of each band (see Band.blur).
         """
+        reach = max(map(blurred_reach, blurs))
         spans = []
         for axis in (0, 1):
-            taps = [blurred_taps(self._positions(window, axis, placement), blur) for blur in set(blurs)]
-            first = min(int(start[0]) for start, _ in taps)
-            last = max(int(start[-1]) + weights.shape[1] - 1 for start, weights in taps)
-            spans.append((first, last - first + 1))
+            first, *_, last = np.floor(self._positions(window, axis, placement)[[0, -1]]).astype(int).tolist()
+            spans.append((first + 1 - reach, last - first + 2 * reach))
         (row, height), (col, width) = spans
-        return Window(row, col, height, width).grow(_rounds(blurs)) & self.grid.window
+        return Window(row, col, height, width).grow(reach) & self.grid.window
 
     def resample(
         self, images: np.ndarray, valid: np.ndarray | None, window: Window, placement: Placement, blurs: Sequence[float]
@@ -76,7 +75,7 @@ class Resampling:
         have = self.samples(window, placement, blurs)
         seen = np.isfinite(np.asarray(images, np.float32)).all(0)
         seen = seen if valid is None else seen & valid
-        filled = fill_masked(images, seen, _rounds(blurs))
+        filled = fill_masked(images, seen, max(map(blurred_reach, blurs)))
         result = np.stack([self._resampled(band, blur, have, window, placement) for band, blur in zip(filled, blurs)])
         return result, None if seen.all() else self._between(seen, have, window, placement)
 
@@ -102,8 +101,3 @@ class Resampling:
             before, after = (edge(at).astype(np.intp) - offset for edge in (np.floor, np.ceil))
             seen = seen.take(before, axis, mode="clip") & seen.take(after, axis, mode="clip")
         return seen
-
-
-def _rounds(blurs: Sequence[float]) -> int:
-    """Returns how many samples around masked ones are filled: as far as a value depends on them."""
-    return blurred_taps(np.zeros(1), max(blurs))[1].shape[1] // 2
