@@ -125,13 +125,12 @@ def train(net: nn.Module, quiet_share: float, rate: float, seed: int, seconds: f
         t = draw_t(BATCH, 1.0 if quiet else NOISIEST, generator)
         noise, images = torch.randn(x0.shape, generator=generator), [batch[name] for name in ("lms", "pan", "ms")]
 
-        def predict(x_t, t, quiet=quiet, images=images):
-            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-                return net(None if quiet else x_t, t, *images).float()
-
+        x_t = None if quiet else diffusion.q_sample(x0.nan_to_num(), t, noise)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            predicted = net(x_t, t, *images).float()
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1, (step + 1) / 100) * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * share)))
-        loss = diffusion.loss(predict, x0, t, noise)
+        loss = diffusion.loss(predicted, x0)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)

@@ -33,8 +33,10 @@ from ..fusion.grouped_engine import Grouped
 from ..fusion.network_inputs import NetworkSurvey
 from ..model import band_transfer, devices
 from ..model import checkpoint as weights
+from ..model.normalisation import units
 from ..model.ssnet import state_of
 from ..training.recipe import NET_KEYS, Recipe, Stage
+from ..training.spectral_loss import SpectralLoss
 from ..training.trainer import Trainer
 from ..weights.card import read_card
 from .native_check import NativeCheck, blocks_of
@@ -57,6 +59,8 @@ DEFAULT_MINUTES = {"cpu": 20.0, "gpu": 3.0}
 "default training time"
 MINUTES_ON_PATCHES = {"cpu": 1.0, "gpu": 0.5}
 "default training time of networks on patches, which learn a scene in seconds"
+SPECTRAL_WEIGHT = 0.5
+"weight of the spectral loss relative to the error of the residual"
 TILE_ON_PATCHES = 32
 "side of their training tiles, in pixels: degraded scenes are small"
 BATCH_SIZES = {"cpu": 4, "gpu": 32}
@@ -129,7 +133,8 @@ def _adapt(scenes, readers, job: Job, base: weights.Weights, device: torch.devic
         seconds = training_seconds(job, recipe, device, clock(device) - started)
         steps = planned_steps(job, recipe, source, device, start, seconds)
     writer = BestWeightsWriter(job, base, classical)
-    trainer = Trainer(with_stages(recipe, job, steps, device), source, str(device), notify, start, writer)
+    loss = spectral_loss(source, device)
+    trainer = Trainer(with_stages(recipe, job, steps, device), source, str(device), notify, start, writer, loss)
     if not resumed:
         Path(job.working).unlink(missing_ok=True)
     else:
@@ -184,6 +189,14 @@ def with_stages(recipe: Recipe, job: Job, steps: int, device: torch.device) -> R
     return replace(recipe, stages=stages, noisiest=0.85, validate=validate, patience=PATIENCE, reuse=reuse)
 
 
+def spectral_loss(source: SceneSource, device: torch.device) -> SpectralLoss | None:
+    """Returns the spectral loss of the scenes, with the normalisation of the first one; a single band has no angle."""
+    bands = len(source.recipe.bands)
+    if bands == 1:
+        return None
+    return SpectralLoss(units(source.recipe.scale, source.stats, bands, device), SPECTRAL_WEIGHT)
+
+
 def minutes_of(job: Job, recipe: Recipe, device: torch.device) -> float:
     """Returns the training time in minutes."""
     default = MINUTES_ON_PATCHES if recipe.net.get("blocks") else DEFAULT_MINUTES
@@ -209,7 +222,8 @@ def planned_steps(job: Job, recipe: Recipe, source: SceneSource, device: torch.d
     """Returns how many steps fit into the time, from the speed of a few trial steps, which take part of it."""
     started = clock(device)
     trial = with_stages(recipe, replace(job, mode="full"), TRIAL_STEPS, device)
-    trainer = Trainer(trial, source, str(device), lambda notice: None, start)
+    loss = spectral_loss(source, device)
+    trainer = Trainer(trial, source, str(device), lambda notice: None, start, spectral_loss=loss)
     seconds_per_step = trainer.seconds_per_step(TRIAL_STEPS, partial(clock, device))
     seconds -= clock(device) - started
     steps = int(seconds / max(seconds_per_step, 1e-6))

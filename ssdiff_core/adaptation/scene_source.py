@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..classical.scene_statistics import Survey
-from ..domain.block import Block
+from ..domain.block import Block, SceneStats
 from ..domain.kernels import reflect
 from ..domain.options import SamplingOptions
 from ..domain.sensors import Sensor
@@ -66,6 +66,11 @@ class SceneSource:
         )
         self._pairs = with_scene_stats(self._pairs_of(train), self.survey)
         self._held_out_pairs = self.held_out_pairs(self.survey)
+
+    @property
+    def stats(self) -> SceneStats:
+        """The statistics of the first scene, degraded."""
+        return self._pairs[0].block.stats
 
     def _pairs_of(self, pieces: list[Piece]) -> list[Pair]:
         return [make_pair(piece, self._optics) for piece in pieces]

@@ -48,11 +48,10 @@ def q_sample(x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
     return alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * noise
 
 
-def loss(denoise: Denoiser, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+def loss(predicted: Tensor, x0: Tensor) -> Tensor:
     """Returns the mean absolute error of the predicted x0, over the pixels where x0 is not NaN."""
     known = x0.isfinite()
-    x0 = torch.where(known, x0, 0)
-    return (F.l1_loss(denoise(q_sample(x0, t, noise), t), x0, reduction="none") * known).sum() / known.sum()
+    return (F.l1_loss(predicted, torch.where(known, x0, 0), reduction="none") * known).sum() / known.sum()
 
 
 def ddim_step(x_t: Tensor, x0: Tensor, t: int, t_next: int | None) -> Tensor:

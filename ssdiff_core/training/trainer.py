@@ -38,6 +38,7 @@ from ..weights.output_files import partial_of
 from .optimiser import AdamW, clipped
 from .recipe import Recipe, Stage
 from .samples import Samples
+from .spectral_loss import SpectralLoss
 
 MAX_SMALL_POOLS = 10
 "number of consecutive pools smaller than a batch after which training gives up"
@@ -130,17 +131,19 @@ class Trainer:
         notify: Notify = print,
         start: weights.Weights | None = None,
         on_best: Callable[[Trainer, dict], None] = lambda trainer, found: None,
+        spectral_loss: SpectralLoss | None = None,
     ):
         """Starts from a new network, or from the weights `start`.
 
-        on_best: called with the held-out scores whenever they improve, if the recipe has patience.
+        on_best: called with the held-out scores whenever they improve, if the recipe has patience. spectral_loss: added
+        to the error of the residual.
         """
         self.recipe, self.source, self.notify, self.device = recipe, source, notify, torch.device(device)
         on_patches = recipe.config(recipe.stages[0].tile).patch > 1
         keep_memory()
         self.bf16 = devices.fast_bfloat16(self.device) and (on_patches or self.device.type == "cuda")
         "whether the network computes in bfloat16; parameters and loss are float32"
-        self._on_best = on_best
+        self._on_best, self._spectral_loss = on_best, spectral_loss
         config = recipe.config(recipe.stages[0].tile)
         self.state, self.net, self.ema, self.optimiser = State(), None, {}, None
         self.log: list[dict] = []
@@ -277,7 +280,8 @@ class Trainer:
         noise = torch.randn(x0.shape, generator=generator).to(x0)
         cond = [batch[key] for key in ("lms", "pan", "ms")]
         self.optimiser.rate = rate_at(state.step, stage)
-        loss = diffusion.loss(lambda x_t, t: self._predict(None if quiet else x_t, t, cond), x0, t, noise)
+        predicted = self._predict(None if quiet else diffusion.q_sample(torch.nan_to_num(x0), t, noise), t, cond)
+        loss = self._loss(predicted, x0, cond[0])
         gradients = torch.autograd.grad(loss, self.optimiser.parameters, allow_unused=True)
         self.optimiser.step(clipped(gradients, MAXIMUM_GRADIENT))
         state.step += 1
@@ -288,6 +292,14 @@ class Trainer:
             for name, tensor in state_of(self.net).items():
                 self.ema[name].lerp_(tensor, 1 - keep)
         return loss.item()
+
+    def _loss(self, predicted: Tensor, x0: Tensor, base: Tensor) -> Tensor:
+        """Returns the mean absolute error of the predicted x0, with the spectral loss in proportion to that of 0."""
+        loss = diffusion.loss(predicted, x0)
+        if not self._spectral_loss:
+            return loss
+        of_zero = diffusion.loss(torch.zeros_like(predicted), x0)
+        return loss + of_zero * self._spectral_loss(base, predicted * self.sigma, x0 * self.sigma)
 
     def _predict(self, x_t: Tensor | None, t: Tensor, cond: list[Tensor]) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
