@@ -9,6 +9,7 @@ from dataclasses import fields
 
 from ..common import progress
 from ..domain import options as kinds
+from ..domain import sensors
 from ..domain.options import DEFAULT_PRESET, Option, options_of, with_preset
 
 
@@ -35,6 +36,8 @@ def options_from(args: Namespace, options: type, preset: str = DEFAULT_PRESET, *
 
 def _help(option: Option, default: object) -> str:
     """Returns the help of an option, with its default if the text does not contain it."""
+    if option.kind == kinds.SENSOR:
+        return f"{option.help} Sensors: {'; '.join(f'{id} ({sensors.get(id).label})' for id in sensors.ids())}."
     if isinstance(default, bool) or not default or "Default" in option.help:
         return option.help
     return (

@@ -21,6 +21,7 @@ def add(commands) -> None:
     command = commands.add_parser("pansharpen", help=text, description=f"{text} {delivery}")
     add_pair(command)
     command.add_argument("out", type=file_name, help="GeoTIFF to write.")
+    command.add_argument("--scene", default="", metavar="NAME", help="Scene of a delivery that contains several.")
     add_option(command, "preset", PRESET_OPTION, DEFAULT_PRESET)
     add_options(command, PansharpenOptions)
     add_progress(command)
@@ -61,7 +62,7 @@ def pair_of(args) -> tuple[str, str | list[str]]:
 
     if args.ms or args.ms_files or not at_place.is_place(args.pan):
         return args.pan, ms_files(args)
-    pair = at_place.pair_at(args.pan, print_message)
+    pair = at_place.pair_at(args.pan, print_message, args.scene)
     args.sensor = pair.sensor if args.sensor == "auto" else args.sensor
     return pair.pan, pair.ms
 

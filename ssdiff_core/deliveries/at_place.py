@@ -40,35 +40,39 @@ def is_place(path: str | Path) -> bool:
     return status is not None and stat.S_ISDIR(status.mode)
 
 
-def pair_at(place: str | Path, notify: Notify) -> Pair:
-    """Returns the rasters of the only scene at a place, and reports which it is.
+def pair_at(place: str | Path, notify: Notify, scene: str = "", one_file: bool = False) -> Pair:
+    """Returns the rasters of the only scene at a place, or of the one with this name, and reports which it is.
 
-    Virtual rasters are kept in the cache folder, so that they are the same at the next run. Raises ConfigError if there
-    is no scene, or more than one.
+    one_file: whether MS is one file, also if the delivery has several. Virtual rasters are kept in the cache folder, so
+    that they are the same at the next run. Raises ConfigError if there is no scene, or more than one.
     """
-    delivery = delivery_at(place, notify)
+    delivery = delivery_at(place, notify, scene)
     for doubt in delivery.doubts:
         notify(notice("delivery_doubt", name=delivery.name, doubt=str(doubt)))
-    pair = delivery_pair(delivery, paths.cache() / "deliveries" / _folder_name(delivery))
+    pair = delivery_pair(delivery, paths.cache() / "deliveries" / _folder_name(delivery), one_file)
     label = sensors.get(delivery.sensor).label if delivery.sensor else "?"
     counts = {"pan": len(delivery.pan), "ms": len(delivery.files) - len(delivery.pan)}
     notify(notice("delivery_found", name=delivery.name, layout=delivery.layout, sensor=label, **counts))
     return pair
 
 
-def delivery_at(place: str | Path, notify: Notify) -> Delivery:
-    """Returns the only scene at a place; of several, the only one that can be fused."""
+def delivery_at(place: str | Path, notify: Notify, scene: str = "") -> Delivery:
+    """Returns the only scene at a place with this name (empty: any); of several, the only one that can be fused."""
     found = _around(str(place), notify) if str(place).lower().endswith(METADATA) else find_scenes([place], notify)
+    found = [delivery for delivery in found if scene in ("", delivery.name)]
     complete = [delivery for delivery in found if delivery.complete]
     if len(complete) == 1 or len(found) == 1:
         return (complete or found)[0]
     if not found:
         raise ConfigError(
-            f"no PAN and MS were found in {place}: see docs/deliveries.md for the layouts, or name the two files"
+            f"no PAN and MS {f'of {scene} ' if scene else ''}were found in {place}: ssdiff scenes lists what is there; "
+            "docs/deliveries.md describes the layouts"
         )
     names = [delivery.name for delivery in complete or found]
     listed = ", ".join(names[:MAXIMUM_NAMES]) + (", ..." if len(names) > MAXIMUM_NAMES else "")
-    raise ConfigError(f"{place} contains {len(names)} scenes: {listed}; name the folder or the files of one of them")
+    raise ConfigError(
+        f"{place} contains {len(names)} scenes: {listed}; choose one by its folder, or by --scene and its name"
+    )
 
 
 def _around(metadata: str, notify: Notify) -> list[Delivery]:

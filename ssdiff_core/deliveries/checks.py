@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from osgeo import gdal
 
-from ..common.errors import ConfigError, SSDiffError
+from ..common.errors import ConfigError, SSDiffError, one_line
 from ..common.notices import notice
 from ..domain.scene import Scene
 from ..domain.sensors import GENERAL
+from ..raster import network
 from ..raster.identify_sensor import identified
 from ..raster.reader import open_scene
 from .delivery import Delivery
@@ -31,8 +32,8 @@ def checked(delivery: Delivery) -> Delivery:
         pair = delivery_pair(delivery, folder)
         scene = open_scene(pair.pan, pair.ms)
         sensor = _sensor(scene, delivery.sensor)
-    except SSDiffError as error:
-        return _doubted(delivery, "delivery_unusable", reason=str(error).replace(f"{folder}/", ""))
+    except (SSDiffError, RuntimeError) as error:  # RuntimeError: of GDAL, for damaged files
+        return _doubted(delivery, "delivery_unusable", reason=one_line(error).replace(f"{folder}/", ""))
     finally:
         with contextlib.suppress(RuntimeError):  # no virtual raster was needed
             gdal.RmdirRecursive(folder)
@@ -40,10 +41,22 @@ def checked(delivery: Delivery) -> Delivery:
     return replace(delivery, size=size, ratio=scene.placement.ratio, sensor=sensor)
 
 
-def _sensor(scene: Scene, told: str | None) -> str | None:
-    """Returns the sensor of a scene: the one that is told, if it has products with these bands, or a recognised one."""
+def with_local_files(delivery: Delivery) -> Delivery:
+    """Returns the delivery of a local place, with a doubt if one of its files is a document that names an address.
+
+    So looking at a folder or an archive of others never makes requests to the network.
+    """
+    for file in delivery.files:
+        source = network.remote_source(file)
+        if source and not network.REMOTE.search(delivery.place):
+            return _doubted(delivery, "delivery_remote", path=file, source=source[:200])
+    return delivery
+
+
+def _sensor(scene: Scene, given: str | None) -> str | None:
+    """Returns the sensor of a scene: the given one, if it has products with these bands, or a recognised one."""
     with contextlib.suppress(ConfigError):
-        found = identified(scene, told or "auto", lambda message: None).id
+        found = identified(scene, given or "auto", lambda message: None).id
         return None if found == GENERAL else found
     return None
 

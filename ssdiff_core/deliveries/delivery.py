@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..common.notices import Notice
 
 INCOMPLETE = frozenset(
     {"delivery_without_pan", "delivery_without_ms", "delivery_tiles_missing", "delivery_bands_missing"}
-    | {"delivery_unusable"}
+    | {"delivery_unusable", "delivery_remote"}
 )
 "kinds of doubts that keep a delivery from being fused"
 
@@ -23,6 +22,11 @@ class Image:
     "numbers of the bands that are used, in order; (): all"
     names: tuple[str, ...] = ()
     "names of these bands; (): the delivery does not tell"
+
+    @property
+    def whole(self) -> bool:
+        "Whether it is one file as it is."
+        return len(self.files) == 1 and not self.bands and not self.names
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,9 @@ class Delivery:
     ratio: float | None = None
     "PAN pixels per MS pixel"
     cloud_cover: float | None = None
-    "percent; None: not told"
+    "percent; None: unknown"
     acquired: str = ""
-    "time in ISO 8601; empty: not told"
+    "time in ISO 8601; empty: unknown"
     doubts: tuple[Notice, ...] = ()
     "what is missing or doubtful"
 
@@ -60,8 +64,3 @@ class Delivery:
     def files(self) -> tuple[str, ...]:
         "All raster files, each once: PAN first."
         return tuple(dict.fromkeys((*self.pan, *(file for image in self.ms for file in image.files))))
-
-
-def files_of(images: Iterable[Image]) -> set[str]:
-    """Returns the files of images."""
-    return {file for image in images for file in image.files}

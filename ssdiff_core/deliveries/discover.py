@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..common.notices import Notify
-from .checks import checked
+from .checks import checked, with_local_files
 from .delivery import Delivery
 from .files import files_at
 from .layouts.registry import DOCUMENTS, LAYOUTS
@@ -34,5 +34,5 @@ def _found(place: str, notify: Notify) -> Iterator[Delivery]:
     files = files_at(place, notify)
     for find in LAYOUTS:
         deliveries = sorted(find(files), key=lambda delivery: delivery.name)
-        yield from deliveries
+        yield from map(with_local_files, deliveries)
         files = files.without({file for delivery in deliveries for file in delivery.files})

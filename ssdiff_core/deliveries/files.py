@@ -12,6 +12,7 @@ from osgeo import gdal
 from ..common.errors import ConfigError, one_line
 from ..common.files import kind_of
 from ..common.notices import Notify, notice
+from ..common.texts import decoded
 from ..raster import network
 
 MAXIMUM_DEPTH = 8
@@ -134,7 +135,10 @@ def _local(folder: str, notify: Notify) -> Iterator[str]:
         if (status.st_dev, status.st_ino) in seen:
             continue
         seen.add((status.st_dev, status.st_ino))
-        for entry in entries:
+        texts = [entry for entry in entries if decoded(entry.name) == entry.name]
+        if len(texts) < len(entries):
+            notify(notice("names_not_text", place=at, count=len(entries) - len(texts)))
+        for entry in texts:
             path = f"{at.rstrip('/')}/{entry.name}"
             if _is(entry.is_dir) and depth < MAXIMUM_DEPTH:
                 waiting.append((path, depth + 1))

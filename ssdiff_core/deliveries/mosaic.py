@@ -12,7 +12,7 @@ from ..common.errors import GeometryError, RasterError, one_line
 from ..domain.grid import apply, invert
 from ..raster.reader import open_raster
 from .delivery import Image
-from .files import name_of
+from .files import name_of, stem_of
 
 TILE = re.compile(r"_R(\d{1,4})_?C(\d{1,4})(?=[_.-])", re.IGNORECASE)
 "row and column of a tile in the names of its file"
@@ -30,36 +30,66 @@ class Tile:
     row: int
 
 
-def mosaic_text(image: Image) -> str:
-    """Returns the virtual raster of an image as XML. Raises RasterError or GeometryError if its tiles do not fit."""
-    try:
-        tiles = _placed([(file, open_raster(file)) for file in image.files])
-        return _written(image, tiles)
-    except RuntimeError as error:
-        raise RasterError(f"{image.files[0]} cannot be read: {one_line(error)}") from None
+def mosaic_text(images: Sequence[Image]) -> str:
+    """Returns the bands of images, each of one file or of tiles, as one virtual raster in XML.
+
+    Raises RasterError or GeometryError if tiles or images do not fit together.
+    """
+    target = None
+    for image in images:
+        try:
+            tiles = _placed([(file, open_raster(file)) for file in image.files])
+            target = target or _empty(tiles)
+            _check_grid(target, tiles)
+            _add_bands(target, image, tiles, len(images) > 1)
+        except RuntimeError as error:
+            raise RasterError(f"{image.files[0]} cannot be read: {one_line(error)}") from None
+    return target.GetMetadata("xml:VRT")[0]
 
 
-def _written(image: Image, tiles: Sequence[Tile]) -> str:
-    first = min(tiles, key=lambda tile: (tile.row, tile.column))
-    source = first.source
-    width = max(tile.column + tile.source.RasterXSize for tile in tiles)
-    height = max(tile.row + tile.source.RasterYSize for tile in tiles)
-    target = gdal.GetDriverByName("VRT").Create("", width, height, 0)
+def _empty(tiles: Sequence[Tile]) -> gdal.Dataset:
+    """Returns a virtual raster without bands on the grid of tiles."""
+    source = _first(tiles)
+    target = gdal.GetDriverByName("VRT").Create("", *_size(tiles), 0)
     transform = source.GetGeoTransform(can_return_null=True)
     if transform:
         target.SetGeoTransform(transform)
         target.SetSpatialRef(source.GetSpatialRef())
     if rpc := source.GetMetadata("RPC"):
         target.SetMetadata(rpc, "RPC")
+    return target
+
+
+def _check_grid(target: gdal.Dataset, tiles: Sequence[Tile]) -> None:
+    transforms = [source.GetGeoTransform(can_return_null=True) for source in (target, _first(tiles))]
+    if (target.RasterXSize, target.RasterYSize) != _size(tiles) or transforms[0] != transforms[1]:
+        raise GeometryError(f"{tiles[0].file} has another size or position than the other MS files")
+
+
+def _first(tiles: Sequence[Tile]) -> gdal.Dataset:
+    return min(tiles, key=lambda tile: (tile.row, tile.column)).source
+
+
+def _size(tiles: Sequence[Tile]) -> tuple[int, int]:
+    return (
+        max(tile.column + tile.source.RasterXSize for tile in tiles),
+        max(tile.row + tile.source.RasterYSize for tile in tiles),
+    )
+
+
+def _add_bands(target: gdal.Dataset, image: Image, tiles: Sequence[Tile], one_of_several: bool) -> None:
+    """Adds the bands of an image, named as it tells, or else, as one of several files with one band, by the file."""
+    source = _first(tiles)
     chosen = image.bands or tuple(range(1, source.RasterCount + 1))
     names = image.names if len(image.names) == len(chosen) else ("",) * len(chosen)
-    for number, (index, name) in enumerate(zip(chosen, names), 1):
+    by_file = stem_of(image.files[0]) if one_of_several and len(chosen) == 1 else ""
+    for index, name in zip(chosen, names):
         band = source.GetRasterBand(index)
         target.AddBand(band.DataType)
-        _fill(target.GetRasterBand(number), band, index, tiles)
-        if name:
-            target.GetRasterBand(number).SetDescription(name)
-    return target.GetMetadata("xml:VRT")[0]
+        added = target.GetRasterBand(target.RasterCount)
+        _fill(added, band, index, tiles)
+        if name or not added.GetDescription():
+            added.SetDescription(name or by_file)
 
 
 def _fill(target: gdal.Band, source: gdal.Band, index: int, tiles: Sequence[Tile]) -> None:

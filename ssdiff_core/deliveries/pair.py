@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from .mosaic import mosaic_text
 class Pair:
     """The rasters of a delivery, as `raster.open_pair` takes them."""
 
+    name: str
+    "of the delivery"
     pan: str
     ms: str | list[str]
     "one file, or files whose bands follow each other"
@@ -25,24 +28,28 @@ class Pair:
     "id of the sensor, or auto"
 
 
-def delivery_pair(delivery: Delivery, folder: str | Path) -> Pair:
+def delivery_pair(delivery: Delivery, folder: str | Path, one_file: bool = False) -> Pair:
     """Returns the rasters of a delivery; writes virtual rasters of tiles and chosen bands into the folder.
 
-    A file that is used as a whole stays what it is. The same delivery gives the same bytes under the same names, so
-    that an interrupted run can be resumed. Raises ConfigError if the delivery is incomplete.
+    one_file: whether MS is one file, also if the delivery has several. A file that is used as a whole stays what it is.
+    The same delivery gives the same bytes under the same names, so that an interrupted run can be resumed. Raises
+    ConfigError if the delivery is incomplete.
     """
     if not delivery.complete:
         raise ConfigError(f"the delivery {delivery.name} cannot be fused: " + "; ".join(map(str, delivery.doubts)))
-    pan = _raster(Image(delivery.pan), Path(folder, "pan.vrt"))
-    ms = [_raster(image, Path(folder, f"ms{number}.vrt")) for number, image in enumerate(delivery.ms, 1)]
-    return Pair(pan, ms[0] if len(ms) == 1 else ms, delivery.sensor or "auto")
+    pan = _raster([Image(delivery.pan)], Path(folder, "pan.vrt"))
+    groups = [delivery.ms] if one_file else [[image] for image in delivery.ms]
+    names = ["ms.vrt"] if len(groups) == 1 else [f"ms{number}.vrt" for number in range(1, len(groups) + 1)]
+    ms = [_raster(images, Path(folder, name)) for images, name in zip(groups, names)]
+    return Pair(delivery.name, pan, ms[0] if len(ms) == 1 else ms, delivery.sensor or "auto")
 
 
-def _raster(image: Image, target: Path) -> str:
-    if len(image.files) == 1 and not image.bands and not image.names:
-        return image.files[0]
+def _raster(images: Sequence[Image], target: Path) -> str:
+    """Returns the raster of images: their file, if they are all of one, or a virtual raster."""
+    if images[0].whole and len(images) == 1:
+        return images[0].files[0]
     path = target.as_posix()
-    text = mosaic_text(image)
+    text = mosaic_text(images)
     if path.startswith("/vsimem/"):
         gdal.FileFromMemBuffer(path, text.encode())
         return path

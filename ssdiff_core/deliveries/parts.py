@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile, zip_longest
+from itertools import takewhile
 
 from ..common.notices import Notice, notice
 from ..domain import sensors
@@ -16,19 +16,19 @@ from .files import Files, folder_of, name_of
 from .mosaic import TILE
 
 PAN, MS = "pan", "ms"
-SHOWN = 8
+MAXIMUM_NAMES = 8
 "names of missing tiles that a notice lists"
 
 
 @dataclass(frozen=True)
-class Told:
+class MetadataValues:
     """What metadata tell about a scene."""
 
     entries: Mapping[str, str] = field(default_factory=dict)
     "values by the last parts of their keys, in lower case"
 
     @classmethod
-    def of(cls, entries: Entries) -> Told:
+    def of(cls, entries: Entries) -> MetadataValues:
         found: dict[str, str] = {}
         for key, value in entries:
             found.setdefault(key.rpartition(".")[2].lower(), value)
@@ -84,7 +84,7 @@ def _pairs(pans: Sequence[Part], spectral: Sequence[Part]) -> Iterator[tuple[Par
         if nearest:
             left.remove(nearest)
     yield from zip(pans, ordered)
-    yield from zip_longest([], left)
+    yield from ((None, ms) for ms in left)
 
 
 def _shared(one: str, other: str) -> int:
@@ -94,7 +94,7 @@ def _shared(one: str, other: str) -> int:
 
 
 def _delivery(scene: str, place: str, layout: str, parts: Sequence[Part]) -> Delivery:
-    """Returns the delivery of its MS and PAN; what is told comes from the first that tells it."""
+    """Returns the delivery of its MS and PAN; values come from the first part that has them."""
     images = {part.role: part.images for part in parts}
     clouds = [part.cloud_cover for part in parts if part.cloud_cover is not None]
     files = [name_of(part.path) for part in parts]
@@ -120,20 +120,18 @@ def entries_of(path: str | None) -> tuple[Entries, tuple[Notice, ...]]:
     return entries, () if entries else (notice("delivery_metadata_unreadable", path=path),)
 
 
-def with_tiles(files: Files, path: str, tiles: Sequence[str], total: int = 0) -> tuple[Image, tuple[Notice, ...]]:
+def with_tiles(files: Files, path: str, tiles: Sequence[str]) -> tuple[Image, tuple[Notice, ...]]:
     """Returns the image of tiles, and a doubt if some are missing.
 
-    tiles: names that the metadata list in the folder of `path`, or paths. total: number of tiles, if it is told.
+    tiles: names that the metadata list in the folder of `path`, or paths.
     """
     found = [(name, files.beside(path, name_of(name))) for name in tiles]
     missing = [name_of(name) for name, file in found if not file]
     there = tuple(file for _, file in found if file)
     missing += _gaps(there) if not missing else []
-    if total > len(there) + len(missing):
-        missing += ["?"] * min(total - len(there) - len(missing), 100)
     doubts = ()
     if missing and there:
-        count, names = len(missing), missing[:SHOWN] + ["..."] * (len(missing) > SHOWN)
+        count, names = len(missing), missing[:MAXIMUM_NAMES] + ["..."] * (len(missing) > MAXIMUM_NAMES)
         doubts = (notice("delivery_tiles_missing", count=count, total=count + len(there), names=names),)
     return Image(there), doubts
 
@@ -153,12 +151,3 @@ def _gaps(tiles: Sequence[str]) -> list[str]:
 def without_tile(stem: str) -> str:
     """Returns a name without the row and column of a tile."""
     return re.sub(r"_R\d{1,4}_?C\d{1,4}(?=$|[_.-])", "", stem, flags=re.IGNORECASE)
-
-
-def group_by_image(paths: Iterable[str]) -> dict[tuple[str, str], list[str]]:
-    """Returns the files of each image, by folder and name without the tile."""
-    found: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for path in paths:
-        stem = name_of(path).rpartition(".")[0]
-        found[folder_of(path), without_tile(stem)].append(path)
-    return found

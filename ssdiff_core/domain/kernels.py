@@ -15,6 +15,7 @@ import numpy as np
 KERNELS = ("cubic", "23tap")
 REACH = {"cubic": 2, "23tap": 11}  # samples on each side that a value depends on
 BLUR_REACH = 5  # of the MTF's Gaussian, in MS pixels; the toolboxes cut at 41 taps for ratio 4
+_BLUR_SIGMAS = 3.5  # standard deviations at which a Gaussian blur is cut
 _BLUR_STEPS = 8  # positions for each sample at which a Gaussian blur is summed up
 _TABLE_STEPS = 1024  # subdivisions of one sample in the table of the 23-tap kernel
 
@@ -27,19 +28,32 @@ def interpolation(at: np.ndarray, n: int, kernel: str = "cubic") -> np.ndarray:
     return _scatter(_weight(taps - at[:, None], kernel), taps, n)
 
 
+def blurred_reach(sigma: float) -> int:
+    """Returns the samples on each side that `blurred_taps` depend on."""
+    return REACH["23tap"] + math.ceil(_BLUR_SIGMAS * sigma)
+
+
 def blurred_taps(at: np.ndarray, sigma: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """Returns the 23-tap interpolation at fractional positions, of samples blurred by a Gaussian of deviation sigma.
 
     As the index of the first sample of each position, and the weights of it and the following ones (len(at), taps).
     """
-    steps = math.ceil(3.5 * sigma * _BLUR_STEPS)
+    reach, table = blurred_reach(sigma), _blurred_kernel(sigma)
+    first = np.floor(at).astype(np.intp) + 1 - reach
+    place = np.abs(first[:, None] + np.arange(2 * reach) - np.asarray(at)[:, None]) * _TABLE_STEPS
+    index = place.astype(np.intp)
+    weights = table[index] + (place - index) * (table[index + 1] - table[index])
+    return first, weights / weights.sum(1, keepdims=True)
+
+
+@functools.lru_cache(maxsize=64)
+def _blurred_kernel(sigma: float) -> np.ndarray:
+    """Returns the 23-tap kernel, blurred by a Gaussian, at 0, 1/1024, 2/1024 ... samples; 0 beyond its reach."""
+    steps = math.ceil(_BLUR_SIGMAS * sigma * _BLUR_STEPS)
     moves = np.arange(-steps, steps + 1) / _BLUR_STEPS
     shares = np.exp(-0.5 * (moves / sigma) ** 2) if sigma else np.ones(1)
-    reach = REACH["23tap"] + math.ceil(moves[-1])
-    first = np.floor(at).astype(np.intp) + 1 - reach
-    off = first[:, None] + np.arange(2 * reach) - np.asarray(at)[:, None]
-    weights = sum(share * _weight(off - move, "23tap") for share, move in zip(shares, moves))
-    return first, weights / weights.sum(1, keepdims=True)
+    at = np.arange((blurred_reach(sigma) + 1) * _TABLE_STEPS + 1) / _TABLE_STEPS
+    return sum(share * _weight(at - move, "23tap") for share, move in zip(shares, moves)) / shares.sum()
 
 
 def blur(at: np.ndarray, n: int, sigma: float, reach: int) -> np.ndarray:

@@ -9,14 +9,14 @@ frequency is accordingly lower.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .fill import fill_masked
 from .grid import Grid, Placement
-from .kernels import blurred_taps, mtf_sigma
+from .kernels import blurred_reach, blurred_taps, mtf_sigma
 from .window import Window
 
 MAXIMUM_FINER = 1.15
@@ -51,42 +51,33 @@ class Resampling:
     "position of the samples of the files on PAN"
     grid: Grid
     "grid of the files, or the grid that they are warped onto"
-    blurs: tuple[float, ...]
-    "standard deviation of the Gaussian that each band is blurred by, in samples of the files; 0: none"
 
-    def samples(self, window: Window, placement: Placement) -> Window:
+    def samples(self, window: Window, placement: Placement, blurs: Sequence[float]) -> Window:
         """Returns the samples of the files that the samples in a window depend on, also where some are masked.
 
-        placement: of the new samples.
+        placement: of the new samples. blurs: of each band (see Band.blur).
         """
+        reach = max(map(blurred_reach, blurs))
         spans = []
         for axis in (0, 1):
-            taps = [blurred_taps(self._positions(window, axis, placement), blur) for blur in set(self.blurs)]
-            first = min(int(start[0]) for start, _ in taps)
-            last = max(int(start[-1]) + weights.shape[1] - 1 for start, weights in taps)
-            spans.append((first, last - first + 1))
+            first, *_, last = np.floor(self._positions(window, axis, placement)[[0, -1]]).astype(int).tolist()
+            spans.append((first + 1 - reach, last - first + 2 * reach))
         (row, height), (col, width) = spans
-        return Window(row, col, height, width).grow(self._rounds) & self.grid.window
+        return Window(row, col, height, width).grow(reach) & self.grid.window
 
     def resample(
-        self, images: np.ndarray, valid: np.ndarray | None, have: Window, window: Window, placement: Placement
+        self, images: np.ndarray, valid: np.ndarray | None, window: Window, placement: Placement, blurs: Sequence[float]
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns the samples in a window, and their valid mask (None: all are).
 
-        images: those of the files (bands, rows, columns) in `have`, with their valid mask.
+        images: those of the files (bands, rows, columns) that `samples` names, with their valid mask.
         """
+        have = self.samples(window, placement, blurs)
         seen = np.isfinite(np.asarray(images, np.float32)).all(0)
         seen = seen if valid is None else seen & valid
-        filled = fill_masked(images, seen, self._rounds)
-        result = np.stack(
-            [self._resampled(band, blur, have, window, placement) for band, blur in zip(filled, self.blurs)]
-        )
+        filled = fill_masked(images, seen, max(map(blurred_reach, blurs)))
+        result = np.stack([self._resampled(band, blur, have, window, placement) for band, blur in zip(filled, blurs)])
         return result, None if seen.all() else self._between(seen, have, window, placement)
-
-    @property
-    def _rounds(self) -> int:
-        """Samples around masked ones that are filled: as far as a value depends on them."""
-        return blurred_taps(np.zeros(1), max(self.blurs))[1].shape[1] // 2
 
     def _positions(self, window: Window, axis: int, placement: Placement) -> np.ndarray:
         """Returns the rows or columns of a window of new samples, as fractional indices into those of the files."""

@@ -33,6 +33,8 @@ class Band:
     "name of the band by GDAL's colour interpretation"
     offset: tuple[float, float] = (0.0, 0.0)
     "offset of this band from the placement, in PAN rows and columns; it is corrected when the band is read"
+    blur: float = 0.0
+    "standard deviation, in samples of the file, of the Gaussian that the band is blurred by if MS is resampled"
 
 
 @dataclass(frozen=True)

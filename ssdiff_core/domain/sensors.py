@@ -334,6 +334,12 @@ def _band_names() -> set[str]:
     return {band["name"] for profile in _profiles().values() for band in profile["bands"]}
 
 
+def _usual_name(nm: float) -> str | None:
+    """Returns the name of the band with the nearest usual wavelength within the tolerance; several sensors have it."""
+    off, name = min((abs(centre - nm), name) for name, centre in _usual_centres().items())
+    return name if off <= WAVELENGTH_TOLERANCE else None
+
+
 @functools.cache
 def _usual_centres() -> dict[str, float]:
     """Returns the median of the centre wavelengths of each band name, in nm."""
@@ -366,13 +372,14 @@ def _sensor(name: str) -> Sensor:
 
 
 def _general(bands: int, descriptions: Sequence[str] = (), wavelengths: Sequence[float] = ()) -> Sensor:
-    names = [_name_in(text) for text in descriptions]
-    identified = len(names) == bands and None not in names and len(set(names)) == bands
+    by_name, by_wavelength = map(_name_in, descriptions), map(_usual_name, wavelengths)
+    found = (tuple(names) for names in (by_name, by_wavelength))
+    names = next((names for names in found if None not in names and len(set(names)) == len(names) == bands), ())
     return replace(
         _sensor(GENERAL),
-        bands=tuple(names) if identified else tuple(f"b{i + 1}" for i in range(bands)),
+        bands=names or tuple(f"b{i + 1}" for i in range(bands)),
         wavelengths=tuple(map(float, wavelengths)) if len(wavelengths) == bands else (),
-        identified=identified or len(wavelengths) == bands > 0,
+        identified=bool(names) or len(wavelengths) == bands > 0,
         mtf=(DEFAULT_MTF,) * bands,
         pan_weights=_normalised([1.0] * bands),
         aliases=((),) * bands,

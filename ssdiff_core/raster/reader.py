@@ -235,8 +235,9 @@ class Reader:
         how, placement = self.scene.resampling, self.scene.placement
         if how is None:
             return self._of_files(window, placement.ratio, self.scene.ms_grid)
-        samples = how.samples(window, placement)
-        return how.resample(*self._of_files(samples, how.placement.ratio, how.grid), samples, window, placement)
+        blurs = [band.blur for band in self.scene.ms]
+        samples = self._of_files(how.samples(window, placement, blurs), how.placement.ratio, how.grid)
+        return how.resample(*samples, window, placement, blurs)
 
     def _of_files(self, window: Window, ratio: float, grid: Grid) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns the same for a window of the samples of the files, which have this ratio and grid."""

@@ -28,6 +28,7 @@ from ..weights.catalogue import Entry
 from .band_order import as_weights_see, band_groups
 from .scene_learning import adaptation_ahead, kept_shift
 from .speeds import CPU, Device, Kind, device_called, record, speed
+from .weights_ratio import at_ratio
 
 FASTER_METHOD = "mtf-glp-fs"
 "classical method whose time is told next to that of the network"
@@ -115,6 +116,8 @@ def estimate_scene(scene: Scene, sensor: Sensor, options: PansharpenOptions, dev
     shift = kept_shift(scene) if options.align == "auto" else None
     if shift:
         run = replace(run, scene=align_pair(scene, "auto", _quiet, lambda _: shift))
+    scene, sensor = at_ratio(run.scene, run.sensor, (run.card or run.entry).ratio, _quiet)
+    run = replace(run, scene=scene, sensor=sensor)
     return estimate_run(run, adaptation(run))
 
 

@@ -114,20 +114,20 @@ def _open(pan, ms, out, options, fetch: Fetch, held: Notify, notify: Notify, bac
     scene = align_pair(scene, align_mode(path, options.align, held), held, shift_of)
     if options.align != "none":
         check_related(scene, held)
-    aligned = scene.placement.at
     scene = with_names(scene, sensor)
-    if path:
-        scene, sensor = at_ratio(scene, sensor, read_card(path).ratio, held)
     outputs = open_outputs(scene, out, options, held)
     check_start(scene, outputs, options.resume)
-    seen = groups_for(scene, sensor, read_card(path), options, held) if path else ()
+    provenance, seen = {}, ()
+    if scene.placement.at != placed:
+        rows, cols = (before - after for before, after in zip(placed, scene.placement.at))
+        provenance["shift"] = f"{rows:+.2f} rows, {cols:+.2f} columns: corrected"
+    if path:
+        card = read_card(path)
+        scene, sensor = at_ratio(scene, sensor, card.ratio, held)
+        seen = groups_for(scene, sensor, card, options, held)
     device = Device(*backend.device(options.device if path else CPU))
     if path:
         remember_device(options.device, device)
-    provenance = {}
-    if aligned != placed:
-        rows, cols = (before - after for before, after in zip(placed, aligned))
-        provenance["shift"] = f"{rows:+.2f} rows, {cols:+.2f} columns: corrected"
     return Opened(Run(scene, sensor, options, device, path), outputs, seen, provenance)
 
 

@@ -31,10 +31,6 @@ def brought(scene: Scene, ratio: int, mtf: tuple[float, ...]) -> Scene:
     on_pan, rows, columns = lattice(scene.ground, (ratio / 2, ratio / 2), ratio)
     grid = Grid(rows, columns, compose(scene.pan_grid.transform, on_pan), scene.pan_grid.crs, scene.pan_grid.placed)
     at = on_pan[3] + (ratio - 1) / 2, on_pan[0] + (ratio - 1) / 2
-    blurs = tuple(blur_between(gain, before.ratio, ratio) for gain in mtf)
-    return replace(
-        scene,
-        ms_grid=grid,
-        placement=Placement(at, float(ratio)),
-        resampling=Resampling(before, scene.ms_grid, blurs),
-    )
+    ms = tuple(replace(band, blur=blur_between(gain, before.ratio, ratio)) for band, gain in zip(scene.ms, mtf))
+    how = Resampling(before, scene.ms_grid)
+    return replace(scene, ms=ms, ms_grid=grid, placement=Placement(at, float(ratio)), resampling=how)

@@ -112,18 +112,23 @@ class Algorithm(QgsProcessingAlgorithm):
             parameter.setFlags(parameter.flags() | compat.ADVANCED)
         self.addParameter(parameter)
 
-    def add_choice(self, name: str, label: str, choices, default: str, text: str, advanced: bool = False) -> None:
+    def add_choice(
+        self, name: str, label: str, choices, default: str, text: str, advanced: bool = False, metadata=None
+    ) -> None:
         """Adds a choice whose values are texts, so that scripts and models stay valid when the list grows."""
         parameter = QgsProcessingParameterEnum(name, label, list(choices), defaultValue=default, usesStaticStrings=True)
+        parameter.setMetadata(metadata or {})
         self.add_parameter(parameter, text, advanced)
 
-    def add_pair(self, spectral: str, panchromatic: str, spectral_text: str, panchromatic_text: str) -> None:
+    def add_pair(
+        self, spectral: str, panchromatic: str, spectral_text: str, panchromatic_text: str, optional: bool = False
+    ) -> None:
         """Adds the two layers to fuse, with their help texts."""
         for name, label, text in (
             (spectral, tr("Multispectral layer"), spectral_text),
             (panchromatic, tr("Panchromatic layer"), panchromatic_text),
         ):
-            self.add_parameter(QgsProcessingParameterRasterLayer(name, label), text)
+            self.add_parameter(QgsProcessingParameterRasterLayer(name, label, optional=optional), text)
 
     def pair_layers(self, parameters, context, spectral: str, panchromatic: str) -> list[QgsRasterLayer]:
         """Returns the two layers to fuse."""
@@ -148,13 +153,13 @@ class Algorithm(QgsProcessingAlgorithm):
             choices = option.choices if default else ("auto", *option.choices)
             self.add_choice(name, label, choices, default or "auto", text, option.advanced)
         elif option.kind == kinds.SENSOR:
-            self.add_choice(name, label, ("auto", *sensors.ids()), default, text, option.advanced)
+            self.add_choice(name, label, ("auto", *sensors.ids()), default, text, option.advanced, widget_of("Sensor"))
         elif option.kind == kinds.DEVICE:
             self.add_choice(name, label, DEVICES, default, text, option.advanced)
         elif option.kind == kinds.WEIGHTS:
             ids = ", ".join(entry.id for entry in catalogue.known())
             parameter = QgsProcessingParameterString(name, label, default)
-            parameter.setMetadata({"widget_wrapper": {"class": f"{__package__}.parameter_widgets.Weights"}})
+            parameter.setMetadata(widget_of("Weights"))
             self.add_parameter(parameter, f"{text} " + tr("Known weights: {}").format(ids), option.advanced)
         else:
             self.add_parameter(PARAMETERS[option.kind](name, label, option, default), text, option.advanced)
@@ -248,6 +253,11 @@ class Algorithm(QgsProcessingAlgorithm):
         except Cancelled:
             feedback.pushInfo(tr("Cancelled."))
             return {}
+
+
+def widget_of(name: str) -> dict:
+    """Returns the metadata of a parameter that is shown with one of the widgets of parameter_widgets."""
+    return {"widget_wrapper": {"class": f"{__package__}.parameter_widgets.{name}"}}
 
 
 UNSET = object()

@@ -19,7 +19,7 @@ from ...ssdiff_core.raster.input_files import files_read
 from ...ssdiff_core.workflows import assess
 from ...ssdiff_core.workflows.pansharpen import pansharpen
 from ..services.i18n import log_notices, tr
-from ..services.styling import FusedStyler, Style, UncertaintyStyler, keep_reference
+from ..services.styling import FusedStyler, UncertaintyStyler, keep_reference
 from .base import (
     Algorithm,
     Progress,
@@ -29,6 +29,7 @@ from .base import (
     showing_errors,
     worker_backend,
 )
+from .delivery import Inputs, add_delivery, inputs_of, missing_inputs
 
 FUSED_SHARE = 0.85
 "share of the progress bar for fusing if a report follows"
@@ -38,12 +39,8 @@ FUSED_SHARE = 0.85
 class Job:
     """A run as plain values, since layers may only be used in the main thread."""
 
-    pan: str
-    ms: str
+    inputs: Inputs
     options: PansharpenOptions
-    name: str
-    "name of the MS layer"
-    style: Style
 
 
 class Fusion(Algorithm):
@@ -63,7 +60,9 @@ class Fusion(Algorithm):
             self.PANCHROMATIC,
             tr("Any number of bands. If there is one file for each band, build a virtual raster first."),
             tr("Layer of the same area with 1.5 to 8 times the resolution. CRS, grid and extent may differ."),
+            optional=True,
         )
+        add_delivery(self)
         self.add_own_parameters()
         self.add_options(PansharpenOptions, advanced=False, skip=self.SKIPPED_OPTIONS)
         self.add_options(PansharpenOptions, advanced=True, skip=self.SKIPPED_OPTIONS)
@@ -103,31 +102,28 @@ class Fusion(Algorithm):
     # --- preparation ---------------------------------------------------------------------------------------------
 
     def checkParameterValues(self, parameters, context):
-        problem = self.unreadable(parameters, (self.SPECTRAL, self.PANCHROMATIC), context)
+        layers = self.SPECTRAL, self.PANCHROMATIC
+        problem = missing_inputs(self, parameters) or self.unreadable(parameters, layers, context)
         if self.needs_runtime(parameters, context):
             problem = problem or missing_runtime()
         return (False, problem) if problem else super().checkParameterValues(parameters, context)
 
     @showing_errors
     def prepareAlgorithm(self, parameters, context, feedback):
-        spectral, panchromatic = self.pair_layers(parameters, context, self.SPECTRAL, self.PANCHROMATIC)
+        inputs = inputs_of(self, parameters, context, feedback)
         own = self.own_options(parameters, context)
         own["uncertainty"] = str(parameters.get(self.UNCERTAINTY) or "")  # the file is known when the run starts
-        crs, preset = panchromatic.crs(), self.preset(parameters, context)
-        options = self.read_options(parameters, context, PansharpenOptions, crs, preset, **own)
-        self.job = Job(
-            self.file_of(parameters, self.PANCHROMATIC, context),
-            self.file_of(parameters, self.SPECTRAL, context),
-            replace(options, format="gtiff" if options.options else "cog"),
-            spectral.name(),
-            Style.of(spectral),
-        )
+        preset = self.preset(parameters, context)
+        options = self.read_options(parameters, context, PansharpenOptions, inputs.crs, preset, **own)
+        sensor = inputs.sensor if options.sensor == "auto" else options.sensor
+        self.job = Job(inputs, replace(options, sensor=sensor, format="gtiff" if options.options else "cog"))
         return True
 
     # --- the work ------------------------------------------------------------------------------------------------
 
     def work(self, parameters, context, feedback):
         job = self.job
+        pan, ms = job.inputs.pan, job.inputs.ms
         backend = worker_backend(feedback) if job.options.method == NETWORK else classical_backend(feedback)
         out = self.parameterAsOutputLayer(parameters, self.OUTPUT, context)
         uncertainty = self.uncertainty(parameters, context)
@@ -139,8 +135,8 @@ class Fusion(Algorithm):
             log(notice)
 
         options = replace(job.options, uncertainty=uncertainty)
-        check_targets(page, inputs=[out, *files_read([job.pan, job.ms])])
-        result = pansharpen(job.pan, job.ms, out, options, notify, progress, backend, self.fetch)
+        check_targets(page, inputs=[out, *files_read([pan, ms])])
+        result = pansharpen(pan, ms, out, options, notify, progress, backend, self.fetch)
         results = {self.OUTPUT: out, self.USED: result.provenance.get("weights", result.provenance["method"])}
         if uncertainty:
             results[self.UNCERTAINTY] = uncertainty
@@ -148,7 +144,7 @@ class Fusion(Algorithm):
             self._report(out, page, feedback)
             results[self.REPORT] = page
         self.stylers = {
-            out: (tr("{} pansharpened"), FusedStyler(job.style, result)),
+            out: (tr("{} pansharpened"), FusedStyler(job.inputs.style, result)),
             uncertainty: (tr("{} uncertainty"), UncertaintyStyler(result)),
         }
         return results
@@ -157,7 +153,8 @@ class Fusion(Algorithm):
         job = self.job
         names = ("sensor", "bands", "memory", "align")
         options = AssessOptions(**{name: getattr(job.options, name) for name in names})
-        (study,) = assess.open_studies([Path(out)], job.pan, [job.ms], None, options, lambda message: None)
+        pan, ms = job.inputs.pan, job.inputs.ms
+        (study,) = assess.open_studies([Path(out)], pan, [ms], None, options, lambda message: None)
         assess.assess_and_report(study, options, page, Progress(feedback, FUSED_SHARE))
 
     def postProcessAlgorithm(self, context, feedback):
@@ -165,6 +162,6 @@ class Fusion(Algorithm):
         for path, (name, styler) in getattr(self, "stylers", {}).items():
             if context.willLoadLayerOnCompletion(path):
                 details = context.layerToLoadOnCompletionDetails(path)
-                details.name = name.format(self.job.name)
+                details.name = name.format(self.job.inputs.name)
                 details.setPostProcessor(keep_reference(styler))
         return {}

@@ -23,6 +23,7 @@ from ..services.dialogs import ADAPT, ASSESS, INSTALL, PANSHARPEN, exists, fused
 from ..services.i18n import tr
 from . import layer_pairs, visible_extent
 from .compare import Compare
+from .delivery_drop import accept_deliveries
 from .preview import Preview, PreviewRequest, PreviewResult
 from .widgets import INFO, SUCCESS, WARNING, MessageLabel, WeightsBox
 
@@ -45,6 +46,7 @@ class Dock(QgsDockWidget):
         self._create_widgets()
         self._lay_out()
         self._connect()
+        accept_deliveries(self)
 
     # --- widgets -----------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import pytest
 from adapting import base_weights
 from files import read, sample_files, write
 
+from scripts import make_deliveries
 from ssdiff_core.weights import catalogue
 
 LARGE = 12
@@ -28,6 +29,7 @@ def scenes(folder: Path) -> Path:
     write(folder / "ms.tif", ms[:, :40, :40], places[""][1])
     write(folder / "elsewhere.tif", ms[:, :40, :40], places["elsewhere"][1])
     base_weights(folder)
+    make_deliveries.airbus(folder, make_deliveries.make_scene(1, 256)).rename(folder / "delivery")
     write(folder / "large_pan.tif", np.tile(pan, (LARGE, LARGE)), places[""][0])
     write(folder / "large_ms.tif", np.tile(ms, (1, LARGE, LARGE)), places[""][1])
     return folder
@@ -112,6 +114,14 @@ def test_weights_are_selected_from_the_list_or_as_a_file(results):
     assert seen["described"][-1] == "my-town (4 bands, ratio 4, installed)"
     assert seen["values"] == ["auto", "general-4-patches", r"C:\my weights\own.safetensors", "my-town"]
     assert (seen["batch"], seen["model"]) == ("my-town", "which")
+
+
+def test_a_delivery_that_is_dropped_onto_the_panel_is_opened_and_selected(results):
+    seen = results["delivery_dropped"]
+    name = "PHR1A_202006021030010"
+    assert seen["selected"] == [f"{name} PAN", f"{name} MS", 4]
+    assert seen["message"] == f"{name}: PAN and MS are selected."
+    assert (seen["sensor"], Path(seen["delivery"]).name) == ("qb", "delivery")
 
 
 def test_without_a_runtime_the_panel_says_so_and_offers_to_install_it(results):

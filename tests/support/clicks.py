@@ -18,9 +18,10 @@ from qgis.core import (
     QgsRectangle,
 )
 from qgis.gui import QgsGui, QgsProcessingModelerParameterWidget
-from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
+from qgis.PyQt.QtGui import QDragEnterEvent, QDropEvent
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QAction, QComboBox, QDockWidget, QToolButton
+from qgis.PyQt.QtWidgets import QAction, QApplication, QComboBox, QDockWidget, QToolButton, QWidget
 from qgis.utils import plugins, reloadPlugin, unloadPlugin
 
 FOLDER = os.environ["SCENES"]
@@ -272,6 +273,38 @@ def adapted() -> dict:
     }
 
 
+def drop(widget, path: str) -> bool:
+    """Drags a file or folder onto a widget and drops it, if the widget accepts it; returns whether it does."""
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(path)])
+    how = Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    entering = QDragEnterEvent(QPoint(5, 5), *how)
+    entering.ignore()
+    QApplication.sendEvent(widget, entering)
+    if entering.isAccepted():
+        QApplication.sendEvent(widget, QDropEvent(QPointF(5, 5), *how))
+    return entering.isAccepted()
+
+
+def delivery_dropped() -> dict:
+    d, before = dock(), set(PROJECT.mapLayers())
+    assert drop(d, f"{FOLDER}/delivery")
+    seen = {"message": d.state.text}
+    seen["selected"] = [d.pan.currentLayer().name(), d.ms.currentLayer().name(), d.ms.currentLayer().bandCount()]
+    picture("delivery")
+    click(d.run)
+    opened = dialog("Pansharpen")
+    boxes = {type(widget).__name__: widget for widget in opened.findChildren(QWidget)}
+    sensor = boxes["SensorBox"]
+    sensor.setCurrentIndex(sensor.findText("QuickBird"))
+    drop(boxes["DeliveryBox"], f"{FOLDER}/delivery")
+    picture("delivery_dialog")
+    given = opened.createProcessingParameters()
+    opened.close()
+    PROJECT.removeMapLayers(list(set(PROJECT.mapLayers()) - before))
+    return {**seen, "sensor": given["SENSOR"], "delivery": given["DELIVERY"]}
+
+
 def no_runtime() -> dict:
     """Opens the panel again without a configured Python interpreter."""
     d, panel = dock(), plugins["ssdiff"].interface.panel
@@ -350,6 +383,7 @@ def scene() -> dict:
         preview_removed,
         adapted,
         weights_offered,
+        delivery_dropped,
         no_runtime,
         cancelled,
         reloaded,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ..delivery import Delivery, Image
 from ..files import Files, stem_of
-from ..parts import MS, PAN, Part, Told, deliveries_of, entries_of
+from ..parts import MS, PAN, MetadataValues, Part, deliveries_of, entries_of
 
 FILE = r"(?P<scene>(?P<family>GF|ZY|SV)[\w.\-]*?)[-_](?P<kind>(BWD|FWD)?(PAN|MSS|MUX)|NAD)\d?\.(tiff?|img)"
 LAYOUTS = {"GF": "GaoFen", "ZY": "ZiYuan", "SV": "SuperView"}
@@ -31,14 +31,14 @@ def find(files: Files) -> Iterator[Delivery]:
 def _part(files: Files, path: str, role: str, found: re.Match) -> Part:
     metadata = next((file for name in _names(path) if (file := files.beside(path, name))), None)
     entries, doubts = entries_of(metadata)
-    told = Told.of(entries)
+    values = MetadataValues.of(entries)
     return Part(
         found["scene"],
         role,
         (Image((path,)),),
-        told.first("satelliteid", "satellite"),
-        told.percent("cloudpercent", "cloudcover"),
-        told.first("starttime", "centertime", "scenecentertime", "receivetime").replace(" ", "T"),
+        values.first("satelliteid", "satellite"),
+        values.percent("cloudpercent", "cloudcover"),
+        values.first("starttime", "centertime", "scenecentertime", "receivetime").replace(" ", "T"),
         doubts,
     )
 

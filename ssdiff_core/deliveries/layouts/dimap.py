@@ -11,7 +11,7 @@ from ...common.notices import notice
 from ...raster.vendor_metadata import Entries, LeafParser, band_names, read_text
 from ..delivery import Delivery, Image
 from ..files import Files, name_of, stem_of
-from ..parts import MS, PAN, Part, Told, deliveries_of, with_tiles
+from ..parts import MS, PAN, MetadataValues, Part, deliveries_of, with_tiles
 
 LAYOUT = "DIMAP"
 RASTER = r"\.(tiff?|jp2)"
@@ -47,8 +47,8 @@ def _part(files: Files, path: str) -> Part | None:
     words = stem_of(path).split("_")[1:]
     kind = next((word for word in words if word.lower() in KINDS), "")
     entries = _entries(path)
-    told = Told.of(entries)
-    role = KINDS.get(kind.lower()) or KINDS.get(told.first("band_mode", "spectral_processing").lower(), "")
+    values = MetadataValues.of(entries)
+    role = KINDS.get(kind.lower()) or KINDS.get(values.first("band_mode", "spectral_processing").lower(), "")
     listed = [value for key, value in entries if key.endswith("DATA_FILE_PATH.href")]
     tiles = [name_of(tile.replace("\\", "/")) for tile in listed] or _beside(files, path)
     images, missing = _images(files, path, tiles, entries)
@@ -59,9 +59,9 @@ def _part(files: Files, path: str) -> Part | None:
         "_".join([words[0], time[0]] if time else [word for word in words if word != kind]).upper(),
         role,
         images,
-        f"{told.first('mission')} {told.first('mission_index')}".strip() or words[0],
-        told.percent("cloud_coverage"),
-        "T".join(filter(None, (told.first("imaging_date"), told.first("imaging_time")))),
+        f"{values.first('mission')} {values.first('mission_index')}".strip() or words[0],
+        values.percent("cloud_coverage"),
+        "T".join(filter(None, (values.first("imaging_date"), values.first("imaging_time")))),
         (*(() if entries else (notice("delivery_metadata_unreadable", path=path),)), *missing),
     )
 

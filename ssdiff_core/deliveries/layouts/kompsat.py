@@ -8,7 +8,7 @@ from ...common.notices import notice
 from ...domain import sensors
 from ..delivery import Delivery, Image
 from ..files import Files, folder_of
-from ..parts import Told, entries_of
+from ..parts import MetadataValues, entries_of
 
 LAYOUT = "KOMPSAT"
 BAND = r"(?P<scene>K3A?_\w+?_L\d\w?)_(?P<band>[PBGRN])\.tiff?"
@@ -22,7 +22,7 @@ def find(files: Files) -> Iterator[Delivery]:
         scenes.setdefault((folder_of(path), found["scene"]), {})[found["band"].upper()] = path
     for (folder, scene), bands in scenes.items():
         entries, doubts = entries_of(files.beside(folder, f"{scene}_Aux.xml"))
-        told = Told.of(entries)
+        values = MetadataValues.of(entries)
         missing = [band for band in BANDS if band not in bands]
         if missing and len(missing) < len(BANDS):
             doubts = (*doubts, notice("delivery_bands_missing", bands=missing))
@@ -32,8 +32,10 @@ def find(files: Files) -> Iterator[Delivery]:
             LAYOUT,
             (bands["P"],) if "P" in bands else (),
             tuple(Image((bands[band],)) for band in BANDS if band in bands),
-            sensors.identify_satellite({"SATELLITE": told.first("satellite", "satellitename")}, [f"{scene}_B.tif"])[0],
-            cloud_cover=told.percent("cloudcover", "cloudcoverage"),
-            acquired=told.first("imagingstarttime", "acquisitiontime", "imagingtime"),
+            sensors.identify_satellite({"SATELLITE": values.first("satellite", "satellitename")}, [f"{scene}_B.tif"])[
+                0
+            ],
+            cloud_cover=values.percent("cloudcover", "cloudcoverage"),
+            acquired=values.first("imagingstarttime", "acquisitiontime", "imagingtime"),
             doubts=doubts,
         )

@@ -9,7 +9,7 @@ from ...common.notices import notice
 from ...domain import sensors
 from ..delivery import Delivery, Image
 from ..files import Files, folder_of
-from ..parts import Told, entries_of
+from ..parts import MetadataValues, entries_of
 
 LAYOUT = "Landsat"
 BAND = r"(?P<scene>L[CEOT]0?\d\w*?)_(?P<band>B\d{1,2})\.(tiff?|jp2)"
@@ -27,8 +27,8 @@ def find(files: Files) -> Iterator[Delivery]:
 
 def _delivery(files: Files, folder: str, scene: str, bands: dict[str, str]) -> Delivery:
     entries, doubts = entries_of(files.beside(folder, f"{scene}_MTL.txt"))
-    told = Told.of(entries)
-    name = sensors.identify_satellite({"SPACECRAFT_ID": told.first("spacecraft_id")}, [f"{scene}_B2.TIF"])[0]
+    values = MetadataValues.of(entries)
+    name = sensors.identify_satellite({"SPACECRAFT_ID": values.first("spacecraft_id")}, [f"{scene}_B2.TIF"])[0]
     wanted = _bands_of(name) if name else sorted(set(bands) - {PAN_BAND}, key=lambda band: int(band[1:]))
     missing = [band for band in wanted if band not in bands]
     if missing and len(missing) < len(wanted):
@@ -41,8 +41,8 @@ def _delivery(files: Files, folder: str, scene: str, bands: dict[str, str]) -> D
         (pan,) if pan else (),
         tuple(Image((bands[band],)) for band in wanted if band in bands),
         name,
-        cloud_cover=told.percent("cloud_cover"),
-        acquired="T".join(filter(None, (told.first("date_acquired"), told.first("scene_center_time")))),
+        cloud_cover=values.percent("cloud_cover"),
+        acquired="T".join(filter(None, (values.first("date_acquired"), values.first("scene_center_time")))),
         doubts=doubts,
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from ...raster.vendor_metadata import Entries, band_names
 from ..delivery import Delivery, Image
 from ..files import Files, folder_of, stem_of
-from ..parts import MS, PAN, Part, Told, deliveries_of, entries_of, with_tiles, without_tile
+from ..parts import MS, PAN, MetadataValues, Part, deliveries_of, entries_of, with_tiles, without_tile
 
 LAYOUT = "Maxar"
 NAME = re.compile(r"(\d\d[A-Z]{3}\d{2})\d*-([PMSA])\w{3}-(\w+)", re.IGNORECASE)
@@ -39,9 +39,10 @@ def _parts(files: Files) -> Iterator[Part]:
 
 def _part(files: Files, paths: Sequence[str], imd: str | None, named: re.Match | None) -> Part | None:
     entries, doubts = entries_of(imd or files.beside(paths[0], f"{without_tile(stem_of(paths[0]))}.xml"))
-    told = Told.of(entries)
-    role = ROLES.get(named[2].upper()) if named else _role(told)
+    values = MetadataValues.of(entries)
+    role = ROLES.get(named[2].upper()) if named else _role(values)
     rasters = [path for path in paths if not path.lower().endswith((".imd", ".til"))]
+    rasters = [path for path in rasters if path[-4:].lower() == rasters[0][-4:].lower()]  # the same in two formats
     til = next((path for path in paths if path.lower().endswith(".til")), None)
     tiles, more = _tiles(til)
     image, missing = with_tiles(files, paths[0], tiles or rasters)
@@ -49,27 +50,27 @@ def _part(files: Files, paths: Sequence[str], imd: str | None, named: re.Match |
         return None
     if len(image.files) > 1 and role == MS:
         image = Image(image.files, names=_names(entries))
-    scene = f"{named[1].upper()}-{named[3].upper()}" if named else _scene(told, paths[0])
+    scene = f"{named[1].upper()}-{named[3].upper()}" if named else _scene(values, paths[0])
     return Part(
         scene,
         role,
         (image,),
-        told.first("satid"),
-        told.percent("cloudcover", whole=1.0),
-        told.first("firstlinetime", "earliestacqtime"),
+        values.first("satid"),
+        values.percent("cloudcover", whole=1.0),
+        values.first("firstlinetime", "earliestacqtime"),
         (*doubts, *more, *missing),
     )
 
 
-def _role(told: Told) -> str:
+def _role(values: MetadataValues) -> str:
     """Returns what an image with a name of its own is, by its bands."""
-    bands = told.first("bandid").upper()
+    bands = values.first("bandid").upper()
     return PAN if bands == "P" else MS if bands else ""
 
 
-def _scene(told: Told, path: str) -> str:
+def _scene(values: MetadataValues, path: str) -> str:
     """Returns the name of a scene with files of other names."""
-    return told.first("catid", "productcatalogid", "productorderid") or stem_of(path)
+    return values.first("catid", "productcatalogid", "productorderid") or stem_of(path)
 
 
 def _tiles(til: str | None):

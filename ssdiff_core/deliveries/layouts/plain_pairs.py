@@ -31,7 +31,7 @@ def find(files: Files) -> Iterator[Delivery]:
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"pan": [], "ms": []})
     names: dict[str, str] = {}
     for path, _ in files.named(RASTERS):
-        role, key = _role(path)
+        role, key = _role_and_key(path)
         if role:
             found[key.lower()][role].append(path)
             names.setdefault(key.lower(), key)
@@ -52,18 +52,18 @@ def _delivery(place: str, key: str, pan: Sequence[str], ms: Sequence[str]) -> De
     return Delivery(_name(key, place), place, LAYOUT, tuple(pan[:1]), images, sensor, doubts=tuple(doubts))
 
 
-def _role(path: str) -> tuple[str, str]:
+def _role_and_key(path: str) -> tuple[str, str]:
     """Returns what a file is ("pan", "ms" or ""), and its path without the words that say so."""
     folder, parent = folder_of(path), name_of(folder_of(path)[:-1])
     upper = folder[: len(folder) - len(parent) - 1]
-    role = _said(stem_of(path), letters=True) or _said(parent)
+    role = _role_of(stem_of(path), letters=True) or _role_of(parent)
     if not role:
         return "", ""
     stem = _without(stem_of(path), role, letters=True)
     return role, f"{upper}{_without(parent, role)}/{stem}"
 
 
-def _said(name: str, letters: bool = False) -> str:
+def _role_of(name: str, letters: bool = False) -> str:
     """Returns the role that the last word for one in a name says."""
     words = re.split(SEPARATORS, name.lower())
     for word in reversed(words):
@@ -85,7 +85,7 @@ def _without(name: str, role: str, letters: bool = False) -> str:
 
 def _by_word(paths: Iterable[str]) -> bool:
     """Returns whether a word in their names says what files are; a letter or a folder alone may mean anything."""
-    return any(_said(stem_of(path)) for path in paths)
+    return any(_role_of(stem_of(path)) for path in paths)
 
 
 def _name(key: str, place: str) -> str:

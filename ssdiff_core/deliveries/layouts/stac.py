@@ -90,7 +90,7 @@ def _images(assets: Sequence[Asset], pan: Asset | None) -> tuple[Image, ...]:
 
 
 def _fits(asset: Asset, pan: Asset | None) -> bool:
-    """Returns whether the resolution of an asset, if it is told, is one that PAN can sharpen."""
+    """Returns whether the resolution of an asset, if it is known, is one that PAN can sharpen."""
     if not asset.gsd or not pan or not pan.gsd:
         return True
     return RATIOS[0] * 0.98 <= asset.gsd / pan.gsd <= RATIOS[1] * 1.02

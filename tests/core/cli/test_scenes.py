@@ -82,6 +82,13 @@ def test_of_several_scenes_none_is_fused(places, tmp_path):
     assert not (tmp_path / "out.tif").exists()
 
 
+def test_a_scene_of_several_is_chosen_by_its_name(places, tmp_path):
+    done = ssdiff("pansharpen", places[0], tmp_path / "o.tif", "--scene", "PHR1A_202006021030010", "--method", "exp")
+    assert "Delivery PHR1A_202006021030010 (" in done.stderr
+    other = ssdiff("pansharpen", places[0], tmp_path / "o.tif", "--scene", "PHR1A", expect=1)
+    assert "no PAN and MS of PHR1A were found" in other.stderr
+
+
 def test_a_place_without_a_scene_is_an_error(places, tmp_path):
     assert "no PAN and MS were found" in ssdiff("pansharpen", tmp_path, tmp_path / "o.tif", expect=1).stderr
     incomplete = ssdiff("pansharpen", places[1][3], tmp_path / "o.tif", expect=1).stderr

@@ -15,7 +15,7 @@ from ssdiff_core.deliveries.files import files_at, inside, name_of
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes with names of files")
 
 
-def heard(function, *arguments):
+def with_notices(function, *arguments):
     notices = []
     return function(*arguments, notices.append), [notice.kind for notice in notices]
 
@@ -42,14 +42,14 @@ def test_too_many_files_are_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "MAXIMUM_FILES", 5)
     for number in range(9):
         (tmp_path / f"{number}.txt").write_text("")
-    found, kinds = heard(files_at, str(tmp_path))
+    found, kinds = with_notices(files_at, str(tmp_path))
     assert (len(found.paths), kinds) == (5, ["place_truncated"])
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a user for whom permissions count")
 def test_a_folder_that_cannot_be_read_is_reported(tmp_path):
     (tmp_path / "closed").mkdir(mode=0)
-    assert heard(files_at, str(tmp_path))[1] == ["place_unreadable"]
+    assert with_notices(files_at, str(tmp_path))[1] == ["place_unreadable"]
 
 
 @pytest.mark.parametrize("ending", [".zip", ".tar", ".tar.gz", ".tgz", ".ZIP"])
@@ -64,12 +64,12 @@ def test_archives_are_read_without_unpacking(scene, tmp_path, ending):
         with tarfile.open(archive, "w" if ending == ".tar" else "w:gz") as file:
             file.add(root, root.name)
     shutil.rmtree(tmp_path / "in")
-    found, kinds = heard(find_scenes, [tmp_path])
+    found, kinds = with_notices(find_scenes, [tmp_path])
     assert [delivery.complete for delivery in found] == [True]
     assert found[0].sensor == "pleiades"
     assert kinds == (["archive_slow"] if ending in (".tar.gz", ".tgz") else [])
-    assert heard(find_scenes, [archive])[0] == [found[0].__class__(**{**vars(found[0]), "place": str(archive)})]
-    assert heard(find_scenes, [inside(str(archive))])[0][0].pan == found[0].pan
+    assert with_notices(find_scenes, [archive])[0] == [found[0].__class__(**{**vars(found[0]), "place": str(archive)})]
+    assert with_notices(find_scenes, [inside(str(archive))])[0][0].pan == found[0].pan
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", os.urandom(5000)])
@@ -77,7 +77,7 @@ def test_archives_are_read_without_unpacking(scene, tmp_path, ending):
 def test_a_damaged_archive_is_reported_and_the_rest_is_found(scene, tmp_path, ending, content):
     make_deliveries.airbus(tmp_path, scene)
     (tmp_path / f"damaged{ending}").write_bytes(content)
-    found, kinds = heard(find_scenes, [tmp_path])
+    found, kinds = with_notices(find_scenes, [tmp_path])
     assert [delivery.complete for delivery in found] == [True]
     assert set(kinds) <= {"place_unreadable", "archive_slow"}
 

@@ -1,5 +1,6 @@
 """Metadata that is damaged or made to harm gives a doubt, or nothing, and never fails or takes long."""
 
+import os
 import random
 
 import pytest
@@ -50,6 +51,27 @@ def test_metadata_cannot_name_files_elsewhere(name, scene, tmp_path):
     (found,) = find_scenes([root])
     assert [doubt.kind for doubt in found.doubts] == ["delivery_tiles_missing"]
     assert all(path.startswith(str(root)) for path in found.files)
+
+
+@pytest.mark.parametrize("name", ["a_pan.vrt", "a_pan.tif"])
+def test_looking_at_a_folder_makes_no_requests(name, scene, tmp_path):
+    address = "/vsicurl/http://127.0.0.1:9/x.tif"
+    text = f'<VRTDataset rasterXSize="9" rasterYSize="9"><VRTRasterBand><SimpleSource><SourceFilename>{address}'
+    (tmp_path / name).write_text(f"{text}</SourceFilename></SimpleSource></VRTRasterBand></VRTDataset>")
+    scene.write(tmp_path / "a_ms.tif", scene.ms, 4)
+    (found,) = find_scenes([tmp_path])
+    assert [doubt.kind for doubt in found.doubts] == ["delivery_remote"]
+    assert address in str(found.doubts[0])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names on Windows are always text")
+def test_names_that_are_no_text_do_no_harm(scene, tmp_path):
+    for name, image, ratio in ((b"\xff_pan.tif", scene.pan, 1), (b"\xff_ms.tif", scene.ms, 4)):
+        os.rename(scene.write(tmp_path / "x.tif", image, ratio), os.path.join(os.fsencode(tmp_path), name))
+    make_deliveries.airbus(tmp_path, scene)
+    notices = []
+    assert [delivery.layout for delivery in find_scenes([tmp_path], notices.append)] == ["DIMAP"]
+    assert [str(notice).split(" in ")[0] for notice in notices] == ["2 file(s)"]
 
 
 def test_numbers_of_tiles_beyond_all_measure_are_no_tiles(scene, tmp_path):

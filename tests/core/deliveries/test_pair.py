@@ -92,6 +92,16 @@ def test_the_same_delivery_gives_the_same_files(scene, tmp_path):
     assert before == {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in (tmp_path / "work").iterdir()}
 
 
+def test_files_of_bands_can_be_put_into_one(scene, tmp_path):
+    for make, names in ((make_deliveries.landsat, "B2 B3 B4 B5 B6 B7"), (make_deliveries.kompsat, "B G R N")):
+        (found,) = find_scenes([make(tmp_path, scene)])
+        several, one = (delivery_pair(found, tmp_path / make.__name__, one_file) for one_file in (False, True))
+        image = gdal.Open(one.ms)
+        assert np.array_equal(image.ReadAsArray(), [gdal.Open(path).ReadAsArray() for path in several.ms])
+        described = [image.GetRasterBand(number).GetDescription() for number in range(1, image.RasterCount + 1)]
+        assert [name.rpartition("_")[2] for name in described] == names.split()
+
+
 def test_bands_have_the_names_that_the_metadata_tell(scene, tmp_path):
     pairs = [
         delivery_pair(find_scenes([make(tmp_path, scene)])[0], tmp_path / make.__name__)

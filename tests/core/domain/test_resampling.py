@@ -33,8 +33,11 @@ def test_without_a_blur_the_taps_are_those_of_interpolation():
         assert row.sum() == pytest.approx(1)
 
 
-def resampling(ratio, at, shape, blur=0.7):
-    return Resampling(Placement(at, ratio), Grid(*shape), (blur, 0.0))
+BLURS = 0.7, 0.0
+
+
+def resampling(ratio, at, shape):
+    return Resampling(Placement(at, ratio), Grid(*shape))
 
 
 @settings(max_examples=20)
@@ -45,9 +48,9 @@ def test_a_plane_stays_at_its_position(ratio, row, col, target):
     how, placement = resampling(ratio, (row, col), (80, 80)), Placement(((target - 1) / 2,) * 2, target)
     middle = int(40 * ratio / target)
     window = Window(middle, middle - 1, 3, 4)
-    have = how.samples(window, placement)
+    have = how.samples(window, placement, BLURS)
     images = np.stack([rows, cols])[(slice(None), *have.within(Window(0, 0, 80, 80)))].astype(np.float32)
-    found, valid = how.resample(images, None, have, window, placement)
+    found, valid = how.resample(images, None, window, placement, BLURS)
     expected = np.meshgrid(
         placement.at[0] + target * np.arange(middle, middle + 3),
         placement.at[1] + target * np.arange(middle - 1, middle + 3),
@@ -63,9 +66,9 @@ def test_samples_do_not_depend_on_the_window_that_they_are_read_with():
     how, placement = resampling(2.76, (0.9, 1.3), (60, 70)), Placement((1.5, 1.5), 4.0)
 
     def read(window):
-        have = how.samples(window, placement)
+        have = how.samples(window, placement, BLURS)
         part = have.within(Window(0, 0, 60, 70))
-        return how.resample(image[(slice(None), *part)], seen[part], have, window, placement)
+        return how.resample(image[(slice(None), *part)], seen[part], window, placement, BLURS)
 
     whole, valid = read(Window(0, 0, 41, 48))
     part, some = read(Window(5, 30, 9, 18))
@@ -79,7 +82,7 @@ def test_samples_beside_masked_ones_are_invalid_and_finite():
     image[:, 20, 20], seen[20, 20] = np.nan, False
     how, placement = resampling(3, (1.0, 1.0), (40, 40)), Placement((1.5, 1.5), 4.0)
     window = Window(0, 0, 29, 29)
-    found, valid = how.resample(image, seen, how.samples(window, placement), window, placement)
+    found, valid = how.resample(image, seen, window, placement, BLURS)
     np.testing.assert_allclose(found, 500, rtol=1e-5)
     assert not valid[14:16, 14:16].all()
     assert (~valid).sum() <= 4

@@ -207,6 +207,12 @@ def test_wavelengths_alone_identify_a_sensor(name):
     assert (found.id, found.bands, found.mtf) == (name, sensor.bands, sensor.mtf)
 
 
+def test_wavelengths_that_several_sensors_share_name_the_bands():
+    found = sensors.recognise(4, 4, wavelengths=(660, 555, 485, 830)).sensor
+    assert (found.id, found.bands, found.identified) == ("general", ("red", "green", "blue", "nir"), True)
+    assert sensors.recognise(2, 4, wavelengths=(485, 487)).sensor.bands == ("b1", "b2")
+
+
 def test_names_alone_identify_a_sensor_only_if_unique():
     names = ["Blue", "Green", "Red", "NIR", "SWIR1", "SWIR2"]
     assert sensors.recognise(6, 2, names, bit_depth=8).sensor.id == "landsat7"

@@ -1,6 +1,7 @@
 """Pansharpening with the network at ratios that no weights are trained for."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,8 @@ from command import ssdiff
 from osgeo import gdal
 from ratios import pair_at_ratio
 
-from ssdiff_core.raster.reader import alignment, open_scene
+from ssdiff_core.domain.window import Window
+from ssdiff_core.raster.reader import Reader, alignment, open_scene
 from ssdiff_core.worker.serialization import decode, encode
 from ssdiff_core.workflows.weights_ratio import brought
 
@@ -79,3 +81,11 @@ def test_a_fused_image_is_not_shifted(case):
     found = alignment(open_scene(case.out, case.ms))
     assert found.confidence > 0.5
     assert np.hypot(found.rows, found.cols) < 0.15
+
+
+def test_bands_keep_their_blur_in_another_order(case):
+    scene = brought(open_scene(case.pan, case.ms), 4, GAINS)
+    turned = replace(scene, ms=scene.ms[::-1])
+    window = Window(40, 40, 64, 64)
+    plain, reversed_ = (Reader(each).read(window).ms for each in (scene, turned))
+    assert np.array_equal(plain, reversed_[::-1])

@@ -9,6 +9,8 @@ from files import read, sample_files, write
 from osgeo import gdal, ogr, osr
 from scenes import tiny_file
 
+from scripts import make_deliveries
+
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
@@ -376,3 +378,32 @@ def test_a_missing_mask_is_an_error(qgis_process, sample, tmp_path):
     assert not done
     assert "none.gpkg not found" in log
     assert not (tmp_path / "out.tif").exists()
+
+
+def test_a_delivery_is_pansharpened_in_place_of_two_layers(qgis_process, sample, tmp_path):
+    roots = make_deliveries.make(tmp_path / "in", 5, 64)
+    layers = {"SPECTRAL": str(sample[1]), "PANCHROMATIC": str(sample[0])}
+    method = {"METHOD": "exp", "ALIGN": "none"}
+    runs = [
+        (
+            "pansharpenclassical",
+            {**method, **(layers if not number else {}), "DELIVERY": str(root), "OUTPUT": f"{tmp_path}/{number}.tif"},
+        )
+        for number, root in enumerate(roots)
+    ]
+    for number, (outputs, log) in enumerate(qgis_process.runs(*runs)):
+        assert outputs, log
+        assert "Delivery " in log
+        scene = make_deliveries.make_scene(number, 64)
+        assert read(outputs["OUTPUT"]).shape == ((6 if number == 3 else 4), *scene.pan.shape)
+
+
+def test_two_layers_or_a_delivery_are_needed(qgis_process, sample, tmp_path):
+    out = {"OUTPUT": str(tmp_path / "o.tif"), "METHOD": "exp"}
+    (one, first), (two, second) = qgis_process.runs(
+        ("pansharpenclassical", {**out, "SPECTRAL": str(sample[1])}),
+        ("pansharpenclassical", {**out, "DELIVERY": str(tmp_path)}),
+    )
+    assert (one, two) == (None, None)
+    assert "Select a multispectral and a panchromatic layer, or give a delivery." in first
+    assert "no PAN and MS were found in" in second
