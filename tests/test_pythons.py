@@ -66,14 +66,13 @@ def test_every_python_of_qgis_imports_the_plugin_without_a_warning(unpacked, ver
         ("match 1:\n    case 1: pass", "SyntaxError"),
         ("kinds = int | str", "TypeError"),
         ("import torch", "is imported in QGIS's process"),
-        ("print('\\d')", "SyntaxError"),
     ],
 )
 def test_code_that_an_old_python_does_not_import_is_found(unpacked, tmp_path, statement, reason):
     python = interpreter("3.9")
     if not python:
         pytest.skip("there is no Python 3.9 here: uv python install 3.9")
-    shutil.copytree(unpacked / "ssdiff", tmp_path / "ssdiff")
+    shutil.copytree(unpacked / "ssdiff", tmp_path / "ssdiff", ignore=shutil.ignore_patterns("*.safetensors"))
     with (tmp_path / "ssdiff" / "ssdiff_core" / "domain" / "window.py").open("a") as file:
         file.write(f"\n{statement}\n")
     done = import_all(python, tmp_path)

@@ -12,19 +12,21 @@ import sys
 import types
 from pathlib import Path
 
-MISSING = (
-    "qgis",
-    "processing",
-    "osgeo",
-    *(name for name in ("numpy", "requests") if not importlib.util.find_spec(name)),
-)
+OPTIONAL = [name for name in ("numpy", "requests") if not importlib.util.find_spec(name)]
+MISSING = ("qgis", "processing", "osgeo", *OPTIONAL)
 NEVER = ("torch", "safetensors")
 PACKAGES = (
     "ssdiff_qgis",
-    *(
-        f"ssdiff_core/{name}"
-        for name in "common domain classical metrics assessment weights raster runtime workflows worker/client".split()
-    ),
+    "ssdiff_core/common",
+    "ssdiff_core/domain",
+    "ssdiff_core/classical",
+    "ssdiff_core/metrics",
+    "ssdiff_core/assessment",
+    "ssdiff_core/weights",
+    "ssdiff_core/raster",
+    "ssdiff_core/runtime",
+    "ssdiff_core/workflows",
+    "ssdiff_core/worker/client",
 )
 
 
