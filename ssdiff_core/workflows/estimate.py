@@ -9,6 +9,7 @@ each finished run (see `speeds`).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -96,7 +97,7 @@ class Estimate:
 
 
 def estimate(pan, ms, options: PansharpenOptions, device: Device | None = None) -> Estimate:
-    """Returns the estimate of a run on files, which computes nothing and downloads nothing.
+    """Returns the estimate of a run on files. It reads headers and some rows, and downloads nothing.
 
     device: default: what `options.device` has meant in the last run.
     """
@@ -219,6 +220,12 @@ def record_run(run: Run, before: float, fused: float, adapted: tuple[float, floa
         record(ADAPTING, run.device, *adapted)
 
 
+@functools.cache
+def _gpu() -> str:
+    """Returns the name of an NVIDIA GPU of this computer, empty if there is none; asking the driver takes long."""
+    return next((each.name for each in wheels.gpus()), "")
+
+
 def estimate_run(run: Run, ahead: tuple[float, bool] = (0.0, False)) -> Estimate:
     """Returns the estimate of a run. ahead: from `adaptation`."""
     kind, work = fusing(run)
@@ -228,5 +235,5 @@ def estimate_run(run: Run, ahead: tuple[float, bool] = (0.0, False)) -> Estimate
     values = run.options.method, run.weights, run.device, adapting, kept, seconds, fused.measured
     if not run.is_network:
         return Estimate(*values)
-    gpu = next((each.name for each in wheels.gpus()), "") if run.device.is_processor else None
+    gpu = _gpu() if run.device.is_processor else None
     return Estimate(*values, estimate_run(run.as_classical()).seconds, gpu)
