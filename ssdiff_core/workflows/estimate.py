@@ -26,7 +26,7 @@ from ..runtime import wheels
 from ..weights import catalogue
 from ..weights.card import Card, read_card
 from ..weights.catalogue import Entry
-from .band_order import as_weights_see, band_groups
+from .band_order import as_weights_see, groups_for, with_names
 from .scene_learning import adaptation_ahead, kept_shift
 from .speeds import CPU, Device, Kind, device_called, record, speed
 
@@ -107,9 +107,10 @@ def estimate(pan, ms, options: PansharpenOptions, device: Device | None = None) 
 
 def estimate_scene(scene: Scene, sensor: Sensor, options: PansharpenOptions, device: Device | None = None) -> Estimate:
     """Returns the estimate of a run on an open scene."""
-    device = device or device_called(options.device)
+    scene = with_names(scene, sensor)
     if options.method != NETWORK:
-        return estimate_run(Run(scene, sensor, options, device))
+        return estimate_run(Run(scene, sensor, options, Device(CPU)))
+    device = device or device_called(options.device)
     found = catalogue.selected(options.weights, sensor.id, len(scene.ms), scene.placement.ratio)
     path = found.path if isinstance(found, Entry) else found
     run = Run(scene, sensor, options, device, path, found if isinstance(found, Entry) else None)
@@ -201,7 +202,7 @@ def adaptation(run: Run, seen: Sequence[tuple[int, ...]] | None = None) -> tuple
     if not (run.is_network and run.path):
         return 0.0, False
     if seen is None:
-        seen = band_groups(run.scene, run.sensor, run.card, bool(run.options.bands), _quiet)
+        seen = groups_for(run.scene, run.sensor, run.card, run.options, _quiet)
     return adaptation_ahead(*as_weights_see(run.scene, run.sensor, seen), run.path, run.options)
 
 
