@@ -29,6 +29,7 @@ from ..weights.catalogue import Entry
 from .band_order import as_weights_see, groups_for, with_names
 from .scene_learning import adaptation_ahead, kept_shift
 from .speeds import CPU, Device, Kind, device_called, record, speed
+from .weights_ratio import at_ratio
 
 FASTER_METHOD = "mtf-glp-fs"
 "classical method whose time is told next to that of the network"
@@ -107,16 +108,18 @@ def estimate(pan, ms, options: PansharpenOptions, device: Device | None = None) 
 
 def estimate_scene(scene: Scene, sensor: Sensor, options: PansharpenOptions, device: Device | None = None) -> Estimate:
     """Returns the estimate of a run on an open scene."""
-    scene = with_names(scene, sensor)
     if options.method != NETWORK:
         return estimate_run(Run(scene, sensor, options, Device(CPU)))
-    device = device or device_called(options.device)
     found = catalogue.selected(options.weights, sensor.id, len(scene.ms), scene.placement.ratio)
     path = found.path if isinstance(found, Entry) else found
-    run = Run(scene, sensor, options, device, path, found if isinstance(found, Entry) else None)
     shift = kept_shift(scene) if options.align == "auto" else None
     if shift:
-        run = replace(run, scene=align_pair(scene, "auto", _quiet, lambda _: shift))
+        scene = align_pair(scene, "auto", _quiet, lambda _: shift)
+    scene = with_names(scene, sensor)
+    if path:
+        scene, sensor = at_ratio(scene, sensor, read_card(path).ratio, _quiet)
+    entry = found if isinstance(found, Entry) else None
+    run = Run(scene, sensor, options, device or device_called(options.device), path, entry)
     return estimate_run(run, adaptation(run))
 
 

@@ -6,6 +6,10 @@ from command import ssdiff
 from files import ramps, write
 from osgeo import gdal, osr
 
+from ssdiff_core.raster.image_geometry import rpc_of
+from ssdiff_core.raster.reader import open_scene
+from ssdiff_core.workflows.weights_ratio import brought
+
 RATIO = 4
 RPC = {
     "LINE_OFF": "80 pixels",
@@ -84,6 +88,12 @@ def test_the_rpc_of_ms_is_scaled_to_the_grid_of_pan(pair, options):
     out, ms = fused(pair, *options), gdal.Open(str(pair[1]))
     for point in POINTS:
         np.testing.assert_allclose(seen_at(out, point), RATIO * seen_at(ms, point) - corner_of(options), atol=1e-6)
+
+
+def test_the_rpc_of_ms_does_not_depend_on_the_ratio_that_weights_take(pair):
+    describe(pair[1], ON_MS)
+    scene = open_scene(*pair)
+    assert rpc_of(brought(scene, 2, (0.3,) * 3)) == rpc_of(scene)
 
 
 def test_an_output_with_rpc_is_orthorectified_like_pan(pair):
