@@ -17,7 +17,7 @@ from ..weights.card import Card
 
 def with_names(scene: Scene, sensor: Sensor) -> Scene:
     """Returns the scene with the sensor's names of bands that have none, which the output gets."""
-    if not sensor.identified or len(sensor.bands) != len(scene.ms):
+    if sensor.id == sensors.GENERAL or not sensor.identified or len(sensor.bands) != len(scene.ms):
         return scene
     return replace(scene, ms=tuple(replace(band, name=band.name or name) for band, name in zip(scene.ms, sensor.bands)))
 
