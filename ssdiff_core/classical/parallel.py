@@ -12,8 +12,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from numpy.linalg import _umath_linalg
-
 from ..common.pipeline import run_threads
 from ..domain.block import Block, SceneStats
 from ..domain.block_passes import MEMORY, block_side, blocks_of, reader_threads
@@ -100,6 +98,8 @@ def one_thread():
 @functools.cache
 def _blas_threads() -> tuple[Callable[[], int], Callable[[int], object]]:
     """Returns the functions that get and set the number of threads of OpenBLAS, if NumPy uses it and they are found."""
+    from numpy.linalg import _umath_linalg
+
     library = ctypes.CDLL(_umath_linalg.__file__)  # symbols are searched in the libraries that it loads, too
     for name in ("openblas_{}_num_threads", "openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads64_"):
         found = [getattr(library, name.format(verb), None) for verb in ("get", "set")]

@@ -94,15 +94,12 @@ class Reprojected:
         ms, inside = (
             extract(field, overlap, target, self.samples).astype(np.float64) for field in (ms, np.ones(overlap.shape))
         )
-        found = [
-            [
-                local_correlation(ms, extract(pan, overlap, target, self.samples).astype(np.float64), half, inside)[
-                    :, known
-                ]
-                for pan in self._moved(view, overlap, down, steps)
-            ]
-            for down in steps
-        ]
+
+        def compared(pan: np.ndarray) -> np.ndarray:
+            seen = extract(pan, overlap, target, self.samples).astype(np.float64)
+            return local_correlation(ms, seen, half, inside)[:, known]
+
+        found = [[compared(pan) for pan in self._moved(view, overlap, down, steps)] for down in steps]
         return Mean.of(np.array(found).transpose(3, 0, 1, 2))
 
     def _moved(self, view: View, overlap: Window, down: float, steps: np.ndarray) -> list[np.ndarray]:

@@ -88,6 +88,7 @@ def _sources(scene: Scene) -> list[tuple[gdal.Dataset, Mapping]]:
     row, col = scene.window.row, scene.window.col
     found = [(open_raster(scene.pan.path), Mapping((-row, -col), 1.0))]
     if not scene.warped:
-        at = scene.placement.at[0] - row, scene.placement.at[1] - col
-        found.append((open_raster(scene.ms[0].path), Mapping(at, scene.placement.ratio)))
+        placement = scene.resampling.placement if scene.resampling else scene.placement
+        at = placement.at[0] - row, placement.at[1] - col
+        found.append((open_raster(scene.ms[0].path), Mapping(at, placement.ratio)))
     return found

@@ -62,9 +62,14 @@ def align_pair(scene: Scene, mode: str, notify: Notify, measure: Callable[[Scene
     return scene.shifted(shift.rows, shift.cols, bands) if correct else scene
 
 
-def check_related(scene: Scene, notify: Notify) -> None:
+def pair_correlation(scene: Scene) -> float:
+    """Returns the correlation of the detail of PAN and MS, of blocks all over the scene."""
+    return detail_correlation(blocks_over(scene, CORRELATED_BLOCKS))
+
+
+def check_related(scene: Scene, notify: Notify, measure: Callable[[Scene], float] = pair_correlation) -> None:
     """Warns if the detail of PAN and MS hardly correlates: they may be of other ground, or of another time."""
-    correlation = detail_correlation(blocks_over(scene, CORRELATED_BLOCKS))
+    correlation = measure(scene)
     if correlation < MINIMUM_CORRELATION:
         notify(notice("pair_unrelated", correlation=correlation))
 

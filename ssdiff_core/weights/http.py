@@ -7,7 +7,6 @@ the first request, so that everything else works without it.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import queue
 import re
@@ -262,6 +261,8 @@ def _requests():
 
 def _converted(error: Exception, url: str, connection: Connection) -> Exception:
     """Converts errors of the network to RetryableError or PermanentError with a message of one sentence."""
+    import http.client
+
     import requests
     import urllib3
 

@@ -22,7 +22,7 @@ from .catalogue import SUFFIX
 
 MAXIMUM_BYTES = 512 << 20
 "size of the cache from which the entries that were not used for the longest time are removed"
-WEIGHTS, STATISTICS, SHIFT = "weights", "statistics", "shift"
+WEIGHTS, STATISTICS, SHIFT, CORRELATION = "weights", "statistics", "shift", "correlation"
 "kinds of entries"
 
 

@@ -8,10 +8,27 @@ from dataclasses import replace
 from ..common.notices import Notify, notice
 from ..domain import sensors
 from ..domain.band_groups import NEAR_INFRARED, groups, near_infrared, with_near_infrared_at
+from ..domain.options import PansharpenOptions
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
 from ..raster.scene_sample import ms_sample
 from ..weights.card import Card
+
+
+def with_names(scene: Scene, sensor: Sensor) -> Scene:
+    """Returns the scene with the sensor's names of bands that have none, which the output gets."""
+    if sensor.id == sensors.GENERAL or not sensor.identified or len(sensor.bands) != len(scene.ms):
+        return scene
+    return replace(scene, ms=tuple(replace(band, name=band.name or name) for band, name in zip(scene.ms, sensor.bands)))
+
+
+def groups_for(
+    scene: Scene, sensor: Sensor, card: Card, options: PansharpenOptions, notify: Notify
+) -> tuple[tuple[int, ...], ...]:
+    """Returns the bands that the weights see, in their order; only general weights take another number of bands."""
+    if len(scene.ms) != len(card.bands) and card.sensor != sensors.GENERAL:
+        return ()
+    return band_groups(scene, sensor, card, bool(options.bands), notify)
 
 
 def band_groups(scene: Scene, sensor: Sensor, card: Card, given: bool, notify: Notify) -> tuple[tuple[int, ...], ...]:

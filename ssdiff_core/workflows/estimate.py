@@ -9,6 +9,7 @@ each finished run (see `speeds`).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from ..runtime import wheels
 from ..weights import catalogue
 from ..weights.card import Card, read_card
 from ..weights.catalogue import Entry
-from .band_order import as_weights_see, band_groups
+from .band_order import as_weights_see, groups_for, with_names
 from .scene_learning import adaptation_ahead, kept_shift
 from .speeds import CPU, Device, Kind, device_called, record, speed
 from .weights_ratio import at_ratio
@@ -97,7 +98,7 @@ class Estimate:
 
 
 def estimate(pan, ms, options: PansharpenOptions, device: Device | None = None) -> Estimate:
-    """Returns the estimate of a run on files, which computes nothing and downloads nothing.
+    """Returns the estimate of a run on files. It reads headers and some rows, and downloads nothing.
 
     device: default: what `options.device` has meant in the last run.
     """
@@ -107,17 +108,16 @@ def estimate(pan, ms, options: PansharpenOptions, device: Device | None = None) 
 
 def estimate_scene(scene: Scene, sensor: Sensor, options: PansharpenOptions, device: Device | None = None) -> Estimate:
     """Returns the estimate of a run on an open scene."""
-    device = device or device_called(options.device)
     if options.method != NETWORK:
-        return estimate_run(Run(scene, sensor, options, device))
+        return estimate_run(Run(scene, sensor, options, Device(CPU)))
     found = catalogue.selected(options.weights, sensor.id, len(scene.ms), scene.placement.ratio)
     path = found.path if isinstance(found, Entry) else found
-    run = Run(scene, sensor, options, device, path, found if isinstance(found, Entry) else None)
     shift = kept_shift(scene) if options.align == "auto" else None
     if shift:
-        run = replace(run, scene=align_pair(scene, "auto", _quiet, lambda _: shift))
-    scene, sensor = at_ratio(run.scene, run.sensor, (run.card or run.entry).ratio, _quiet)
-    run = replace(run, scene=scene, sensor=sensor)
+        scene = align_pair(scene, "auto", _quiet, lambda _: shift)
+    entry = found if isinstance(found, Entry) else None
+    scene, sensor = at_ratio(with_names(scene, sensor), sensor, (entry or read_card(path)).ratio, _quiet)
+    run = Run(scene, sensor, options, device or device_called(options.device), path, entry)
     return estimate_run(run, adaptation(run))
 
 
@@ -203,7 +203,7 @@ def adaptation(run: Run, seen: Sequence[tuple[int, ...]] | None = None) -> tuple
     if not (run.is_network and run.path):
         return 0.0, False
     if seen is None:
-        seen = band_groups(run.scene, run.sensor, run.card, bool(run.options.bands), _quiet)
+        seen = groups_for(run.scene, run.sensor, run.card, run.options, _quiet)
     return adaptation_ahead(*as_weights_see(run.scene, run.sensor, seen), run.path, run.options)
 
 
@@ -222,6 +222,12 @@ def record_run(run: Run, before: float, fused: float, adapted: tuple[float, floa
         record(ADAPTING, run.device, *adapted)
 
 
+@functools.cache
+def _gpu() -> str:
+    """Returns the name of an NVIDIA GPU of this computer, empty if there is none; asking the driver takes long."""
+    return next((each.name for each in wheels.gpus()), "")
+
+
 def estimate_run(run: Run, ahead: tuple[float, bool] = (0.0, False)) -> Estimate:
     """Returns the estimate of a run. ahead: from `adaptation`."""
     kind, work = fusing(run)
@@ -231,5 +237,5 @@ def estimate_run(run: Run, ahead: tuple[float, bool] = (0.0, False)) -> Estimate
     values = run.options.method, run.weights, run.device, adapting, kept, seconds, fused.measured
     if not run.is_network:
         return Estimate(*values)
-    gpu = next((each.name for each in wheels.gpus()), "") if run.device.is_processor else None
+    gpu = _gpu() if run.device.is_processor else None
     return Estimate(*values, estimate_run(run.as_classical()).seconds, gpu)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,10 @@ from ..raster.polygon_mask import cut_out
 from ..weights import catalogue
 from ..weights.card import MOMENTS, SCENE, Card, read_card
 from ..weights.catalogue import Fetch
-from .band_order import as_weights_see, band_groups
+from .band_order import as_weights_see, groups_for, with_names
 from .block_writer import BlockRun, check_start, fuse
 from .estimate import ADAPTING, Run, adaptation, estimate_run, record_run
-from .scene_learning import SceneWeights, scene_statistics, scene_weights, seconds_of, shift_of
+from .scene_learning import SceneWeights, correlation_of, scene_statistics, scene_weights, seconds_of, shift_of
 from .speeds import CPU, Device, remember_device
 from .weights_ratio import at_ratio
 
@@ -64,10 +65,10 @@ def pansharpen(
     receives the share done. backend: inprocess.backend.LocalBackend or worker.client.backend.WorkerBackend. fetch:
     downloads missing weights (see catalogue.fetcher); None: with the network settings of the environment.
     """
-    fetch = fetch or catalogue.fetcher(progress=reporter(0), notify=notify)
     watch, held = Stopwatch(), []
+    fetch = partial(watch.timed, DOWNLOADING, fetch or catalogue.fetcher(progress=reporter(0), notify=notify))
     try:
-        opened = _open(pan, ms, out, options, fetch, held.append, notify, backend, watch)
+        opened = _open(pan, ms, out, options, fetch, held.append, notify, backend)
         ahead = adaptation(opened.run, opened.seen)
         for line in estimate_run(opened.run, ahead).notices:
             notify(line)
@@ -81,7 +82,7 @@ def pansharpen(
         learnt = watch.timed(ADAPTING.name, scene_weights, *ordered, path, options, backend, reporter, notify)
     engine, survey, provenance = open_engine(scene, sensor, learnt.path, options, notify, backend, seen)
     provenance |= learnt.provenance | opened.provenance
-    watch.timed(FUSING, _fuse, opened, engine, survey, provenance, options, backend, reporter, notify)
+    watch.timed(FUSING, _fuse, opened, engine, survey, provenance, backend, reporter, notify)
     if not options.resume and not scene.mask:  # otherwise the time is that of a part
         adapted = (ahead[0], watch.seconds[ADAPTING.name]) if ahead[0] and learnt.provenance else None
         record_run(opened.run, watch.rest, watch.seconds[FUSING], adapted)
@@ -100,7 +101,7 @@ class Opened:
     "entry on the corrected shift for the metadata of the output"
 
 
-def _open(pan, ms, out, options, fetch: Fetch, held: Notify, notify: Notify, backend, watch: Stopwatch) -> Opened:
+def _open(pan, ms, out, options, fetch: Fetch, held: Notify, notify: Notify, backend) -> Opened:
     """Opens and checks everything that a run needs. held: receives notices that are shown after the estimate."""
     scene, sensor = open_pair(pan, ms, options, held)
     check_outputs(scene, out, options)
@@ -108,12 +109,12 @@ def _open(pan, ms, out, options, fetch: Fetch, held: Notify, notify: Notify, bac
         held(message)
     if options.mask:
         scene = cut_out(scene, options.mask)
-    path = watch.timed(DOWNLOADING, find_weights, scene, sensor, options, fetch, notify)
+    path = find_weights(scene, sensor, options, fetch, notify)
     check_files(out, options, [path] if path else [])
     placed = scene.placement.at
     scene = align_pair(scene, align_mode(path, options.align, held), held, shift_of)
     if options.align != "none":
-        check_related(scene, held)
+        check_related(scene, held, correlation_of)
     scene = with_names(scene, sensor)
     outputs = open_outputs(scene, out, options, held)
     check_start(scene, outputs, options.resume)
@@ -131,10 +132,10 @@ def _open(pan, ms, out, options, fetch: Fetch, held: Notify, notify: Notify, bac
     return Opened(Run(scene, sensor, options, device, path), outputs, seen, provenance)
 
 
-def _fuse(opened: Opened, engine, survey: dict, provenance, options, backend, reporter, notify: Notify) -> None:
+def _fuse(opened: Opened, engine, survey: dict, provenance, backend, reporter, notify: Notify) -> None:
     """Fuses the scene into the outputs, with its statistics if the engine needs them."""
-    scene, sensor, workers = opened.run.scene, opened.run.sensor, backend.workers(engine)
-    stats = SceneStats(mtf=sensor.mtf)
+    scene, options, workers = opened.run.scene, opened.run.options, backend.workers(engine)
+    stats = SceneStats(mtf=opened.run.sensor.mtf)
     if survey:
         stats = scene_statistics(scene, survey, options, backend, workers)
     run = BlockRun(
@@ -164,13 +165,6 @@ class Stopwatch:
     def rest(self) -> float:
         """Seconds that belong to no part."""
         return time.monotonic() - self.started - sum(self.seconds.values())
-
-
-def with_names(scene: Scene, sensor: sensors.Sensor) -> Scene:
-    """Returns the scene with the sensor's names of bands that have none, which the output gets."""
-    if not sensor.identified or len(sensor.bands) != len(scene.ms):
-        return scene
-    return replace(scene, ms=tuple(replace(band, name=band.name or name) for band, name in zip(scene.ms, sensor.bands)))
 
 
 # --- outputs ---------------------------------------------------------------------------------------------------------
@@ -296,12 +290,3 @@ def sampling_for(options: PansharpenOptions, card: Card, notify: Notify) -> Samp
 def survey_of(method: str, sensor: sensors.Sensor, ratio: float) -> dict:
     """Returns the arguments of the pass over the scene that fits a method (see classical.scene_statistics.Survey)."""
     return {"method": method, "mtf": sensor.mtf, "ratio": ratio, "pan_mtf": sensor.pan_mtf}
-
-
-def groups_for(
-    scene: Scene, sensor: sensors.Sensor, card: Card, options: PansharpenOptions, notify: Notify
-) -> tuple[tuple[int, ...], ...]:
-    """Returns the bands that the weights see, in their order; only general weights take another number of bands."""
-    if len(scene.ms) != len(card.bands) and card.sensor != sensors.GENERAL:
-        return ()
-    return band_groups(scene, sensor, card, bool(options.bands), notify)

@@ -22,6 +22,7 @@ from ..domain.registration import Shift
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
 from ..raster.input_files import files_read
+from ..raster.open_pair import pair_correlation
 from ..raster.reader import alignment
 from ..weights import scene_cache
 from ..weights.card import Card, read_card
@@ -222,6 +223,17 @@ def kept_shift(scene: Scene) -> Shift | None:
 
 def _shift_key(scene: Scene) -> str:
     return scene_cache.key_of(scene_cache.SHIFT, files_read(scene.files), scene.whole, __version__)
+
+
+def correlation_of(scene: Scene) -> float:
+    """Returns the correlation of the detail of PAN and MS."""
+    key = scene_cache.key_of(scene_cache.CORRELATION, files_read(scene.files), scene.whole, __version__)
+    entry = scene_cache.read(key)
+    if entry:
+        return float(entry.record["correlation"])
+    correlation = pair_correlation(scene)
+    scene_cache.write(key, {"correlation": correlation})
+    return correlation
 
 
 def scene_statistics(scene: Scene, survey: dict, options: PansharpenOptions, backend, workers: int) -> SceneStats:

@@ -21,6 +21,8 @@ MAXIMUM_BYTES = 1 << 20
 "size from which the file is not read"
 COUNTED_SECONDS = 60.0
 "seconds of the last runs that count, so that an entry follows a computer that becomes slower or faster"
+FADING = 0.5
+"share of what was measured that counts after another run, as the first run after a start of the computer is slow"
 ASSUMED_SECONDS = 0.25
 "seconds of an imagined run at the assumed speed, which is added to the measured ones"
 GPU_PROCESSORS = 20
@@ -90,7 +92,7 @@ def record(kind: Kind, device: Device, work: float, seconds: float) -> None:
         return
     key, found = _key(kind, device), _read("speeds", _is_run)
     before, took = found.get(key, (0.0, 0.0))
-    kept = min(1.0, max(COUNTED_SECONDS - seconds, 0.0) / took) if took else 0.0
+    kept = min(FADING, max(COUNTED_SECONDS - seconds, 0.0) / took) if took else 0.0
     counted = min(1.0, COUNTED_SECONDS / seconds)
     _write("speeds", {**found, key: (before * kept + work * counted, took * kept + seconds * counted)})
 

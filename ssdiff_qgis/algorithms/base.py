@@ -351,8 +351,10 @@ class Progress:
     """Shows the progress of a part of the work, its speed and the time left; raises Cancelled if the user cancels."""
 
     def __init__(self, feedback, start: float = 0.0, end: float = 1.0, pixels: int = 0, until: float | None = None):
-        """start, end: shares of the bar. pixels: of the part; 0: no speed is shown. until: share to which the time left
-        is told; default: the end of the part."""
+        """start, end: shares of the bar. pixels: of the part; 0: no speed is shown.
+
+        until: share to which the time left is told; default: the end of the part.
+        """
         self._feedback, self._begin, self._end, self._pixels = feedback, start, end, pixels
         self._until = end if until is None else until
         self._start: tuple[float, float] | None = None
@@ -365,7 +367,7 @@ class Progress:
         self._feedback.setProgress(100 * done)
         now = time.monotonic()
         self._start = self._start or (now, share)
-        elapsed, gained = now - self._start[0], share - self._start[1]
+        elapsed, gained = now - self._start[0], (share - self._start[1]) * (self._end > self._begin)
         if gained > 0 and share < 1 and elapsed > ESTIMATE_AFTER and now - self._estimated > ESTIMATE_INTERVAL:
             self._estimated = now
             left = duration((self._until - done) / (self._end - self._begin) * elapsed / gained)

@@ -43,7 +43,7 @@ class Pansharpen(Fusion):
         return self.chosen(parameters, "PRESET", context)
 
     def needs_runtime(self, parameters, context):
-        return PRESETS[self.preset(parameters, context)].get("method", NETWORK) == NETWORK
+        return PRESETS.get(self.preset(parameters, context), {}).get("method", NETWORK) == NETWORK
 
     @showing_errors
     def prepareAlgorithm(self, parameters, context, feedback):

@@ -6,6 +6,11 @@ from command import ssdiff
 from files import ramps, write
 from osgeo import gdal, osr
 
+from ssdiff_core.domain import sensors
+from ssdiff_core.raster.image_geometry import rpc_of
+from ssdiff_core.raster.reader import open_scene
+from ssdiff_core.workflows.weights_ratio import brought
+
 RATIO = 4
 RPC = {
     "LINE_OFF": "80 pixels",
@@ -86,6 +91,12 @@ def test_the_rpc_of_ms_is_scaled_to_the_grid_of_pan(pair, options):
         np.testing.assert_allclose(seen_at(out, point), RATIO * seen_at(ms, point) - corner_of(options), atol=1e-6)
 
 
+def test_the_rpc_of_ms_does_not_depend_on_the_ratio_that_weights_take(pair):
+    describe(pair[1], ON_MS)
+    scene = open_scene(*pair)
+    assert rpc_of(brought(scene, 2, (0.3,) * 3)) == rpc_of(scene)
+
+
 def test_an_output_with_rpc_is_orthorectified_like_pan(pair):
     describe(pair[0], RPC)
     out = fused(pair)
@@ -137,10 +148,16 @@ def test_the_metadata_of_the_vendor_is_kept_without_the_grid_of_ms(pair, format)
     assert not any("numRows" in key for key in found)
 
 
-def test_bands_without_names_get_those_that_their_wavelengths_identify(pair):
-    file = gdal.Open(str(pair[1]), gdal.GA_Update)
-    for band, nm in enumerate((660, 555, 485), 1):
-        file.GetRasterBand(band).SetMetadata({"wavelength": str(nm), "wavelength_units": "nm"})
+@pytest.mark.parametrize("known", [True, False])
+def test_bands_without_names_get_those_that_their_wavelengths_identify(tmp_path, known):
+    sensor = sensors.get("wv3")
+    pan, ms, *_ = ramps(bands=len(sensor.bands))
+    files = write(tmp_path / "pan.tif", pan), write(tmp_path / "ms.tif", ms)
+    file = gdal.Open(str(files[1]), gdal.GA_Update)
+    for band, nm in enumerate(sensor.wavelengths[::-1], 1):
+        centre = nm if known else nm + 30
+        file.GetRasterBand(band).SetMetadata({"wavelength": str(centre), "wavelength_units": "nm"})
     del file
-    out = fused(pair)
-    assert [out.GetRasterBand(band).GetDescription() for band in (1, 2, 3)] == ["red", "green", "blue"]
+    out = fused(files, "--bands", "1,2,3")
+    names = tuple(out.GetRasterBand(band).GetDescription() for band in (1, 2, 3))
+    assert names == (sensor.bands[:-4:-1] if known else ("", "", ""))

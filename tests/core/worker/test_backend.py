@@ -116,6 +116,11 @@ def test_an_image_and_its_uncertainty_are_the_same_with_holes_and_cut_out_by_pol
     np.testing.assert_array_equal(read(tmp_path / "here_apart.tif"), read(tmp_path / "there_apart.tif"))
 
 
+def test_auto_means_the_same_device(worker):
+    assert WorkerBackend(worker, print).device("auto") == LocalBackend().device("auto")
+    assert WorkerBackend(worker, print).device("cpu") == LocalBackend().device("cpu") == ("cpu", "")
+
+
 def test_a_file_that_becomes_invalid_raises_the_error_of_this_process(sample, worker, tmp_path):
     pan = tmp_path / "pan.tif"
     pan.write_bytes(Path(sample[0]).read_bytes())

@@ -59,7 +59,7 @@ def test_small_runs_tell_of_the_preparation_alone(pair, cache):
     for _ in range(9):
         record_run(Run(scene, sensor, PansharpenOptions(method="exp"), CPU), before=2, fused=3, adapted=None)
     assert not estimated(pair, method="exp").measured
-    assert estimated(pair, method="exp").seconds == pytest.approx(5, rel=0.1)
+    assert estimated(pair, method="exp").seconds == pytest.approx(5, rel=0.25)
 
 
 def test_work_grows_with_samples_steps_and_groups_of_bands(pair, cache):

@@ -33,7 +33,7 @@ def test_a_short_run_changes_a_measured_speed_only_slightly():
     speeds.record(KIND, CPU, 300_000, 60)
     before = speeds.speed(KIND, CPU).rate
     speeds.record(KIND, CPU, 1, 0.5)
-    assert speeds.speed(KIND, CPU).rate == pytest.approx(before, rel=0.02)
+    assert speeds.speed(KIND, CPU).rate == pytest.approx(before, rel=0.05)
 
 
 def test_devices_have_speeds_of_their_own():
