@@ -29,6 +29,7 @@ from ..domain.image_set import Images, ImageSet, is_image_set
 from ..domain.methods import ALL, CLASSICAL, LABELS, NETWORK
 from ..domain.options import SamplingOptions
 from ..domain.sensors import Sensor
+from ..domain.study import distinct
 from ..fusion.engine import Engine
 from ..fusion.network_inputs import NetworkSurvey
 from ..metrics.arrays import full_scale, with_reference
@@ -177,6 +178,8 @@ def _network(name: str, sensor: Sensor, images: ImageSet, sampling: SamplingOpti
     card = weights.card
     if len(card.bands) != images.bands:
         raise ConfigError(f"weights {card.id} take {len(card.bands)} bands, and {images.path} has {images.bands}")
+    if not card.suits(images.ratio):
+        raise ConfigError(f"weights {card.id} are for ratio {card.ratio}, and {images.path} has {images.ratio}")
     if card.bands != sensor.bands and sorted(card.bands) == sorted(sensor.bands):
         raise ConfigError(
             f"weights {card.id} take the bands in the order {', '.join(card.bands)}, and those of {sensor.label} are "
@@ -210,10 +213,11 @@ def _benchmark(
                 advance()
     published = any(PUBLISHED_NAME.search(images.path.name) for images in sets)
     with_quoted = options.quoted == "always" or (options.quoted == "auto" and published)
+    labels = distinct([method.label for method in methods])
     return Benchmark(
         sensor.label,
         tuple(_set_values(images, options) for images in sets),
-        tuple(_row(method.label, rows) for method, rows in zip(methods, measured)),
+        tuple(_row(label, rows) for label, rows in zip(labels, measured)),
         tuple(published_rows(sensor.id)) if with_quoted else (),
         _notes(options, sets),
     )

@@ -153,6 +153,6 @@ def _provenance(trainer: Trainer, recipe: str) -> dict:
 
 def _write_log(path: Path, rows: list[dict]) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, dict.fromkeys((*LOG_COLUMNS, *(name for row in rows for name in row))))
+        writer = csv.DictWriter(file, list(dict.fromkeys([*LOG_COLUMNS, *(name for row in rows for name in row)])))
         writer.writeheader()
         writer.writerows(rows)

@@ -14,12 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from osgeo import gdal
 
 from ..common.errors import RasterError, one_line
 from ..common.files import open_to_read
 from ..domain.image_set import Images
 from . import hdf5_writer
 
+gdal.UseExceptions()
 KEYS = ("ms", "lms", "pan")
 "arrays that every set has"
 TRUTH = "gt"
@@ -46,9 +48,6 @@ class StoredImages:
 
     def __init__(self, path: str | Path):
         """Raises RasterError if the file is not such a set."""
-        from osgeo import gdal
-
-        gdal.UseExceptions()
         self.path = Path(path)
         _check_complete(self.path)
         with _errors(self.path), _reading:
@@ -106,7 +105,7 @@ class StoredImages:
         if ratio < 2 or [ratio * n for n in coarse] != fine:
             raise RasterError(
                 f"{self.path}: pan has {fine[0]} x {fine[1]} pixels and ms {coarse[0]} x {coarse[1]}, which is no "
-                "whole ratio of at least 2"
+                f"whole ratio of at least 2; the axes must be {AXES}, or the reverse as MATLAB writes them"
             )
         expected = dict.fromkeys(("lms", TRUTH), (count, bands, *fine)) | {"pan": (count, 1, *fine)}
         for name, shape in shapes.items():

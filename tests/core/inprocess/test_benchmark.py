@@ -188,6 +188,7 @@ def test_lms_of_another_interpolation_is_told(sets, tmp_path):
         ("images.h5", ["--methods", "exp"], "names no sensor: give it with --sensor"),
         ("qb.h5", ["--sensor", "nobody"], "unknown sensor 'nobody'"),
         ("qb.h5", ["--methods", "ssdiff", "--weights", "general-8-patches"], "general-8-patches take 8 bands"),
+        ("qb.h5", ["--methods", "ssdiff", "--weights", "general-4-ratio2-patches"], "patches are for ratio 2"),
         ("qb.h5", ["missing_qb.h5"], "missing_qb.h5 cannot be read"),
         ("qb.h5", ["empty"], "empty contains no set of images"),
         ("qb.h5", ["--csv", "qb.h5"], "is one of the inputs"),
@@ -202,7 +203,7 @@ def test_an_error_is_one_sentence(tmp_path, monkeypatch, name, words, message):
     assert printed.count("\n") == 1
 
 
-def test_a_ratio_that_the_toolboxes_do_not_have_is_an_error_before_anything_is_fused(tmp_path):
+def test_a_ratio_that_the_toolboxes_do_not_have_is_an_error(tmp_path):
     values = {
         "pan": np.full((1, 1, 48, 48), 9.0),
         "ms": np.full((1, 4, 16, 16), 9.0),
