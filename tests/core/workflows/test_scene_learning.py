@@ -169,7 +169,7 @@ def test_a_cancelled_run_leaves_no_weights_behind(scene, base, tmp_path, monkeyp
     with pytest.raises(Cancelled):
         fuse(scene, tmp_path / "o.tif", base, Cancels())
     kept = [file.name for file in scene_cache.folder().iterdir()]
-    assert all(name.startswith("shift-") for name in kept)
+    assert all(name.startswith(("shift-", "correlation-")) for name in kept)
     assert [file.name for file in tmp_path.iterdir()] == ["cache"]
 
 
