@@ -13,20 +13,20 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from osgeo import gdal, osr
+from osgeo import gdal
+
+from ssdiff_core.raster import sample
 
 gdal.UseExceptions()
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = ("blue", "green", "red", "nir")
-CORNER, PIXEL, EPSG = (400_000.0, 4_510_000.0), 0.6, 26910
-RATIO = 4
 
 
 def main(folder: str = "out") -> None:
     out = Path(folder).resolve()
     out.mkdir(exist_ok=True)
-    print(unpack(out))
+    sample.unpack(out)
+    print(sample.source())
     qgis = Qgis(out / "qgis")
     pair = {"SPECTRAL": out / "ms.tif", "PANCHROMATIC": out / "pan.tif"}
     qgis.run("pansharpen", **pair, OUTPUT=out / "fused.tif", REPORT=out / "report.html")
@@ -40,20 +40,9 @@ def main(folder: str = "out") -> None:
 
     images = [read(out / f"{name}.tif") for name in ("exp", "mtf-glp-fs", "fused", "truth")]
     picture = np.concatenate([stretched(image, images[-1]) for image in images], axis=2)
-    write(out / "side_by_side.png", picture, PIXEL, (), "PNG")
+    write_png(out / "side_by_side.png", picture)
     print(f"open {folder}/fused.tif, {folder}/report.html and {folder}/side_by_side.png:")
     print("from left to right: interpolated MS, MTF-GLP-FS, SSDiff, reference")
-
-
-def unpack(out: Path) -> str:
-    """Writes the sample as pan.tif, ms.tif and truth.tif; returns its source."""
-    with np.load(ROOT / "resources" / "sample" / "eureka.npz") as file:
-        pan, ms, truth = file["pan"][None], file["ms"].transpose(2, 0, 1), file["truth"].transpose(2, 0, 1)
-        source = str(file["source"])
-    write(out / "pan.tif", pan, PIXEL, ("pan",))
-    write(out / "ms.tif", ms, PIXEL * RATIO, NAMES)
-    write(out / "truth.tif", truth, PIXEL, NAMES)
-    return source
 
 
 class Qgis:
@@ -93,22 +82,12 @@ class Qgis:
         return done.stdout
 
 
-def write(path: Path, image: np.ndarray, pixel: float, names: tuple[str, ...], driver: str = "GTiff") -> None:
-    """Writes an image (bands, rows, columns); a GeoTIFF is georeferenced.
-
-    pixel: side of a pixel in metres; names: of the bands.
-    """
-    kind = gdal.GDT_Byte if image.dtype == np.uint8 else gdal.GDT_UInt16
-    dataset = gdal.GetDriverByName("MEM").Create("", image.shape[2], image.shape[1], len(image), kind)
-    crs = osr.SpatialReference()
-    crs.ImportFromEPSG(EPSG)
-    if driver == "GTiff":
-        dataset.SetGeoTransform((CORNER[0], pixel, 0.0, CORNER[1], 0.0, -pixel))
-        dataset.SetProjection(crs.ExportToWkt())
+def write_png(path: Path, image: np.ndarray) -> None:
+    """Writes an image of bytes (bands, rows, columns)."""
+    dataset = gdal.GetDriverByName("MEM").Create("", image.shape[2], image.shape[1], len(image), gdal.GDT_Byte)
     for index, band in enumerate(image, 1):
         dataset.GetRasterBand(index).WriteArray(band)
-        dataset.GetRasterBand(index).SetDescription(names[index - 1] if names else "")
-    gdal.GetDriverByName(driver).CreateCopy(str(path), dataset)
+    gdal.GetDriverByName("PNG").CreateCopy(str(path), dataset)
     Path(f"{path}.aux.xml").unlink(missing_ok=True)
 
 

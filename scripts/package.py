@@ -2,7 +2,8 @@
 
     python scripts/package.py [--release] [FOLDER]
 
-Only files that git tracks are packed. The zip is reproducible: the same files give the same bytes.
+Only files that git tracks are packed, and the help (see help_pages.py). The zip is reproducible: the same files give
+the same bytes.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import help_pages
+
 ROOT = Path(__file__).parents[1]
 NAME = "ssdiff"
 WEIGHTS = ROOT / "resources" / "weights"
 PACKED = ("__init__.py", "metadata.txt", "LICENSE", "resources/", "ssdiff_core/", "ssdiff_qgis/")
-EXCLUDED = ("resources/sample/", "resources/weights/unbundled/")
-"files that only the demo and the tests use, and weights that are downloaded"
+EXCLUDED = ("resources/weights/unbundled/",)
+"weights that are downloaded"
 MAXIMUM_BYTES = 25_000_000
 "size limit of plugins.qgis.org"
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)
@@ -68,11 +71,21 @@ def entry(path: str) -> zipfile.ZipInfo:
     return info
 
 
-def write_zip(paths: list[str], target: Path) -> Path:
+def contents() -> dict[str, bytes]:
+    """Returns the bytes of all files in the zip by their paths in the plugin folder."""
+    try:
+        pages = help_pages.pages()
+    except ImportError:
+        sys.exit("package.py needs the Python package markdown: pip install markdown, or python3-markdown of Debian")
+    packed = {path: content(path) for path in packed_files(tracked_files())}
+    return packed | {f"resources/help/{name}": page for name, page in pages.items()}
+
+
+def write_zip(files: dict[str, bytes], target: Path) -> Path:
     """Writes the zip; exits if it is too large for plugins.qgis.org."""
     with zipfile.ZipFile(target, "w") as file:
-        for path in paths:
-            file.writestr(entry(path), content(path), compresslevel=9)
+        for path in sorted(files):
+            file.writestr(entry(path), files[path], compresslevel=9)
     size = target.stat().st_size
     if size > MAXIMUM_BYTES:
         target.unlink()
@@ -112,7 +125,7 @@ def main() -> None:
     parser.add_argument("--release", action="store_true", help="also write the weights and SHA256SUMS")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    files = [write_zip(packed_files(tracked_files()), options.folder / f"{NAME}.zip")]
+    files = [write_zip(contents(), options.folder / f"{NAME}.zip")]
     if options.release:
         files += weights_files(options.folder)
         files.append(write_digests(files, options.folder / "SHA256SUMS"))

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from inside import add, click, dialog, iface, picture, play, wait
+from inside import add, click, dialog, drag, iface, picture, play, wait, workers
 from qgis.core import (
     QgsContrastEnhancement,
     QgsMapRendererParallelJob,
@@ -12,10 +12,10 @@ from qgis.core import (
     QgsRasterMinMaxOrigin,
     QgsRectangle,
 )
-from qgis.PyQt.QtCore import QRectF, QSize, Qt
+from qgis.PyQt.QtCore import QRectF, QSize, Qt, QTimer
 from qgis.PyQt.QtGui import QColor, QFont, QImage, QPainter
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QDockWidget, QToolButton
+from qgis.PyQt.QtWidgets import QApplication, QDockWidget, QToolButton
 from qgis.utils import plugins
 
 SCENE = Path(os.environ["SCENE"])
@@ -27,17 +27,52 @@ DIALOG_SIZE = 980, 760
 STRETCH = QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum
 MAP_SCALE = 3
 "screen pixels for each PAN pixel in the map"
+ADAPTED = {"BASE": str(SCENE / "base.safetensors"), "SENSOR": "gf2", "STEPS": 60}
+"options of adapting weights of low quality, which takes seconds"
 IMAGE_SCALE, IMAGE_PIXELS, GAP = 2, 208, 8
 "images side by side: screen pixels for each PAN pixel, PAN pixels along a side, and the gap in screen pixels"
 
 
-def window() -> dict:
-    """Maximises the window, with only the layer list at the left, and adds the sample."""
+def dock():
+    return plugins["ssdiff"].interface._dock
+
+
+def first_page() -> dict:
+    """Takes a picture of the panel in an empty project, without a runtime; then of a preview of the sample."""
     main = iface.mainWindow()
     main.showMaximized()
     main.findChild(QDockWidget, "Browser").close()
-    main.resizeDocks([main.findChild(QDockWidget, "Layers")], [LAYERS_WIDTH], Qt.Orientation.Horizontal)
-    PROJECT.setTitle("Eureka")
+    python = os.environ.pop("SSDIFF_PYTHON")
+    click(main.findChild(QToolButton, "ssdiffButton"))
+    docks = [main.findChild(QDockWidget, "Layers"), dock()]
+    main.resizeDocks(docks, [LAYERS_WIDTH, PANEL_WIDTH], Qt.Orientation.Horizontal)
+    QTest.qWait(500)
+    picture("first_page")
+    click(dock().welcome.sample)
+    tidy()
+    zoom_to_centre(dock().pan.currentLayer(), MAP_SCALE)
+    preview()
+    picture("no_runtime")
+    seen = {"missing": dock().missing.text, "message": dock().state.text}
+    os.environ["SSDIFF_PYTHON"] = python
+    PROJECT.clear()
+    for _ in range(2):
+        plugins["ssdiff"].interface.panel.trigger()
+        QTest.qWait(100)
+    return seen
+
+
+def preview() -> None:
+    click(dock().start)
+    wait(lambda: dock().preview.running, 10)
+    wait(lambda: not dock().preview.running)
+    wait(lambda: dock().compare.swipe.complete, 20)
+    tidy()
+
+
+def window() -> dict:
+    """Adds the sample as layers of a user."""
+    main = iface.mainWindow()
     for name, bands in (("MS", (3, 2, 1)), ("PAN", ())):
         layer = add(SCENE / f"{name.lower()}.tif", name, bands)
         layer.setContrastEnhancement(STRETCH, QgsRasterMinMaxOrigin.Limits.MinMax)  # the roofs are bright
@@ -51,6 +86,7 @@ def tidy() -> None:
     for layer in PROJECT.layerTreeRoot().findLayers():
         layer.setExpanded(False)
     iface.messageBar().clearWidgets()
+    PROJECT.setTitle("Eureka")
     PROJECT.setDirty(False)
     iface.mapCanvas().waitWhileRendering()
     QTest.qWait(800)
@@ -65,25 +101,51 @@ def zoom_to_centre(layer, scale: float) -> None:
 
 
 def panel() -> dict:
-    main = iface.mainWindow()
-    click(main.findChild(QToolButton, "ssdiffButton"))
-    dock = plugins["ssdiff"].interface._dock
-    main.resizeDocks([dock], [PANEL_WIDTH], Qt.Orientation.Horizontal)
-    QTest.qWait(300)
-    zoom_to_centre(dock.pan.currentLayer(), MAP_SCALE)
-    click(dock.start)
-    wait(lambda: dock.preview.running, 10)
-    wait(lambda: not dock.preview.running)
-    wait(lambda: dock.compare.swipe.complete, 20)
-    tidy()
+    zoom_to_centre(dock().pan.currentLayer(), MAP_SCALE)
+    preview()
     picture("panel")
-    return {"message": dock.state.text}
+    return {"message": dock().state.text, "details": dock().details.text}
+
+
+def on_the_map() -> dict:
+    """Takes a picture of the swipe on the map."""
+    compare = dock().compare
+    click(compare.on_map)
+    wait(lambda: compare.on_map_swipe.complete, 20)
+    canvas = iface.mapCanvas().viewport()
+    drag(canvas, (canvas.width() / 2, 200), (canvas.width() / 2 - 60, 200))
+    QTest.qWait(300)
+    picture("on_the_map")
+    click(compare.on_map)
+    return {"divider": compare.on_map_swipe.divider}
+
+
+def waiting() -> dict:
+    """Takes a picture of the panel while a run uses the worker process and too little memory is left for another."""
+    import ssdiff.ssdiff_qgis.services.runtime as runtime
+
+    click(dock().run)
+    opened = dialog("Pansharpen")
+    opened.setParameters({**opened.createProcessingParameters(), "WEIGHTS": "general-4", "SAMPLES": 64})
+    click(opened.runButton())
+    wait(workers)
+    QTest.qWait(3000)
+    runtime.MEMORY_OF_SECOND = 1 << 60
+    click(dock().start)
+    wait(lambda: "Waiting" in dock().state.text, what=f"for the panel to wait: {dock().state.text}")
+    picture("waiting", of=dock())
+    said = dock().state.text
+    click(dock().cancel)
+    click(opened.cancelButton())
+    wait(lambda: not opened.cancelButton().isEnabled(), 60)
+    opened.close()
+    return {"said": said}
 
 
 def algorithm() -> dict:
     """Takes a picture of the dialog that the panel opens, then runs it."""
-    dock, known = plugins["ssdiff"].interface._dock, set(PROJECT.mapLayers())
-    click(dock.run)
+    known = set(PROJECT.mapLayers())
+    click(dock().run)
     opened = dialog("Pansharpen")
     opened.resize(*DIALOG_SIZE)
     QTest.qWait(500)
@@ -142,8 +204,27 @@ def draw_label(painter: QPainter, left: int, text: str) -> None:
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
 
 
+def weights() -> dict:
+    """Adapts weights to the scene and takes a picture of the dialog that manages them."""
+    click(dock().adapt)
+    opened = dialog("Adapt weights")
+    opened.setParameters({**opened.createProcessingParameters(), "ID": "eureka-2025", **ADAPTED})
+    click(opened.runButton())
+    wait(lambda: not opened.cancelButton().isEnabled(), 600)
+    opened.close()
+
+    def take() -> None:
+        picture("weights", of=QApplication.activeModalWidget())
+        QApplication.activeModalWidget().reject()
+
+    QTimer.singleShot(1000, take)
+    click(dock().manage)
+    return {"weights": dock().weights.value}
+
+
 def scene() -> dict:
-    return {step.__name__: step() for step in (window, panel, algorithm, side_by_side)}
+    steps = first_page, window, panel, on_the_map, algorithm, side_by_side, waiting, weights
+    return {step.__name__: step() for step in steps}
 
 
 play(scene)

@@ -79,10 +79,10 @@ class Recorder:
     def scenes(self) -> list[str]:
         """Writes the sample and two simulated scenes as NAME_pan.tif, NAME_ms.tif and NAME_truth.tif."""
         sys.path.insert(0, str(ROOT / "scripts"))
-        from demo import unpack
+        from ssdiff_core.raster import sample
 
         (self.folder / "sample").mkdir()
-        unpack(self.folder / "sample")
+        sample.unpack(self.folder / "sample")
         for kind in ("pan", "ms", "truth"):
             (self.folder / "sample" / f"{kind}.tif").rename(self.folder / f"sample_{kind}.tif")
         self.run("simulate", self.folder / "sample_truth.tif", "--sensor", "qb", "--scenes", 2, "-o", "made")

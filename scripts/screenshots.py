@@ -21,6 +21,9 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 import browser  # noqa: E402
 import desktop  # noqa: E402
+from adapting import base_weights  # noqa: E402
+
+from ssdiff_core.raster import sample  # noqa: E402
 
 SCREEN = "1280x800"
 "size of the virtual screen"
@@ -45,7 +48,8 @@ def take(folder: Path) -> Path:
     scene, pictures, temporary = folders = [folder / name for name in ("scene", "pictures", "temporary")]
     for created in folders:
         created.mkdir()
-    demo.unpack(scene)
+    sample.unpack(scene)
+    base_weights(scene)
     with desktop.screen(SCREEN) as display:
         posed = Path(__file__).with_name("posed.py")
         result = desktop.run_inside(posed, folder / "qgis", display, SCENE=scene, PICTURES=pictures, TMPDIR=temporary)

@@ -94,8 +94,22 @@ def test_the_zip_holds_all_code_and_resources_and_nothing_else(zipped, names):
     weights = "resources/weights/general-4-patches.safetensors"
     with zipfile.ZipFile(zipped) as file:
         assert file.read(f"ssdiff/{weights}") == (ROOT / weights).read_bytes()
-    assert {Path(name).suffix for name in names} == {"", ".py", ".txt", ".json", ".html", ".svg", ".safetensors"}
-    assert not [name for name in names if re.search(r"/(\.|(tests|docs|scripts|sample)/)", name)]
+    suffixes = {"", ".py", ".txt", ".json", ".html", ".svg", ".safetensors", ".npz", ".png"}
+    assert {Path(name).suffix for name in names} == suffixes
+    assert not [name for name in names if re.search(r"/(\.|(tests|docs|scripts)/)", name)]
+
+
+def test_the_help_in_the_zip_is_complete_and_its_links_lead_somewhere(zipped, names):
+    pages = [name for name in names if name.startswith("ssdiff/resources/help/") and name.endswith(".html")]
+    assert {"qgis.html", "install.html", "adapt.html", "weights.html"} <= {Path(name).name for name in pages}
+    with zipfile.ZipFile(zipped) as file:
+        texts = {name: file.read(name).decode() for name in pages}
+    for name, text in texts.items():
+        assert "<table>" in text or "<ul>" in text
+        for target, anchor in re.findall(r'(?:href|src)="(?!https?://)([^"#]*)(?:#([^"]*))?"', text):
+            linked = f"ssdiff/resources/help/{target}" if target else name
+            assert linked in names
+            assert not anchor or f'id="{anchor}"' in texts[linked]
 
 
 def test_links_in_the_documentation_exist_and_pictures_are_small(names):
@@ -107,7 +121,8 @@ def test_links_in_the_documentation_exist_and_pictures_are_small(names):
     pictures = set((ROOT / "docs" / "pictures").iterdir())
     assert pictures == {path for path in files if path.suffix == ".png"}
     assert max(path.stat().st_size for path in pictures) < 300_000
-    assert not [name for name in names if name.endswith(".png")]
+    shown = {Path(name).parent.as_posix() for name in names if name.endswith(".png")}
+    assert shown == {"ssdiff/resources/help/pictures"}
 
 
 def test_the_python_example_in_the_readme_runs(monkeypatch):
@@ -270,11 +285,12 @@ def installed(zipped, tmp_path_factory):
 
 def test_the_computing_process_runs_the_code_of_the_installed_zip(installed):
     folder, run = installed
-    done = run("run", "ssdiff:diagnostics", "--json")
+    done = run("run", "ssdiff:diagnostics", "--json", "--", f"REPORT={folder.parent / 'report.json'}")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)["results"]
     assert results["READY"] is True
-    assert Path(json.loads(results["REPORT"])["computes"]["folder"]) == folder / "ssdiff_core"
+    report = json.loads(Path(results["REPORT"]).read_text(encoding="utf-8"))
+    assert Path(report["computes"]["folder"]) == folder / "ssdiff_core"
 
 
 def test_an_installed_zip_fuses_the_sample(installed, tmp_path):

@@ -1,14 +1,23 @@
-"""Errors about the input or the environment. Each message is one sentence: what is wrong and what to do."""
+"""Errors about the input or the environment. Each message is one sentence: what is wrong and what to do.
+
+The message is a text, or a notice (common.notices), which the plugin translates.
+"""
 
 from __future__ import annotations
 
 import sys
 
+from .notices import Notice
 from .texts import printable
 
 
 class SSDiffError(Exception):
     "Base class of all expected errors: the command line prints the message and exits with code 1."
+
+    @property
+    def notice(self) -> Notice | None:
+        "The message as a notice; None if it is a text."
+        return self.args[0] if self.args and isinstance(self.args[0], Notice) else None
 
 
 class WeightsError(SSDiffError):
@@ -38,7 +47,7 @@ class RasterError(SSDiffError):
 class WorkerError(SSDiffError):
     "Raised when the computing process cannot be started, has ended or does not answer; `log` holds its last output."
 
-    def __init__(self, sentence: str, log: str = ""):
+    def __init__(self, sentence: str | Notice, log: str = ""):
         super().__init__(sentence)
         self.log = log
 

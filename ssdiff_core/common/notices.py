@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 _SHIFT = "MS is shifted against PAN by {rows:+.2f} rows and {cols:+.2f} columns (confidence {confidence:.2f})"
 _BANDS = ", and bands {bands} differ from that by up to {furthest:.2f} PAN pixels"
-_BLEED = ': colours will bleed at edges; the alignment "auto" corrects it'
+_BLEED = ': colours will bleed at edges; auto as "Shift between PAN and MS" (--align) corrects it'
 
 _METADATA = "Sensor {sensor}: the metadata entry {key} names {label}"
 _PRODUCT = "Sensor {sensor}: the product name in the metadata entry {key} names {label}"
@@ -43,6 +43,40 @@ TEMPLATES: dict[str, str] = {
     # fusion
     "fewer_tiles": "{device} is short of memory: fewer tiles are computed at a time",
     "cpu_instead": "{device} has too little memory for a single tile: computing on the CPU",
+    # worker.client
+    "worker_busy": "Waiting for another run that is computing: {run}",
+    # errors that users meet most often: messages of exceptions of common.errors
+    "cannot_write": "{path} cannot be written: {reason}",
+    "disk_full": "{path} cannot be written: the disk is full; make room or name another folder",
+    "too_little_room": "{path} needs about {needed} and {free} are free there: make room or name another folder",
+    "output_in_use": "{path} is being written by {holder}: wait until it ends, or choose another output file",
+    "cannot_open": "{path} cannot be opened: {reason}",
+    "cannot_read": "{path} cannot be read: {reason}",
+    "no_overlap": "PAN and MS do not overlap. PAN: {pan}. MS: {ms}.",
+    "ms_finer_than_pan": (
+        "MS pixels are {times:.3g} times finer than PAN pixels: are the two named in the wrong order? PAN: {pan}. MS: "
+        "{ms}."
+    ),
+    "ratio_outside": (
+        "PAN pixels are {ratio:.3g} times finer than MS pixels; {minimum:g} to {maximum:g} can be pansharpened. PAN: "
+        "{pan}. MS: {ms}."
+    ),
+    "extent_outside": "the extent contains no ground that both PAN and MS cover. PAN: {pan}. MS: {ms}.",
+    "weights_unknown": "unknown weights {name!r}: choose {known}, or give the path of a file",
+    "no_weights_for_scene": (
+        "there are no weights for {bands} bands at ratio {ratio:.3g}; name a weights file (--weights), or choose a "
+        "classical method, such as mtf-glp-fs (--method)"
+    ),
+    "weights_not_downloaded": (
+        "weights {weights} are not on this computer and cannot be downloaded ({reason}): get {url} in another way and "
+        "import the file (ssdiff weights import FILE, or Download weights in QGIS)"
+    ),
+    "device_fails": "device {device!r} does not work here: {reason}",
+    "worker_killed": (
+        "the computing process was killed from outside, as systems do that run out of memory: allow less memory or "
+        "choose another device"
+    ),
+    "worker_ended": "the computing process {how}: {reason}",
     # domain.sensors; the command line and other packages select them by the prefix "sensor"
     "sensor_by_metadata": _METADATA,
     "sensor_by_metadata_assumed_order": _METADATA + _ASSUMED_ORDER,
@@ -65,11 +99,11 @@ TEMPLATES: dict[str, str] = {
         "is used"
     ),
     # raster.identify_sensor
-    "bands_left_out": "Left out (--bands keeps them), as {label} is pansharpened in {bands}: {left_out}",
+    "bands_left_out": 'Left out ("Bands", --bands, keeps them), as {label} is pansharpened in {bands}: {left_out}',
     # raster.input_nodata
     "fill_is_nodata": (
         "{share:.1%} of {path} has the value {value:.8g}, which is taken for nodata although the file does not declare "
-        "it; the input nodata value NaN (--nodata-in nan) keeps it as data"
+        'it; "Input nodata value" nan (--nodata-in nan) keeps it as data'
     ),
     "fill_suspected": (
         "{share:.1%} of {path} is a border or a block of the value {value:.8g}: if it is fill, give it as input nodata "
@@ -127,6 +161,7 @@ TEMPLATES: dict[str, str] = {
     "shift_unknown": "The shift of MS against PAN could not be measured: too little detail, or too little in common",
     "align_as_adapted": "The weights were adapted to aligned scenes: the shift is corrected here too",
     "values_clipped": "MS is {source}; {target} holds {minimum} to {maximum}: values beyond are clipped",
+    "sampling": "Weights {weights}: {samples} sample(s) of {steps} step(s)",
     "sampling_for_uncertainty": (
         "The image is the mean of {samples} samples of {steps} step(s), and the uncertainty their standard deviation: "
         "{work:.3g} times the work of an image alone"
@@ -137,7 +172,7 @@ TEMPLATES: dict[str, str] = {
     ),
     "band_order_assumed": (
         "Nothing identifies the bands of MS: the network takes them for {bands}. If that is wrong, name the bands, or "
-        "give them in this order (--bands)"
+        'give them in this order ("Bands", --bands)'
     ),
     "band_groups": (
         "Weights {weights} take {size} bands: the {bands} bands of MS are fused in {groups} group(s) of {size}"
@@ -147,6 +182,12 @@ TEMPLATES: dict[str, str] = {
         "No run of this kind has been measured on this computer yet: the estimate may be wrong by a factor of three"
     ),
     "resumed": "Resuming an interrupted run: {done} of {blocks} blocks are done",
+    "blocks_kept": (
+        "Cancelled: {done} of {blocks} blocks are kept, and the same run with the same output goes on from there"
+    ),
+    "old_leftovers_removed": (
+        "The working files of a run onto {path} are removed, as it was interrupted more than {days} days ago"
+    ),
     "leftovers_removed": "The working files of an interrupted run are removed",
     "leftovers_of_other_run_removed": (
         "The working files of an interrupted run with other inputs or options are removed"
@@ -211,6 +252,11 @@ TEMPLATES: dict[str, str] = {
         "{disk_gb:.1f} GB on the disk. The output of the installer is kept in {log}"
     ),
     "installer_failed": "{tool} has failed: {reason}",
+    "install_progress": "{done_mb:,.0f} of about {total_mb:,.0f} MB",
+    "torch_from_pypi": (
+        "{host} cannot be reached: PyTorch is installed from PyPI instead, {download_gb:.1f} GB to download and "
+        "{disk_gb:.1f} GB on the disk. SSDIFF_TORCH_INDEX names a mirror of PyTorch's index"
+    ),
     "cuda_failed": "{reason}. The CPU build is used instead",
     "install_finished": "{folder} is complete: {summary}",
     # inprocess

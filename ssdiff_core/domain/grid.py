@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 from ..common.errors import GeometryError
+from ..common.notices import notice
 from .window import Window
 
 Transform = tuple[float, float, float, float, float, float]
@@ -113,7 +114,7 @@ def place(pan: Grid, ms: Grid) -> Placement | None:
     ratio = math.sqrt(abs(t[1] * t[5] - t[2] * t[4]))
     check_ratio(ratio, pan, str(ms))
     if not pan.window & covered(t, ms):
-        raise GeometryError(f"PAN and MS do not overlap. PAN: {pan}. MS: {ms}.")
+        raise GeometryError(notice("no_overlap", pan=str(pan), ms=str(ms)))
     side = max(ms.height, ms.width)
     if max(abs(t[2]), abs(t[4]), abs(t[1] - ratio), abs(t[5] - ratio)) * side > MAXIMUM_DRIFT:
         return None
@@ -123,15 +124,10 @@ def place(pan: Grid, ms: Grid) -> Placement | None:
 def check_ratio(ratio: float, pan: Grid, ms: str) -> None:
     """Raises GeometryError if the ratio of PAN and MS cannot be pansharpened."""
     if ratio < 1 / RATIOS[0]:
-        raise GeometryError(
-            f"MS pixels are {1 / ratio:.3g} times finer than PAN pixels: are the two named in the wrong order? "
-            f"PAN: {pan}. MS: {ms}."
-        )
+        raise GeometryError(notice("ms_finer_than_pan", times=1 / ratio, pan=str(pan), ms=ms))
     if not RATIOS[0] <= ratio <= RATIOS[1]:
-        raise GeometryError(
-            f"PAN pixels are {ratio:.3g} times finer than MS pixels; {RATIOS[0]:g} to {RATIOS[1]:g} can be "
-            f"pansharpened. PAN: {pan}. MS: {ms}."
-        )
+        limits = {"minimum": RATIOS[0], "maximum": RATIOS[1]}
+        raise GeometryError(notice("ratio_outside", ratio=ratio, **limits, pan=str(pan), ms=ms))
 
 
 def covered(ms_to_pan: Transform, ms: Grid) -> Window:

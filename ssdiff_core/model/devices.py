@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..classical.parallel import one_thread
 from ..common.errors import DeviceError
+from ..common.notices import notice
 
 KINDS = ("cpu", "cuda", "mps")
 FASTER = 1.2
@@ -36,7 +37,7 @@ def choose(name: str = "auto") -> torch.device:
     if name != "auto":
         reason = failure_of(name)
         if reason:
-            raise DeviceError(f"device {name!r} does not work here: {reason}")
+            raise DeviceError(notice("device_fails", device=name, reason=str(reason)))
         return torch.device(name)
     candidates = ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
     return torch.device(next((name for name in candidates if failure_of(name) is None), "cpu"))

@@ -21,7 +21,7 @@ NEGLIGIBLE_SHIFT = 0.2
 "PAN pixels up to which a shift is not corrected: it is about as large as the error of measuring it"
 CORRELATED_BLOCKS = 12
 "blocks of a scene in which PAN is compared with MS"
-MINIMUM_CORRELATION = 0.15
+MINIMUM_CORRELATION = 0.25
 "correlation of the detail of PAN and MS below which a notice warns of it"
 LARGE_SHIFT = 0.75
 "PAN pixels from which a shift shows as colour bleeding at edges"

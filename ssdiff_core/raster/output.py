@@ -403,10 +403,9 @@ def write_errors(output: Output) -> Iterator[None]:
         yield
     except (RuntimeError, OSError) as error:
         if getattr(error, "errno", None) in DISK_FULL:
-            reason = "the disk is full; make room or name another folder"
-        else:
-            reason = getattr(error, "strerror", None) or one_line(error)
-        raise RasterError(f"{output.path} cannot be written: {reason}") from None
+            raise RasterError(notice("disk_full", path=str(output.path))) from None
+        reason = getattr(error, "strerror", None) or one_line(error)
+        raise RasterError(notice("cannot_write", path=str(output.path), reason=reason)) from None
 
 
 def check_names(outputs: Sequence[Output]) -> None:
@@ -431,10 +430,7 @@ def check_room(outputs: Sequence[Output], scene: Scene) -> None:
         free = shutil.disk_usage(_folder(together[0])).free
         if free < needed:
             names = " with ".join(str(output.path) for output in together)
-            raise RasterError(
-                f"{names} needs about {file_size(needed)} and {file_size(free)} are free there: "
-                "make room or name another folder"
-            )
+            raise RasterError(notice("too_little_room", path=names, needed=file_size(needed), free=file_size(free)))
 
 
 def _folder(output: Output) -> Path:

@@ -57,9 +57,7 @@ def open_scene(
         return scene
     window = scene.window & snapped(pan_grid, extent)
     if not window:
-        raise GeometryError(
-            f"the extent contains no ground that both PAN and MS cover. PAN: {pan_grid}. MS: {ms_grid}."
-        )
+        raise GeometryError(notice("extent_outside", pan=str(pan_grid), ms=str(ms_grid)))
     return replace(scene, window=window)
 
 
@@ -80,7 +78,7 @@ def open_raster(path: str) -> gdal.Dataset:
     try:
         source = gdal.OpenEx(path, gdal.OF_RASTER | gdal.OF_VERBOSE_ERROR, **metadata.siblings(path))
     except RuntimeError as error:
-        raise RasterError(f"{path} cannot be opened: {one_line(error)}") from None
+        raise RasterError(notice("cannot_open", path=str(path), reason=one_line(error))) from None
     metadata.crs(source)  # GDAL 3.13 fails here, once, if a file next to the raster is broken
     metadata.files(source)  # and older ones here, if it is a folder
     return source
@@ -94,7 +92,7 @@ def _named(function):
         try:
             return function(path)
         except RuntimeError as error:
-            raise RasterError(f"{path} cannot be read: {one_line(error)}") from None
+            raise RasterError(notice("cannot_read", path=str(path), reason=one_line(error))) from None
 
     return named
 
@@ -274,7 +272,7 @@ class Reader:
         try:
             image, ok = read_window(self._dataset(band.path).GetRasterBand(band.index), window)
         except RuntimeError as error:
-            raise RasterError(f"{band.path} cannot be read: {one_line(error)}") from None
+            raise RasterError(notice("cannot_read", path=band.path, reason=one_line(error))) from None
         missing, image = fill_mask(image, band.fill), _within_float32(image)
         return (image, ok) if missing is None else (image, ~missing if ok is None else ok & ~missing)
 

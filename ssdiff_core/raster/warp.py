@@ -12,6 +12,7 @@ import numpy as np
 from osgeo import gdal
 
 from ..common.errors import GeometryError, RasterError, one_line
+from ..common.notices import notice
 from ..domain.grid import Grid, Placement, check_ratio, compose, cut, lattice
 from ..domain.window import Window
 
@@ -33,7 +34,8 @@ def target(pan: Grid, source: gdal.Dataset) -> tuple[Grid, Placement]:
         _bounds(seen, pan.window) if len(seen) == len(edge) else pan.window
     )  # a part of MS is outside the domain of the projection
     if not covered:
-        raise GeometryError(f"PAN and MS do not overlap. PAN: {pan}. MS: {ms.width} x {ms.height} pixels.")
+        size = f"{ms.width} x {ms.height} pixels"
+        raise GeometryError(notice("no_overlap", pan=str(pan), ms=size))
     middle = _transformed(transformer, [(covered.col + covered.width / 2, covered.row + covered.height / 2)], back=True)
     x, y = (math.floor(at) + 0.5 for at in middle[0])
     centre, right, below = _transformed(transformer, [(x, y), (x + 1, y), (x, y + 1)], back=False)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from .. import __version__
 from ..common import guarded_process, paths
@@ -26,7 +27,18 @@ from ..common.notices import Notify, notice
 from ..weights.http import hidden, without_secrets
 from . import doctor, find_python, wheels
 from .find_python import Host, Python
-from .installers import PackageSource, Pip, Uv, explain, find_uv, installers, no_installer_error, uv_python
+from .installers import (
+    NO_WHEEL,
+    PackageSource,
+    Pip,
+    Uv,
+    explain,
+    find_uv,
+    installers,
+    no_installer_error,
+    unreachable_host,
+    uv_python,
+)
 from .wheels import Choice
 
 NOTE = "ssdiff.json"
@@ -249,6 +261,13 @@ def _beside(folder: Path, suffix: str) -> Path:
 class _InstallerFailed(Exception):
     "Raised when an installer ended with an error; the message is the reason."
 
+    def __init__(self, lines: Sequence[str]):
+        super().__init__(explain(lines))
+        self.host = unreachable_host(lines)
+        "host without connection, if that was the reason"
+        self.lacks_torch = str(self).startswith(NO_WHEEL.format("torch"))
+        "whether the index has no torch, as if a firewall answers in its place"
+
 
 class _Installation:
     """One installation, which runs under the lock."""
@@ -268,7 +287,7 @@ class _Installation:
         self.tick: Callable[[], None] = lambda: None
 
     def run(self, choice: Choice) -> None:
-        """Installs the chosen wheels. Downloads are kept after a failure, and removed after a cancellation."""
+        """Installs the chosen wheels. What was downloaded is kept after a failure or a cancellation."""
         self._announce(choice)
         self._check_disk_space(choice)
         self.tick = _Progress([self.new.folder, self.work], choice.download + choice.disk, self.listener)
@@ -281,27 +300,55 @@ class _Installation:
         except Exception as error:
             shutil.rmtree(self.new.folder, ignore_errors=True)
             if isinstance(error, Cancelled):
-                shutil.rmtree(self.work, ignore_errors=True)
+                shutil.rmtree(self.work / "tmp", ignore_errors=True)
             raise
         shutil.rmtree(self.work, ignore_errors=True)
         self.listener.progress(1.0)
 
     def _install(self, choice: Choice) -> tuple[Choice, dict]:
         """Installs the choice, or the CPU build if CUDA does not work. Returns what was installed and its report."""
-        report = self._attempt(choice)
+        try:
+            report = self._attempt(choice)
+        except _InstallerFailed as failed:
+            choice = self._from_pypi(choice, failed)
+            report = self._last_attempt(choice)
         reason = _failure(report) or (_cuda_failure(report) if choice.cuda else None)
         if reason and choice.cuda:
             why = f"{choice.build} was installed, but CUDA does not work: {reason}"
             self.listener.notify(notice("cuda_failed", reason=why))
             choice = wheels.without_cuda(self.base.version, self.base.platform, why)
-            report = report if self.options.wheels else self._attempt(choice)
+            report = report if self.options.wheels else self._last_attempt(choice)
             reason = _failure(report)
         if reason:
             raise InstallError(f"the installed packages do not work: {reason} (installer output: {self.log})")
         return choice, report
 
+    def _from_pypi(self, choice: Choice, failed: _InstallerFailed) -> Choice:
+        """Returns PyPI's own torch if PyTorch's index cannot be used; raises InstallError if something else failed."""
+        host = urlsplit(choice.index or "").hostname
+        if self.options.wheels or not host or not (failed.host == host or failed.lacks_torch):
+            raise self._error(failed) from None
+        other = wheels.of_pypi(self.base.version, self.base.platform, f"{host} cannot be reached")
+        sizes = {"download_gb": other.download / 1000, "disk_gb": other.disk / 1000}
+        self.listener.notify(notice("torch_from_pypi", host=host, **sizes))
+        self._check_disk_space(other)
+        self.tick.expected = other.download + other.disk
+        return other
+
+    def _error(self, failed: _InstallerFailed) -> InstallError:
+        return InstallError(f"{failed} (installer output: {self.log})")
+
+    def _last_attempt(self, choice: Choice) -> dict:
+        try:
+            return self._attempt(choice)
+        except _InstallerFailed as failed:
+            raise self._error(failed) from None
+
     def _attempt(self, choice: Choice) -> dict:
-        """Installs into a new environment and returns its report. If one installer fails, the next is tried."""
+        """Installs into a new environment and returns its report. If one installer fails, the next is tried.
+
+        Raises _InstallerFailed if the last one fails.
+        """
         source = PackageSource(self._requirements(choice), choice.index, self.options.wheels, self.work)
         for tool in self.tools:
             self._clear()
@@ -311,9 +358,10 @@ class _Installation:
                 self._run_installer(tool.install(self.new.python, source), environ)
                 return self._report()
             except _InstallerFailed as failed:
-                reason = str(failed)
-                self.listener.notify(notice("installer_failed", tool=tool.name, reason=reason))
-        raise InstallError(f"{reason} (installer output: {self.log})")
+                if tool is self.tools[-1]:
+                    raise
+                self.listener.notify(notice("installer_failed", tool=tool.name, reason=str(failed)))
+        raise AssertionError("there is no installer")
 
     def _requirements(self, choice: Choice) -> list[str]:
         return choice.pinned if self.options.wheels else choice.requirements
@@ -342,7 +390,7 @@ class _Installation:
         urls = [value for value in environ.values() if "://" in value]
         self._on_line(hidden("> " + " ".join(command), urls))
         if guarded_process.run(command, on_line, tick=self.tick, guard=self.guard, environ=environ):
-            raise _InstallerFailed(explain(lines))
+            raise _InstallerFailed(lines)
 
     def _on_line(self, line: str) -> None:
         with self.log.open("a", encoding="utf-8") as log:
@@ -399,18 +447,23 @@ class _Installation:
 class _Progress:
     """Checks for cancellation, and estimates the progress from the bytes on the disk."""
 
-    INTERVAL_SECONDS = 2.0
-    "time between two measurements of the folders"
+    INTERVAL_SECONDS, NOTICE_SECONDS = 2.0, 15.0
+    "time between two measurements of the folders, and between two notices of the size"
 
     def __init__(self, folders: Sequence[Path], expected: int, listener: Listener):
         self.folders, self.expected, self.listener = folders, expected, listener
         self.last, self.share = time.monotonic(), 0.0
+        self.told = self.last
 
     def __call__(self) -> None:
         if self.listener.cancelled():
             raise Cancelled("cancelled")
         if time.monotonic() - self.last > self.INTERVAL_SECONDS:
-            share = sum(map(size_of, self.folders)) / 1e6 / self.expected
+            done = sum(map(size_of, self.folders)) / 1e6
+            share = done / self.expected
+            if time.monotonic() - self.told > self.NOTICE_SECONDS and done < self.expected:
+                self.told = time.monotonic()
+                self.listener.notify(notice("install_progress", done_mb=done, total_mb=self.expected))
             self.share = max(self.share, min(share, 0.95))  # downloads are removed once they are unpacked
             self.listener.progress(self.share)
             self.last = time.monotonic()

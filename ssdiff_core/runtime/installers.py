@@ -104,7 +104,9 @@ class Uv:
         index = {"UV_INDEX": _joined(source.index, variables.get("UV_INDEX"))} if source.index else {}
         if "PIP_INDEX_URL" in variables:
             index["UV_DEFAULT_INDEX"] = variables.get("UV_DEFAULT_INDEX") or variables["PIP_INDEX_URL"]
-        return {**variables, **index, "UV_INDEX_STRATEGY": "unsafe-best-match", "UV_NO_PROGRESS": "1"}
+        cache = variables.get("UV_CACHE_DIR") or str(source.work / "uv")  # its size tells the progress
+        settings = {"UV_INDEX_STRATEGY": "unsafe-best-match", "UV_NO_PROGRESS": "1", "UV_CACHE_DIR": cache}
+        return {**variables, **index, **settings}
 
 
 def _joined(first: str, rest: str | None) -> str:
@@ -141,8 +143,18 @@ def no_installer_error(
     return InstallError(f"{reason}: {remedy}, or select a Python with torch in SSDIFF_PYTHON or in the options")
 
 
-NO_WHEEL = "there is no wheel of {0} for this Python and system in the wheels folder or index"
-NO_NETWORK = "the network cannot be reached: check the network options of QGIS, or install from a folder of wheels"
+NO_WHEEL = "there is no wheel of {0}"
+NO_WHEEL_HERE = NO_WHEEL + " for this Python and system in the wheels folder or index"
+NO_NETWORK = (
+    "{host} cannot be reached: check the network options of QGIS, name a mirror (SSDIFF_TORCH_INDEX for PyTorch's "
+    "index, PIP_INDEX_URL for PyPI), or install from a folder of wheels"
+)
+UNREACHABLE = (
+    r"NewConnectionError|ConnectTimeout|Failed to establish|dns error|error sending request|tcp connect error"
+    r"|Temporary failure in name|getaddrinfo|Network is unreachable|Connection refused"
+)
+"pattern of lines in the output of an installer that tell of a host without connection"
+HOST = re.compile(r"host='([^']+)'|https?://(?:[^/@\s]*@)?\[?([^/:\s)\]`'\"]+)")
 ADVICE = (
     (r"No space left|not enough space|Errno 28", "the disk is full: free disk space, or choose another cache folder"),
     (
@@ -159,11 +171,10 @@ ADVICE = (
         "the server has a certificate that is not trusted: set SSL_CERT_FILE to a file with the CA certificates",
     ),
     (r"ProxyError|connect to proxy", "the proxy cannot be reached: check the network options of QGIS"),
-    (r"NewConnectionError|ConnectTimeout|Failed to establish|dns error|error sending request", NO_NETWORK),
-    (r"Temporary failure in name|getaddrinfo|Network is unreachable|Connection refused", NO_NETWORK),
-    (r"No matching distribution found for (\S+)", NO_WHEEL),
-    (r"no version of (\w+==[^\s,]+)", NO_WHEEL),
-    (r"Because (\w+) was not found", NO_WHEEL),
+    (UNREACHABLE, NO_NETWORK),
+    (r"No matching distribution found for (\S+)", NO_WHEEL_HERE),
+    (r"no version of (\w+==[^\s,]+)", NO_WHEEL_HERE),
+    (r"Because (\w+) was not found", NO_WHEEL_HERE),
     (
         r"WinError (?:5|32)\b|Permission denied|Access is denied",
         "a file cannot be written: a virus scanner has it open, or the folder is read-only",
@@ -172,11 +183,20 @@ ADVICE = (
 "patterns in the output of an installer and what they mean, most specific first"
 
 
+def unreachable_host(lines: Iterable[str]) -> str:
+    """Returns the first host to which an installer had no connection; empty if there was none, or it has no name."""
+    lines = list(lines)
+    failed = [number for number, line in enumerate(lines) if re.search(UNREACHABLE, line, re.IGNORECASE)]
+    near = (lines[max(number - 3, 0) : number + 1][::-1] for number in failed)  # uv names it some lines before
+    hosts = (HOST.search(line) for few in near for line in few)
+    return next((found[1] or found[2] for found in hosts if found), "")
+
+
 def explain(lines: Iterable[str]) -> str:
     """Returns why an installer failed: the meaning of a known message, otherwise its last line."""
     lines = [line for line in lines if line.strip()]
     for pattern, meaning in ADVICE:
         found = re.search(pattern, "\n".join(lines), re.IGNORECASE)
         if found:
-            return meaning.format(*(found.groups() or ("",)))
+            return meaning.format(*(found.groups() or ("",)), host=unreachable_host(lines) or "the network")
     return lines[-1].strip() if lines else "it printed nothing"

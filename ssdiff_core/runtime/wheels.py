@@ -17,6 +17,8 @@ from ..common.errors import InstallError
 from ..common.isolated_python import NO_WINDOW, environment, find_program
 from ..common.paths import RESOURCES
 
+PYPI = "pypi"
+"name of the build of torch that PyPI has"
 DEVICES = ("auto", "cpu", "cuda")
 QUERIES = ("name,driver_version,compute_cap", "name,driver_version")
 "queries of nvidia-smi; drivers before 510 do not know compute_cap"
@@ -43,7 +45,7 @@ class Choice:
     """The packages to install."""
 
     build: str
-    "cpu, mps, or the CUDA version that PyTorch is built with, such as cu130"
+    "cpu, mps, pypi, or the CUDA version that PyTorch is built with, such as cu130"
     why: str
     "reason for this build"
     pins: Mapping[str, str]
@@ -102,6 +104,15 @@ def without_cuda(version: tuple[int, int], platform: str, why: str) -> Choice:
     """Returns the wheels without CUDA."""
     build = next(row for row in table()["plain"] if platform in row["platforms"])
     return _choice(build, why, version, platform, build["index"])
+
+
+def of_pypi(version: tuple[int, int], platform: str, why: str) -> Choice:
+    """Returns PyPI's own torch, for a network that blocks PyTorch's index. On Linux it contains CUDA."""
+    torch = _pins(version, platform)["torch"]
+    plain = [row for row in table()["plain"] if platform in row["platforms"]]
+    with_cuda = [row for row in table()["builds"] if torch in row["torch"] and platform in row["driver"]]
+    (size, *_) = [*(row for row in plain if not row["index"]), *with_cuda, *plain]
+    return _choice({**size, "name": PYPI}, why, version, platform, indexed=False)
 
 
 def _choice(build: Mapping, why: str, version: tuple[int, int], platform: str, indexed: bool) -> Choice:

@@ -214,7 +214,7 @@ def file_or_entry(name: str, entries: Sequence[Entry]) -> Path | Entry:
 def named(name: str, entries: Iterable[Entry]) -> Entry:
     by_id = {entry.id: entry for entry in reversed(list(entries))}
     if name not in by_id:
-        raise ConfigError(f"unknown weights {name!r}: choose {', '.join(reversed(by_id))}, or give the path of a file")
+        raise ConfigError(notice("weights_unknown", name=name, known=list(reversed(by_id))))
     return by_id[name]
 
 
@@ -242,10 +242,7 @@ def _suitable(entries: Iterable[Entry], sensor: str, bands: int, ratio: float) -
     ranked = [entry for fits in criteria for entry in suiting if fits(entry)]
     ranked.sort(key=lambda entry: not entry.sha256)
     if not ranked:
-        raise ConfigError(
-            f"there are no weights for {bands} bands at ratio {ratio:.3g}; name a file with --weights, "
-            "or choose a classical method, such as --method mtf-glp-fs"
-        )
+        raise ConfigError(notice("no_weights_for_scene", bands=bands, ratio=ratio))
     return ranked
 
 
@@ -297,11 +294,8 @@ def fetcher(
                 urls, download.DownloadRequest(target, entry.size, entry.sha256, connection, progress, cancelled)
             )
         except DownloadError as error:
-            raise DownloadError(
-                f"weights {entry.id} are not on this computer and cannot be downloaded ({error}): "
-                f"get {without_secrets(urls[0])} in another way and import the file "
-                "(ssdiff weights import FILE, or Download weights in QGIS)"
-            ) from None
+            values = {"weights": entry.id, "reason": str(error), "url": without_secrets(urls[0])}
+            raise DownloadError(notice("weights_not_downloaded", **values)) from None
 
     return fetch
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..common import paths
 from ..common.files import move
-from ..common.fingerprints import sha256_of, state_of
+from ..common.fingerprints import sha256_of, states_of
 from .catalogue import SUFFIX
 
 MAXIMUM_BYTES = 512 << 20
@@ -58,7 +58,7 @@ def key_of(kind: str, files: Iterable[str], *parts) -> str:
     files: see raster.input_files.files_read. Empty if a file has no state, like one behind an address: then nothing is
     kept, because a change could not be noticed.
     """
-    found = [(path, state_of(path)) for path in sorted(set(files))]
+    found = states_of(sorted(set(files)))
     if not all(each for _, each in found):
         return ""
     return f"{kind}-{hashlib.sha256(repr((found, parts)).encode()).hexdigest()[:32]}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..common import paths as places
 from ..common.errors import Cancelled, ConfigError
 from ..common.files import check_targets, move, write_whole
-from ..common.fingerprints import sha256_of, state_of
+from ..common.fingerprints import sha256_of, states_of
 from ..common.notices import Notify, notice
 from ..domain import sensors
 from ..domain.adaptation_job import Job, best_method
@@ -236,6 +236,6 @@ def groups_of(card: Card, sensor: sensors.Sensor) -> tuple[tuple[int, ...], ...]
 
 def key_of(job: Job, scenes: Sequence[Scene]) -> str:
     """Returns the digest of everything that a run must share with the checkpoint it continues."""
-    inputs = [(path, state_of(path)) for path in files_read(path for scene in scenes for path in scene.files)]
+    inputs = states_of(files_read(path for scene in scenes for path in scene.files))
     parts = (job, scenes, inputs, sha256_of(job.base))
     return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -19,8 +19,9 @@ from functools import partial, reduce
 
 import numpy as np
 
+from ..common.errors import Cancelled
 from ..common.files import open_own
-from ..common.fingerprints import state_of
+from ..common.fingerprints import states_of
 from ..common.notices import Notice, Notify, notice
 from ..common.pipeline import StoppableQueue, Stopped, run_threads
 from ..domain.block import Block, SceneStats
@@ -33,6 +34,7 @@ from ..raster.input_files import files_read
 from ..raster.output import Output, Working, check_names, check_room, clean_up, finish, make_working_file, write_errors
 from ..raster.reader import Reader, limit_cache
 from ..raster.tiled_tiff import head, layout_of, put
+from . import interrupted_runs
 from .journal import Journal, SumsOfImages, claimed
 
 EXACT = 1 << 24
@@ -69,7 +71,8 @@ def fuse(
 ) -> None:
     """Fuses the scene into the first output, and the spread of the engine's samples into the second, if there is one.
 
-    An interrupted run can be resumed. A run that fails raises and leaves no file.
+    An interrupted run can be resumed, and so can a cancelled one if `run.resume` is set. A run that fails raises and
+    leaves no file.
     """
     side = run.side or block_side(run.memory, len(scene.ms) * len(outputs), engine.reach, run.workers)
     limit_cache(run.memory)
@@ -87,6 +90,9 @@ def fuse(
                 run_threads([lambda: finish(work.files, sums, stop)], stop)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_interrupted(journals)) from None
+        except Cancelled:
+            _end_cancelled(journals, run, len(blocks), notify)
+            raise
         except BaseException:  # errors that are not our own too
             _clean_up(journals)
             raise
@@ -127,11 +133,21 @@ def _interrupted(journals: Sequence[Journal]) -> str:
     return "interrupted before the first block was finished"
 
 
+def _end_cancelled(journals: Sequence[Journal], run: BlockRun, blocks: int, notify: Notify) -> None:
+    """Keeps the working files of a cancelled run that resumes, if they hold a block; otherwise removes them."""
+    done = len(journals[0].done()) if run.resume else 0
+    if done:
+        notify(notice("blocks_kept", done=done, blocks=blocks))
+    else:
+        _clean_up(journals)
+
+
 def _clean_up(journals: Sequence[Journal]) -> None:
     """Removes the working files of a run, the journals last."""
     clean_up([journal.output for journal in journals])
     for journal in journals:
         journal.remove()
+    interrupted_runs.forget([journal.output for journal in journals])
 
 
 # --- the working files -----------------------------------------------------------------------------------------------
@@ -166,6 +182,7 @@ def _begin(
     check_room(outputs, scene)
     for journal in journals:
         journal.begin()
+    interrupted_runs.remember(outputs)
     files = tuple(_working_file(output, scene, provenance) for output in outputs)
     begun = [{"final": file.final, "head": head(file.output.working).hex()} for file in files]
     number = os.urandom(8).hex()  # another run may have taken a file of this one in the meantime
@@ -181,7 +198,7 @@ def _working_file(output: Output, scene: Scene, provenance: dict[str, str]) -> W
 
 def _key(scene: Scene, outputs: Sequence[Output], provenance: dict[str, str], run: object) -> str:
     """Returns the digest of everything that a resumed run must share with the interrupted one."""
-    inputs = [(path, state_of(path)) for path in files_read(scene.files)]
+    inputs = states_of(files_read(scene.files))
     files = [(output.pixel_type, output.format, output.options) for output in outputs]
     others = [str(output.path.absolute()) for output in outputs[1:]]  # the blocks are in the journal of the first
     parts = (scene, inputs, files, others, run)

@@ -23,6 +23,7 @@ from .. import __version__
 from ..common.errors import RasterError
 from ..common.files import kind_of, open_new, open_own, write_all
 from ..common.locks import try_lock
+from ..common.notices import notice
 from ..domain.exact_sums import Sums
 from ..raster.output import Output, write_errors
 
@@ -151,9 +152,7 @@ def _claim(output: Output) -> Journal:
                 raise
             on_error.callback(journal.close)
             if not journal.lock():
-                raise RasterError(
-                    f"{output.path} is being written by {journal.holder()}: wait until it ends, or {CHOOSE}"
-                )
+                raise RasterError(notice("output_in_use", path=str(output.path), holder=journal.holder()))
             if journal.is_current():
                 on_error.callback(journal.remove_unused)
                 _check_own(journal)

@@ -28,6 +28,7 @@ from ..raster.polygon_mask import cut_out
 from ..weights import catalogue
 from ..weights.card import MOMENTS, SCENE, Card, read_card
 from ..weights.catalogue import Fetch
+from . import interrupted_runs
 from .band_order import as_weights_see, groups_for, with_names
 from .block_writer import BlockRun, check_start, fuse
 from .estimate import ADAPTING, Run, adaptation, estimate_run, record_run
@@ -65,7 +66,8 @@ def pansharpen(
     receives the share done. backend: inprocess.backend.LocalBackend or worker.client.backend.WorkerBackend. fetch:
     downloads missing weights (see catalogue.fetcher); None: with the network settings of the environment.
     """
-    watch, held = Stopwatch(), []
+    interrupted_runs.remove_old(notify)
+    watch, held, resumed = Stopwatch(), [], []
     fetch = partial(watch.timed, DOWNLOADING, fetch or catalogue.fetcher(progress=reporter(0), notify=notify))
     try:
         opened = _open(pan, ms, out, options, fetch, held.append, notify, backend)
@@ -82,8 +84,13 @@ def pansharpen(
         learnt = watch.timed(ADAPTING.name, scene_weights, *ordered, path, options, backend, reporter, notify)
     engine, survey, provenance = open_engine(scene, sensor, learnt.path, options, notify, backend, seen)
     provenance |= learnt.provenance | opened.provenance
-    watch.timed(FUSING, _fuse, opened, engine, survey, provenance, backend, reporter, notify)
-    if not options.resume and not scene.mask:  # otherwise the time is that of a part
+
+    def told(message: Notice) -> None:
+        resumed.extend([message] * (message.kind == "resumed"))
+        notify(message)
+
+    watch.timed(FUSING, _fuse, opened, engine, survey, provenance, backend, reporter, told)
+    if not resumed and not scene.mask:  # otherwise the time is that of a part
         adapted = (ahead[0], watch.seconds[ADAPTING.name]) if ahead[0] and learnt.provenance else None
         record_run(opened.run, watch.rest, watch.seconds[FUSING], adapted)
     return PansharpenResult(scene, provenance)
@@ -283,6 +290,8 @@ def sampling_for(options: PansharpenOptions, card: Card, notify: Notify) -> Samp
     if options.uncertainty:
         work = samples * steps / (card.samples * card.steps)
         notify(notice("sampling_for_uncertainty", samples=samples, steps=steps, work=work))
+    else:
+        notify(notice("sampling", weights=card.id, samples=samples, steps=steps))
     values = {item.name: getattr(options, item.name) for item in fields(SamplingOptions)}
     return SamplingOptions(**values | {"steps": steps, "samples": samples})
 

@@ -18,7 +18,7 @@ from ...ssdiff_core.weights import catalogue
 from ...ssdiff_core.workflows import adapt
 from ..services import compat, http, settings
 from ..services.i18n import log_notices, tr
-from .base import Algorithm, Progress, missing_runtime, path_of, showing_errors, worker_backend
+from .base import Algorithm, Progress, missing_runtime, path_of, showing_errors
 
 SCORES = ("ERGAS", "SAM")
 
@@ -77,7 +77,7 @@ class Adapt(Algorithm):
     # --- preparation -------------------------------------------------------------------------------------------------
 
     def checkParameterValues(self, parameters, context):
-        problem = self.unreadable(parameters, (self.SPECTRAL, self.PANCHROMATIC), context) or missing_runtime()
+        problem = self.pair_problem(parameters, self.SPECTRAL, self.PANCHROMATIC, context) or missing_runtime()
         panchromatic, spectral = self._additional(parameters, context)
         if len(spectral) != len(panchromatic):
             message = tr("Select as many additional multispectral as panchromatic layers, not {} and {}.")
@@ -103,7 +103,7 @@ class Adapt(Algorithm):
 
     def work(self, parameters, context, feedback):
         out = self.parameterAsFileOutput(parameters, self.OUTPUT, context) or self.options.id
-        progress, backend, notify = Progress(feedback), worker_backend(feedback), log_notices(feedback)
+        progress, backend, notify = Progress(feedback), self.worker_backend(feedback), log_notices(feedback)
         try:
             result = adapt.adapt(self.pairs, out, self.options, notify, lambda pixels: progress, backend, self.fetch)
         except Cancelled as cancelled:

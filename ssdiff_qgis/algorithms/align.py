@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
-from qgis.core import QgsProcessingOutputNumber, QgsProcessingOutputString, QgsProcessingParameterRasterLayer
+from qgis.core import QgsProcessingOutputNumber
 
 from ...ssdiff_core.raster import reader
 from ..services.i18n import tr
@@ -25,21 +24,19 @@ class Align(Algorithm):
     ROWS, COLS, CONFIDENCE, REPORT = "ROWS", "COLS", "CONFIDENCE", "REPORT"
 
     def initAlgorithm(self, configuration=None):
-        self.add_parameter(
-            QgsProcessingParameterRasterLayer(self.SPECTRAL, tr("Multispectral layer")),
+        self.add_pair(
+            self.SPECTRAL,
+            self.PANCHROMATIC,
             tr("Any number of bands. The shift is also measured for each band."),
-        )
-        self.add_parameter(
-            QgsProcessingParameterRasterLayer(self.PANCHROMATIC, tr("Panchromatic layer")),
             tr("Layer of the same area with 1.5 to 8 times the resolution. CRS, grid and extent may differ."),
         )
         self.addOutput(QgsProcessingOutputNumber(self.ROWS, tr("Shift down in PAN pixels")))
         self.addOutput(QgsProcessingOutputNumber(self.COLS, tr("Shift right in PAN pixels")))
         self.addOutput(QgsProcessingOutputNumber(self.CONFIDENCE, tr("Confidence from 0 to 1")))
-        self.addOutput(QgsProcessingOutputString(self.REPORT, tr("Shifts of all bands (JSON)")))
+        self.add_json_file(self.REPORT, tr("Shifts of all bands"))
 
     def checkParameterValues(self, parameters, context):
-        problem = self.unreadable(parameters, (self.SPECTRAL, self.PANCHROMATIC), context)
+        problem = self.pair_problem(parameters, self.SPECTRAL, self.PANCHROMATIC, context)
         return (False, problem) if problem else super().checkParameterValues(parameters, context)
 
     def prepareAlgorithm(self, parameters, context, feedback):
@@ -53,4 +50,4 @@ class Align(Algorithm):
             text = tr("{}: {:+.2f} rows, {:+.2f} columns, confidence {:.2f}")
             feedback.pushInfo(text.format(name, measured.rows, measured.cols, measured.confidence))
         numbers = {self.ROWS: shift.rows, self.COLS: shift.cols, self.CONFIDENCE: shift.confidence}
-        return {**numbers, self.REPORT: json.dumps(asdict(shift))}
+        return {**numbers, **self.write_json(parameters, self.REPORT, context, asdict(shift))}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 from qgis.core import (
     QgsProcessingOutputNumber,
-    QgsProcessingOutputString,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterRasterLayer,
 )
@@ -62,7 +60,7 @@ class Assess(Algorithm):
         )
         for measure in measures.ALL.values():
             self.addOutput(QgsProcessingOutputNumber(output(measure.name), f"{measure.name}: {tr(measure.meaning)}"))
-        self.addOutput(QgsProcessingOutputString(self.JSON, tr("All results (JSON)")))
+        self.add_json_file(self.JSON, tr("Results"))
 
     def checkParameterValues(self, parameters, context):
         names = self.INPUT, self.SPECTRAL, self.PANCHROMATIC, self.REFERENCE
@@ -88,4 +86,5 @@ class Assess(Algorithm):
         for note in report["notes"]:
             feedback.pushInfo(note)
         outputs = {output(name): value for name, value in result["measures"].items()}
-        return {**outputs, **({self.REPORT: page} if page else {}), self.JSON: json.dumps(report)}
+        pages = {self.REPORT: page} if page else {}
+        return {**outputs, **pages, **self.write_json(parameters, self.JSON, context, report)}

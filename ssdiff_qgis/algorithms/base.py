@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import json
 import re
 import time
 from dataclasses import fields
 from pathlib import Path
 
+import qgis.utils
 from qgis.core import (
     QgsCoordinateTransform,
+    QgsExpressionContext,
     QgsProcessingAlgorithm,
     QgsProcessingException,
+    QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterBand,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterExtent,
     QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterFileDestination,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
     QgsRasterLayer,
 )
+from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QIcon
 
 from ...ssdiff_core.common.errors import Cancelled, NoPythonError
-from ...ssdiff_core.common.failures import debugging, failure_of, traceback_of
+from ...ssdiff_core.common.failures import debugging, traceback_of
+from ...ssdiff_core.common.files import check_targets, write_whole
 from ...ssdiff_core.common.notices import Notice
+from ...ssdiff_core.common.paths import RESOURCES
 from ...ssdiff_core.common.progress import duration
 from ...ssdiff_core.domain import options as kinds
 from ...ssdiff_core.domain import sensors
@@ -36,10 +45,13 @@ from ...ssdiff_core.raster import polygon_mask
 from ...ssdiff_core.weights import catalogue
 from ...ssdiff_core.worker.client.backend import WorkerBackend
 from ...ssdiff_core.workflows.classical_backend import ClassicalBackend
-from ..services import compat, runtime, settings
-from ..services.i18n import log_notices, tr
+from ..panel.layer_pairs import pair_of_project
+from ..services import compat, runtime, settings, threads
+from ..services.i18n import log_notices, tr, tr_error
 
-ICON = Path(__file__).parents[2] / "resources" / "icon.svg"
+ICON = RESOURCES / "icon.svg"
+HELP = RESOURCES / "help"
+"pages of the documentation, which the zip contains (scripts/help_pages.py)"
 ESTIMATE_AFTER = 5.0
 "seconds after which the time left is shown"
 ESTIMATE_INTERVAL = 30.0
@@ -60,7 +72,7 @@ def showing_errors(method):
             feedback.pushDebugInfo(getattr(error, "log", ""))
             if debugging():
                 feedback.pushDebugInfo(traceback_of(error))
-            raise QgsProcessingException(failure_of(error, self.input_files(parameters, context)).sentence) from None
+            raise QgsProcessingException(tr_error(error, self.input_files(parameters, context))) from None
 
     return wrapped
 
@@ -93,11 +105,17 @@ class Algorithm(QgsProcessingAlgorithm):
         return re.split(r"\. |。", tr(self.ABOUT))[0]
 
     def shortHelpString(self):
+        """Returns the help beside the dialog; without windows, qgis_process prints it, so it has no HTML then."""
         described = [parameter for parameter in self.parameterDefinitions() if parameter.help()]
+        if not qgis.utils.iface:
+            return "\n\n".join([tr(self.ABOUT), *(f"{each.description()}: {each.help()}" for each in described)])
         helps = "".join(f"<p><b>{each.description()}</b><br>{each.help()}</p>" for each in described)
         return f"<p>{tr(self.ABOUT)}</p>{helps}"
 
     def helpUrl(self):
+        page = HELP / Path(self.PAGE).with_suffix(".html")
+        if page.is_file():
+            return QUrl.fromLocalFile(str(page)).toString()
         return f"{catalogue.repository()}/blob/HEAD/docs/{self.PAGE}"
 
     def createInstance(self):
@@ -124,11 +142,42 @@ class Algorithm(QgsProcessingAlgorithm):
         self, spectral: str, panchromatic: str, spectral_text: str, panchromatic_text: str, optional: bool = False
     ) -> None:
         """Adds the two layers to fuse, with their help texts."""
-        for name, label, text in (
-            (spectral, tr("Multispectral layer"), spectral_text),
-            (panchromatic, tr("Panchromatic layer"), panchromatic_text),
+        in_window = qgis.utils.iface and threads.is_main()
+        pair = (pair_of_project() if in_window else None) or (None, None)
+        for name, label, text, layer in (
+            (spectral, tr("Multispectral layer"), spectral_text, pair[1]),
+            (panchromatic, tr("Panchromatic layer"), panchromatic_text, pair[0]),
         ):
-            self.add_parameter(QgsProcessingParameterRasterLayer(name, label, optional=optional), text)
+            parameter = QgsProcessingParameterRasterLayer(name, label, optional=optional)
+            if layer:  # otherwise QGIS would preselect the same layer twice
+                parameter.setGuiDefaultValueOverride(layer)
+            self.add_parameter(parameter, text)
+
+    def pair_problem(self, parameters, spectral: str, panchromatic: str, context) -> str | None:
+        """Returns why two layers cannot be fused: if they are unreadable or the same one; None if they can."""
+        ms, pan = (self.file_of(parameters, name, context) for name in (spectral, panchromatic))
+        if ms and ms == pan:
+            return tr("Select two different layers: a panchromatic and a multispectral one.")
+        return self.unreadable(parameters, (spectral, panchromatic), context)
+
+    def add_json_file(self, name: str, label: str) -> None:
+        """Adds an optional JSON file with all results, which scripts and models can read."""
+        self.add_parameter(
+            QgsProcessingParameterFileDestination(
+                name, label, tr("JSON files (*.json)"), optional=True, createByDefault=False
+            ),
+            tr("JSON file with all results, for scripts and models."),
+            advanced=True,
+        )
+
+    def write_json(self, parameters, name: str, context, values: object) -> dict[str, str]:
+        """Writes the values into the JSON file, if one is requested; returns it as an output."""
+        path = self.parameterAsFileOutput(parameters, name, context)
+        if not path:
+            return {}
+        check_targets(path)
+        write_whole(path, json.dumps(values, indent=2) + "\n")
+        return {name: path}
 
     def pair_layers(self, parameters, context, spectral: str, panchromatic: str) -> list[QgsRasterLayer]:
         """Returns the two layers to fuse."""
@@ -224,7 +273,19 @@ class Algorithm(QgsProcessingAlgorithm):
         return polygon_mask.united(shape.asWkt() for shape in shapes)
 
     def chosen(self, parameters, name: str, context) -> str:
-        return self.parameterAsEnumString(parameters, name, context)
+        return self.parameterAsEnumString(self._with_names(parameters), name, context)
+
+    def checkParameterValues(self, parameters, context):
+        return super().checkParameterValues(self._with_names(parameters), context)
+
+    def _with_names(self, parameters) -> dict:
+        """Returns the parameters with the names of choices that are given by their numbers, as qgis_process lists."""
+        named = dict(parameters)
+        for parameter in self.parameterDefinitions():
+            value, name = str(parameters.get(parameter.name())), parameter.name()
+            if isinstance(parameter, QgsProcessingParameterEnum) and value.isdigit():
+                named[name] = dict(enumerate(parameter.options())).get(int(value), value)
+        return named
 
     def file_of(self, parameters, name: str, context) -> str | None:
         """Returns the path of a raster layer that GDAL reads; None if no layer is given."""
@@ -246,13 +307,41 @@ class Algorithm(QgsProcessingAlgorithm):
                 return message.format(layer.name(), layer.providerType())
         return None
 
+    def output_layer(self, parameters, name: str, context) -> str:
+        """Returns the path of an optional output layer; empty if none is requested."""
+        return "" if self.is_skipped(parameters, name) else self.parameterAsOutputLayer(parameters, name, context)
+
+    def is_skipped(self, parameters, name: str) -> bool:
+        """Returns whether an optional output layer is not requested.
+
+        Batch processing passes a definition with an empty path, which QGIS would try to load.
+        """
+        value = parameters.get(name)
+        if isinstance(value, QgsProcessingOutputLayerDefinition):
+            return not value.sink.valueAsString(QgsExpressionContext())[0]
+        return not value
+
+    # --- the work ------------------------------------------------------------------------------------------------
+
     @showing_errors
     def processAlgorithm(self, parameters, context, feedback):
-        try:
-            return self.work(parameters, context, feedback)
-        except Cancelled:
-            feedback.pushInfo(tr("Cancelled."))
-            return {}
+        with contextlib.ExitStack() as self._resources:
+            try:
+                return threads.responsive(lambda: self.work(parameters, context, feedback))
+            except Cancelled:
+                feedback.pushInfo(tr("Cancelled."))
+                return {}
+
+    def run_name(self) -> str:
+        """Returns the name by which other runs are told that they wait for this one."""
+        return self.displayName()
+
+    def worker_backend(self, feedback) -> WorkerBackend:
+        """Returns the backend that computes in a worker process until the algorithm ends, and logs to its feedback."""
+        preview = getattr(feedback, "is_preview", False)
+        worker = self._resources.enter_context(runtime.use(self.run_name(), preview))
+        feedback.pushInfo(tr("Python interpreter in use: {}").format(worker.python))
+        return WorkerBackend(worker, log_notices(feedback), feedback.isCanceled, self.run_name())
 
 
 def widget_of(name: str) -> dict:
@@ -314,13 +403,6 @@ PARAMETERS = {
 def path_of(layer: QgsRasterLayer) -> str:
     """Returns the source that GDAL opens, without the layer's open options."""
     return layer.source().split("|")[0]
-
-
-def worker_backend(feedback) -> WorkerBackend:
-    """Returns the backend that computes for an algorithm and logs to its feedback."""
-    worker = runtime.worker()
-    feedback.pushInfo(tr("Python interpreter in use: {}").format(worker.python))
-    return WorkerBackend(worker, log_notices(feedback), feedback.isCanceled)
 
 
 def classical_backend(feedback) -> ClassicalBackend:

@@ -45,7 +45,7 @@ class Diagnostics(Algorithm):
 
     def initAlgorithm(self, configuration=None):
         self.addOutput(QgsProcessingOutputBoolean(self.READY, tr("PyTorch and a device work")))
-        self.addOutput(QgsProcessingOutputString(self.REPORT, tr("Report (JSON)")))
+        self.add_json_file(self.REPORT, tr("Report"))
         self.addOutput(QgsProcessingOutputString(self.DEVICES, tr("Working devices")))
 
     def work(self, parameters, context, feedback):
@@ -60,8 +60,8 @@ class Diagnostics(Algorithm):
             feedback.pushWarning(report["problem"])
         return {
             self.READY: report["ready"],
-            self.REPORT: without_home(json.dumps(report)),
             self.DEVICES: ", ".join(report["working"]),
+            **self.write_json(parameters, self.REPORT, context, json.loads(without_home(json.dumps(report)))),
         }
 
 
@@ -100,6 +100,7 @@ def collected(tick=lambda: None) -> dict:
         "environments": [described(each) for each in managed.environments()],
         "cache": {str(folder): managed.size_of(folder) for folder in (paths.runtime(), paths.weights())},
         "settings": {name: setting(name) for name in SETTINGS},
+        "runs": runtime.runs(),
         "last_words": http.hidden(runtime.worker_log()),
     }
 
@@ -159,6 +160,7 @@ def as_markdown(report: dict) -> str:
         "#### Folders and settings",
         *[f"- {folder}: {size / 1e6:,.0f} MB" for folder, size in report["cache"].items()],
         *[f"- {name}: {value or '(not set)'}" for name, value in report["settings"].items()],
+        *(["", "#### Runs that compute now", *[f"- {run}" for run in report["runs"]]] * bool(report["runs"])),
         *(["", "#### Last output of the worker process", "```", *report["last_words"].splitlines()[-20:], "```"])
         * bool(report["last_words"]),
     ]

@@ -60,7 +60,7 @@ class DownloadWeights(Algorithm):
 
     def work(self, parameters, context, feedback):
         file = self.parameterAsFile(parameters, self.FILE, context)
-        selected = self.parameterAsEnumString(parameters, self.WEIGHTS, context)
+        selected = self.chosen(parameters, self.WEIGHTS, context)
         if file:
             entry = catalogue.adopt(file)
             feedback.pushInfo(tr("Weights {} are stored in {}").format(entry.id, entry.path))

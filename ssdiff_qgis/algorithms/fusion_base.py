@@ -7,29 +7,23 @@ from pathlib import Path
 
 from qgis.core import (
     QgsProcessingOutputString,
+    QgsProcessingParameterBoolean,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterRasterDestination,
+    QgsProcessingUtils,
 )
 
 from ...ssdiff_core.common.files import check_targets
 from ...ssdiff_core.common.notices import Notice
-from ...ssdiff_core.domain.methods import NETWORK
+from ...ssdiff_core.domain.methods import LABELS, NETWORK
 from ...ssdiff_core.domain.options import DEFAULT_PRESET, AssessOptions, PansharpenOptions
 from ...ssdiff_core.raster.input_files import files_read
 from ...ssdiff_core.workflows import assess
 from ...ssdiff_core.workflows.pansharpen import pansharpen
 from ..services.i18n import log_notices, tr
 from ..services.styling import FusedStyler, UncertaintyStyler, keep_reference
-from .base import (
-    Algorithm,
-    Progress,
-    RunProgress,
-    classical_backend,
-    missing_runtime,
-    showing_errors,
-    worker_backend,
-)
-from .delivery import Inputs, add_delivery, inputs_of, missing_inputs
+from .base import Algorithm, Progress, RunProgress, classical_backend, missing_runtime, showing_errors
+from .delivery import DELIVERY, Inputs, add_delivery, inputs_of, missing_inputs
 
 FUSED_SHARE = 0.85
 "share of the progress bar for fusing if a report follows"
@@ -48,6 +42,7 @@ class Fusion(Algorithm):
 
     SPECTRAL, PANCHROMATIC = "SPECTRAL", "PANCHROMATIC"
     OUTPUT, UNCERTAINTY, REPORT = "OUTPUT", "UNCERTAINTY", "REPORT"
+    DISCARD = "DISCARD"
     USED = "USED"
     SKIPPED_OPTIONS: tuple[str, ...] = ()
     "options that the algorithm does not offer"
@@ -66,6 +61,14 @@ class Fusion(Algorithm):
         self.add_own_parameters()
         self.add_options(PansharpenOptions, advanced=False, skip=self.SKIPPED_OPTIONS)
         self.add_options(PansharpenOptions, advanced=True, skip=self.SKIPPED_OPTIONS)
+        self.add_parameter(
+            QgsProcessingParameterBoolean(self.DISCARD, tr("Discard a cancelled run"), False),
+            tr(
+                "Start again from the beginning. By default, a run with the same inputs, options and output file goes "
+                "on where it was cancelled. Working files that are not used for 30 days are removed."
+            ),
+            advanced=True,
+        )
         self.add_parameter(
             QgsProcessingParameterRasterDestination(self.OUTPUT, tr("Pansharpened")),
             tr("Cloud-optimised GeoTIFF, unless creation options are given."),
@@ -102,8 +105,9 @@ class Fusion(Algorithm):
     # --- preparation ---------------------------------------------------------------------------------------------
 
     def checkParameterValues(self, parameters, context):
-        layers = self.SPECTRAL, self.PANCHROMATIC
-        problem = missing_inputs(self, parameters) or self.unreadable(parameters, layers, context)
+        problem = missing_inputs(self, parameters)
+        if not problem and not parameters.get(DELIVERY):
+            problem = self.pair_problem(parameters, self.SPECTRAL, self.PANCHROMATIC, context)
         if self.needs_runtime(parameters, context):
             problem = problem or missing_runtime()
         return (False, problem) if problem else super().checkParameterValues(parameters, context)
@@ -112,7 +116,7 @@ class Fusion(Algorithm):
     def prepareAlgorithm(self, parameters, context, feedback):
         inputs = inputs_of(self, parameters, context, feedback)
         own = self.own_options(parameters, context)
-        own["uncertainty"] = str(parameters.get(self.UNCERTAINTY) or "")  # the file is known when the run starts
+        own["uncertainty"] = "" if self.is_skipped(parameters, self.UNCERTAINTY) else str(parameters[self.UNCERTAINTY])
         preset = self.preset(parameters, context)
         options = self.read_options(parameters, context, PansharpenOptions, inputs.crs, preset, **own)
         sensor = inputs.sensor if options.sensor == "auto" else options.sensor
@@ -121,10 +125,13 @@ class Fusion(Algorithm):
 
     # --- the work ------------------------------------------------------------------------------------------------
 
+    def run_name(self):
+        return f"{self.displayName()}, {self.job.inputs.name}"
+
     def work(self, parameters, context, feedback):
         job = self.job
         pan, ms = job.inputs.pan, job.inputs.ms
-        backend = worker_backend(feedback) if job.options.method == NETWORK else classical_backend(feedback)
+        backend = self.worker_backend(feedback) if job.options.method == NETWORK else classical_backend(feedback)
         out = self.parameterAsOutputLayer(parameters, self.OUTPUT, context)
         uncertainty = self.uncertainty(parameters, context)
         page = self.parameterAsFileOutput(parameters, self.REPORT, context)
@@ -134,7 +141,8 @@ class Fusion(Algorithm):
             progress.receive(notice)
             log(notice)
 
-        options = replace(job.options, uncertainty=uncertainty)
+        resume = not is_temporary(out) and not self.parameterAsBool(parameters, self.DISCARD, context)
+        options = replace(job.options, uncertainty=uncertainty, resume=resume)
         check_targets(page, inputs=[out, *files_read([pan, ms])])
         result = pansharpen(pan, ms, out, options, notify, progress, backend, self.fetch)
         results = {self.OUTPUT: out, self.USED: result.provenance.get("weights", result.provenance["method"])}
@@ -144,8 +152,8 @@ class Fusion(Algorithm):
             self._report(out, page, feedback)
             results[self.REPORT] = page
         self.stylers = {
-            out: (tr("{} pansharpened"), FusedStyler(job.inputs.style, result)),
-            uncertainty: (tr("{} uncertainty"), UncertaintyStyler(result)),
+            out: (tr("{} pansharpened ({})"), FusedStyler(job.inputs.style, result)),
+            uncertainty: (tr("{} uncertainty ({})"), UncertaintyStyler(result)),
         }
         return results
 
@@ -162,6 +170,11 @@ class Fusion(Algorithm):
         for path, (name, styler) in getattr(self, "stylers", {}).items():
             if context.willLoadLayerOnCompletion(path):
                 details = context.layerToLoadOnCompletionDetails(path)
-                details.name = name.format(self.job.inputs.name)
+                details.name = name.format(self.job.inputs.name, LABELS[self.job.options.method])
                 details.setPostProcessor(keep_reference(styler))
         return {}
+
+
+def is_temporary(path: str) -> bool:
+    """Returns whether an output is in the temporary folder of Processing, where no later run can resume it."""
+    return Path(QgsProcessingUtils.tempFolder()) in Path(path).parents

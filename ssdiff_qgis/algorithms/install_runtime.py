@@ -65,7 +65,7 @@ class InstallRuntime(Algorithm):
 
     def work(self, parameters, context, feedback):
         options = environment.InstallOptions(
-            self.parameterAsEnumString(parameters, self.DEVICE, context),
+            self.chosen(parameters, self.DEVICE, context),
             self.parameterAsString(parameters, self.WHEELS, context),
             self.parameterAsBoolean(parameters, self.REINSTALL, context),
             self.environment,

@@ -51,4 +51,4 @@ class Pansharpen(Fusion):
         return super().prepareAlgorithm(parameters, context, feedback)
 
     def uncertainty(self, parameters, context):
-        return self.parameterAsOutputLayer(parameters, self.UNCERTAINTY, context)
+        return self.output_layer(parameters, self.UNCERTAINTY, context)

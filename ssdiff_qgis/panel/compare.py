@@ -13,13 +13,16 @@ from qgis.core import (
     QgsRasterLayer,
     QgsRectangle,
 )
+from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QRectF, QSize, Qt, QTimer
 from qgis.PyQt.QtGui import QColor
 from qgis.PyQt.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from ..services.i18n import tr
+from .map_swipe import MapSwipe
 from .swipe import LEFT, RIGHT, Swipe
 from .visible_extent import PreviewExtent
+from .widgets import describe
 
 RENDER_DELAY = 80
 "milliseconds between the last change of the view and its rendering"
@@ -32,8 +35,11 @@ class ComparedLayers:
     extent: PreviewExtent
     pan: QgsRasterLayer
     ms: QgsRasterLayer
-    brovey: QgsRasterLayer
+    classical: dict[str, QgsRasterLayer]
+    "results of classical methods, by their labels"
     fused: QgsRasterLayer
+    name: str
+    "of the method of the fused layer"
     unadapted: QgsRasterLayer | None = None
     "the same without adapting the weights to the scene, if they were adapted"
 
@@ -42,7 +48,7 @@ class ComparedLayers:
         layers = {
             tr("MS"): _with_resampler(self.ms, None),
             tr("Interpolated MS"): _with_resampler(self.ms, QgsCubicRasterResampler()),
-            tr("Brovey"): self.brovey,
+            **self.classical,
             tr("PAN"): self.pan,
         }
         return {**layers, tr("SSDiff, not adapted"): self.unadapted} if self.unadapted else layers
@@ -51,10 +57,13 @@ class ComparedLayers:
 class Compare(QWidget):
     """A swipe between the preview at the right and a layer of the user's choice at the left."""
 
-    def __init__(self, parent: QWidget | None = None):
+    def __init__(self, canvas: QgsMapCanvas, parent: QWidget | None = None):
         super().__init__(parent)
+        self._canvas = canvas
         self.swipe = Swipe(self)
+        self.on_map_swipe = MapSwipe(canvas)
         self.left = QComboBox(self)
+        describe(self.left, tr("Compare with"), tr("Layer that is shown left of the line"))
         self._layers: ComparedLayers | None = None
         self._left_layers: dict[str, QgsRasterLayer] = {}
         self._jobs: dict[int, QgsMapRendererParallelJob] = {}
@@ -70,6 +79,11 @@ class Compare(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(QLabel(tr("Compare with"), self))
         row.addWidget(self.left, 1)
+        self.on_map = self._button("/mActionSplitFeatures.svg", tr("Compare on the map, with a line to drag"))
+        self.on_map.setCheckable(True)
+        self.on_map.toggled.connect(self._swipe_map)
+        self.on_map_swipe.deactivated.connect(lambda: self.on_map.setChecked(False))
+        row.addWidget(self.on_map)
         row.addWidget(self._zoom_button("/mActionZoomActual.svg", tr("Zoom to native resolution of PAN (100%)"), 1.0))
         row.addWidget(self._zoom_button("/mActionZoomFullExtent.svg", tr("Zoom to whole preview"), 0.0))
         self._controls.hide()
@@ -79,13 +93,31 @@ class Compare(QWidget):
         layout.addWidget(self._controls)
         self.swipe.placeholder = tr("The preview is displayed here, next to its input layers")
 
-    def _zoom_button(self, icon: str, text: str, scale: float) -> QToolButton:
+    def _button(self, icon: str, text: str) -> QToolButton:
         button = QToolButton(self)
         button.setIcon(QgsApplication.getThemeIcon(icon))
-        button.setToolTip(text)
+        describe(button, text)
         button.setAutoRaise(True)
+        return button
+
+    def _zoom_button(self, icon: str, text: str, scale: float) -> QToolButton:
+        button = self._button(icon, text)
         button.clicked.connect(lambda: self.swipe.zoom(scale))
         return button
+
+    def _swipe_map(self, on: bool) -> None:
+        if on:
+            self._canvas.setMapTool(self.on_map_swipe)
+        else:
+            self._canvas.unsetMapTool(self.on_map_swipe)
+
+    def clear(self) -> None:
+        """Forgets the preview, as another scene has been selected."""
+        self._layers = None
+        self.on_map.setChecked(False)
+        self._controls.hide()
+        self.swipe.setToolTip("")
+        self.swipe.clear()
 
     def show_layers(self, layers: ComparedLayers) -> None:
         self._layers, self._left_layers = layers, layers.left_layers()
@@ -106,6 +138,7 @@ class Compare(QWidget):
         for job in self._jobs.values():
             job.cancelWithoutBlocking()
         self._layers = None
+        self.on_map_swipe.remove()
 
     def _render(self) -> None:
         self._render_timer.stop()
@@ -113,7 +146,8 @@ class Compare(QWidget):
             return
         name = self.left.currentText()
         self._render_side(LEFT, name, self._left_layers[name])
-        self._render_side(RIGHT, tr("SSDiff"), self._layers.fused)
+        self._render_side(RIGHT, self._layers.name, self._layers.fused)
+        self.on_map_swipe.show_layer(self._left_layers[name], name)
 
     def _render_side(self, side: int, name: str, layer: QgsRasterLayer) -> None:
         view = self.swipe.view

@@ -9,7 +9,7 @@ from qgis.PyQt.QtGui import QCursor, QGuiApplication
 from ...ssdiff_core.common.errors import SSDiffError
 from ...ssdiff_core.deliveries.at_place import is_place, pair_at
 from ..services.delivery_box import dropped_path
-from ..services.i18n import tr
+from ..services.i18n import tr, tr_error
 from .widgets import SUCCESS, WARNING
 
 
@@ -41,7 +41,7 @@ class _DeliveryDrop(QObject):
         try:
             pair = pair_at(path, lambda message: None, one_file=True)
         except SSDiffError as error:
-            dock.state.set_message(str(error), WARNING)
+            dock.state.set_message(tr_error(error), WARNING)
             return
         finally:
             QGuiApplication.restoreOverrideCursor()

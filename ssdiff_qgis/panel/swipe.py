@@ -48,7 +48,7 @@ class Swipe(QWidget):
         self.setMinimumSize(160, 120)
 
     def sizeHint(self):
-        return QSize(320, 280)
+        return QSize(320, 180)
 
     # --- view --------------------------------------------------------------------------------------------------------
 
@@ -58,6 +58,11 @@ class Swipe(QWidget):
         self._extent = QRectF(0, 0, width, height)
         self._centre = self._extent.center()
         self.zoom(max(self.width() / width, self.height() / height, 1.0))
+
+    def clear(self) -> None:
+        """Removes the images, so that the placeholder is shown."""
+        self._images, self._extent = [None, None], QRectF()
+        self._view_changed()
 
     def show_image(self, side: int, name: str, image: QImage, extent: QRectF) -> None:
         self._images[side] = name, image, extent
@@ -175,7 +180,7 @@ class Swipe(QWidget):
         line, height = self.divider * self.width(), self.height()
         self._paint_image(painter, RIGHT, QRectF(line, 0, self.width() - line, height))
         self._paint_image(painter, LEFT, QRectF(0, 0, line, height))
-        self._paint_line(painter, line)
+        paint_line(painter, line, height)
 
     def _paint_placeholder(self, painter: QPainter) -> None:
         """Paints the placeholder text in a frame, in the colours of the theme."""
@@ -194,33 +199,37 @@ class Swipe(QWidget):
         painter.save()
         painter.setClipRect(clip)
         painter.drawImage(target, image, QRectF(image.rect()))
-        self._paint_name(painter, side, name, target & QRectF(self.rect()))
+        paint_name(painter, side, name, target & QRectF(self.rect()))
         painter.restore()
 
-    def _paint_name(self, painter: QPainter, side: int, name: str, target: QRectF) -> None:
-        size = QSizeF(painter.fontMetrics().size(0, name)) + QSizeF(14, 6)
-        left = target.left() + 8 if side == LEFT else target.right() - 8 - size.width()
-        label = QRectF(QPointF(left, target.top() + 8), size)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(SHADE)
-        painter.drawRoundedRect(label, size.height() / 2, size.height() / 2)
-        painter.setPen(LIGHT)
-        painter.drawText(label, Qt.AlignmentFlag.AlignCenter, name)
 
-    def _paint_line(self, painter: QPainter, x: float) -> None:
-        middle = QPointF(x, self.height() / 2)
-        for colour, width in ((SHADE, 4.0), (LIGHT, 2.0)):
-            painter.setPen(QPen(colour, width))
-            painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
-        painter.setPen(QPen(SHADE, 1.0))
-        painter.setBrush(LIGHT)
-        painter.drawEllipse(middle, GRIP, GRIP)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(SHADE)
-        for direction in (-1, 1):
-            base = middle + QPointF(direction * ARROW, 0)
-            tip, up = QPointF(direction * ARROW, 0), QPointF(0, ARROW)
-            painter.drawPolygon(QPolygonF([base + tip, base - up, base + up]))
+def paint_name(painter: QPainter, side: int, name: str, target: QRectF) -> None:
+    """Paints the name of an image into its upper left or right corner."""
+    size = QSizeF(painter.fontMetrics().size(0, name)) + QSizeF(14, 6)
+    left = target.left() + 8 if side == LEFT else target.right() - 8 - size.width()
+    label = QRectF(QPointF(left, target.top() + 8), size)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(SHADE)
+    painter.drawRoundedRect(label, size.height() / 2, size.height() / 2)
+    painter.setPen(LIGHT)
+    painter.drawText(label, Qt.AlignmentFlag.AlignCenter, name)
+
+
+def paint_line(painter: QPainter, x: float, height: float) -> None:
+    """Paints the dividing line and its handle."""
+    middle = QPointF(x, height / 2)
+    for colour, width in ((SHADE, 4.0), (LIGHT, 2.0)):
+        painter.setPen(QPen(colour, width))
+        painter.drawLine(QPointF(x, 0), QPointF(x, height))
+    painter.setPen(QPen(SHADE, 1.0))
+    painter.setBrush(LIGHT)
+    painter.drawEllipse(middle, GRIP, GRIP)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(SHADE)
+    for direction in (-1, 1):
+        base = middle + QPointF(direction * ARROW, 0)
+        tip, up = QPointF(direction * ARROW, 0), QPointF(0, ARROW)
+        painter.drawPolygon(QPolygonF([base + tip, base - up, base + up]))
 
 
 def _clamped(centre: float, low: float, high: float, visible: float) -> float:

@@ -2,16 +2,56 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsApplication
-from qgis.PyQt.QtCore import QAbstractListModel, QSize, Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+from pathlib import Path
 
+from qgis.core import QgsApplication
+from qgis.PyQt.QtCore import QAbstractListModel, QEvent, QSize, Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
+
+from ...ssdiff_core.common.errors import SSDiffError
 from ...ssdiff_core.common.progress import file_size
 from ...ssdiff_core.weights import catalogue
 from ..services.i18n import tr
 
 SUCCESS, WARNING, INFO = "/mIconSuccess.svg", "/mIconWarning.svg", "/mIconInfo.svg"
 AUTO = "auto"
+
+
+def describe(widget: QWidget, name: str, text: str = "") -> None:
+    """Sets the name that screen readers read, and the tooltip."""
+    widget.setAccessibleName(name)
+    widget.setToolTip(text or name)
+
+
+class VerticalScrollArea(QScrollArea):
+    """Scrolls its content vertically if there is too little room; it is never narrower than its content."""
+
+    def __init__(self, content: QWidget, parent: QWidget | None = None):
+        super().__init__(parent)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(content)
+
+    def minimumSizeHint(self):
+        width = self.widget().minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width()
+        return QSize(width, super().minimumSizeHint().height())
+
+    def eventFilter(self, watched, event):
+        """Asks for more width when the content needs it."""
+        if watched is self.widget() and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
 
 
 class MessageLabel(QWidget):
@@ -24,6 +64,7 @@ class MessageLabel(QWidget):
         super().__init__(parent)
         self._icon, self._text = QLabel(self), QLabel(self)
         self._text.setWordWrap(True)
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         self._text.linkActivated.connect(self.linkActivated)
         self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         layout = QHBoxLayout(self)
@@ -56,11 +97,12 @@ class WeightsBox(QWidget):
         self.choice.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.choice.setMinimumContentsLength(12)
-        self.choice.setToolTip(tr("auto: the weights that fit sensor and bands best, downloaded if necessary"))
+        text = tr("auto: the weights that fit sensor and bands best, downloaded if necessary")
+        describe(self.choice, tr("Weights"), text)
         self.choice.editTextChanged.connect(self.changed)
         browse = QToolButton(self)
         browse.setText("…")
-        browse.setToolTip(tr("Select weights file"))
+        describe(browse, tr("Select weights file"))
         browse.clicked.connect(self._browse)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -80,6 +122,16 @@ class WeightsBox(QWidget):
         self.choice.view().setMinimumWidth(self.choice.view().sizeHintForColumn(0))
         self.select(selected)
 
+    def entry(self) -> catalogue.Entry | None:
+        """Returns the selected weights; None for auto, and if they cannot be read."""
+        entries = {entry.id: entry for entry in self.choice.model().entries}
+        if self.value in entries or self.value == AUTO:
+            return entries.get(self.value)
+        try:
+            return catalogue.entry_of(Path(self.value))
+        except (SSDiffError, OSError, ValueError):
+            return None
+
     def select(self, value: str) -> None:
         """Selects weights by their ID or path."""
         self.choice.setCurrentIndex(self.choice.findData(value, Qt.ItemDataRole.EditRole))
@@ -98,10 +150,12 @@ class _WeightsModel(QAbstractListModel):
     def __init__(self, parent):
         super().__init__(parent)
         self._rows: list[tuple[str, str]] = []
+        self.entries: list[catalogue.Entry] = []
 
     def refresh(self) -> None:
         self.beginResetModel()
-        self._rows = [(AUTO, tr("auto (best)")), *((entry.id, _description(entry)) for entry in catalogue.known())]
+        self.entries = catalogue.known()
+        self._rows = [(AUTO, tr("auto (best)")), *((entry.id, _description(entry)) for entry in self.entries)]
         self.endResetModel()
 
     def rowCount(self, parent=None):

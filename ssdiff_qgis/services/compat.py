@@ -71,11 +71,9 @@ CONTINUOUS = _first(
     (QgsColorRampShader, "ClassificationMode.Continuous"),
     (QgsColorRampShader, "Continuous"),
 )
-ALL_STATISTICS = _first(
-    (Qgis, "RasterBandStatistic.All"),
-    (QgsRasterBandStats, "Stats.All"),
-    (QgsRasterBandStats, "All"),
-)
+_STATISTICS = _first((Qgis, "RasterBandStatistic"), (QgsRasterBandStats, "Stats"))
+STORED_STATISTICS = _STATISTICS.Min | _STATISTICS.Max | _STATISTICS.Mean | _STATISTICS.StdDev
+"what GeoTIFFs store; for any other statistic, QGIS reads all pixels"
 RASTER_LAYERS = _first(
     (Qgis, "LayerFilter.RasterLayer"),
     (QgsMapLayerProxyModel, "Filter.RasterLayer"),

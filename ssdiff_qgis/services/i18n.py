@@ -7,15 +7,22 @@ tests/qgis/services/test_i18n.py reports missing and unused translations.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from qgis.core import QgsProcessingFeedback, QgsSettings
 from qgis.PyQt.QtCore import QLocale
 
+from ...ssdiff_core.common.errors import SSDiffError
+from ...ssdiff_core.common.failures import failure_of
 from ...ssdiff_core.common.notices import TEMPLATES, Notice, Notify
+from ...ssdiff_core.common.texts import printable
 
 FOLDER = Path(__file__).parents[2] / "resources" / "i18n"
 TRADITIONAL = QLocale.Script.TraditionalHanScript
+
+STATES = ("worker_busy", "install_progress")
+"kinds of notices that tell what a run is doing now: also shown beside its progress"
 
 _translations: dict[str, str] = {}
 
@@ -30,9 +37,25 @@ def tr_notice(notice: Notice) -> str:
     return notice.worded(tr(TEMPLATES[notice.kind]))
 
 
+def tr_error(error: Exception, files: Iterable[object] = ()) -> str:
+    """Returns the message of an exception in QGIS's language. files: see `failure_of`."""
+    told = error.notice if isinstance(error, SSDiffError) else None
+    return printable(tr_notice(told)) if told else failure_of(error, files).sentence
+
+
 def log_notices(feedback: QgsProcessingFeedback) -> Notify:
-    """Returns a callback that writes the notices it receives to the log of a Processing algorithm."""
-    return lambda notice: feedback.pushInfo(tr_notice(notice))
+    """Returns a callback that writes the notices it receives to the log of a Processing algorithm.
+
+    A feedback with a list `notices` collects them too, and one with `show_state` shows what the run waits for.
+    """
+    show_state = getattr(feedback, "show_state", feedback.setProgressText)
+
+    def show(notice: Notice) -> None:
+        text = tr_notice(notice)
+        getattr(feedback, "notices", []).append(notice)
+        show_state(text) if notice.kind in STATES else feedback.pushInfo(text)
+
+    return show
 
 
 def load_translations() -> None:

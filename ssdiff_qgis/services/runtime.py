@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import site
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
 from ...ssdiff_core.common.errors import NoPythonError
+from ...ssdiff_core.common.memory import free_memory
 from ...ssdiff_core.runtime import environment, find_python
 from ...ssdiff_core.runtime.doctor import NEEDED
 from . import settings
@@ -74,20 +76,51 @@ def missing_packages() -> list[str]:
     return [name for name in NEEDED if PathFinder.find_spec(name, folders) is None]
 
 
-_workers: dict[str, Worker] = {}
+MEMORY_OF_SECOND = 3 << 30
+"free bytes from which a second worker process is started for a preview"
+
+_workers: dict[tuple[str, int], Worker] = {}
+"by interpreter and number: 0, or 1 for previews while the other is in use"
+_runs: list[tuple[str, Worker]] = []
+"names and workers of the runs that use a worker"
 _lock = threading.Lock()
 
 
-def worker() -> Worker:
+def worker(preview: bool = False) -> Worker:
     """Returns the worker process of this QGIS, which all runs share; it starts with the first request.
 
+    A preview gets a second one while another run uses the first, if enough memory is free.
     If another interpreter has been selected since, a new worker is returned; the previous one exits when it is idle.
     """
     from ...ssdiff_core.worker.client.engine import Worker
 
     python = interpreter().python
     with _lock:
-        return _workers.setdefault(python, Worker(python))
+        first = _workers.setdefault((python, 0), Worker(python))
+        if not preview or all(used is not first for _, used in _runs):
+            return first
+        second = _workers.setdefault((python, 1), Worker(python))
+        return second if second.pid or free_memory() >= MEMORY_OF_SECOND else first
+
+
+@contextlib.contextmanager
+def use(name: str, preview: bool = False) -> Iterator[Worker]:
+    """Yields the worker process for a run. name: what other runs are told while they wait for it."""
+    chosen = worker(preview)
+    entry = name, chosen
+    with _lock:
+        _runs.append(entry)
+    try:
+        yield chosen
+    finally:
+        with _lock:
+            _runs.remove(entry)
+
+
+def runs() -> list[str]:
+    """Returns the names of the runs that use a worker process."""
+    with _lock:
+        return [name for name, _ in _runs]
 
 
 def worker_log() -> str:

@@ -165,7 +165,7 @@ def _contrast_enhancement(
 
 def _default_limits(provider, band: int) -> tuple[float, float]:
     """Returns the limits of the default stretch of a band, from the statistics stored in the file."""
-    statistics = provider.bandStatistics(band, compat.ALL_STATISTICS)
+    statistics = provider.bandStatistics(band, compat.STORED_STATISTICS)
     margin = STRETCH_DEVIATIONS * statistics.stdDev
     low, high = statistics.mean - margin, statistics.mean + margin
     return max(low, statistics.minimumValue), min(high, statistics.maximumValue)

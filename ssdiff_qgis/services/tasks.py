@@ -19,17 +19,22 @@ from qgis.core import (
 from qgis.PyQt.QtCore import pyqtSignal
 
 from ...ssdiff_core.common.errors import Cancelled
-from ...ssdiff_core.common.failures import failure_of
 from ...ssdiff_core.worker.client.engine import Callbacks
-from . import runtime, settings
-from .i18n import tr
+from ...ssdiff_core.workflows.estimate import Estimate, estimate_presets
+from . import runtime, settings, threads
+from .i18n import tr, tr_error, tr_notice
 
+HIDDEN = getattr(QgsTask.Flag, "Hidden", QgsTask.Flag.CanCancel)
+"flag of tasks that are not listed; QGIS has it since 3.26"
 _running: set = set()
 "running steps, referenced here until they finish because QGIS holds no reference to their Python objects"
 
 
 class StartWorker(QgsTask):
     """Starts the worker process, which the next run needs anyway, and finds out whether it has a GPU."""
+
+    stateChanged = pyqtSignal(str)
+    "text on what it waits for"
 
     def __init__(self, then: Callable):
         super().__init__(tr("Starting SSDiff"), QgsTask.Flag.CanCancel)
@@ -43,17 +48,47 @@ class StartWorker(QgsTask):
     def run(self):
         try:
             device = settings.device()
-            devices = runtime.worker().hello(Callbacks(cancelled=self.isCanceled))["devices"]
+            with threads.spare_thread(), runtime.use(self.description(), preview=True) as worker:
+                callbacks = Callbacks(self._notify, cancelled=self.isCanceled, run=self.description())
+                devices = worker.hello(callbacks)["devices"]
         except Cancelled:
             return False
         except Exception as error:  # QGIS shows an exception of a task only in its log
-            self.error = failure_of(error).sentence
+            self.error = tr_error(error)
             return False
         self.has_gpu = uses_gpu(devices, device)
         return True
 
+    def _notify(self, notice):
+        self.stateChanged.emit(tr_notice(notice))
+
     def finished(self, succeeded):
         self.succeeded = succeeded
+        _running.discard(self)
+        self._then(self)
+
+
+class EstimatePresets(QgsTask):
+    """Estimates the time of pansharpening a whole scene with each preset."""
+
+    def __init__(self, pan: str, ms: str, weights: str, then: Callable):
+        super().__init__(tr("Estimating the time of pansharpening"), QgsTask.Flag.CanCancel | HIDDEN)
+        self._files, self._weights, self._then = (pan, ms), weights, then
+        self.found: dict[str, Estimate] = {}
+        "estimates by preset; empty if the scene cannot be pansharpened"
+
+    def start(self) -> None:
+        _running.add(self)
+        QgsApplication.taskManager().addTask(self)
+
+    def run(self):
+        try:
+            self.found = estimate_presets(*self._files, {"weights": self._weights, "device": settings.device()})
+        except Exception:  # a run would tell the error
+            return False
+        return True
+
+    def finished(self, succeeded):
         _running.discard(self)
         self._then(self)
 
@@ -65,16 +100,17 @@ def uses_gpu(devices: dict[str, dict], device: str) -> bool:
 
 
 class RunFeedback(QgsProcessingFeedback):
-    """Emits progress texts as a signal, and keeps the first error."""
+    """Feedback of a preview: emits what it waits for as a signal, and keeps the notices and the first error."""
 
-    progressTextChanged = pyqtSignal(str)
+    stateChanged = pyqtSignal(str)
+    is_preview = True
 
     def __init__(self):
         super().__init__(False)
-        self.error = ""
+        self.error, self.notices = "", []
 
-    def setProgressText(self, text):
-        self.progressTextChanged.emit(text)
+    def show_state(self, text: str) -> None:
+        self.stateChanged.emit(text)
 
     def reportError(self, error, fatalError=False):
         self.error = self.error or error

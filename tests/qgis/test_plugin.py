@@ -7,15 +7,21 @@ import textwrap
 import venv
 from pathlib import Path
 
+import pytest
 from files import read, sample_files
 
 ROOT = Path(__file__).parents[2]
 
 
-def diagnose(outputs, **extra):
-    """Returns the outputs of Diagnostics and its report."""
-    found = outputs("diagnostics", **extra)
-    return found, json.loads(found["REPORT"])
+@pytest.fixture
+def diagnose(outputs, tmp_path):
+    """Returns a function that returns the outputs of Diagnostics and its report."""
+
+    def run(**extra):
+        found = outputs("diagnostics", f"REPORT={tmp_path / 'report.json'}", **extra)
+        return found, json.loads(Path(found["REPORT"]).read_text(encoding="utf-8"))
+
+    return run
 
 
 def test_qgis_lists_the_provider(qgis_process):
@@ -53,8 +59,8 @@ def test_the_program_in_the_documentation_registers_the_provider_and_fuses(qgis_
     assert read(tmp_path / "fused.tif").shape == (4, 64, 64)
 
 
-def test_diagnostics_report_the_interpreter_in_use_and_why(outputs):
-    found, report = diagnose(outputs)
+def test_diagnostics_report_the_interpreter_in_use_and_why(diagnose):
+    found, report = diagnose()
     assert found["READY"] is True
     assert found["DEVICES"].endswith("cpu")
     assert report["computes"]["executable"] == report["python"] == sys.executable
@@ -62,24 +68,24 @@ def test_diagnostics_report_the_interpreter_in_use_and_why(outputs):
     assert report["computes"]["devices"]["cpu"]["works"]
 
 
-def test_diagnostics_report_missing_packages_without_failing(outputs, tmp_path):
+def test_diagnostics_report_missing_packages_without_failing(diagnose, tmp_path):
     venv.create(tmp_path / "bare", with_pip=False, symlinks=True)
     python = str(tmp_path / "bare" / "bin" / "python")
-    found, report = diagnose(outputs, SSDIFF_PYTHON=python)
+    found, report = diagnose(SSDIFF_PYTHON=python)
     assert found["READY"] is False
     assert "cannot import torch, numpy, safetensors" in report["problem"]
     assert "No module named" in report["computes"]["devices"]["cpu"]["reason"]
 
 
-def test_diagnostics_without_a_runtime_say_what_to_do(torchless, outputs):
-    found, report = diagnose(outputs, SSDIFF_PYTHON="")
+def test_diagnostics_without_a_runtime_say_what_to_do(torchless, diagnose):
+    found, report = diagnose(SSDIFF_PYTHON="")
     assert (found["READY"], found["DEVICES"], report["python"]) == (False, "", None)
     assert 'Run the algorithm "Install runtime"' in report["problem"]
     assert "torch" in report["qgis_python"]["lacking"]
 
 
-def test_a_missing_interpreter_is_reported(outputs):
-    found, report = diagnose(outputs, SSDIFF_PYTHON="/nowhere/python")
+def test_a_missing_interpreter_is_reported(diagnose):
+    found, report = diagnose(SSDIFF_PYTHON="/nowhere/python")
     assert found["READY"] is False
     assert "the Python interpreter /nowhere/python cannot be started" in report["problem"]
 

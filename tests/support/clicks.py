@@ -21,7 +21,7 @@ from qgis.gui import QgsGui, QgsProcessingModelerParameterWidget
 from qgis.PyQt.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from qgis.PyQt.QtGui import QDragEnterEvent, QDropEvent
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QAction, QApplication, QComboBox, QDockWidget, QToolButton, QWidget
+from qgis.PyQt.QtWidgets import QAction, QApplication, QComboBox, QDockWidget, QTextEdit, QToolButton, QWidget
 from qgis.utils import plugins, reloadPlugin, unloadPlugin
 
 FOLDER = os.environ["SCENES"]
@@ -80,7 +80,15 @@ def empty_panel() -> dict:
     click(iface.mainWindow().findChild(QToolButton, "ssdiffButton"))
     wait(lambda: dock() and dock().isVisible())
     picture("empty")
-    return {"created before": created_before, "message": dock().fit.text, "preview": dock().start.isEnabled()}
+    d = dock()
+    seen = {"created before": created_before, "message": d.fit.text, "preview": d.start.isEnabled()}
+    welcome = d.welcome.isVisible()
+    click(d.welcome.sample)
+    QTest.qWait(200)
+    sample = [d.pan.currentLayer().name(), d.ms.currentLayer().name(), d.welcome.isVisible(), d.start.isEnabled()]
+    PROJECT.clear()
+    QTest.qWait(100)
+    return {**seen, "welcome": [welcome, d.welcome.isVisible()], "sample": sample}
 
 
 def layers_chosen() -> dict:
@@ -147,6 +155,19 @@ def previewed() -> dict:
     }
 
 
+def swiped_on_the_map() -> dict:
+    """Compares on the map, then selects the tool to pan."""
+    compare = dock().compare
+    click(compare.on_map)
+    wait(lambda: compare.on_map_swipe.complete)
+    canvas = iface.mapCanvas().viewport()
+    drag(canvas, (canvas.width() / 2, 50), (canvas.width() / 2 - 10, 50), (canvas.width() / 4, 50))
+    divider = compare.on_map_swipe.divider
+    picture("swiped")
+    iface.actionPan().trigger()
+    return {"divider": divider, "off": [compare.on_map.isChecked(), compare.on_map_swipe.complete]}
+
+
 def preview_removed() -> dict:
     d = dock()
     excepted = [[layer.name() for layer in box.exceptedLayerList()] for box in (d.pan, d.ms)]
@@ -157,9 +178,15 @@ def preview_removed() -> dict:
 
 def whole_layer() -> dict:
     d = dock()
+    wait(lambda: d.estimate.text)
+    presets = [d.presets.itemText(index) for index in range(d.presets.count())]
+    estimates = [d.estimate.text]
+    d.presets.select("fast")
+    estimates.append(d.estimate.text)
     click(d.run)
     opened = dialog("Pansharpen")
     picture("dialog")
+    preset = opened.createProcessingParameters()["PRESET"]
     given = {name: opened.createProcessingParameters()[name] for name in ("PANCHROMATIC", "SPECTRAL", "WEIGHTS")}
     known = set(PROJECT.mapLayers())
     click(opened.runButton())
@@ -181,6 +208,9 @@ def whole_layer() -> dict:
     return {
         "given": [PROJECT.mapLayer(given["PANCHROMATIC"]).name(), PROJECT.mapLayer(given["SPECTRAL"]).name()],
         "weights": given["WEIGHTS"],
+        "preset": preset,
+        "presets": presets,
+        "estimates": estimates,
         "name": layer.name(),
         "size": [layer.width(), layer.height()],
         "bands": [layer.renderer().redBand(), layer.renderer().greenBand(), layer.renderer().blueBand()],
@@ -265,12 +295,43 @@ def adapted() -> dict:
     wait(lambda: d.weights.value == "my-town")
     opened.close()
     listed = d.weights.choice.currentData(Qt.ItemDataRole.DisplayRole)
-    d.weights.choice.setCurrentIndex(0)
-    return {
+    seen = {
         "given": [PROJECT.mapLayer(given[name]).name() for name in ("PANCHROMATIC", "SPECTRAL")],
         "base": given["BASE"],
         "listed": listed,
     }
+    (town,) = PROJECT.mapLayersByName("town MS")
+    d.ms.setLayer(town)
+    changed = d.weights.value, d.state.text, d.compare.swipe.complete
+    PROJECT.removeMapLayers([PROJECT.mapLayersByName(name)[0].id() for name in ("whole pan", "town MS")])
+    QTest.qWait(100)
+    return {**seen, "changed": changed, "left": [d.pan.currentLayer().name(), d.ms.currentLayer().name()]}
+
+
+def batch() -> dict:
+    """Pansharpens one row of a batch process and loads the result."""
+    from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
+
+    opened = BatchAlgorithmDialog(QgsApplication.processingRegistry().createAlgorithmById("ssdiff:pansharpen"))
+    panel = opened.mainWidget()
+    inputs = {"SPECTRAL": f"{FOLDER}/ms.tif", "PANCHROMATIC": f"{FOLDER}/pan.tif"}
+    wrappers = {name: panel.wrappers[0][panel.parameter_to_column[name]] for name in inputs}
+    preselected = [PROJECT.mapLayer(wrapper.parameterValue()).name() for wrapper in wrappers.values()]
+    for name, wrapper in wrappers.items():
+        wrapper.setParameterValue(inputs[name], QgsProcessingContext())
+    panel.tblParameters.cellWidget(1, panel.parameter_to_column["OUTPUT"]).setValue(f"{FOLDER}/batch.tif")
+    panel.checkLoadLayersOnCompletion.setChecked(True)
+    known, pulse, began = set(PROJECT.mapLayers()), Pulse(), time.monotonic()
+    opened.show()
+    click(opened.runButton())
+    wait(lambda: set(PROJECT.mapLayers()) - known)
+    wait(lambda: opened.cancelButton().isEnabled() is False)
+    took = time.monotonic() - began
+    logs = [text.toPlainText() for text in opened.findChildren(QTextEdit)]
+    opened.close()
+    opened.deleteLater()
+    added = [PROJECT.mapLayer(id).name() for id in set(PROJECT.mapLayers()) - known]
+    return {"preselected": preselected, "added": added, "log": "\n".join(logs), "unresponsive": pulse.longest / took}
 
 
 def drop(widget, path: str) -> bool:
@@ -323,6 +384,15 @@ def no_runtime() -> dict:
     if d.install.isVisible():
         click(d.install)
         dialog("Install runtime").close()
+        click(d.start)
+        wait(lambda: d.preview.running)
+        wait(lambda: not d.preview.running)
+        seen["previewed"] = d.state.text
+        seen["compared with"] = [d.compare.left.itemText(index) for index in range(d.compare.left.count())]
+        click(d.run)
+        opened = dialog("Pansharpen")
+        seen["dialog"] = opened.createProcessingParameters()["METHOD"]
+        opened.close()
     os.environ["SSDIFF_PYTHON"] = python
     for _ in range(2):
         panel.trigger()
@@ -379,11 +449,13 @@ def scene() -> dict:
         empty_panel,
         layers_chosen,
         previewed,
+        swiped_on_the_map,
         whole_layer,
         preview_removed,
         adapted,
         weights_offered,
         delivery_dropped,
+        batch,
         no_runtime,
         cancelled,
         reloaded,

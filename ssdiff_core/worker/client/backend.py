@@ -20,9 +20,12 @@ from .engine import Callbacks, RemoteClassical, RemoteEngine, Worker
 class WorkerBackend:
     """Computes in the process of a worker."""
 
-    def __init__(self, worker: Worker, notify: Notify, cancelled: Callable[[], bool] = lambda: False):
-        """cancelled: called ten times a second; once it returns True, the process is ended and Cancelled raised."""
-        self._worker, self._callbacks = worker, Callbacks(notify=notify, cancelled=cancelled)
+    def __init__(self, worker: Worker, notify: Notify, cancelled: Callable[[], bool] = lambda: False, run: str = ""):
+        """cancelled: called ten times a second; once it returns True, the process is ended and Cancelled raised.
+
+        run: name of the run, which other runs are told while they wait for this one.
+        """
+        self._worker, self._callbacks = worker, Callbacks(notify=notify, cancelled=cancelled, run=run)
 
     def device(self, name: str) -> tuple[str, str]:
         """Returns the id of the device that an option means, and the name of a GPU."""
@@ -42,8 +45,8 @@ class WorkerBackend:
         self, weights: Path, groups: Sequence[tuple[int, ...]], sampling: SamplingOptions, notify: Notify
     ) -> RemoteEngine:
         """Opens a network, for each group of bands if there are several."""
-        cancelled = self._callbacks.cancelled
-        return RemoteEngine(self._worker, weights, sampling, groups=groups, notify=notify, cancelled=cancelled)
+        kept = {"cancelled": self._callbacks.cancelled, "run": self._callbacks.run}
+        return RemoteEngine(self._worker, weights, sampling, groups=groups, notify=notify, **kept)
 
     def classical(self, method: str, ratio: float, notify: Notify) -> RemoteClassical:
         """Opens a classical method."""

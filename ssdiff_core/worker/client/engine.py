@@ -9,6 +9,7 @@ the process, a WorkerError is raised, the process and its memory are gone, and t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -35,6 +36,8 @@ from .process import WorkerProcess
 
 POLL_SECONDS = 0.1
 "time between two checks whether the request was cancelled"
+QUIET_WAIT, WAIT_INTERVAL = 1.0, 60.0
+"seconds that a request waits for another run before its user is told, and between two notices of this"
 MAXIMUM_FOREIGN_LINES = 20
 "lines that shells and site packages may print before the first one of the worker"
 NEEDED_ENTRIES = {"notice": {"kind": str, "values": dict}, "read": {"request": dict}, "error": {"sentence": str}}
@@ -61,6 +64,8 @@ class Callbacks:
     "called about ten times a second; once it returns True, the process is ended and Cancelled raised"
     read: Callable[[Memory, dict], dict] | None = None
     "answers the read requests of the process (see `data_server.DataServer`)"
+    run: str = ""
+    "name of the run that requests, which other runs are told while they wait for it"
 
 
 class _Closing(AbstractContextManager):
@@ -81,7 +86,9 @@ class Worker(_Closing):
         """
         self.python, self._idle, self._patience, self._start = os.fspath(python), idle, patience, start
         self._process: WorkerProcess | None = None
-        self.lock = threading.RLock()
+        self._lock, self._holder = threading.RLock(), ""
+        self._announced: dict[tuple[str, str], float] = {}
+        "when a run was last told that it waits for another"
 
     def __repr__(self) -> str:
         return f"Worker({self.python}, {f'process {self.pid}' if self.pid else 'not running'})"
@@ -103,22 +110,45 @@ class Worker(_Closing):
 
     def hello(self, callbacks: Callbacks = Callbacks()) -> dict:
         """Returns the versions and devices of the process, which is started if none runs."""
-        with self.lock:
+        with self.reserved(callbacks):
             return self.running_process(callbacks).hello
 
     def request(self, callbacks: Callbacks, command: str, **arguments) -> dict:
         """Returns the answer to a request that needs no open engine."""
         return self.retry_after_idle_exit(
-            lambda: self.send(self.running_process(callbacks), callbacks, command, **arguments)
+            callbacks, lambda: self.send(self.running_process(callbacks), callbacks, command, **arguments)
         )
 
-    def retry_after_idle_exit(self, function: Callable):
+    def retry_after_idle_exit(self, callbacks: Callbacks, function: Callable):
         """Calls the function, and calls it again if the process ended idle just when the request was sent."""
-        with self.lock:
+        with self.reserved(callbacks):
             try:
                 return function()
             except _IdleExit:
                 return function()
+
+    @contextlib.contextmanager
+    def reserved(self, callbacks: Callbacks) -> Iterator[None]:
+        """Reserves the process for a request. Waits for the request of another run, until this one is cancelled."""
+        started = time.monotonic()
+        while not self._lock.acquire(timeout=POLL_SECONDS):
+            if callbacks.cancelled():
+                raise Cancelled("cancelled")
+            if time.monotonic() - started > QUIET_WAIT:
+                self._announce_wait(callbacks)
+        before, self._holder = self._holder, callbacks.run or self._holder
+        try:
+            yield
+        finally:
+            self._holder = before
+            self._lock.release()
+
+    def _announce_wait(self, callbacks: Callbacks) -> None:
+        """Notifies a run of which other run it waits for; not again for a while, as it may wait at each block."""
+        now, pair = time.monotonic(), (callbacks.run, self._holder)
+        if now - self._announced.get(pair, -WAIT_INTERVAL) >= WAIT_INTERVAL:
+            self._announced[pair] = now
+            callbacks.notify(notice("worker_busy", run=self._holder or "another run"))
 
     def running_process(self, callbacks: Callbacks) -> WorkerProcess:
         """Returns the running process; starts one if needed and checks its protocol version."""
@@ -208,7 +238,7 @@ class _OpenedEngine(_Closing):
     def __init__(self, worker: Worker, callbacks: Callbacks, command: str, arguments: dict):
         self.worker, self._callbacks, self._command, self._arguments = worker, callbacks, command, arguments
         self._process: WorkerProcess | None = None
-        self.worker.retry_after_idle_exit(self._open)
+        self.worker.retry_after_idle_exit(callbacks, self._open)
 
     def fuse(self, block: Block, progress: Callable[[float], None] | None = None) -> np.ndarray:
         """Returns the same image as `fusion.engine.Engine.fuse`. An exception from `progress` ends the process."""
@@ -216,14 +246,15 @@ class _OpenedEngine(_Closing):
 
     def fuse_counts(self, block: Block, types: Sequence[PixelType], progress=None) -> list:
         """Returns the images of a block as files of these types hold them, each with the sums of its bands."""
-        return self.worker.retry_after_idle_exit(lambda: self._fuse(block, types, progress))
+        return self.worker.retry_after_idle_exit(self._callbacks, lambda: self._fuse(block, types, progress))
 
     def close(self) -> None:
         """Frees what the process holds for this engine; the process keeps running for others."""
-        with self.worker.lock:
+        with self.worker.reserved(self._callbacks):
             if self._process and self._process.runs:
                 self.worker.retry_after_idle_exit(
-                    lambda: self.worker.send(self._process, self._callbacks, "close", engine=self._number)
+                    self._callbacks,
+                    lambda: self.worker.send(self._process, self._callbacks, "close", engine=self._number),
                 )
             self._process = None
 
@@ -263,15 +294,17 @@ class RemoteEngine(_OpenedEngine):
         groups: Iterable[Iterable[int]] = (),
         notify: Notify = log.warning,
         cancelled: Callable[[], bool] = lambda: False,
+        run: str = "",
     ):
         """groups: groups of bands, if MS has more bands than the weights take (see `domain.band_groups.groups`).
 
         cancelled: called ten times a second; once it returns True, the process is ended and Cancelled raised.
+        run: name of the run (see Callbacks).
         """
         bands = [[int(band) for band in group] for group in groups]
         path = os.path.abspath(weights)  # the current folder of the process is another one
         arguments = {"weights": path, "sampling": encode(sampling), "groups": bands}
-        super().__init__(worker, Callbacks(notify=notify, cancelled=cancelled), "open", arguments)
+        super().__init__(worker, Callbacks(notify=notify, cancelled=cancelled, run=run), "open", arguments)
 
     def fuse_with_spread(self, block: Block, progress: Callable[[float], None] | None = None):
         """Returns image and standard deviation, the same as `fusion.engine.Engine.fuse_with_spread`."""
@@ -311,14 +344,15 @@ def _notice_of(message: dict) -> Notice:
     try:
         return notice(message["kind"], **message["values"])
     except (LookupError, TypeError, ValueError, AttributeError):
-        kind = " ".join(printable(message["kind"]).split())[:60]
+        kind = " ".join(printable(message.get("kind", "")).split())[:60]
         raise WorkerError(f"the computing process sends a notice that is none ({kind}): restart the program") from None
 
 
 def _error_of(message: dict, process: WorkerProcess) -> SSDiffError:
     """Returns the error that the process reported, of the same class as in one process."""
     kind = getattr(errors, str(message.get("kind")), None)
-    sentence = str(message.get("sentence"))
+    told = message.get("notice")
+    sentence = _notice_of(told) if isinstance(told, dict) else str(message.get("sentence"))
     if isinstance(kind, type) and issubclass(kind, SSDiffError) and kind is not WorkerError:
         return kind(sentence)
     time.sleep(POLL_SECONDS)  # its standard error comes through another pipe, maybe a little later

@@ -14,6 +14,7 @@ from collections import deque
 
 from ...common.errors import Cancelled, SSDiffError, WorkerError
 from ...common.isolated_python import CODE_FOLDER, NO_WINDOW, command, environment
+from ...common.notices import notice
 from ..shared_memory import Memory
 
 MAXIMUM_LINE = 1 << 20
@@ -110,12 +111,9 @@ class WorkerProcess:
                 f"{self.python} cannot run SSDiff: {last_line or f'it ended with code {code}'}", self.log
             )
         if code and code == -getattr(signal, "SIGKILL", 0):
-            return WorkerError(
-                "the computing process was killed from outside, as systems do that run out of memory: "
-                "allow less memory or choose another device",
-                self.log,
-            )
-        return WorkerError(f"the computing process {_describe_exit(code)}: {last_line or 'no output'}", self.log)
+            return WorkerError(notice("worker_killed"), self.log)
+        values = {"how": _describe_exit(code), "reason": last_line or "no output"}
+        return WorkerError(notice("worker_ended", **values), self.log)
 
     def _wait(self) -> None:
         """Waits for the end of the process, and briefly for its last output."""

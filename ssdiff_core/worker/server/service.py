@@ -114,10 +114,12 @@ class Service:
         return self._engines[number]
 
 
-def describe_error(error: Exception) -> dict[str, str]:
-    """Returns class (one of common.errors) and message of an error."""
+def describe_error(error: Exception) -> dict[str, object]:
+    """Returns class (one of common.errors) and message of an error, and the notice that the message is, if any."""
     if isinstance(error, SSDiffError):
-        return {"kind": type(error).__name__, "sentence": str(error)}
+        told = error.notice
+        notice = {"notice": {"kind": told.kind, "values": dict(told.values)}} if told else {}
+        return {"kind": type(error).__name__, "sentence": str(error), **notice}
     if is_out_of_memory(error):
         return {"kind": "DeviceError", "sentence": MESSAGE}
     return {"kind": "WorkerError", "sentence": failure_of(error).sentence}

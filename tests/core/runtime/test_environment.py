@@ -233,8 +233,22 @@ def test_an_unreachable_index_is_another_error_than_a_missing_wheel(heard, monke
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
     monkeypatch.setenv("SSDIFF_TORCH_INDEX", "http://127.0.0.1:9/")
     monkeypatch.setenv("PIP_RETRIES", "1")
-    with pytest.raises(InstallError, match="the network cannot be reached"):
+    with pytest.raises(InstallError, match=r"127\.0\.0\.1 cannot be reached.*SSDIFF_TORCH_INDEX"):
         environment.install(listener=heard)
+
+
+def test_torch_comes_from_pypi_if_only_its_own_index_is_blocked(index, heard, monkeypatch, pinned, tmp_path):
+    index.add("pypi", standins.torch(tmp_path / "made", pinned["torch"]))
+    monkeypatch.setenv("SSDIFF_TORCH_INDEX", "http://localhost:9/")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    made = environment.install(listener=heard)
+    assert (made.state, made.note["build"]) == (environment.READY, "pypi")
+    assert any(
+        sentence.startswith("localhost cannot be reached: PyTorch is installed from PyPI") for sentence in heard.said
+    )
+    index.asked = []
+    assert environment.install(listener=heard).note == made.note
+    assert not index.asked  # it is not tried again each time
 
 
 # --- CUDA ------------------------------------------------------------------------------------------------------------
@@ -319,7 +333,7 @@ def test_after_a_kill_no_process_is_left_and_the_next_installation_starts_over(i
 
 
 @posix
-def test_a_cancellation_does_not_wait_for_downloads_and_leaves_no_files(index):
+def test_a_cancellation_does_not_wait_for_downloads_and_keeps_complete_ones(index):
     index.let_go.clear()
     stop = threading.Event()
     heard = Heard(stop.is_set)
@@ -337,7 +351,9 @@ def test_a_cancellation_does_not_wait_for_downloads_and_leaves_no_files(index):
     thread.join(HANG_SECONDS)  # the server would wait twice as long
     assert cancelled
     wait_until(lambda: not at_work(str(paths.runtime())), "the processes to end")
-    assert sorted(path.suffix for path in paths.runtime().iterdir()) == [".lock", ".log"]
+    assert sorted(path.suffix for path in paths.runtime().iterdir()) == [".lock", ".log", ".work"]
+    (work,) = paths.runtime().glob("*.work")
+    assert not (work / "tmp").exists()
 
 
 @posix

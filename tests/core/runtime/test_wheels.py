@@ -146,3 +146,13 @@ def test_each_build_in_the_table_is_for_a_pinned_torch():
     table = wheels.table()
     installed = {row["pins"]["torch"] for row in table["packages"]}
     assert all(set(build["torch"]) <= installed for build in table["builds"])
+
+
+def test_pypi_has_a_torch_for_every_python_and_system():
+    for row in wheels.table()["packages"]:
+        for platform in row["platforms"]:
+            version = tuple(map(int, row["python"][0].split(".")))
+            choice = wheels.of_pypi(version, platform, "the index is blocked")
+            assert (choice.build, choice.index, choice.cuda) == (wheels.PYPI, None, False)
+            assert choice.requirements[0] == f"torch=={row['pins']['torch']}"
+            assert choice.download > 100

@@ -186,7 +186,7 @@ def test_weights_can_be_named_by_id_or_file_and_may_be_missing(entries, tmp_path
     assert find(str(odd), "qb", 4, 4, never, print, entries) == odd
     with pytest.raises(ConfigError, match=r"unknown weights 'nine': choose qb, four, eight, landsat, own-4, own-3, or"):
         find("nine", "qb", 4, 4, never, print, entries)
-    with pytest.raises(ConfigError, match=r"no weights for 4 bands at ratio 4; .* --method mtf-glp-fs"):
+    with pytest.raises(ConfigError, match=r"no weights for 4 bands at ratio 4; .* mtf-glp-fs"):
         find("auto", "general", 4, 4, never, print, [entry for entry in entries if entry.sensor == "qb"])
 
 

@@ -197,6 +197,13 @@ def test_notices_arrive_with_kind_and_values(tiny, tmp_path):
     assert received == [sent]
 
 
+def test_an_error_that_is_a_notice_arrives_as_one(worker, tiny):
+    with pytest.raises(DeviceError) as raised:
+        RemoteEngine(worker, tiny, SamplingOptions(device="cuda:9"))
+    assert raised.value.notice.kind == "device_fails"
+    assert raised.value.notice.values["device"] == "cuda:9"
+
+
 def test_hello_returns_versions_and_tested_devices(worker):
     said = worker.hello()
     assert said["torch"] == torch.__version__
@@ -355,6 +362,26 @@ def test_a_cancellation_while_it_starts_ends_it_too(tiny, tmp_path):
         with pytest.raises(Cancelled):
             RemoteEngine(worker, tiny, cancelled=lambda: worker.pid)
         wait_until(lambda: worker.pid is None, "the computing process to end")
+
+
+def test_a_run_that_waits_for_another_is_told_its_name_and_can_be_cancelled_alone(own, tiny):
+    engine, busy, told = RemoteEngine(own, tiny, LONG, run="Adapt: town"), threading.Event(), []
+
+    def compute():
+        with contextlib.suppress(Cancelled):
+            engine.fuse(smooth_scene(30, 30), lambda share: busy.set())
+
+    computing = threading.Thread(target=compute)
+    computing.start()
+    busy.wait(300)
+    try:
+        with pytest.raises(Cancelled):
+            own.hello(Callbacks(notify=told.append, cancelled=lambda: bool(told), run="Preview"))
+        assert told == [notice("worker_busy", run="Adapt: town")]
+        assert own.pid
+    finally:
+        own.close()
+        computing.join()
 
 
 def test_closing_from_another_thread_ends_it_in_the_middle_of_a_block(own, tiny):

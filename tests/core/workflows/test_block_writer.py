@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from osgeo import gdal
 
-from ssdiff_core.common.errors import RasterError, SSDiffError
+from ssdiff_core.common.errors import Cancelled, RasterError, SSDiffError
 from ssdiff_core.domain.block import SceneStats
 from ssdiff_core.domain.block_passes import blocks_of
 from ssdiff_core.domain.window import Window
@@ -244,6 +244,19 @@ def test_an_interrupted_run_can_be_resumed(scene, tmp_path, kind):
     assert beside(out) == ["out.tif"]
 
 
+def test_a_cancelled_run_that_resumes_keeps_its_blocks_and_any_other_leaves_nothing(scene, tmp_path):
+    out, said = tmp_path / "out.tif", []
+    with pytest.raises(Cancelled):
+        run(scene, out, Ending(7, Cancelled("cancelled")), side=64)
+    assert beside(out) == []
+    with pytest.raises(Cancelled):
+        run(scene, out, Ending(7, Cancelled("cancelled")), side=64, resume=True, notify=said.append)
+    run(scene, out, side=64, resume=True, notify=said.append)
+    kept, resumed = said
+    assert (kept.kind, resumed.kind, kept.values) == ("blocks_kept", "resumed", resumed.values)
+    assert beside(out) == ["out.tif"]
+
+
 @pytest.mark.parametrize("error", [RasterError("the disk has gone"), ValueError("a mistake"), SystemExit("an end")])
 def test_a_failure_leaves_nothing(scene, tmp_path, error):
     with pytest.raises(type(error), match=str(error)):
@@ -387,6 +400,20 @@ def pack(path, *files):
     with zipfile.ZipFile(path, "w") as archive:
         for file in files:
             archive.write(file, file.name)
+
+
+def test_work_is_resumed_if_qgis_has_stored_statistics_of_the_inputs_since(scene, tmp_path):
+    out, said = tmp_path / "out.tif", []
+    with pytest.raises(KeyboardInterrupt):
+        run(scene, out, Ending(7, KeyboardInterrupt()), side=64)
+    for path in scene.files:
+        raster = gdal.Open(path)  # as QGIS opens it, without writing to it
+        raster.GetRasterBand(1).ComputeStatistics(False)
+        raster.GetRasterBand(1).GetDefaultHistogram(force=True)
+        raster = None
+        assert os.path.exists(f"{path}.aux.xml")
+    run(scene, out, side=64, resume=True, notify=said.append)
+    assert said[0].kind == "resumed"
 
 
 def test_work_is_not_resumed_if_a_sidecar_has_come(scene, tmp_path):

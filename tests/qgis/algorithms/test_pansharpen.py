@@ -1,15 +1,18 @@
 """The algorithms that fuse, assess and align, on real layers in qgis_process and PyQGIS."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from files import read, sample_files, write
+from files import ramps, read, sample_files, write
 from osgeo import gdal, ogr, osr
 from scenes import tiny_file
 
 from scripts import make_deliveries
+from ssdiff_core.domain import sensors
+from ssdiff_core.domain.methods import CLASSICAL
 
 
 @pytest.fixture(scope="module")
@@ -52,18 +55,20 @@ def test_a_layer_is_pansharpened_assessed_and_reported_on(qgis_process, sample, 
     base, found, against, inside = outputs_of(
         qgis_process,
         ("pansharpenclassical", {**inputs, "METHOD": "mtf-glp-fs", "OUTPUT": tmp_path / "fs.tif"}),
-        ("assess", {"INPUT": fused["OUTPUT"], "REPORT": tmp_path / "again.html"}),
+        ("assess", {"INPUT": fused["OUTPUT"], "REPORT": tmp_path / "again.html", "JSON": tmp_path / "all.json"}),
         ("assess", compared),
-        ("assess", {**compared, "CROP": True}),
+        ("assess", {**compared, "CROP": True, "JSON": tmp_path / "inside.json"}),
     )
     assert base["USED"] == "mtf-glp-fs"
     assert ergas(read(fused["OUTPUT"]), read(truth)) < ergas(read(base["OUTPUT"]), read(truth))
     assert 0.5 < found["HQNR"] <= 1
     assert found["D_RHO"] > 0
-    assert json.loads(found["JSON"])["results"][0]["measures"]["HQNR"] == found["HQNR"]
+    assert (
+        json.loads(Path(found["JSON"]).read_text(encoding="utf-8"))["results"][0]["measures"]["HQNR"] == found["HQNR"]
+    )
     assert 0 < against["ERGAS"] < 5
     assert "HQNR" not in against
-    assert json.loads(inside["JSON"])["cropped"] is True
+    assert json.loads(Path(inside["JSON"]).read_text(encoding="utf-8"))["cropped"] is True
     assert inside["ERGAS"] != against["ERGAS"]
 
 
@@ -142,10 +147,64 @@ def test_extent_bands_mask_and_creation_options_are_applied(qgis_process, sample
 def test_a_shift_is_measured(qgis_process, sample, tmp_path):
     pan, ms, _ = sample
     moved = write(tmp_path / "pan.tif", read(pan), (400_001.2, 0.6, 0.0, 4_500_000.0, 0.0, -0.6))
-    runs = [("align", {"SPECTRAL": ms, "PANCHROMATIC": each}) for each in (moved, pan)]
+    bands = tmp_path / "bands.json"
+    runs = [("align", {"SPECTRAL": ms, "PANCHROMATIC": each, "REPORT": bands}) for each in (moved, pan)]
     found, here = outputs_of(qgis_process, *runs)
     assert found["COLS"] - here["COLS"] == pytest.approx(-2, abs=0.1)
-    assert len(json.loads(found["REPORT"])["bands"]) == 4
+    assert len(json.loads(bands.read_text(encoding="utf-8"))["bands"]) == 4
+
+
+def test_choices_can_be_given_by_the_numbers_that_the_help_lists(qgis_process, sample, tmp_path):
+    pan, ms, _ = sample
+    parameters = {"SPECTRAL": ms, "PANCHROMATIC": pan, "METHOD": 0, "SENSOR": 4, "OUTPUT": tmp_path / "fused.tif"}
+    assert run(qgis_process, "pansharpenclassical", **parameters)["USED"] == CLASSICAL[0]
+    assert gdal.Open(str(tmp_path / "fused.tif")).GetMetadataItem("SSDIFF_SENSOR") == sensors.ids()[3]
+    shown = qgis_process("help", "ssdiff:pansharpenclassical").stdout
+    assert not re.search("<p>|<br>|<b>", shown)
+
+
+def test_one_layer_cannot_be_both_inputs(qgis_process, sample, tmp_path):
+    pan, _, _ = sample
+    said = run(qgis_process, "align", expect=1, SPECTRAL=pan, PANCHROMATIC=pan)
+    assert "Select two different layers" in said
+
+
+CANCELLED_TWICE = """
+import json
+import re
+from pathlib import Path
+from qgis.core import QgsProcessingContext, QgsProcessingFeedback
+import ssdiff
+class Cancelling(QgsProcessingFeedback):
+    def isCanceled(self):
+        journal = Path(sys.argv[3] + ".part.json")
+        return journal.exists() and b"]]]" in journal.read_bytes()
+plugin = ssdiff.classFactory(None)
+plugin.initProcessing()
+pan, ms, out = sys.argv[1:4]
+def run(feedback, **more):
+    algorithm = QgsApplication.processingRegistry().algorithmById("ssdiff:pansharpenclassical").create()
+    parameters = {"PANCHROMATIC": pan, "SPECTRAL": ms, "METHOD": "mtf-glp-fs", "MEMORY": 64, "OUTPUT": out, **more}
+    results, succeeded = algorithm.run(parameters, QgsProcessingContext(), feedback)
+    return [results, feedback.textLog(), sorted(path.name for path in Path(out).parent.glob(Path(out).name + "*"))]
+runs = [run(Cancelling()), run(QgsProcessingFeedback()), run(Cancelling()), run(QgsProcessingFeedback(), DISCARD=True)]
+print("RAN", json.dumps(runs))
+app.exitQgis()
+"""
+
+
+def test_a_cancelled_run_goes_on_unless_it_is_discarded(qgis_process, tmp_path):
+    pan, ms, pan_at, ms_at = ramps(1536, 1536)
+    files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at)
+    done = qgis_process.python(CANCELLED_TWICE, *files, tmp_path / "out.tif")
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("RAN ")]
+    (_, cancelled, kept), (_, resumed, left), (_, _, again), (_, discarded, _) = json.loads(line[4:])
+    assert re.search(r"Cancelled: \d+ of \d+ blocks are kept", cancelled)
+    assert kept == ["out.tif.part", "out.tif.part.json"]
+    assert again == ["out.tif", *kept]
+    assert "Resuming an interrupted run" in resumed
+    assert left == ["out.tif"]
+    assert "The working files of an interrupted run are removed" in discarded
 
 
 def test_scripts_run_the_algorithms(qgis_process, sample):
@@ -246,7 +305,7 @@ assert results["ok"], feedback.textLog()
 from processing.gui.Postprocessing import handleAlgorithmResults
 handleAlgorithmResults(algorithm, context, feedback)
 layers = {layer.name(): layer for layer in project.mapLayers().values()}
-fused, apart = layers["some ms pansharpened"], layers["some ms uncertainty"]
+fused, apart = layers["some ms pansharpened (SSDiff)"], layers["some ms uncertainty (SSDiff)"]
 renderer, colours = fused.renderer(), apart.renderer()
 red = renderer.redContrastEnhancement()
 ramp = colours.shader().rasterShaderFunction()
@@ -268,13 +327,13 @@ print(json.dumps({
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["layers"] == ["some ms", "some ms pansharpened", "some ms uncertainty"]
+    assert found["layers"] == ["some ms", "some ms pansharpened (SSDiff)", "some ms uncertainty (SSDiff)"]
     assert (found["bands"], found["limits"]) == ([4, 3, 2], [40, 400])
     assert found["size"] == [160, 160]
     assert any(line.startswith("weights: tiny") for line in found["history"])
     apart = found["apart"]
     assert (apart["band"], apart["type"], apart["from"]) == (1, "singlebandpseudocolor", 0)
-    assert apart["to"] == pytest.approx(apart["most"])
+    assert apart["to"] == pytest.approx(apart["most"], rel=1e-4)
     assert apart["to"] > 0
     assert apart["colours"] == ["#440154", "#3b528b", "#21918c", "#5ec962", "#fde725"]
     assert apart["at"] == pytest.approx([apart["to"] * part / 4 for part in range(5)])

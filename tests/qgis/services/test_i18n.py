@@ -161,12 +161,17 @@ for name in ("userLocale", "overrideFlag"):
         assert known.get(about, about).startswith(first)
 
 
-def test_a_notice_is_in_the_language_of_qgis(in_qgis):
+def test_a_notice_and_a_frequent_error_are_in_the_language_of_qgis(in_qgis):
     code = """
+from ssdiff.ssdiff_core.common.errors import RasterError
 from ssdiff.ssdiff_core.common.notices import notice
 from ssdiff.ssdiff_qgis.services import i18n
 i18n._translations.update(json.loads(i18n.translation_file("de").read_text(encoding="utf-8")))
-answer = i18n.tr_notice(notice("shift_unknown"))
+told = notice("cannot_open", path="a.tif", reason="damaged")
+answer = [i18n.tr_notice(notice("shift_unknown")), i18n.tr_error(RasterError(told)), str(RasterError(told))]
 """
-    german = translations("de")[TEMPLATES["shift_unknown"]]
-    assert in_qgis(code) == german != TEMPLATES["shift_unknown"]
+    german = [translations("de")[TEMPLATES[kind]] for kind in ("shift_unknown", "cannot_open")]
+    values = {"path": "a.tif", "reason": "damaged"}
+    notice, error, english = in_qgis(code)
+    assert [notice, error] == [german[0], german[1].format_map(values)]
+    assert english == "a.tif cannot be opened: damaged" != error

@@ -66,8 +66,8 @@ def test_an_installed_runtime_works_and_is_reported_by_diagnostics(torchless, in
     made, folder = json.loads(installed[0])["results"], installed[1]
     assert (made["READY"], made["DEVICE"]) == (True, "cpu")
     assert made["PYTHON"].startswith(str(folder / "cache"))
-    found = outputs("diagnostics", **without_python(folder))
-    report = json.loads(found["REPORT"])
+    found = outputs("diagnostics", f"REPORT={folder / 'report.json'}", **without_python(folder))
+    report = json.loads(Path(found["REPORT"]).read_text(encoding="utf-8"))
     assert found["READY"] is True
     assert (report["python"], report["why"]) == (made["PYTHON"], "installed by Install runtime")
     assert report["environments"][0]["state"] == "ready"
@@ -173,6 +173,25 @@ plugin.unload()
 answer = [hello["devices"]["cpu"]["works"], same, second.python, first.pid, "torch" in sys.modules]
 """
     assert in_qgis(code) == [True, True, str(other), None, False]
+
+
+def test_a_preview_gets_a_second_process_only_while_a_run_uses_the_first_and_memory_allows(in_qgis):
+    code = """
+from ssdiff import classFactory
+from ssdiff.ssdiff_qgis.services import runtime
+plugin = classFactory(None)
+plugin.initProcessing()
+first = runtime.worker()
+alone = runtime.worker(preview=True) is first
+with runtime.use("Pansharpen, town"):
+    chosen = []
+    for runtime.MEMORY_OF_SECOND in (0, 1 << 60):
+        chosen.append(runtime.worker(preview=True) is first)
+    answer = [alone, chosen, runtime.worker() is first, runtime.runs()]
+answer.append(runtime.runs())
+plugin.unload()
+"""
+    assert in_qgis(code) == [True, [False, True], True, ["Pansharpen, town"], []]
 
 
 def test_without_an_interpreter_the_error_says_what_to_do(in_qgis, fresh):

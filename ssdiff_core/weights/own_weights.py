@@ -1,0 +1,63 @@
+"""The user's own weights: files in the weights folder that are not published. They can be renamed and deleted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..common import paths
+from ..common.errors import WeightsError
+from ..common.files import open_to_read, write_whole
+from . import catalogue
+from .card import NAMING, is_id, read_card
+from .catalogue import SUFFIX, Entry
+
+
+def own_weights() -> list[Entry]:
+    """Returns the user's own weights."""
+    return [entry for entry in catalogue.known() if not entry.sha256]
+
+
+def rename(entry: Entry, name: str) -> Path:
+    """Gives weights another id, which is in the card of the file, and returns their new file."""
+    if not is_id(name):
+        raise WeightsError(f"{name[:80]!r} cannot be the name of weights: {NAMING}")
+    target = paths.weights() / f"{name}{SUFFIX}"
+    if target.exists() or name in {each.id for each in catalogue.known()}:
+        raise WeightsError(f"there are weights {name!r} already: choose another name")
+    _check_own(entry)
+    with open_to_read(entry.path) as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        tensors = file.read()
+    header["__metadata__"]["id"] = name
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # the tensors are aligned
+    write_whole(target, len(text).to_bytes(8, "little") + text + tensors)
+    entry.path.unlink()
+    return target
+
+
+def delete(entry: Entry) -> None:
+    """Deletes the file of weights."""
+    _check_own(entry)
+    entry.path.unlink()
+
+
+def scenes_of(entry: Entry) -> str:
+    """Returns the names of the scenes that weights were adapted to; empty if they are not known."""
+    return ", ".join(map(str, read_card(entry.path).training.get("scenes", [])))
+
+
+def gain_of(entry: Entry) -> str:
+    """Returns the held-out error before and after adapting; empty if it is not known."""
+    held_out = read_card(entry.path).scores.get("held out", {})
+    try:
+        return f"ERGAS {held_out['before']['ERGAS']:.2f} -> {held_out['after']['ERGAS']:.2f}"
+    except (LookupError, TypeError, ValueError):
+        return ""
+
+
+def _check_own(entry: Entry) -> None:
+    """Raises WeightsError for published weights and files outside the weights folder."""
+    if entry.sha256 or entry.path is None or entry.path.parent != paths.weights():
+        raise WeightsError(f"weights {entry.id} are not your own: they are neither renamed nor deleted")
