@@ -128,6 +128,12 @@ class InOrder:
                 self._next += 1
 
 
+def blocks_of_statistics(scene: Scene, survey, memory: int, workers: int) -> dict[int, Window]:
+    """Returns the numbered blocks whose sums are added in their order: the last bits of the sum depend on them."""
+    side = block_side(memory, len(scene.ms), survey.reach, workers)
+    return dict(enumerate(blocks_of(scene.window, side)))
+
+
 def scene_stats(
     scene: Scene,
     open_reader: Callable,
@@ -135,15 +141,16 @@ def scene_stats(
     memory: int = MEMORY,
     workers: int = 1,
     tick: Callable[[], None] = lambda: None,
+    blocks: dict[int, Window] | None = None,
 ) -> SceneStats:
     """Returns the statistics of a scene in one pass over its blocks; the order in which they finish does not matter.
 
     open_reader: returns the reader of the scene's blocks; called in the thread that reads. memory: in MB. tick: called
-    ten times a second; an exception that it raises ends the pass.
+    ten times a second; an exception that it raises ends the pass. blocks: see blocks_of_statistics; None: those of
+    memory and workers.
     """
     stop, total = threading.Event(), InOrder(operator.add)
-    side = block_side(memory, len(scene.ms), survey.reach, workers)
-    blocks = dict(enumerate(blocks_of(scene.window, side)))
+    blocks = blocks or blocks_of_statistics(scene, survey, memory, workers)
 
     def gather(number: int, window: Window, block: Block) -> None:
         total.add(number, survey.gather(block))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 
 from ..common import progress
@@ -13,11 +13,12 @@ from ..domain import sensors
 from ..domain.options import DEFAULT_PRESET, Option, options_of, with_preset
 
 
-def add_options(parser: ArgumentParser, options: type) -> None:
-    """Adds an argument for each option of an options class."""
+def add_options(parser: ArgumentParser, options: type, without: Sequence[str] = ()) -> None:
+    """Adds an argument for each option of an options class, except those that the command defines itself."""
     defaults = {item.name: item.default for item in fields(options)}
     for name, option in options_of(options).items():
-        add_option(parser, name, option, defaults[name])
+        if name not in without:
+            add_option(parser, name, option, defaults[name])
 
 
 def add_option(parser: ArgumentParser, name: str, option: Option, default: object) -> None:

@@ -16,10 +16,10 @@ from contextlib import redirect_stderr, redirect_stdout
 from .. import __version__
 from ..common.failures import debugging, failure_of, traceback_of
 from ..common.texts import PrintableStream
-from . import adapt, align, assess, bench, benchmark, doctor, pansharpen, scenes, simulate, train, weights
+from . import adapt, align, archive, assess, bench, benchmark, doctor, pansharpen, scenes, simulate, train, weights
 from .console import print_message
 
-COMMANDS = (pansharpen, scenes, align, assess, benchmark, bench, doctor, simulate, train, adapt, weights)
+COMMANDS = (pansharpen, scenes, archive, align, assess, benchmark, bench, doctor, simulate, train, adapt, weights)
 
 
 FILE_ARGUMENTS = (
@@ -34,6 +34,7 @@ FILE_ARGUMENTS = (
     "reference",
     "validate",
     "sets",
+    "places",
 )
 "arguments of commands that name their input files"
 

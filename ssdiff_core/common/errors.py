@@ -44,6 +44,10 @@ class RasterError(SSDiffError):
     "Raised when a raster cannot be opened, read or written."
 
 
+class OutputInUseError(RasterError):
+    "Raised when another run is writing the output."
+
+
 class WorkerError(SSDiffError):
     "Raised when the computing process cannot be started, has ended or does not answer; `log` holds its last output."
 

@@ -205,6 +205,9 @@ TEMPLATES: dict[str, str] = {
         "Adapting to this scene for {seconds:.0f} s brought nothing: {weights} is used as it is (held-out error "
         "{before:.2f} (ERGAS), best classical {classical:.2f})"
     ),
+    "not_measured": "The quality of the image could not be measured: {reason}",
+    "scene_tried_again": "{scene} has failed and is tried again: {reason}",
+    "archive_adapted": "Weights {weights} and the archive's {scenes} scenes of this kind: {found}",
     "scene_not_adapted": "The weights are not adapted to this scene: {reason}",
     "invalid_pixels_are_zero": (
         "{count:,} pixels of {path} have no valid value and are written as 0, since the output has no nodata value: "

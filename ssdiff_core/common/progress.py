@@ -21,11 +21,14 @@ def reporter(kind: str, pixels: int, out=None, clock=time.monotonic) -> Callable
     pixels: number of pixels of the whole work, from which the rate is computed; 0: no rate.
     """
     out = out or sys.stderr
-    if kind == "auto":
-        kind = "bar" if out.isatty() else "none"
-    if kind == "none":
+    if kind != "json" and not shows_bar(kind, out):
         return lambda share: None
-    return Reporter(write_bar if kind == "bar" else write_json, pixels, out, clock)
+    return Reporter(write_json if kind == "json" else write_bar, pixels, out, clock)
+
+
+def shows_bar(kind: str, out=None) -> bool:
+    """Returns whether a kind of progress is a bar."""
+    return kind == "bar" or (kind == "auto" and (out or sys.stderr).isatty())
 
 
 class Reporter:

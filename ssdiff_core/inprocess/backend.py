@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..classical.scene_statistics import Survey
 from ..common.notices import Notify
 from ..domain.adaptation_job import Job
-from ..domain.block import SceneStats
 from ..domain.options import SamplingOptions
 from ..domain.scene import Scene
 from ..raster.reader import Reader
@@ -46,10 +46,10 @@ class LocalBackend(ClassicalBackend):
 
         return adapt(scenes, [Reader(scene) for scene in scenes], job, notify, progress)
 
-    def stats(self, scene: Scene, survey: dict, memory: int, workers: int) -> SceneStats:
-        """Returns the statistics of the whole scene. survey: arguments of Survey; a network's have views."""
-        if "views" not in survey:
-            return super().stats(scene, survey, memory, workers)
+    def survey(self, arguments: dict) -> Survey:
+        """Returns the pass over a scene with these arguments; a network's have views."""
+        if "views" not in arguments:
+            return super().survey(arguments)
         from ..fusion.network_inputs import NetworkSurvey
 
-        return self.gathered(scene, NetworkSurvey(**survey), memory, workers)
+        return NetworkSurvey(**arguments)

@@ -26,6 +26,7 @@ from ..raster import network
 from ..raster.fused_raster import Raster
 from ..raster.open_pair import align_pair, open_pair
 from ..raster.reader import Reader, bands_of, read_header
+from .scene_learning import shift_of
 
 __all__ = ["assess_and_report", "files_in", "open_studies"]
 
@@ -164,7 +165,7 @@ def _scene(raster: Raster, pan: str, ms: Sequence[str], options: AssessOptions, 
 def align(scene: Scene, mode: str) -> tuple[Scene, tuple[Notice, ...]]:
     """Returns the scene, aligned if the mode is "auto", and the notices on how MS is positioned on PAN."""
     notices: list[Notice] = []
-    scene = align_pair(scene, mode, notices.append)
+    scene = align_pair(scene, mode, notices.append, shift_of)  # usually known since the scene was fused
     if not notices and mode != "none":
         notices.append(notice("shift_unknown"))
     return scene, (*notices, *scene.notices)

@@ -39,6 +39,8 @@ from .journal import Journal, SumsOfImages, claimed
 
 EXACT = 1 << 24
 "largest count up to which engines, which compute in float32, represent every whole number"
+FusedImage = tuple[np.ndarray, tuple[Sums, ...]]
+"a fused block in the data type of its file, and the sums of its bands"
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ def fuse(
     """Fuses the scene into the first output, and the spread of the engine's samples into the second, if there is one.
 
     An interrupted run can be resumed, and so can a cancelled one if `run.resume` is set. A run that fails raises and
-    leaves no file.
+    leaves no file. An engine with a method `fused_blocks` reads and fuses the blocks elsewhere (see
+    archive.spread_backend): this process only writes them.
     """
     side = run.side or block_side(run.memory, len(scene.ms) * len(outputs), engine.reach, run.workers)
     limit_cache(run.memory)
@@ -239,15 +242,14 @@ def _record(images: Sequence, journal: Journal, done: dict[int, SumsOfImages], w
 # --- threads ---------------------------------------------------------------------------------------------------------
 
 
-def _in_counts(engine, block: Block, work: Work, progress) -> list[tuple[np.ndarray, tuple[Sums, ...]]]:
+def in_counts(engine, block: Block, types: Sequence[PixelType], progress=None) -> list[FusedImage]:
     """Returns the fused core in the data type of each file, and the sums of its bands."""
-    types = [file.output.pixel_type for file in work.files]
     if block.requested is not None and not block.requested.any():
         return [_empty(block, each) for each in types]
     return engine.fuse_counts(block, types, progress)
 
 
-def _empty(block: Block, pixel_type: PixelType) -> tuple[np.ndarray, tuple[Sums, ...]]:
+def _empty(block: Block, pixel_type: PixelType) -> FusedImage:
     """Returns a block without data, and its sums."""
     return np.full((len(block.ms), *block.core.shape), pixel_type.nodata, pixel_type.dtype), (Sums(),) * len(block.ms)
 
@@ -257,9 +259,14 @@ def _stream(scene, engine, stats, todo: dict[int, Window], work: Work, run: Bloc
     stop = threading.Event()
     fused, written = StoppableQueue(stop), StoppableQueue(stop, size=0)
     total, shares = len(todo) + len(work.done), dict.fromkeys(work.done, 1.0)
+    types = [file.output.pixel_type for file in work.files]
 
     def compute(number: int, window: Window, block: Block) -> None:
-        fused.put((number, window, _in_counts(engine, block, work, lambda share: report(number, share))))
+        fused.put((number, window, in_counts(engine, block, types, lambda share: report(number, share))))
+
+    def collect() -> None:
+        for number, images_of_block in engine.fused_blocks(scene, stats, todo, types, stop):
+            fused.put((number, todo[number], images_of_block))
 
     def report(number: int, share: float) -> None:
         if stop.is_set():  # the result would be discarded
@@ -283,7 +290,10 @@ def _stream(scene, engine, stats, todo: dict[int, Window], work: Work, run: Bloc
         finally:
             _record(images, work.journal, work.done, written.drain())
 
-    works = reader_threads(partial(Reader, scene, stats), todo, engine, run.workers, compute, stop)
+    if hasattr(engine, "fused_blocks"):
+        works = [collect]
+    else:
+        works = reader_threads(partial(Reader, scene, stats), todo, engine, run.workers, compute, stop)
     with contextlib.ExitStack() as opened, run.thread_limit(run.workers):
         images = [opened.enter_context(open_own(file.output.working)) for file in work.files]
         run_threads([*works, writing, recording], stop, lambda: progress(sum(list(shares.values())) / total))

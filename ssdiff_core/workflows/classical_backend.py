@@ -42,7 +42,11 @@ class ClassicalBackend:
 
     def stats(self, scene: Scene, survey: dict, memory: int, workers: int) -> SceneStats:
         """Returns the statistics of the whole scene. survey: the arguments of classical.scene_statistics.Survey."""
-        return self.gathered(scene, Survey(**survey), memory, workers)
+        return self.gathered(scene, self.survey(survey), memory, workers)
+
+    def survey(self, arguments: dict) -> Survey:
+        """Returns the pass over a scene with these arguments."""
+        return Survey(**arguments)
 
     def gathered(self, scene: Scene, survey: Survey, memory: int, workers: int) -> SceneStats:
         """Returns the statistics of the whole scene."""

@@ -20,7 +20,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 from .. import __version__
-from ..common.errors import RasterError
+from ..common.errors import OutputInUseError, RasterError
 from ..common.files import kind_of, open_new, open_own, write_all
 from ..common.locks import try_lock
 from ..common.notices import notice
@@ -152,7 +152,7 @@ def _claim(output: Output) -> Journal:
                 raise
             on_error.callback(journal.close)
             if not journal.lock():
-                raise RasterError(notice("output_in_use", path=str(output.path), holder=journal.holder()))
+                raise OutputInUseError(notice("output_in_use", path=str(output.path), holder=journal.holder()))
             if journal.is_current():
                 on_error.callback(journal.remove_unused)
                 _check_own(journal)
