@@ -15,6 +15,8 @@ from servers import Files, running
 ROOT = Path(__file__).parents[1]
 LONGEST = (
     "core/worker/test_worker.py",
+    "core/archive/test_archive.py",
+    "core/archive/test_faults.py",
     "core/workflows/test_adapt.py",
     "core/fusion/test_engine.py",
     "qgis/algorithms/test_pansharpen.py",
