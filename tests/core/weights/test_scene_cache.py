@@ -87,4 +87,4 @@ def test_a_folder_that_cannot_be_written_to_costs_only_the_cache(tmp_path, cache
 
 def test_a_record_is_plain_json(tmp_path):
     kept = scene_cache.write("weights-1", {"seconds": 1}, weights_file(tmp_path))
-    assert set(json.loads(kept.with_suffix(".json").read_text())) == {"seconds", "sha256"}
+    assert set(json.loads(kept.with_suffix(".json").read_text())) == {"seconds", "sha256", "check"}
