@@ -159,7 +159,8 @@ class StoredImages:
         with _errors(self.path), _reading:
             values = self._arrays[name].ReadAsArray(start, size)
         values = values.transpose([axes.index(axis) for axis in "nchw" if axis in axes])
-        values = np.ascontiguousarray(values, np.float32).reshape(tuple(shape.values()))
+        with np.errstate(over="ignore"):  # they become infinite, which is told below
+            values = np.ascontiguousarray(values, np.float32).reshape(tuple(shape.values()))
         finite = np.isfinite(values).reshape(count, -1).all(1)
         if not finite.all():
             raise RasterError(
@@ -174,7 +175,8 @@ def _errors(path: Path) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise RasterError(f"{path} cannot be read, it may be damaged: {one_line(error)}") from None
+        reason = f": {one_line(error)}" if str(error).strip() else ""  # the HDF5 library may tell none
+        raise RasterError(f"{path} cannot be read, it may be damaged{reason}") from None
 
 
 def _check_complete(path: Path) -> None:
