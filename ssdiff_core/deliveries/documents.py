@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from osgeo import gdal
 
@@ -46,7 +46,7 @@ def located(document: str, name: str) -> str:
     if separator and scheme.lower() in SCHEMES:
         return SCHEMES[scheme.lower()] + rest
     if separator and scheme.lower() == "file":
-        return unquote(urlsplit(name).path)
+        return unquote(f"/{re.split('[?#]', rest)[0].partition('/')[2]}")
     name = name.replace("\\", "/") if re.match(r"([A-Za-z]:)?\\", name) else name
     absolute = name.startswith("/") or re.match(r"[A-Za-z]:/", name)
     return name if absolute else f"{folder_of(document)}{name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Files:
     def __init__(self, place: str, paths: Iterable[str]):
         self.place, self.paths = place, tuple(sorted(paths))
         self._by_name = {path.lower(): path for path in reversed(self.paths)}
+        self._names = sorted(self._by_name)
 
     def named(self, pattern: str) -> Iterator[tuple[str, re.Match]]:
         """Yields the files whose whole name matches a pattern, with the match."""
@@ -46,9 +48,15 @@ class Files:
         """Returns the file with this name in the folder of another one."""
         return self._by_name.get(f"{folder_of(path)}{name}".lower())
 
-    def in_folder_of(self, path: str) -> list[str]:
-        """Returns the files in the folder of a file."""
-        return [other for other in self.paths if folder_of(other) == folder_of(path)]
+    def beginning(self, path: str, start: str) -> Iterator[str]:
+        """Yields the files in the folder of another one whose names begin with a text."""
+        beginning = f"{folder_of(path)}{start}".lower()
+        for index in range(bisect_left(self._names, beginning), len(self._names)):
+            name = self._names[index]
+            if not name.startswith(beginning):
+                break
+            if folder_of(name) == folder_of(beginning):
+                yield self._by_name[name]
 
     def without(self, taken: set[str]) -> Files:
         """Returns the other files."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from osgeo import gdal
 
 from ..common.errors import ConfigError, RasterError
-from ..common.files import write_whole
+from ..common.files import open_to_read, write_whole
 from ..common.paths import ensure_folder
 from .delivery import Delivery, Image
 from .mosaic import mosaic_text
@@ -55,8 +55,17 @@ def _raster(images: Sequence[Image], target: Path) -> str:
         return path
     ensure_folder(target.parent)
     try:
-        if not target.exists() or target.read_text("utf-8") != text:
+        if not _holds(target, text):
             write_whole(target, text)
     except OSError as error:
         raise RasterError(f"{target} cannot be written: {error.strerror or error}") from None
     return path
+
+
+def _holds(target: Path, text: str) -> bool:
+    """Returns whether a file has this text; a link, a pipe or another file is replaced."""
+    try:
+        with open_to_read(target) as file:
+            return not target.is_symlink() and file.read(len(text.encode()) + 1) == text.encode()
+    except OSError:
+        return False

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 
 from ..common.notices import Notice, notice
 from ..domain import sensors
@@ -18,6 +17,8 @@ from .mosaic import TILE
 PAN, MS = "pan", "ms"
 MAXIMUM_NAMES = 8
 "names of missing tiles that a notice lists"
+MAXIMUM_VALUE = 200
+"characters that are read of the name of a satellite or scene, a time or a number"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class MetadataValues:
     def of(cls, entries: Entries) -> MetadataValues:
         found: dict[str, str] = {}
         for key, value in entries:
-            found.setdefault(key.rpartition(".")[2].lower(), value)
+            found.setdefault(key.rpartition(".")[2].lower(), value[:MAXIMUM_VALUE])
         return cls(found)
 
     def first(self, *keys: str) -> str:
@@ -76,21 +77,32 @@ def deliveries_of(place: str, layout: str, parts: Iterable[Part]) -> Iterator[De
 
 
 def _pairs(pans: Sequence[Part], spectral: Sequence[Part]) -> Iterator[tuple[Part | None, Part | None]]:
-    left = list(spectral)
-    ordered = []
+    """Yields each PAN with the MS that shares most folders with it, and what is left. No MS is taken twice."""
+    left = dict(enumerate(spectral))
+    below: dict[str, deque[int]] = defaultdict(deque)
+    for number, ms in left.items():
+        for folder in _folders(ms.path):
+            below[folder].append(number)
     for pan in pans:
-        nearest = max(left, key=lambda ms: _shared(pan.path, ms.path), default=None)
-        ordered.append(nearest)
-        if nearest:
-            left.remove(nearest)
-    yield from zip(pans, ordered)
-    yield from ((None, ms) for ms in left)
+        yield pan, _take_nearest(pan, below, left)
+    yield from ((None, ms) for ms in left.values())
 
 
-def _shared(one: str, other: str) -> int:
-    """Returns the number of folders from the root that two files share."""
-    pairs = zip(folder_of(one).split("/"), folder_of(other).split("/"))
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+def _take_nearest(pan: Part, below: Mapping[str, deque[int]], left: dict[int, Part]) -> Part | None:
+    """Removes and returns the MS that shares most folders with a PAN. below: the numbers of MS below each folder."""
+    for waiting in (below[folder] for folder in _folders(pan.path) if folder in below):
+        while waiting:
+            number = waiting.popleft()
+            if number in left:
+                return left.pop(number)
+    return None
+
+
+def _folders(path: str) -> Iterator[str]:
+    """Yields the folders that contain a file, innermost first."""
+    while path:
+        path = folder_of(path.rstrip("/"))
+        yield path
 
 
 def _delivery(scene: str, place: str, layout: str, parts: Sequence[Part]) -> Delivery:

@@ -8,6 +8,7 @@ HDF5 too, with the axes in reverse, and bands last if MATLAB has them there. GDA
 from __future__ import annotations
 
 import contextlib
+import math
 import struct
 import threading
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ END_OFFSETS = {0: 40, 1: 44, 2: 28, 3: 28}
 "position of the end of the file in each version of the superblock"
 LOWEST_PEAK = 2.0
 "images whose highest value is not above this are fractions of the full scale, not counts"
+MAXIMUM_VALUES = 1 << 28
+"values of an image, all bands together, up to which it is read"
 _reading = threading.Lock()
 "held while HDF5 is read, because its library need not be built for several threads"
 
@@ -55,12 +58,14 @@ class StoredImages:
             group = self._dataset.GetRootGroup()
             names = group.GetMDArrayNames() or []
             self._arrays = {name: group.OpenMDArray(name) for name in (*KEYS, TRUTH) if name in names}
+            self._check_types()
         self.has_truth = TRUTH in self._arrays
         self._order = self._find_order()
         shapes = {name: self._shape(name) for name in self._arrays}
         self.count, self.bands = shapes["ms"][:2]
         self.shape = shapes["pan"][2:]
         self.ratio = self._ratio(shapes)
+        self._check_size(shapes)
         self._check_first()
 
     def _find_order(self) -> str:
@@ -116,6 +121,21 @@ class StoredImages:
                 )
         return ratio
 
+    def _check_types(self) -> None:
+        for name, array in self._arrays.items():
+            kind = array.GetDataType()
+            if kind.GetClass() != gdal.GEDTC_NUMERIC or gdal.DataTypeIsComplex(kind.GetNumericDataType()):
+                raise RasterError(f"{self.path}: {name} does not consist of real numbers")
+
+    def _check_size(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        """Raises RasterError if an image is too large: without pixels, files of a few bytes can have any shape."""
+        name, shape = max(shapes.items(), key=lambda each: math.prod(each[1][1:]))
+        if math.prod(shape[1:]) > MAXIMUM_VALUES:
+            raise RasterError(
+                f"{self.path}: images of {name} have the shape {shape[1:]}, which is more than {MAXIMUM_VALUES:,} "
+                "values: sets consist of small images"
+            )
+
     def _check_first(self) -> None:
         first = self.read(0)
         highest = max(float(first.pan.max()), float(first.ms.max()))
@@ -139,7 +159,8 @@ class StoredImages:
         with _errors(self.path), _reading:
             values = self._arrays[name].ReadAsArray(start, size)
         values = values.transpose([axes.index(axis) for axis in "nchw" if axis in axes])
-        values = np.ascontiguousarray(values, np.float32).reshape(tuple(shape.values()))
+        with np.errstate(over="ignore"):  # they become infinite, which is told below
+            values = np.ascontiguousarray(values, np.float32).reshape(tuple(shape.values()))
         finite = np.isfinite(values).reshape(count, -1).all(1)
         if not finite.all():
             raise RasterError(
@@ -154,7 +175,8 @@ def _errors(path: Path) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise RasterError(f"{path} cannot be read, it may be damaged: {one_line(error)}") from None
+        reason = f": {one_line(error)}" if str(error).strip() else ""  # the HDF5 library may tell none
+        raise RasterError(f"{path} cannot be read, it may be damaged{reason}") from None
 
 
 def _check_complete(path: Path) -> None:
@@ -166,7 +188,7 @@ def _check_complete(path: Path) -> None:
                 file.seek(start)
                 superblock = file.read(64)
                 if superblock.startswith(SIGNATURE):
-                    return _check_size(path, superblock, size)
+                    return _check_length(path, superblock, size)
     except OSError as error:
         raise RasterError(f"{path} cannot be read: {error.strerror or error}") from None
     raise RasterError(
@@ -174,7 +196,7 @@ def _check_complete(path: Path) -> None:
     )
 
 
-def _check_size(path: Path, superblock: bytes, size: int) -> None:
+def _check_length(path: Path, superblock: bytes, size: int) -> None:
     offset = END_OFFSETS.get(superblock[8] if len(superblock) == 64 else -1)
     if offset is None:
         raise RasterError(f"{path} has a header of HDF5 that is damaged or of an unknown version")

@@ -6,6 +6,7 @@ import os
 import re
 
 from ..common.errors import RasterError
+from ..common.files import identity
 from ..common.texts import printable
 from ..weights.http import DEFAULT_CONNECTION
 from .vendor_metadata import parsed, read_text
@@ -20,8 +21,8 @@ ROOT = re.compile(r"\s*(<\?xml[^>]*\?>)?\s*<(VRTDataset|GDAL_W\w+|WCS_\w+)\b")
 "beginning of a document that names the sources of a raster"
 OTHER_TEXTS = ("MDI", "SRS", "Description", "WKT")
 "elements of such a document that name no source"
-MAXIMUM_DEPTH = 8
-"documents that are followed from one to the next"
+MAXIMUM_DOCUMENTS = 10_000
+"documents that are read, of those that name each other"
 
 
 def check(path: str) -> None:
@@ -33,24 +34,33 @@ def check(path: str) -> None:
         )
 
 
-def remote_source(path: str, depth: int = 0) -> str | None:
-    """Returns the first source of a raster that is on the network, or None."""
+def remote_source(path: str) -> str | None:
+    """Returns a source of a raster that is on the network, or None. Each document that it names is read once."""
     if REMOTE.search(path) and not ROOT.match(path):
         return path
-    text = path if ROOT.match(path) else read_text(path) if depth < MAXIMUM_DEPTH else ""
-    if not ROOT.match(text):
-        return None
-    for key, value in parsed(text):
-        if key.rpartition(".")[2] not in OTHER_TEXTS:
-            remote = value if REMOTE.search(value) else _in_document(path, value, depth)
-            if remote:
-                return remote
+    waiting, seen = [path], set()
+    while waiting:
+        path = waiting.pop()
+        for name in _sources(path):
+            if REMOTE.search(name):
+                return name
+            for document in _documents(path, name):
+                file = identity(document)
+                if file not in seen and len(seen) < MAXIMUM_DOCUMENTS:
+                    seen.add(file)
+                    waiting.append(document)
     return None
 
 
-def _in_document(path: str, name: str, depth: int) -> str | None:
-    """Returns the remote source of a document that another one names, relative to it or not."""
+def _sources(path: str) -> list[str]:
+    """Returns the texts of a document that may name sources; none if it is no document that names any."""
+    text = path if ROOT.match(path) else read_text(path)
+    entries = parsed(text) if ROOT.match(text) else []
+    return [value for key, value in entries if key.rpartition(".")[2] not in OTHER_TEXTS]
+
+
+def _documents(path: str, name: str) -> tuple[str, ...]:
+    """Returns the paths of a document that another one names: relative to it, and as it is named."""
     if not name.lower().endswith((".vrt", ".xml")):
-        return None
-    candidates = dict.fromkeys((os.path.join(os.path.dirname(path), name), name))
-    return next(filter(None, (remote_source(each, depth + 1) for each in candidates)), None)
+        return ()
+    return os.path.join(os.path.dirname(path), name), name

@@ -27,6 +27,8 @@ MAXIMUM_DEPTH = 64
 "nested groups or elements whose names are part of a key; deeper ones are ignored"
 MAXIMUM_ENTRIES = 20_000
 "entries that are read of a metadata file"
+MAXIMUM_NAME = 80
+"characters of the name of a group or an element; without a bound, each entry in it would repeat megabytes"
 Entries = list[tuple[str, str]]
 "dotted keys and their values; keys may repeat"
 
@@ -93,7 +95,8 @@ def band_names(entries: Entries) -> tuple[str, ...]:
     """Returns the names of the bands in file order: DigitalGlobe's groups BAND_C ..., or DIMAP's list of indices."""
     groups = [found[1] for key, _ in entries if (found := re.search(r"(?:^|\.)BAND_([A-Z]+\d?)\.", key))]
     ids = [value for key, value in entries if key.endswith("Raster_Index.BAND_ID")]
-    indices = [int(value) for key, value in entries if key.endswith("Raster_Index.BAND_INDEX") and value.isdigit()]
+    indices = [value for key, value in entries if key.endswith("Raster_Index.BAND_INDEX")]
+    indices = [int(value) for value in indices if re.fullmatch("[0-9]{1,6}", value)]
     if ids and len(ids) == len(indices):
         return tuple(name for _, name in sorted(zip(indices, ids)))
     return tuple(dict.fromkeys(groups))
@@ -119,7 +122,7 @@ class LeafParser:
         return self.found
 
     def _start(self, tag: str, _attributes: dict[str, str]) -> None:
-        self.path.append(tag.rpartition(":")[2])
+        self.path.append(tag.rpartition(":")[2][:MAXIMUM_NAME])
         self.texts, self.is_leaf = [], True
 
     def _append_text(self, text: str) -> None:
@@ -142,11 +145,11 @@ def _assignments(text: str) -> Iterator[tuple[str, str]]:
     for line in text.splitlines():
         key, _, value = (part.strip(' \t\r";') for part in line.partition("="))
         if key in ("BEGIN_GROUP", "GROUP"):
-            groups.append(value)
+            groups.append(value[:MAXIMUM_NAME])
         elif key == "END_GROUP":
-            groups = groups[:-1]
+            del groups[-1:]
         elif value and len(groups) <= MAXIMUM_DEPTH:
-            yield ".".join([*groups, key]), value
+            yield ".".join([*groups, key[:MAXIMUM_NAME]]), value
 
 
 def read_text(file: str) -> str:

@@ -1,7 +1,8 @@
 """What was learnt about scenes, kept for further runs: weights adapted to a scene, its statistics, its shift.
 
 Each entry is a JSON file, named by the digest of everything that it follows from, and, for weights, a weights file
-beside it. An entry that cannot be read or written is treated as missing: the cache is never needed for a run.
+beside it. An entry that cannot be read or written, was changed, or belongs to another user is treated as missing: the
+cache is never needed for a run.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..common import paths
-from ..common.files import move
+from ..common.files import is_own, kind_of, move, open_to_read
 from ..common.fingerprints import sha256_of, states_of
 from .catalogue import SUFFIX
 
 MAXIMUM_BYTES = 512 << 20
 "size of the cache from which the entries that were not used for the longest time are removed"
+MAXIMUM_RECORD = 16 << 20
+"bytes that are read of a JSON file"
+CHECK = "check"
+"key of the SHA-256 of a record in its JSON file"
 WEIGHTS, STATISTICS, SHIFT, CORRELATION = "weights", "statistics", "shift", "correlation"
 "kinds of entries"
 
@@ -79,17 +84,27 @@ def read(key: str) -> Entry | None:
 
 def _is_intact(entry: Entry) -> bool:
     try:
-        return sha256_of(entry.weights) == entry.record["sha256"]
+        regular = not kind_of(entry.weights, follow=False) and is_own(entry.weights)
+        return regular and sha256_of(entry.weights) == entry.record["sha256"]
     except OSError:
         return False
 
 
 def _entry(path: Path) -> Entry | None:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        if not is_own(path):
+            return None
+        with open_to_read(path) as file:
+            record = json.loads(file.read(MAXIMUM_RECORD))
     except (OSError, ValueError, RecursionError):
         return None
-    return Entry(path.name.partition("-")[0], record, path) if isinstance(record, dict) else None
+    if not isinstance(record, dict) or record.pop(CHECK, None) != _digest(record):
+        return None
+    return Entry(path.name.partition("-")[0], record, path)
+
+
+def _digest(record: dict) -> str:
+    return hashlib.sha256(json.dumps(record).encode()).hexdigest()
 
 
 def working_file() -> Path:
@@ -119,7 +134,7 @@ def write(key: str, record: dict, weights: Path | None = None) -> Path | None:
             move(weights, path.with_suffix(SUFFIX))
             weights = path.with_suffix(SUFFIX)
         partial = working_file()
-        partial.write_text(json.dumps(record), encoding="utf-8")
+        partial.write_text(json.dumps({**record, CHECK: _digest(record)}), encoding="utf-8")
         move(partial, path)
         _prune(keep=path)
     except OSError:

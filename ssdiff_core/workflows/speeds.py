@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..common import paths
-from ..common.files import write_whole
+from ..common.files import open_to_read, write_whole
+from ..common.texts import printable
 
 MAXIMUM_BYTES = 1 << 20
-"size from which the file is not read"
+"bytes that are read of the file"
+LIMITS = 1e-12, 1e18
+"values of work and seconds beyond which an entry is damaged"
+MAXIMUM_NAME = 200
+"characters of the name of a device"
 COUNTED_SECONDS = 60.0
 "seconds of the last runs that count, so that an entry follows a computer that becomes slower or faster"
 FADING = 0.5
@@ -123,20 +127,24 @@ def _key(kind: Kind, device: Device) -> str:
 
 
 def _is_run(value) -> bool:
-    work, seconds = value
-    return 0 < work < math.inf and 0 < seconds < math.inf
+    return _are(value, (int, float)) and all(LIMITS[0] < number < LIMITS[1] for number in value)
 
 
 def _is_device(value) -> bool:
-    return len(value) == 2 and all(isinstance(each, str) for each in value)
+    return _are(value, (str,)) and all(printable(each) == each and len(each) <= MAXIMUM_NAME for each in value)
+
+
+def _are(value, types: tuple[type, ...]) -> bool:
+    """Returns whether a value of the file is a list of two of these types."""
+    return isinstance(value, list) and len(value) == 2 and all(type(each) in types for each in value)
 
 
 def _read(part: str, is_valid) -> dict:
     """Returns a part of the file; empty if the file is missing or damaged."""
-    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
-        if file().stat().st_size <= MAXIMUM_BYTES:
-            found = json.loads(file().read_text(encoding="utf-8")).get(part, {})
-            return {key: value for key, value in found.items() if is_valid(value)}
+    with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
+        with open_to_read(file()) as content:
+            found = json.loads(content.read(MAXIMUM_BYTES)).get(part, {})
+        return {key: value for key, value in found.items() if is_valid(value)}
     return {}
 
 

@@ -100,8 +100,9 @@ def sentence_of(function: Callable[[], object], kind: type = SSDiffError) -> str
 class Command:
     """Runs commands in a process that imports SSDiff once; another one replaces it after a crash or a hang."""
 
-    def __init__(self):
-        self._process = None
+    def __init__(self, serve: str = "serve"):
+        """serve: name of the function of this module that runs in the process."""
+        self._serve, self._process = serve, None
 
     def __call__(self, *arguments: object) -> tuple[int | str, str]:
         """Returns the exit code and standard error of a command; instead of the code, how the process has ended."""
@@ -123,7 +124,7 @@ class Command:
     def _running(self) -> subprocess.Popen:
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", "from fuzzing import serve; serve()"],
+                [sys.executable, "-c", f"import fuzzing; fuzzing.{self._serve}()"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -143,9 +144,33 @@ class Command:
 
 def serve() -> None:
     """Runs the commands that arrive as lines, and answers with exit code and standard error."""
-    import io
-
     from ssdiff_core.cli.main import main
+
+    _serve(main)
+
+
+def serve_image_sets() -> None:
+    """Reads all images of the sets whose paths arrive as lines, and answers like `serve`."""
+    from ssdiff_core.common.failures import failure_of
+    from ssdiff_core.raster.image_sets import StoredImages
+
+    def read(paths: list[str]) -> int:
+        try:
+            for path in paths:
+                images = StoredImages(path)
+                for number in range(min(images.count, 3)):
+                    images.read(number)
+        except Exception as error:
+            failure = failure_of(error, paths)
+            sys.stderr.write(f"ssdiff: {failure.sentence}\n")
+            return failure.code
+        return 0
+
+    _serve(read)
+
+
+def _serve(run: Callable[[list[str]], int]) -> None:
+    import io
 
     with contextlib.suppress(ImportError):  # POSIX: a header must not make the test take the machine's memory
         import resource
@@ -157,7 +182,7 @@ def serve() -> None:
     for line in sys.stdin.buffer:
         error = io.StringIO()
         with contextlib.redirect_stderr(error):
-            code = main(json.loads(line))
+            code = run(json.loads(line))
         out.write(json.dumps([code, error.getvalue()]).encode() + b"\n")
         out.flush()
 
@@ -167,15 +192,22 @@ def fault_of(result: tuple[int | str, str], out: Path, before: set[Path]) -> str
 
     before: the files of the folder before the run.
     """
-    code, said = result
-    last = (said.strip().splitlines() or [""])[-1]
     left = sorted(path.name for path in set(out.parent.iterdir()) - before - {out})
-    if code not in (0, 1):
-        return f"{code}: {last}"
+    if fault := fault_in_words(result):
+        return fault
     if left:
         return f"it left {left}"
-    if code == 0:
+    if result[0] == 0:
         return "" if gdal.Open(str(out)) else "there is no image"
-    if not last.startswith("ssdiff: ") or last.endswith(("RuntimeError", "ValueError", "None")):
-        return f"no sentence with a reason: {last}"
     return "it failed and left an image" if out.exists() else ""
+
+
+def fault_in_words(result: tuple[int | str, str]) -> str:
+    """Returns what is wrong with the exit code and the last line of a command; "" if it worked, or says why not."""
+    code, said = result
+    last = (said.strip().splitlines() or [""])[-1]
+    if code not in (0, 1):
+        return f"{code}: {last}"
+    if code == 1 and (not last.startswith("ssdiff: ") or last.endswith(("RuntimeError", "ValueError", "None"))):
+        return f"no sentence with a reason: {last}"
+    return ""

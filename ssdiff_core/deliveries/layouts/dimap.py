@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from xml.parsers import expat
 
 from ...common.notices import notice
-from ...raster.vendor_metadata import Entries, LeafParser, band_names, read_text
+from ...raster.vendor_metadata import MAXIMUM_DEPTH, Entries, LeafParser, band_names, read_text
 from ..delivery import Delivery, Image
 from ..files import Files, name_of, stem_of
 from ..parts import MS, PAN, MetadataValues, Part, deliveries_of, with_tiles
@@ -27,7 +27,7 @@ class DimapParser(LeafParser):
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         super()._start(tag, attributes)
-        if "href" in attributes and len(self.found) < MAXIMUM_TILES:
+        if "href" in attributes and len(self.found) < MAXIMUM_TILES and len(self.path) <= MAXIMUM_DEPTH:
             self.found.append((f"{'.'.join(self.path)}.href", attributes["href"]))
 
 
@@ -74,9 +74,9 @@ def _entries(path: str) -> Entries:
 
 def _beside(files: Files, path: str) -> list[str]:
     """Returns the images whose names go with that of a metadata file that lists none."""
-    stem = re.escape(stem_of(path)[4:])
-    near = set(files.in_folder_of(path))
-    return [image for image, _ in files.named(rf"IMG_{stem}(_RGB|_NED|_P)?(_R\d+C\d+)?{RASTER}") if image in near]
+    start = f"IMG_{stem_of(path)[4:]}"
+    rest = re.compile(rf"(_RGB|_NED|_P)?(_R\d+C\d+)?{RASTER}", re.IGNORECASE)
+    return [image for image in files.beginning(path, start) if rest.fullmatch(name_of(image)[len(start) :])]
 
 
 def _images(files: Files, path: str, tiles: Sequence[str], entries: Entries):

@@ -34,7 +34,7 @@ def read(path: str) -> Iterator[Delivery]:
     if rows and not {"pan", "ms"} <= set(names):
         raise ConfigError(f"{path} needs the columns pan and ms in its first line; it has {', '.join(names) or 'none'}")
     for number, row in enumerate(rows, 2):
-        pan, ms, name, sensor = ((row.get(names.get(column)) or "").strip() for column in COLUMNS)
+        pan, ms, name, sensor = ((row[names[column]] or "").strip() if column in names else "" for column in COLUMNS)
         if sensor and sensor not in sensors.ids():
             raise ConfigError(f"{path}, line {number}: unknown sensor '{sensor}'; the sensors are " + _ids())
         files = [located(path, part.strip()) for part in ms.split(FILES_SEPARATOR) if part.strip()]

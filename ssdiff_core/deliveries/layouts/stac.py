@@ -35,6 +35,12 @@ FILE_TYPES = ("tif", "jp2", "jpeg2000", "vrt", "x-erdas", "application/octet-str
 "parts of the media types of rasters with all their counts; thumbnails are png or jpeg"
 
 
+COARSEST = 1e6
+"metres from which a resolution is a damaged value"
+MAXIMUM_TEXT = 200
+"characters that are read of an id and a time"
+
+
 @dataclass(frozen=True)
 class Asset:
     """An asset with bands."""
@@ -67,14 +73,14 @@ def _delivery(path: str, number: int, item: Mapping) -> Delivery:
     constellation = str(properties.get("constellation") or "")
     cloud = properties.get("eo:cloud_cover")
     return Delivery(
-        str(item.get("id") or f"item {number}"),
+        str(item.get("id") or f"item {number}")[:MAXIMUM_TEXT],
         path,
         LAYOUT,
         (pan.path,) if pan else (),
         _images(assets, pan),
         sensors.identify_satellite({"a.PLATFORM": platform, "b.PLATFORM": constellation})[0],
         cloud_cover=float(cloud) if isinstance(cloud, (int, float)) and 0 <= cloud <= 100 else None,
-        acquired=str(properties.get("datetime") or properties.get("start_datetime") or ""),
+        acquired=str(properties.get("datetime") or properties.get("start_datetime") or "")[:MAXIMUM_TEXT],
     )
 
 
@@ -100,13 +106,13 @@ def _asset(document: str, asset: Mapping, item: Mapping) -> Asset | None:
     href, kind = asset.get("href"), str(asset.get("type") or "tif").lower()
     if not isinstance(href, str) or not any(part in kind for part in FILE_TYPES):
         return None
-    listed = asset.get("bands") or asset.get("eo:bands") or []
-    bands = [_mapping(band) for band in listed if isinstance(listed, list)]
+    listed = asset.get("bands") or asset.get("eo:bands")
+    bands = [_mapping(band) for band in listed] if isinstance(listed, list) else []
     names = tuple(str(band.get("eo:common_name") or band.get("common_name") or "").lower() for band in bands)
     properties = _mapping(item.get("properties"))
     values = (*(asset.get(key) for key in ("gsd", "raster:spatial_resolution")), *map(_resolution, bands))
-    gsd = next((float(value) for value in values if isinstance(value, (int, float)) and value > 0), None)
-    own = gsd or (_number(properties.get("gsd")) if names and names[0] in PAN_NAMES else None)
+    gsd = next(filter(None, map(_metres, values)), None)
+    own = gsd or (_metres(properties.get("gsd")) if names and names[0] in PAN_NAMES else None)
     return Asset(located(document, href), names, own)
 
 
@@ -114,8 +120,9 @@ def _resolution(band: Mapping) -> object:
     return band.get("gsd") or band.get("raster:spatial_resolution")
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and value > 0 else None
+def _metres(value: object) -> float | None:
+    """Returns a resolution; None if the value is none."""
+    return float(value) if isinstance(value, (int, float)) and 0 < value < COARSEST else None
 
 
 def _mapping(value: object) -> Mapping:

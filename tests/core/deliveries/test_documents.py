@@ -144,3 +144,30 @@ def test_a_file_that_is_no_stac_is_an_error(tmp_path, text, message):
 def test_an_item_with_values_of_other_types_is_no_scene_that_can_be_fused(tmp_path, assets):
     (found,) = listed(tmp_path, json.dumps(item(assets)), "x.json")
     assert not found.complete
+
+
+def test_cells_without_a_column_are_ignored(files):
+    (found,) = listed(files, "pan,ms\na/p.tif,a/m.tif,more,cells\n")
+    assert found.complete
+
+
+@pytest.mark.parametrize("address", ["file://[x/p.tif", "file:///x/p.tif?a", "file://host/x/p.tif#a"])
+def test_addresses_of_files_are_paths(files, address):
+    (found,) = listed(files, f"pan,ms\n{address},a/m.tif\n")
+    assert found.pan == ("/p.tif" if "[" in address else "/x/p.tif",)
+
+
+@pytest.mark.parametrize(
+    "values", [{"bands": 5}, {"bands": True}, {"gsd": 10**400}, {"gsd": [1]}, {"gsd": float("inf")}]
+)
+def test_values_of_other_types_count_as_missing(files, values):
+    pan = {"href": "a/p.tif", "bands": [{"eo:common_name": "pan"}]}
+    ms = {"href": "a/m.tif", "bands": [{"eo:common_name": name} for name in ("blue", "green", "red", "nir")]}
+    item = {
+        "id": "x" * 100_000,
+        "properties": {"gsd": 10**400},
+        "assets": {"pan": pan, "ms": ms, "x": {**pan, **values}},
+    }
+    (found,) = listed(files, json.dumps(item), "item.json")
+    assert found.complete
+    assert len(found.name) < 1000

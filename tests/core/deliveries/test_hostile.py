@@ -2,11 +2,15 @@
 
 import os
 import random
+import time
 
 import pytest
 
 from scripts import make_deliveries
-from ssdiff_core.deliveries import find_scenes
+from ssdiff_core.deliveries import Image, find_scenes
+from ssdiff_core.deliveries.files import Files
+from ssdiff_core.deliveries.layouts import dimap
+from ssdiff_core.deliveries.parts import MS, PAN, Part, deliveries_of
 
 BOMB = (
     '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">'
@@ -106,3 +110,33 @@ def test_random_changes_of_metadata_never_fail(scene, tmp_path):
             path.write_bytes(changed)
         for delivery in find_scenes([tmp_path]):
             assert len(str(delivery.doubts)) < 100_000
+
+
+def cpu_seconds(function) -> float:
+    start = time.process_time()
+    function()
+    return time.process_time() - start
+
+
+def test_many_metadata_files_in_one_folder_take_linear_time():
+    files = Files("x", (f"/none/DIM_PHR1A_P_{number:015}.XML" for number in range(8000)))
+    assert cpu_seconds(lambda: list(dimap.find(files))) < 20
+
+
+def test_many_images_of_one_scene_take_linear_time():
+    parts = [Part("x", role, (Image((f"/a/{number}/{role}.tif",)),)) for role in (PAN, MS) for number in range(4000)]
+    found = []
+    assert cpu_seconds(lambda: found.extend(deliveries_of("x", "x", reversed(parts)))) < 20
+    assert all(delivery.pan[0] == delivery.ms[0].files[0].replace(MS, PAN) for delivery in found)
+    assert len(found) == 4000
+
+
+def test_images_that_name_each_other_are_read_once(scene, tmp_path):
+    sources = "".join(
+        f'<SimpleSource><SourceFilename relativeToVRT="1">./{name}_pan.vrt</SourceFilename></SimpleSource>'
+        for name in "abcd"
+    )
+    for name in "abcd":
+        text = f'<VRTDataset rasterXSize="9" rasterYSize="9"><VRTRasterBand band="1">{sources}'
+        (tmp_path / f"{name}_pan.vrt").write_text(f"{text}</VRTRasterBand></VRTDataset>")
+    assert cpu_seconds(lambda: find_scenes([tmp_path])) < 20

@@ -1,5 +1,6 @@
 """The two rasters of a delivery: whole files as they are, virtual rasters of tiles, known to all checks of inputs."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -131,3 +132,22 @@ def test_tiles_of_different_grids_are_an_error(tmp_path, transform, reason):
 
     with pytest.raises(GeometryError, match=reason):
         delivery_pair(pan_only(*files), tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes and links")
+@pytest.mark.parametrize("kind", ["pipe", "link", "bytes"])
+def test_what_lies_in_place_of_a_virtual_raster_is_replaced(kind, scene, tmp_path):
+    (found,) = find_scenes([make_deliveries.airbus(tmp_path, scene)])
+    path = Path(delivery_pair(found, tmp_path / "work").pan)
+    text = path.read_bytes()
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        (tmp_path / "other").write_bytes(text)
+        path.symlink_to(tmp_path / "other")
+    else:
+        path.write_bytes(b"\xff\xfe")
+    assert delivery_pair(found, tmp_path / "work").pan == str(path)
+    assert path.lstat().st_size == len(text)
+    assert path.read_bytes() == text

@@ -152,3 +152,32 @@ def test_a_damaged_image_is_an_error_and_the_others_are_read(values, tmp_path):
     assert np.array_equal(read.read(2).truth, values["gt"][2:].astype(np.float32))
     with pytest.raises(RasterError, match="may be damaged"):
         read.read(1)
+
+
+@pytest.mark.parametrize("kind", [np.complex64, [("a", "f4"), ("b", "i4")], "S3"])
+def test_arrays_that_are_no_real_numbers_are_an_error(kind, values, tmp_path):
+    ms = np.zeros(values["ms"].shape, kind)
+    with pytest.raises(RasterError, match=r"real numbers|not supported"):
+        StoredImages(write_set(tmp_path / "set.h5", values | {"ms": ms}))
+
+
+def test_images_beyond_all_measure_are_an_error_and_take_no_memory(tmp_path):
+    with h5py.File(tmp_path / "set.h5", "w") as file:
+        for name, (bands, side) in {"ms": (4, 100_000), "lms": (4, 400_000), "pan": (1, 400_000)}.items():
+            file.create_dataset(name, (2, bands, side, side), "f4", chunks=(1, 1, 64, 64))
+    with pytest.raises(RasterError, match="sets consist of small images"):
+        StoredImages(tmp_path / "set.h5")
+
+
+def test_an_array_that_the_library_cannot_decode_is_an_error_that_ends_with_words(values, tmp_path):
+    with h5py.File(tmp_path / "set.h5", "w") as file:
+        for name, array in values.items():
+            file.create_dataset(name, data=array, compression="lzf")
+    with pytest.raises(RasterError, match=r"it may be damaged(: \w+ \w+|$)"):
+        StoredImages(tmp_path / "set.h5")
+
+
+def test_values_beyond_single_precision_are_an_error_without_a_warning(values, tmp_path, recwarn):
+    with pytest.raises(RasterError, match="not numbers"):
+        StoredImages(write_set(tmp_path / "set.h5", values | {"ms": np.full(values["ms"].shape, 1e308)}))
+    assert not recwarn.list

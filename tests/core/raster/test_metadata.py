@@ -1,12 +1,14 @@
 """Metadata of rasters and of the files next to them, whatever is in those."""
 
+import time
+
 import pytest
 from command import ssdiff
 from files import sample_files
 from osgeo import gdal
 
 from ssdiff_core.raster import metadata
-from ssdiff_core.raster.vendor_metadata import MAXIMUM_DEPTH, MAXIMUM_ENTRIES, metadata_files, parsed
+from ssdiff_core.raster.vendor_metadata import MAXIMUM_DEPTH, MAXIMUM_ENTRIES, band_names, metadata_files, parsed
 
 BROKEN = {
     "ms.XML": "<isd><IMD><BAND_B></BAND_G></IMD>",
@@ -92,3 +94,28 @@ def test_a_metadata_file_that_is_too_large_is_ignored(tmp_path):
     with open(tmp_path / "a.xml", "wb") as file:
         file.truncate(2**23)
     assert list(metadata_files([str(tmp_path / "a.xml")])) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"GROUP = {'n' * 100_000}\n" + "a = b\n" * 1000,
+        f"<{'n' * 100_000}>" + "<b>1</b>" * 1000 + f"</{'n' * 100_000}>",
+    ],
+)
+def test_long_names_are_cut_so_that_entries_do_not_repeat_them(text):
+    entries = parsed(text)
+    assert len(entries) == 1000
+    assert sum(len(key) for key, _ in entries) < len(text)
+
+
+def test_groups_that_are_opened_and_closed_take_linear_time():
+    text = "GROUP = x\n" * 400_000 + "END_GROUP = x\n" * 400_000
+    start = time.process_time()
+    assert parsed(text) == []
+    assert time.process_time() - start < 20
+
+
+@pytest.mark.parametrize("number", ["\u00b2", "9" * 5000, "-1"])
+def test_numbers_of_bands_that_are_none_are_ignored(number):
+    assert band_names([("Raster_Index.BAND_ID", "B0"), ("Raster_Index.BAND_INDEX", number)]) == ()

@@ -87,4 +87,31 @@ def test_a_folder_that_cannot_be_written_to_costs_only_the_cache(tmp_path, cache
 
 def test_a_record_is_plain_json(tmp_path):
     kept = scene_cache.write("weights-1", {"seconds": 1}, weights_file(tmp_path))
-    assert set(json.loads(kept.with_suffix(".json").read_text())) == {"seconds", "sha256"}
+    assert set(json.loads(kept.with_suffix(".json").read_text())) == {"seconds", "sha256", "check"}
+
+
+@pytest.mark.parametrize("change", [{"seconds": 2}, {"seconds": "x"}, {"more": 1}])
+def test_an_entry_that_was_changed_counts_as_missing(change):
+    scene_cache.write("shift-1", {"seconds": 1})
+    path = scene_cache.folder() / "shift-1.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    assert scene_cache.read("shift-1") is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes and devices")
+@pytest.mark.parametrize("suffix", [".json", ".safetensors"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_pipe_or_device_in_place_of_an_entry_is_not_read(tmp_path, suffix, kind):
+    kept = scene_cache.write("weights-1", {"seconds": 1}, weights_file(tmp_path)).with_suffix(suffix)
+    kept.unlink()
+    os.mkfifo(kept) if kind == "pipe" else kept.symlink_to("/dev/zero")
+    assert scene_cache.read("weights-1") is None
+    scene_cache.write("weights-2", {})
+    assert scene_cache.read("weights-2")
+
+
+@pytest.mark.skipif(os.name == "nt" or os.getuid() != 0, reason="needs the administrator, who may give files away")
+def test_an_entry_of_another_user_counts_as_missing():
+    scene_cache.write("shift-1", {"seconds": 1})
+    os.chown(scene_cache.folder() / "shift-1.json", 65534, 65534)
+    assert scene_cache.read("shift-1") is None

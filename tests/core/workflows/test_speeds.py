@@ -1,6 +1,7 @@
 """Measured speeds and the estimates that follow from them."""
 
 import json
+import os
 
 import pytest
 
@@ -64,3 +65,35 @@ def test_what_auto_has_meant_is_remembered():
     assert speeds.device_called("cuda") == Device("cuda")
     speeds.remember_device("auto", Device("cuda:0", "a GPU"))
     assert speeds.device_called("auto") == Device("cuda:0", "a GPU")
+
+
+@pytest.mark.parametrize(
+    "value", [[10**400, 1], [1, 10**400], [1, 1e300], [5e-324, 1], ["a", "b"], [True, True], [1], 5]
+)
+def test_an_entry_that_cannot_be_is_ignored_and_the_others_count(value):
+    speeds.record(KIND, CPU, 5000, 5)
+    found = json.loads(speeds.file().read_text())
+    found["speeds"][f"other on {CPU}"] = value
+    found["devices"] = {"auto": value, "x": ["cuda", "a GPU"]}
+    speeds.file().write_text(json.dumps(found))
+    assert speeds.speed(KIND, CPU).measured
+    assert speeds.speed(Kind("other", 1000.0), CPU) == speeds.Speed(1000.0 * speeds.processors(), False)
+    assert speeds.device_called("x").name == "a GPU"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes and devices")
+@pytest.mark.parametrize("kind", ["pipe", "device", "link", "huge"])
+def test_what_is_no_file_of_speeds_is_replaced_and_not_read_to_its_end(kind, tmp_path):
+    other = tmp_path / "other"
+    other.write_text("{}")
+    if kind == "pipe":
+        os.mkfifo(speeds.file())
+    elif kind == "huge":
+        speeds.file().touch()
+        os.truncate(speeds.file(), 1 << 40)
+    else:
+        speeds.file().symlink_to("/dev/zero" if kind == "device" else other)
+    assert not speeds.speed(KIND, CPU).measured
+    speeds.record(KIND, CPU, 5000, 5)
+    assert speeds.speed(KIND, CPU).measured
+    assert other.read_text() == "{}"
