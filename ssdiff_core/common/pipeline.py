@@ -60,7 +60,7 @@ def run_threads(functions: Sequence[Callable[[], None]], stop: threading.Event, 
     """
     failed: list[BaseException] = []
     ended = threading.Semaphore(0)  # Thread.join regards a thread as ended if it is interrupted itself
-    running = len(functions)
+    running = 0
 
     def guarded(function: Callable[[], None]) -> None:
         try:
@@ -71,9 +71,10 @@ def run_threads(functions: Sequence[Callable[[], None]], stop: threading.Event, 
         finally:
             ended.release()
 
-    for function in functions:
-        threading.Thread(target=guarded, args=(function,), daemon=True).start()
     try:
+        for function in functions:  # starting one fails if memory or the number of threads is limited
+            threading.Thread(target=guarded, args=(function,), daemon=True).start()
+            running += 1
         while running:
             running -= ended.acquire(timeout=POLL_SECONDS)
             tick()
