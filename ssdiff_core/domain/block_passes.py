@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import mmap
 import os
@@ -18,7 +17,7 @@ MINIMUM_MEMORY = 64
 EFFICIENT_SIDE = 768
 "block side, in pixels, beyond which larger blocks are not faster for an engine without reach"
 THREAD_BYTES = 200 << 20
-"address space that a thread takes for its stack, its heap and the buffers of OpenBLAS; 174 MB were measured"
+"address space that a thread takes in a pass, for stack, heap, blocks and buffers of OpenBLAS; 174 MB were measured"
 
 
 def block_side(memory: int, bands: int, reach: int = 0, workers: int = 1) -> int:
@@ -59,11 +58,10 @@ def reader_threads(open_reader, blocks: dict[int, Window], engine, workers: int,
     return [reading, *[using] * workers]
 
 
-@functools.cache
 def check_room(workers: int) -> None:
     """Raises MemoryError if threads cannot compute because the address space of the process is limited (ulimit -v).
 
-    OpenBLAS would try without end to get its buffers, which it keeps: so this is checked once.
+    OpenBLAS would try without end to get its buffers.
     """
     if os.name != "nt":  # Windows has no such limit
         try:
