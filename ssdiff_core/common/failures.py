@@ -21,6 +21,8 @@ FAILED, BUG = 1, 70
 TRACKER = "https://github.com/ssdiff-qgis/ssdiff-qgis/issues"
 CODE = Path(__file__).resolve().parents[1]
 "folder of the package"
+NO_THREAD = "can't start new thread"
+"message of the RuntimeError that Python raises if there is no memory for a thread"
 DEBUG = "SSDIFF_DEBUG"
 "variable that shows tracebacks"
 
@@ -43,10 +45,11 @@ def failure_of(error: BaseException, files: Iterable[object] = ()) -> Failure:
         return Failure(printable(str(error)), FAILED)
     if isinstance(error, OSError):
         return Failure(printable(_of_system(error)), FAILED)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or str(error) == NO_THREAD:
         return Failure(f"{named or 'this run'} needs more memory than is free: lower --memory", FAILED)
     if isinstance(error, ImportError) and not (error.name or "").startswith("ssdiff"):
-        return Failure(f"a Python package cannot be imported: {printable(one_line(error))}", FAILED)
+        first = error.__context__ if isinstance(error.__context__, ImportError) else error
+        return Failure(f"a Python package cannot be imported: {printable(one_line(first))}", FAILED)
     if _is_of_gdal(error):
         return Failure(f"{named}: {one_line(error)}" if named else f"GDAL reports: {one_line(error)}", FAILED)
     reason = f"{type(error).__name__}: {one_line(error)}" if str(error).strip() else type(error).__name__

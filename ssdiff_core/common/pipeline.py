@@ -7,6 +7,9 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+STUCK_SECONDS = 120
+"""time after which threads are given up if another one had too little memory: OpenBLAS would try to get some without
+end"""
 POLL_SECONDS = 0.1
 "time after which a waiting thread checks whether to stop"
 
@@ -60,7 +63,7 @@ def run_threads(functions: Sequence[Callable[[], None]], stop: threading.Event, 
     """
     failed: list[BaseException] = []
     ended = threading.Semaphore(0)  # Thread.join regards a thread as ended if it is interrupted itself
-    running = len(functions)
+    running = 0
 
     def guarded(function: Callable[[], None]) -> None:
         try:
@@ -71,19 +74,26 @@ def run_threads(functions: Sequence[Callable[[], None]], stop: threading.Event, 
         finally:
             ended.release()
 
-    for function in functions:
-        threading.Thread(target=guarded, args=(function,), daemon=True).start()
     try:
-        while running:
+        for function in functions:  # starting one fails if memory or the number of threads is limited
+            threading.Thread(target=guarded, args=(function,), daemon=True).start()
+            running += 1
+        while running and not failed:
             running -= ended.acquire(timeout=POLL_SECONDS)
             tick()
     finally:
         stop.set()
-        while running:
+        waited = 0.0
+        while running and not (waited > STUCK_SECONDS and _lacks_memory(failed)):
             with contextlib.suppress(KeyboardInterrupt):  # ignore a second interrupt: the threads are ending
-                running -= ended.acquire()
+                came = ended.acquire(timeout=POLL_SECONDS)
+                running, waited = running - came, waited + (0 if came else POLL_SECONDS)
     if failed:
         raise next((error for error in failed if not isinstance(error, Stopped)), failed[0])
+
+
+def _lacks_memory(failed: Sequence[BaseException]) -> bool:
+    return any(isinstance(error, MemoryError) for error in failed)
 
 
 class PerThread:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import mmap
+import os
 from collections.abc import Callable
 
 from ..common.pipeline import StoppableQueue
@@ -14,6 +16,8 @@ MINIMUM_MEMORY = 64
 "smallest memory limit, MiB, which GDAL's cache and the smallest blocks need"
 EFFICIENT_SIDE = 768
 "block side, in pixels, beyond which larger blocks are not faster for an engine without reach"
+THREAD_BYTES = 200 << 20
+"address space that a thread takes in a pass, for stack, heap, blocks and buffers of OpenBLAS; 174 MB were measured"
 
 
 def block_side(memory: int, bands: int, reach: int = 0, workers: int = 1) -> int:
@@ -38,6 +42,7 @@ def reader_threads(open_reader, blocks: dict[int, Window], engine, workers: int,
 
     engine: an engine or a survey, which defines reach and ms_halo. use: takes number, window and block.
     """
+    check_room(workers)
     queue = StoppableQueue(stop)
 
     def reading() -> None:
@@ -51,3 +56,15 @@ def reader_threads(open_reader, blocks: dict[int, Window], engine, workers: int,
             use(*item)
 
     return [reading, *[using] * workers]
+
+
+def check_room(workers: int) -> None:
+    """Raises MemoryError if threads cannot compute because the address space of the process is limited (ulimit -v).
+
+    OpenBLAS would try without end to get its buffers.
+    """
+    if os.name != "nt":  # Windows has no such limit
+        try:
+            mmap.mmap(-1, workers * THREAD_BYTES, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, mmap.PROT_READ).close()
+        except (OSError, ValueError):
+            raise MemoryError("the address space of the process is limited") from None

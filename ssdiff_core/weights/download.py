@@ -24,7 +24,9 @@ from ..common.progress import file_size
 from .http import DEFAULT_CONNECTION, TICK, Answer, Connection, PermanentError, RetryableError, host, open_response
 
 ROUNDS = 4
-"number of attempts for each address"
+"number of attempts for each address without progress"
+WORTH = 0.05
+"share of a file from which what was received counts as progress"
 PAUSE = 1.0
 "pause after the first round, seconds; doubled after each further one"
 LOCK = "fetching.lock"
@@ -119,7 +121,9 @@ def _check_room(request: DownloadRequest) -> None:
 def _download_from_any(urls: Sequence[str], request: DownloadRequest) -> None:
     """Completes the partial file from any of the addresses."""
     usable, errors = list(urls), {}
-    for turn in range(ROUNDS):
+    turn = 0
+    while turn < ROUNDS:
+        before = request.received
         for url in tuple(usable):
             try:
                 return _resume(url, request)
@@ -128,9 +132,11 @@ def _download_from_any(urls: Sequence[str], request: DownloadRequest) -> None:
             except PermanentError as error:
                 errors[url] = error
                 usable.remove(url)
-        if not usable or turn == ROUNDS - 1:
+        if not usable:
             break
-        _pause(PAUSE * 2**turn, request.cancelled)
+        turn = 0 if request.received - before >= WORTH * request.size else turn + 1
+        if turn < ROUNDS:
+            _pause(PAUSE * 2**turn, request.cancelled)
     raise DownloadError(
         "; ".join(dict.fromkeys(map(str, errors.values()))) or "the catalogue lists no URL for this file"
     )

@@ -57,6 +57,21 @@ def test_bugs_are_reported_to_the_project():
     assert f"{repository()}/issues" == TRACKER
 
 
+def test_an_import_that_fails_tells_the_first_reason():
+    def load():
+        try:
+            raise ImportError("cannot allocate memory", name="a")
+        except ImportError:
+            raise ModuleNotFoundError("No module named '_gdal'", name="_gdal") from None
+
+    assert "cannot allocate memory" in failure_of(caught(load)).sentence
+
+
+def test_a_thread_that_cannot_be_started_is_no_bug():
+    failure = failure_of(RuntimeError("can't start new thread"), ["a.tif"])
+    assert (failure.code, "a.tif needs more memory" in failure.sentence) == (FAILED, True)
+
+
 def test_out_of_memory_is_no_bug():
     assert failure_of(MemoryError(), ["a.tif"]).sentence == "a.tif needs more memory than is free: lower --memory"
 

@@ -154,6 +154,12 @@ def test_a_download_fails_after_all_attempts_and_keeps_the_partial_file(server, 
     assert server.ranges[-1] == f"bytes={8192 * download.ROUNDS}-"
 
 
+def test_attempts_with_progress_do_not_count(server, wanted):
+    server.script = [cut(20_000)] * 14
+    assert fetch([f"{server.url}/w.bin"], wanted).read_bytes() == DATA
+    assert len(server.asked) == 15 > download.ROUNDS
+
+
 def test_an_unreachable_server_gives_one_sentence(wanted):
     with pytest.raises(DownloadError, match=r"127.0.0.1 cannot be reached .*refused"):
         fetch(["http://127.0.0.1:9/w.bin"], wanted)

@@ -213,3 +213,18 @@ def test_memory_depends_on_what_is_allowed_and_not_on_the_scene(pair, tmp_path):
     small, large = (peak(pair, tmp_path / str(side), side, 128) for side in (2048, 6144))
     assert large < UNDER + 128
     assert large < small + 64
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit of the address space of a process")
+def test_a_limited_address_space_is_one_sentence_or_an_image_and_leaves_nothing(pair, tmp_path):
+    """OpenBLAS tries without end to get memory."""
+    code = (
+        "import resource, sys; from ssdiff_core.cli.main import main; import osgeo.gdal, numpy; "
+        "resource.setrlimit(resource.RLIMIT_AS, (300 << 20,) * 2); sys.exit(main(sys.argv[1:]))"
+    )
+    out = tmp_path / "out.tif"
+    words = ["pansharpen", *map(str, pair), str(out), "--method", "gsa", "--align", "none", "--memory", "64"]
+    run = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert run.returncode in (0, 1), run.stderr
+    assert run.stderr.splitlines()[-1].startswith("ssdiff: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.tif"] * (run.returncode == 0)
