@@ -29,6 +29,8 @@ MAXIMUM_ENTRIES = 20_000
 "entries that are read of a metadata file"
 MAXIMUM_NAME = 80
 "characters of the name of a group or an element; without a bound, each entry in it would repeat megabytes"
+MAXIMUM_VALUE = 2000
+"characters of a value in which a sensor is looked for"
 Entries = list[tuple[str, str]]
 "dotted keys and their values; keys may repeat"
 
@@ -49,7 +51,8 @@ def read_metadata(source: gdal.Dataset) -> VendorMetadata:
     names: tuple[str, ...] = ()
     for file in metadata_files(metadata.files(source)):
         entries = parsed(read_text(file))
-        entries_by_source[file] = dict(reversed(entries))  # the first of repeated keys counts
+        cut = ((key, value[:MAXIMUM_VALUE]) for key, value in reversed(entries))
+        entries_by_source[file] = dict(cut)  # the first of repeated keys counts
         names = names or band_names(entries)
     return VendorMetadata(entries_by_source, names if len(names) == source.RasterCount else ())
 
