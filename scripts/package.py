@@ -73,11 +73,11 @@ def entry(path: str) -> zipfile.ZipInfo:
 
 def contents() -> dict[str, bytes]:
     """Returns the bytes of all files in the zip by their paths in the plugin folder."""
+    packed = {path: content(path) for path in packed_files(tracked_files())}
     try:
         pages = help_pages.pages()
     except ImportError:
         sys.exit("package.py needs the Python package markdown: pip install markdown, or python3-markdown of Debian")
-    packed = {path: content(path) for path in packed_files(tracked_files())}
     return packed | {f"resources/help/{name}": page for name, page in pages.items()}
 
 

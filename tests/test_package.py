@@ -194,7 +194,8 @@ def test_a_zip_that_is_too_large_for_the_plugin_site_is_not_built(clone, tmp_pat
 
 def test_packaging_outside_a_clone_fails_with_a_clear_message(tmp_path):
     (tmp_path / "scripts").mkdir()
-    shutil.copy(ROOT / "scripts" / "package.py", tmp_path / "scripts")
+    for name in ("package.py", "help_pages.py"):
+        shutil.copy(ROOT / "scripts" / name, tmp_path / "scripts")
     done = package(tmp_path / "dist", root=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("package.py must be run in a clone of the repository")

@@ -105,7 +105,7 @@ def _gpus() -> list[str]:
     program = shutil.which("nvidia-smi")
     if not program:
         return []
-    done = subprocess.run([program, "-L"], capture_output=True, text=True)
+    done = subprocess.run([program, "-L"], capture_output=True, text=True)  # nosec B603
     return [str(number) for number, line in enumerate(done.stdout.splitlines()) if line.startswith("GPU ")]
 
 
