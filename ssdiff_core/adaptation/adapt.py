@@ -259,18 +259,16 @@ def keep_best_mixture(
 ) -> bool:
     """Writes the mixture of initial and adapted weights with the lowest held-out error that passes the native check.
 
-    Returns False if the working file was removed because no mixture passes it.
+    The adapted weights alone may improve one score and worsen the other, where a mixture improves both. Returns False
+    if mixtures improve the held-out scores, but none passes the native check; then the working file is removed.
     """
     working, best, source = Path(writer.job.working), trainer.best, trainer.source
-    if not working.exists():
-        return True
     mixtures = []
-    for share in MIXTURE_SHARES if start else MIXTURE_SHARES[:1]:
+    for share in (MIXTURE_SHARES if start else MIXTURE_SHARES[:1]) if best else ():
         trainer.ema = mixture(start, best, share)
         mixtures.append((source.evaluate(trainer.current_weights()), share))
-    for found, share in sorted(mixtures, key=lambda one: one[0]["error"]):
-        if found["error"] > 1 - MINIMUM_GAIN:
-            break
+    better = [one for one in mixtures if one[0]["error"] <= 1 - MINIMUM_GAIN]
+    for found, share in sorted(better, key=lambda one: one[0]["error"]):
         trainer.ema = mixture(start, best, share)
         engine = engine_of(trainer.current_weights(), source.device)
         after = native.scores(engine.fuse)
@@ -279,8 +277,8 @@ def keep_best_mixture(
         if native.accepts(after):
             writer(trainer, found, native={"before": native.before, "after": after}, share=share)
             return True
-    working.unlink()
-    return False
+    working.unlink(missing_ok=True)
+    return not better
 
 
 def mixture(start: weights.Weights | None, adapted: dict[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from adapting import TINY, pair_of_files
+from adapting import TINY, base_weights, pair_of_files
 from files import ramps, write
 from scenes import stiff_weights, with_views
 from torch.nn.functional import avg_pool2d
 
-from ssdiff_core.adaptation import native_check, quality_mask, scene_source, window_selection
+from ssdiff_core.adaptation import adapt, native_check, quality_mask, scene_source, window_selection
+from ssdiff_core.adaptation.native_check import NativeCheck
 from ssdiff_core.adaptation.scene_source import SceneSource, padded_to_tile, randomly_rotated
 from ssdiff_core.adaptation.split import split_scenes
 from ssdiff_core.adaptation.wald_pair import Optics, make_pair, read_piece
@@ -21,10 +22,12 @@ from ssdiff_core.domain.adaptation_job import Job
 from ssdiff_core.domain.window import Window
 from ssdiff_core.fusion import network_inputs
 from ssdiff_core.metrics.degradation import layout_of
-from ssdiff_core.model import band_transfer
+from ssdiff_core.model import band_transfer, checkpoint
+from ssdiff_core.model.ssnet import state_of
 from ssdiff_core.raster.open_pair import align_pair
 from ssdiff_core.raster.reader import Reader, open_scene
 from ssdiff_core.training.recipe import Recipe, Stage
+from ssdiff_core.training.trainer import Trainer
 
 SENSOR = sensors.get("gf2")
 
@@ -272,3 +275,29 @@ def test_weights_transferred_to_more_bands_give_the_same_result_on_identical_ban
         answer = wide.net(taken["x_t"], t, taken["lms"], taken["pan"], taken["ms"])
     assert expected.abs().max() > 0.01
     assert torch.allclose(answer, expected, atol=1e-4)
+
+
+# --- how much is kept ------------------------------------------------------------------------------------------------
+
+
+def test_a_mixture_is_kept_where_the_adapted_weights_alone_are_worse(tmp_path, monkeypatch):
+    """The base is off by 0.5, the adapted weights by -0.6: half of each is nearly right."""
+    monkeypatch.setattr(native_check, "TOLERANCE", {"HQNR": 1.0, "D_rho": 9.0})
+    path, device = base_weights(tmp_path, tile=16, off=0.5), torch.device("cpu")
+    base, job = checkpoint.load(path), job_for(base=str(path), working=str(tmp_path / "own.safetensors"))
+    source = source_of(tmp_path / "scene", adapt.recipe_of(job, base))
+    source.before = adapt.scores_before(source, job, base, device)
+    trainer = Trainer(source.recipe, source, notify=lambda text: None, start=base)
+    bias = state_of(base.net)["head.2.bias"]
+    trainer.best = {**state_of(base.net), "head.2.bias": -1.2 * bias}
+    trainer.ema = trainer.best
+    assert source.evaluate(trainer.current_weights())["error"] > 1
+
+    native = NativeCheck.create(source._held_out, SENSOR, source.survey, *adapt.initial_fusion(job, base, device))
+    writer = adapt.BestWeightsWriter(job, base, {})
+    assert adapt.keep_best_mixture(trainer, writer, base, native, lambda notice: None)
+    kept = checkpoint.load(job.working)
+    assert kept.card.training["share"] == 0.5
+    after, before = (kept.card.scores["held out"][name] for name in ("after", "before"))
+    assert after["ERGAS"] < before["ERGAS"]
+    assert after["SAM"] < before["SAM"]
