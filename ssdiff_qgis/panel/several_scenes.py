@@ -66,7 +66,8 @@ def open_several(message_bar: QgsMessageBar, parent: QWidget | None = None) -> N
         return
     QGuiApplication.setOverrideCursor(QCursor(Qt.CursorShape.WaitCursor))
     try:
-        scenes = _project_scenes() if chooser.project.isChecked() else _folder_scenes(chooser.folder.filePath())
+        in_project = chooser.project.isChecked()
+        scenes = _project_scenes() if in_project else _folder_scenes(chooser.folder.filePath(), message_bar)
     except SSDiffError as error:
         message_bar.pushWarning(TITLE, tr_error(error))
         return
@@ -77,8 +78,7 @@ def open_several(message_bar: QgsMessageBar, parent: QWidget | None = None) -> N
         return
     files = _output_files(chooser.results.filePath(), [name for name, _ in scenes])
     rows = [{**values, "OUTPUT": file} for (_, values), file in zip(scenes, files)]
-    _, filled = open_batch(PANSHARPEN, rows)
-    if not filled:
+    if not open_batch(PANSHARPEN, rows):
         message_bar.pushWarning(TITLE, tr("This version of QGIS does not let plugins fill in the batch dialog."))
 
 
@@ -87,10 +87,14 @@ def _project_scenes() -> list[tuple[str, dict]]:
     return [(ms.name, {"SPECTRAL": ms.id, "PANCHROMATIC": pan.id}) for pan, ms in pairs_of_project()]
 
 
-def _folder_scenes(folder: str) -> list[tuple[str, dict]]:
-    """Returns the same for the deliveries in a folder that can be fused."""
-    found = [delivery for delivery in find_scenes([folder]) if delivery.complete]
-    return [(each.name, _selecting(each, [other for other in found if other is not each])) for each in found]
+def _folder_scenes(folder: str, message_bar: QgsMessageBar) -> list[tuple[str, dict]]:
+    """Returns the same for the deliveries in a folder that can be fused, and tells the number of others."""
+    found = find_scenes([folder])
+    complete = [delivery for delivery in found if delivery.complete]
+    if 0 < len(complete) < len(found):
+        text = tr("Scenes left out because they are incomplete or damaged: {}. ssdiff scenes lists the reasons.")
+        message_bar.pushInfo(TITLE, text.format(len(found) - len(complete)))
+    return [(each.name, _selecting(each, [other for other in complete if other is not each])) for each in complete]
 
 
 def _selecting(delivery: Delivery, others: list[Delivery]) -> dict:

@@ -29,8 +29,8 @@ def open_dialog(algorithm: str, **parameters):
     return _shown(processing.createAlgorithmDialog(algorithm, parameters))
 
 
-def open_batch(algorithm: str, rows: list[dict]):
-    """Shows the batch dialog of an algorithm, and returns it and whether the rows could be filled in.
+def open_batch(algorithm: str, rows: list[dict]) -> bool:
+    """Shows the batch dialog of an algorithm, and returns whether the rows could be filled in.
 
     rows: the values of parameters and outputs by name, for each row.
     """
@@ -38,7 +38,7 @@ def open_batch(algorithm: str, rows: list[dict]):
 
     created = QgsApplication.processingRegistry().createAlgorithmById(algorithm)
     dialog = _shown(BatchAlgorithmDialog(created, qgis.utils.iface and qgis.utils.iface.mainWindow()))
-    return dialog, _fill(dialog.mainWidget(), rows)
+    return _fill(dialog.mainWidget(), rows)
 
 
 def _fill(panel, rows: list[dict]) -> bool:

@@ -100,6 +100,7 @@ def folder(tmp_path_factory):
                     write(place / f"{name}_{kind}.tif", image, (east, pixel, 0.0, 4_500_000.0, 0.0, -pixel))
     for number, make in enumerate((make_deliveries.airbus, make_deliveries.gaofen)):
         make(folder / "deliveries", make_deliveries.make_scene(number, 64))
+    (folder / "shared" / "c_pan.tif").symlink_to(folder / "a_pan.tif")
     return folder
 
 
@@ -137,6 +138,7 @@ def test_each_delivery_of_a_folder_gives_a_row_with_its_folder_or_archive(result
 
 def test_scenes_that_share_a_folder_are_given_by_their_files(results, folder):
     (rows,) = results["shared"]["rows"]
+    assert results["shared"]["message"].startswith("Scenes left out because they are incomplete or damaged: 1.")
     shared = folder / "shared"
     assert [(row["SPECTRAL"], row["PANCHROMATIC"], row["DELIVERY"]) for row in rows] == [
         (str(shared / f"{name}_ms.tif"), str(shared / f"{name}_pan.tif"), "") for name in "ab"
