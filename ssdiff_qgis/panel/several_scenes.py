@@ -22,6 +22,8 @@ TITLE = "SSDiff"
 "of messages"
 MAXIMUM_NAME = 80
 "characters of a scene's name in the name of its output file"
+PATH_WIDTH = 350
+"least width of paths, in pixels"
 
 
 class SceneChooser(QDialog):
@@ -34,6 +36,7 @@ class SceneChooser(QDialog):
         self.deliveries = QRadioButton(tr("Deliveries in the folder"), self)
         self.folder, self.results = QgsFileWidget(self), QgsFileWidget(self)
         for widget in (self.folder, self.results):
+            widget.setMinimumWidth(PATH_WIDTH)
             widget.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
             widget.fileChanged.connect(lambda path: self._check())
         self.deliveries.toggled.connect(lambda chosen: self._check())
