@@ -102,7 +102,8 @@ def _common_folder(files: Sequence[str]) -> str:
 
 def _archives(folder: str) -> list[str]:
     """Returns the archive that a folder is in, or nothing."""
-    found = re.match(r"/vsi(?:zip|tar)/(.+?\.(?:zip|tar\.gz|tar|tgz))(?=/|$)", folder, re.IGNORECASE)
+    prefixes, endings = ("|".join({re.escape(archive[i]): None for archive in ARCHIVES}) for i in (1, 0))
+    found = re.match(rf"(?:{prefixes})(.+?(?:{endings}))(?=/|$)", folder, re.IGNORECASE)
     return [found[1]] if found else []
 
 
