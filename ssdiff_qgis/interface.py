@@ -9,6 +9,7 @@ from qgis.PyQt.QtWidgets import QAction, QToolButton
 from .algorithms.base import ICON
 from .panel.dock import Dock
 from .panel.layer_pairs import pair_of_project
+from .panel.several_scenes import open_several
 from .services.dialogs import PANSHARPEN, close_all, open_dialog
 from .services.i18n import tr
 
@@ -29,7 +30,10 @@ class Interface:
         self.pansharpen = QAction(icon, tr("Pansharpen (SSDiff)…"), window)
         self.pansharpen.setObjectName("ssdiffPansharpen")
         self.pansharpen.triggered.connect(_open_for_pair)
-        self._actions = self.panel, self.pansharpen
+        self.several = QAction(icon, tr("Pansharpen several scenes…"), window)
+        self.several.setObjectName("ssdiffSeveral")
+        self.several.triggered.connect(lambda: open_several(iface.messageBar(), window))
+        self._actions = self.panel, self.pansharpen, self.several
         for action in self._actions:
             iface.addPluginToRasterMenu(MENU, action)
         self._toolbar_action = iface.addToolBarWidget(self._button())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
+from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from osgeo import gdal
@@ -16,7 +18,7 @@ from ..common.notices import Notify, notice
 from ..domain import sensors
 from .delivery import Delivery
 from .discover import find_scenes
-from .files import inside
+from .files import ARCHIVES, folder_of, inside
 from .layouts.registry import DOCUMENTS
 from .pair import Pair, delivery_pair
 
@@ -49,11 +51,28 @@ def pair_at(place: str | Path, notify: Notify, scene: str = "", one_file: bool =
     delivery = delivery_at(place, notify, scene)
     for doubt in delivery.doubts:
         notify(notice("delivery_doubt", name=delivery.name, doubt=str(doubt)))
-    pair = delivery_pair(delivery, paths.cache() / "deliveries" / _folder_name(delivery), one_file)
+    pair = cached_pair(delivery, one_file)
     label = sensors.get(delivery.sensor).label if delivery.sensor else "?"
     counts = {"pan": len(delivery.pan), "ms": len(delivery.files) - len(delivery.pan)}
     notify(notice("delivery_found", name=delivery.name, layout=delivery.layout, sensor=label, **counts))
     return pair
+
+
+def cached_pair(delivery: Delivery, one_file: bool = False) -> Pair:
+    """Returns the rasters of a delivery, with virtual rasters in the cache folder."""
+    return delivery_pair(delivery, paths.cache() / "deliveries" / _folder_name(delivery), one_file)
+
+
+def place_of(delivery: Delivery, others: Iterable[Delivery]) -> str:
+    """Returns the archive or the folder that has the files of a delivery and none of the others; empty: there is none.
+
+    `pair_at` opens this delivery there, if the others are all those at the place that they were found in which can be
+    fused.
+    """
+    folder = _common_folder(delivery.files)
+    taken = [file for other in others for file in other.files]
+    places = (*_archives(folder), folder)
+    return next((place for place in places if place and not any(map(_is_below(place), taken))), "")
 
 
 def delivery_at(place: str | Path, notify: Notify, scene: str = "") -> Delivery:
@@ -73,6 +92,26 @@ def delivery_at(place: str | Path, notify: Notify, scene: str = "") -> Delivery:
     raise ConfigError(
         f"{place} contains {len(names)} scenes: {listed}; choose one by its folder, or by --scene and its name"
     )
+
+
+def _common_folder(files: Sequence[str]) -> str:
+    """Returns the innermost folder that all files are in; GDAL's names keep their two slashes, unlike in os.path."""
+    parts = zip(*(folder_of(file).split("/")[:-1] for file in files))
+    return "/".join(names[0] for names in takewhile(lambda names: len(set(names)) == 1, parts))
+
+
+def _archives(folder: str) -> list[str]:
+    """Returns the archive that a folder is in, or nothing."""
+    prefixes, endings = ("|".join({re.escape(archive[i]): None for archive in ARCHIVES}) for i in (1, 0))
+    found = re.match(rf"(?:{prefixes})(.+?(?:{endings}))(?=/|$)", folder, re.IGNORECASE)
+    return [found[1]] if found else []
+
+
+def _is_below(place: str) -> Callable[[str], bool]:
+    """Returns a function that tells whether a file is in an archive or a folder, or in an archive in this folder."""
+    content = inside(place)
+    starts = (content,) if content else (place, *(f"{prefix}{place}" for _, prefix in ARCHIVES))
+    return lambda file: file.startswith(tuple(f"{start}/" for start in starts))
 
 
 def _around(metadata: str, notify: Notify) -> list[Delivery]:

@@ -16,6 +16,8 @@ RATIO_TOLERANCE = 1.05
 "factor on the allowed ratios, because they are estimated from bounding boxes, which warped layers do not fill"
 MINIMUM_OVERLAP = 0.1
 "overlap of the layers of a pair, as a fraction of the smaller layer"
+SAME_AREA = 0.5
+"the same for pairs that are found without asking: neighbouring scenes overlap less"
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,25 @@ def problem(pan: LayerInfo, ms: LayerInfo) -> str:
 
 def pair_of_project() -> tuple[str, str] | None:
     """Returns the IDs of the PAN and MS layers of the project that most likely show the same scene, or None."""
+    pair = best_pair(_layers_of_project())
+    return pair and (pair[0].id, pair[1].id)
+
+
+def pairs_of_project() -> list[tuple[LayerInfo, LayerInfo]]:
+    """Returns the PAN and MS layers of all scenes of the project, by the names of MS; a layer is in one pair only."""
+    candidates = [pair for pair in _candidates(_layers_of_project()) if overlap(*pair) > SAME_AREA]
+    pairs, taken = [], set()
+    for pan, ms in sorted(candidates, key=lambda pair: _score(*pair), reverse=True):
+        if taken.isdisjoint((pan.id, ms.id)):
+            taken |= {pan.id, ms.id}
+            pairs.append((pan, ms))
+    return sorted(pairs, key=lambda pair: pair[1].name)
+
+
+def _layers_of_project() -> list[LayerInfo]:
     project = QgsProject.instance()
     layers = [layer for layer in project.mapLayers().values() if isinstance(layer, QgsRasterLayer)]
-    pair = best_pair(filter(None, (info_of(layer, project.crs()) for layer in layers)))
-    return pair and (pair[0].id, pair[1].id)
+    return list(filter(None, (info_of(layer, project.crs()) for layer in layers)))
 
 
 def best_pair(layers: Iterable[LayerInfo]) -> tuple[LayerInfo, LayerInfo] | None:

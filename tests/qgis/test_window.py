@@ -183,7 +183,7 @@ def test_cancelling_ends_the_worker_process(results):
 
 def test_the_plugin_is_unloaded_completely_and_loaded_again(results):
     seen = results["reloaded"]
-    whole = {"entries": 2, "buttons": 1, "actions": 1, "docks": 1, "providers": 1}
+    whole = {"entries": 3, "buttons": 1, "actions": 1, "docks": 1, "providers": 1}
     assert seen["before"] == seen["again"][0] == whole
     assert seen["after"] == {**whole, "docks": 0}
     assert seen["unloaded"] == dict.fromkeys(whole, 0)
