@@ -27,6 +27,8 @@ PATIENCE = 1800.0
 "seconds without progress after which a worker counts as hung, by default"
 BUSY_SHARE = 0.05
 "share of a processor that a process without progress must use to count as computing"
+LOOKS = 4
+"number of looks for workers that have not begun, in the time after which a worker counts as hung"
 RESTART_SECONDS = 10
 "time that a hung worker has to restart"
 
@@ -69,6 +71,10 @@ class Runner:
         self._waiting = deque(job.name for job in ordered if job.large)
         self._ended: queue.Queue = queue.Queue()
         self._signs: dict[str, _Signs] = {}
+        self._silent: dict[str, float] = {}
+        "workers that have tasks of this run alone and have begun none, and since when"
+        self._looked = 0.0
+        "time of the last look for them"
 
     def outcomes(self, tick: Callable[[], None] = lambda: None) -> Iterator[Outcome]:
         """Yields the outcome of each scene when it is known. tick: called repeatedly.
@@ -84,6 +90,7 @@ class Runner:
             while self._open:
                 yield from self._news()
                 yield from self._hung()
+                yield from self._not_begun()
                 self._release()
                 tick()
         finally:
@@ -208,9 +215,33 @@ class Runner:
             self._forget(signs.worker, name)
             scene = self._open.get(name)
             if scene and signs.worker in self._client.nthreads():
-                reason = f"no progress for {duration(self._patience)} on the worker {signs.worker}"
-                threading.Thread(target=self._restart, args=(signs.worker,), daemon=True).start()
-                yield from self._has_hung(scene, Outcome(name, signs.worker, reason=reason), "#" in task)
+                self._begin_restart(signs.worker)
+                yield from self._has_hung(scene, self._no_progress(name, signs.worker), "#" in task)
+
+    def _not_begun(self) -> Iterator[Outcome]:
+        """Restarts workers that do not begin their tasks; yields the outcome of a scene if it has been enough."""
+        now = time.monotonic()
+        if now - self._looked < self._patience / LOOKS:
+            return
+        self._looked = now
+        given = {worker: keys for worker, keys in self._client.processing().items() if keys and self._are_own(keys)}
+        heard = {signs.worker for signs in list(self._signs.values())}
+        self._silent = {worker: self._silent.get(worker, now) for worker in given if worker not in heard}
+        for worker in [worker for worker, since in self._silent.items() if now - since >= self._patience]:
+            del self._silent[worker]
+            self._begin_restart(worker)
+            for scene in [scene for scene in self._open.values() if scene.future and scene.future.key in given[worker]]:
+                yield from self._has_hung(scene, self._no_progress(scene.job.name, worker), False)
+
+    def _are_own(self, keys) -> bool:
+        """Returns whether all tasks are of this run: a worker may be busy with those of others."""
+        return all(self._run.id in str(key) for key in keys)
+
+    def _no_progress(self, name: str, worker: str) -> Outcome:
+        return Outcome(name, worker, reason=f"no progress for {duration(self._patience)} on the worker {worker}")
+
+    def _begin_restart(self, worker: str) -> None:
+        threading.Thread(target=self._restart, args=(worker,), daemon=True).start()
 
     def _has_hung(self, scene: _Scene, outcome: Outcome, is_part: bool) -> Iterator[Outcome]:
         """Tries a scene again like one that has failed. A part of it is computed again by Dask on another worker."""

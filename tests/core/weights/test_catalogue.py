@@ -161,7 +161,7 @@ def test_auto_selects_the_best_fitting_weights(entries, sensor, bands, ratio, ch
         ("general", 6, 4, "general-4-patches"),
         ("general", 16, 4, "general-4-patches"),
         ("landsat7", 6, 2, "landsat7-patches"),
-        ("landsat89", 6, 2, "landsat89"),
+        ("landsat89", 6, 2, "landsat89-patches"),
         ("general", 4, 2, "general-4-ratio2-patches"),
     ],
 )
