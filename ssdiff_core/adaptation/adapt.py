@@ -144,9 +144,9 @@ def _adapt(scenes, readers, job: Job, base: weights.Weights, device: torch.devic
     max_minutes = OVERTIME_FACTOR * minutes_of(job, recipe, device) if limited else math.inf
     trainer.run(checkpoint, max_minutes, CHECKPOINT_INTERVAL, progress, key=job.key, steps=steps)
     best = min(trainer.log, key=lambda row: row["error"], default={"error": 1.0})
-    lost = native is not None and not keep_best_mixture(trainer, writer, start, native, notify)
+    lost = keep_best_mixture(trainer, writer, start, native, notify) if native else None
     after = read_card(job.working).scores["held out"]["after"] if Path(job.working).exists() else None
-    found = {"before": source.before, "best": best, "after": after, "classical": classical, "lost": lost}
+    found = {"before": source.before, "best": lost or best, "after": after, "classical": classical, "lost": bool(lost)}
     return {**found, "steps": trainer.state.taken}
 
 
@@ -256,11 +256,12 @@ def initial_fusion(job: Job, base: weights.Weights, device: torch.device) -> tup
 
 def keep_best_mixture(
     trainer: Trainer, writer: BestWeightsWriter, start: weights.Weights | None, native: NativeCheck, notify: Notify
-) -> bool:
+) -> dict[str, float] | None:
     """Writes the mixture of initial and adapted weights with the lowest held-out error that passes the native check.
 
-    The adapted weights alone may improve one score and worsen the other, where a mixture improves both. Returns False
-    if mixtures improve the held-out scores, but none passes the native check; then the working file is removed.
+    The adapted weights alone may improve one score and worsen the other, where a mixture improves both. If mixtures
+    improve the held-out scores, but none passes the native check, returns the held-out scores of the best of them. The
+    working file is removed if no mixture is written.
     """
     working, best, source = Path(writer.job.working), trainer.best, trainer.source
     mixtures = []
@@ -268,7 +269,8 @@ def keep_best_mixture(
         trainer.ema = mixture(start, best, share)
         mixtures.append((source.evaluate(trainer.current_weights()), share))
     better = [one for one in mixtures if one[0]["error"] <= 1 - MINIMUM_GAIN]
-    for found, share in sorted(better, key=lambda one: one[0]["error"]):
+    better.sort(key=lambda one: one[0]["error"])
+    for found, share in better:
         trainer.ema = mixture(start, best, share)
         engine = engine_of(trainer.current_weights(), source.device)
         after = native.scores(engine.fuse)
@@ -276,9 +278,9 @@ def keep_best_mixture(
         notify(notice("mixture_scored", share=share, error=found["error"], scores=change))
         if native.accepts(after):
             writer(trainer, found, native={"before": native.before, "after": after}, share=share)
-            return True
+            return None
     working.unlink(missing_ok=True)
-    return not better
+    return better[0][0] if better else None
 
 
 def mixture(start: weights.Weights | None, adapted: dict[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:

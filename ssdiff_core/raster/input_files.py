@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import re
@@ -13,11 +12,13 @@ from osgeo import gdal
 
 from ..common.errors import RasterError
 from ..common.files import BLOCKING, kind_of
-from . import network
+from . import metadata, network
 from .vendor_metadata import metadata_files
 
 SOURCES = ("SourceFilename", "SourceDataset", "SourceFile", "BlockFile", "ImageFile")
 "elements of a virtual raster that name another file"
+SIDECARS = (".ovr", ".msk", ".aux.xml")
+"ends of the names of pyramids, masks and statistics next to a raster"
 INSIDE = re.compile(r"/vsi(?:zip|tar|gzip|7z|rar|cached|subfile)/(?:[\d_]+,)?")
 "names that GDAL gives to what is in another file"
 
@@ -82,9 +83,8 @@ def _listed(name: str) -> list[str]:
         return []
     if source is None:
         return []
-    with contextlib.suppress(RuntimeError):
-        source.GetFileList()  # fails, once, if a folder has the name of a metadata file
-    files = source.GetFileList() or []
+    beside = [name + suffix for suffix in SIDECARS if os.path.isfile(name + suffix)]
+    files = [*metadata.files(source), *beside]  # GDAL is not asked for its list if a text is too large for it
     return [*files, *metadata_files(files), *_sources(source)]
 
 

@@ -295,7 +295,7 @@ def test_a_mixture_is_kept_where_the_adapted_weights_alone_are_worse(tmp_path, m
 
     native = NativeCheck.create(source._held_out, SENSOR, source.survey, *adapt.initial_fusion(job, base, device))
     writer = adapt.BestWeightsWriter(job, base, {})
-    assert adapt.keep_best_mixture(trainer, writer, base, native, lambda notice: None)
+    assert adapt.keep_best_mixture(trainer, writer, base, native, lambda notice: None) is None
     kept = checkpoint.load(job.working)
     assert kept.card.training["share"] == 0.5
     after, before = (kept.card.scores["held out"][name] for name in ("after", "before"))

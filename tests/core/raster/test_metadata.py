@@ -8,6 +8,7 @@ from files import sample_files
 from osgeo import gdal
 
 from ssdiff_core.raster import metadata
+from ssdiff_core.raster.input_files import files_read
 from ssdiff_core.raster.vendor_metadata import MAXIMUM_DEPTH, MAXIMUM_ENTRIES, band_names, metadata_files, parsed
 
 BROKEN = {
@@ -73,6 +74,8 @@ def test_gdal_does_not_read_a_text_for_which_it_needs_quadratic_time(pair):
     source = gdal.Open(str(pair[1]))
     assert metadata.entries(source, "IMD") == {}
     assert metadata.files(source) == [str(pair[1])]
+    pair[1].with_name("ms.tif.aux.xml").write_text("<PAMDataset/>")
+    assert {str(pair[1]), f"{pair[1]}.aux.xml"} <= set(files_read([pair[1]]))
     assert fused(pair).RasterCount == 4
 
 
