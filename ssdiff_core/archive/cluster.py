@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..common.errors import ConfigError, WorkerError, one_line
+from ..common.memory import free_memory
+from ..runtime import wheels
 
 NO_PROFILE = {"distributed.worker.profile.enabled": False}
 "configuration of workers without Dask's profiler, which looks at the stacks of tasks a hundred times a second"
@@ -92,7 +92,7 @@ def worker_places(workers: int | None, memory: int) -> list[dict[str, str]]:
     """Returns the environment variables that tell each local worker its device."""
     gpus = _gpus()
     if workers is None:
-        by_memory = int(_free_memory() // ((memory + WORKER_MEMORY) * 2**20))
+        by_memory = int(free_memory() // ((memory + WORKER_MEMORY) * 2**20))
         workers = len(gpus) or max(min(os.cpu_count() or 1, by_memory), 1)
     return [{"CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]} if gpus else {} for index in range(workers)]
 
@@ -102,18 +102,7 @@ def _gpus() -> list[str]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [number for number in visible.split(",") if number not in ("", "-1")]
-    program = shutil.which("nvidia-smi")
-    if not program:
-        return []
-    done = subprocess.run([program, "-L"], capture_output=True, text=True)  # nosec B603
-    return [str(number) for number, line in enumerate(done.stdout.splitlines()) if line.startswith("GPU ")]
-
-
-def _free_memory() -> float:
-    """Returns the bytes of memory that are free."""
-    import psutil  # a dependency of distributed
-
-    return psutil.virtual_memory().available
+    return [str(number) for number in range(len(wheels.gpus()))]
 
 
 def _local(options: ClusterOptions, memory: int, security, distributed):

@@ -1,4 +1,4 @@
-"""A training recipe of four steps, and places to train it on."""
+"""Training recipes of four steps, and places to train on."""
 
 import numpy as np
 
@@ -18,6 +18,28 @@ tile = 16
 steps = 4
 batch = 2
 warmup = 1
+"""
+
+
+def set_recipe(tile: int, batch: int, sampling_steps: int = 1) -> str:
+    """Returns a recipe of four steps on a set of images, in the published form."""
+    return f"""
+id = "tiny"
+sensors = ["qb"]
+bands = ["blue", "green", "red", "nir"]
+base = "lms"
+scale = 2047
+residual_sigma = 1.0
+interpolation = "23tap"
+ms_phase = 2.0
+guides = 1
+sampling_steps = {sampling_steps}
+validate = 0
+net = {{ keys = 4, widths = [32, 32, 32] }}
+[[stages]]
+tile = {tile}
+steps = 4
+batch = {batch}
 """
 
 

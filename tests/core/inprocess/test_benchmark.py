@@ -14,6 +14,7 @@ from files import write
 from golden import published_state
 from image_sets import arrays, write_matlab, write_set
 
+from recipes import set_recipe
 from ssdiff_core.classical.engine import ClassicalEngine
 from ssdiff_core.domain import sensors
 from ssdiff_core.domain.grid import Placement
@@ -22,24 +23,7 @@ from ssdiff_core.model import checkpoint
 from ssdiff_core.model.diffusion import ddim_sample
 from ssdiff_core.raster.image_sets import StoredImages
 
-RECIPE = """
-id = "tiny"
-sensors = ["qb"]
-bands = ["blue", "green", "red", "nir"]
-base = "lms"
-scale = 2047
-residual_sigma = 1.0
-interpolation = "23tap"
-ms_phase = 2.0
-guides = 1
-sampling_steps = 2
-validate = 0
-net = { keys = 4, widths = [32, 32, 32] }
-[[stages]]
-tile = 64
-steps = 4
-batch = 4
-"""
+RECIPE = set_recipe(tile=64, batch=4, sampling_steps=2)
 
 
 def benchmark(*words) -> list[dict]:

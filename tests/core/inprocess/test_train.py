@@ -8,7 +8,7 @@ from image_sets import arrays, write_set
 from osgeo import gdal
 from scenes import smooth_scene, surveyed
 
-from recipes import RECIPE, place
+from recipes import RECIPE, place, set_recipe
 from ssdiff_core.cli.main import main
 from ssdiff_core.common.errors import ConfigError
 from ssdiff_core.domain.options import SamplingOptions
@@ -150,23 +150,7 @@ def test_training_starts_from_other_weights(recipe, tmp_path):
     assert half.net.state_dict()[name].equal(learnt.net.state_dict()[name])
 
 
-SET_RECIPE = """
-id = "tiny"
-sensors = ["qb"]
-bands = ["blue", "green", "red", "nir"]
-base = "lms"
-scale = 2047
-residual_sigma = 1.0
-interpolation = "23tap"
-ms_phase = 2.0
-guides = 1
-validate = 0
-net = { keys = 4, widths = [32, 32, 32] }
-[[stages]]
-tile = 32
-steps = 4
-batch = 2
-"""
+SET_RECIPE = set_recipe(tile=32, batch=2)
 
 
 def test_training_on_a_set_of_images_tells_every_epoch_what_the_held_out_set_says_and_continues(tmp_path, capsys):
