@@ -25,14 +25,14 @@ lint: setup  ## check style, formatting and import rules
 test-matrix:  ## tests of the plugin with QGIS, Python and PyTorch of Debian 13 and 14 (as root, needs debootstrap)
 	./scripts/test_matrix
 
-package:  ## build dist/ssdiff.zip, the plugin that QGIS installs
-	python3 scripts/package.py
+package: setup  ## build dist/ssdiff.zip, the plugin that QGIS installs
+	$(PYTHON) scripts/package.py
 
 scan: setup package  ## run the security and style checks of plugins.qgis.org on the zip
 	$(PYTHON) scripts/scan.py dist/ssdiff.zip
 
-release:  ## build everything that a release publishes in dist/: the zip, the weights and SHA256SUMS
-	python3 scripts/package.py --release
+release: setup  ## build everything that a release publishes in dist/: the zip, the weights and SHA256SUMS
+	$(PYTHON) scripts/package.py --release
 
 bench: setup  ## measure the speed of the network on this machine
 	$(PYTHON) -m ssdiff_core bench
