@@ -82,6 +82,8 @@ def pansharpen(
     if path:
         ordered = as_weights_see(scene, sensor, seen)
         learnt = watch.timed(ADAPTING.name, scene_weights, *ordered, path, options, backend, reporter, notify)
+        if len(read_card(learnt.path).bands) != len(read_card(path).bands):
+            seen = ()  # adapted weights take the bands of the scene
     engine, survey, provenance = open_engine(scene, sensor, learnt.path, options, notify, backend, seen)
     provenance |= learnt.provenance | opened.provenance
 

@@ -44,11 +44,16 @@ def pair_of_files(folder, height=200, width=240, ratio=4, count=4, seed=0, at=0.
     )
 
 
-def base_weights(folder, tile=32, count=4, ratio=4, wavelengths=(480.0, 550.0, 660.0, 830.0), off=1.0, net=TINY):
-    """Writes untrained weights that predict too high values in every other band, and too low ones in the rest."""
+def base_weights(
+    folder, tile=32, count=4, ratio=4, wavelengths=(480.0, 550.0, 660.0, 830.0), off=1.0, net=TINY, sensors=("gf2",)
+):
+    """Writes untrained weights that predict too high values in every other band, and too low ones in the rest.
+
+    With several sensors the weights are general.
+    """
     torch.manual_seed(0)
     recipe = Recipe(
-        "base", ("gf2",), tuple(f"b{i}" for i in range(count)), wavelengths, ratio, stages=(Stage(tile),), net=net
+        "base", sensors, tuple(f"b{i}" for i in range(count)), wavelengths, ratio, stages=(Stage(tile),), net=net
     )
     trainer = Trainer(replace(recipe, residual_sigma=1.0), None, notify=lambda text: None)
     path, state = folder / "base.safetensors", state_of(trainer.net)

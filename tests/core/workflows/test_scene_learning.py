@@ -1,6 +1,7 @@
 """Pansharpening adapts the network to the scene, and keeps what it learnt."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from osgeo import gdal
 from ssdiff_core.common.errors import Cancelled, ConfigError, GeometryError
 from ssdiff_core.domain.options import PansharpenOptions
 from ssdiff_core.inprocess.backend import LocalBackend
+from ssdiff_core.model import checkpoint
+from ssdiff_core.model.band_transfer import fitted
 from ssdiff_core.weights import scene_cache
 from ssdiff_core.workflows import scene_learning
 from ssdiff_core.workflows.pansharpen import pansharpen
@@ -184,6 +187,28 @@ def test_a_result_that_is_no_better_is_kept_too(scene, base, tmp_path, monkeypat
     monkeypatch.setenv("SSDIFF_CACHE", str(tmp_path / "cache"))
     assert "adapting_scene_no_gain" in fuse(scene, tmp_path / "o.tif", base, Fruitless())
     assert "adapting_scene_no_gain" in fuse(scene, tmp_path / "o.tif", base, NeverAdapts())
+
+
+@pytest.mark.parametrize("count", [3, 8])
+def test_weights_adapted_to_other_bands_than_their_base_takes_fuse_them(count, tmp_path, monkeypatch):
+    class Transfers(LocalBackend):
+        """Adapts without training: the weights only take the bands of the scene."""
+
+        def adapt(self, scenes, job, *arguments):
+            moved = fitted(checkpoint.load(job.base), job.sensor.bands, job.sensor.wavelengths)
+            checkpoint.save(job.working, moved.net.state_dict(), replace(moved.card, id=job.id))
+            worse, better = {"ERGAS": 2.0, "SAM": 2.0}, {"ERGAS": 1.0, "SAM": 1.0}
+            return {"before": worse, "after": better, "classical": {"gsa": worse}, "steps": 40}
+
+    monkeypatch.setenv("SSDIFF_CACHE", str(tmp_path / "cache"))
+    base = base_weights(tmp_path, off=0.5, net=TINY_ON_PATCHES, sensors=("gf2", "qb"))
+    scene = pair_of_files(tmp_path, height=256, width=320, count=count)
+    options = PansharpenOptions(weights=str(base), adapt=SECONDS)
+    for out, backend in ((tmp_path / "first.tif", Transfers()), (tmp_path / "again.tif", NeverAdapts())):
+        pansharpen(*scene, out, options, lambda notice: None, lambda pixels: lambda share: None, backend)
+        assert gdal.Open(str(out)).GetMetadataItem("SSDIFF_WEIGHTS") == "base+scene"
+        assert read(out).shape == (count, 256, 320)
+    assert np.array_equal(read(tmp_path / "first.tif"), read(tmp_path / "again.tif"))
 
 
 @pytest.mark.parametrize("adapt", ["always", "0", "nan", "1e9", "-5", ""])
