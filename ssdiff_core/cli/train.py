@@ -39,6 +39,11 @@ def add(commands) -> None:
         help="Number of processes that simulate training samples. Default: one for each core on CUDA, otherwise none.",
     )
     command.add_argument("--start", metavar="WEIGHTS", help="Weights to start from. Default: a new network.")
+    command.add_argument(
+        "--teacher",
+        metavar="WEIGHTS",
+        help="Weights whose answers are part of the target, as large as `distilled` of the recipe.",
+    )
     command.add_argument("--licence", default="", help="Licence of the weights, written into the file.")
     command.set_defaults(run=run, usage_error=command.error)
 
@@ -50,7 +55,8 @@ def run(args) -> None:
     check_targets(args.out)
     if not args.out.endswith(SUFFIX):
         args.usage_error(f"the name of a weights file ends with {SUFFIX}, not {args.out}")
-    options = train.TrainOptions(args.device, args.minutes, args.licence, args.start, args.processes, args.validate)
+    given = ("device", "minutes", "licence", "start", "teacher", "processes", "validate")
+    options = train.TrainOptions(**{name: getattr(args, name) for name in given})
     finished = train.train(args.recipe, args.imagery, args.out, print_message, options)
     state = "training finished" if finished else "not finished; the same command continues the training"
     print_message(f"{args.out}: {state}")

@@ -34,7 +34,7 @@ from . import imagery, sample_processes
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Options of a training run. None of them changes what a finished training has learned, except `start`."""
+    """Options of a training run. Of these, `start` and `teacher` change what is learned."""
 
     device: str = "auto"
     minutes: float = math.inf
@@ -43,6 +43,8 @@ class TrainOptions:
     "licence of the weights, for their card"
     start: str | Path | None = None
     "weights to start from, for any bands and ratio; None: a new network"
+    teacher: str | Path | None = None
+    "weights whose answers are part of the target, if the recipe has a share `distilled`"
     processes: int | None = None
     "number of processes that simulate samples; None: the default of the device"
     validate: str | Path | None = None
@@ -64,7 +66,7 @@ def train(
     recipe: a TOML file. paths: imagery (see imagery.load), or a set of images (see raster.image_sets).
     """
     output = WeightsOutput(Path(out))
-    with output.claimed([recipe, *paths, *filter(None, [options.start, options.validate])], logs=True):
+    with output.claimed([recipe, *paths, *filter(None, [options.start, options.teacher, options.validate])], logs=True):
         return _train(Path(recipe), paths, output, notify, options)
 
 
@@ -74,14 +76,15 @@ def _train(recipe_path: Path, paths: Sequence, output: WeightsOutput, notify: No
     start = _initial_weights(options.start, recipe) if options.start else None
     device = devices.choose(options.device)
     source = _source(recipe, text, paths, device.type, options)
-    trainer = Trainer(recipe, source, device, notify, start)
+    teacher = weights.load(options.teacher) if options.teacher else None
+    trainer = Trainer(recipe, source, device, notify, start, teacher=teacher)
     if checkpoint.exists():
         _resume(trainer, checkpoint)
         notify(notice("training_resumed", path=str(checkpoint), stage=trainer.state.stage, step=trainer.state.step))
     with tensorboard.callbacks(output.events, trainer, notify) as callbacks:
         finished = trainer.run(checkpoint, options.minutes, **callbacks)
     half = {name: tensor.half() for name, tensor in trainer.ema.items()}
-    weights.save(output.path, half, trainer.card(_provenance(trainer, text), options.licence))
+    weights.save(output.path, half, trainer.card(_provenance(trainer, text, teacher), options.licence))
     _write_log(output.log, trainer.log)
     if finished:
         checkpoint.unlink()
@@ -133,7 +136,7 @@ def _read(recipe: Path) -> str:
         raise ConfigError(f"the recipe {recipe} cannot be read: {error.strerror or error}") from None
 
 
-def _provenance(trainer: Trainer, recipe: str) -> dict:
+def _provenance(trainer: Trainer, recipe: str, teacher: weights.Weights | None) -> dict:
     """Returns the entry `training` of the card."""
     state = trainer.state
     cuda = trainer.device.type == "cuda"
@@ -148,6 +151,7 @@ def _provenance(trainer: Trainer, recipe: str) -> dict:
         "held_out_error": trainer.log[-1]["error"] if trainer.log else None,
         "version": __version__,
         "recipe": recipe,
+        **({"teacher": teacher.card.id, "teacher_sha256": teacher.sha256} if teacher else {}),
     }
 
 

@@ -12,7 +12,18 @@ from ..weights.model_config import Config
 TYPES = {"int": int, "float": (int, float), "str": str, "tuple": (list, tuple), "dict": dict, "None": type(None)}
 "Python types that are valid for each type in the annotation of a field"
 TYPE_NAMES = {"int": "a whole number", "float": "a number", "str": "a text", "tuple": "a list", "dict": "a table"}
-ZERO_ALLOWED = ("seed", "steps", "warmup", "patience", "ms_phase", "noisiest", "quiet", "unshared", "validate")
+ZERO_ALLOWED = (
+    "seed",
+    "steps",
+    "warmup",
+    "patience",
+    "ms_phase",
+    "noisiest",
+    "quiet",
+    "unshared",
+    "validate",
+    "distilled",
+)
 "entries that may be 0; all other numbers must be positive"
 OWN_KEYS = ("bands", "ratio", "tile", "guides", "views", "quiet")
 "entries of the network's Config that follow from other entries of the recipe"
@@ -81,6 +92,8 @@ class Recipe:
     "decay of the moving average of the parameters, which the weights are; it is lower at the beginning"
     patience: int = 0
     "evaluations without improvement after which a stage ends with its best weights; 0: no early stopping"
+    distilled: float = 0.0
+    "share of the target that is the answer of a teacher (see distillation); the rest is the truth"
     net: dict = field(default_factory=dict)
     "further entries of the network's Config"
 

@@ -35,6 +35,7 @@ from ..model.ssnet import load_state, state_of, train_branch, widened
 from ..weights.card import check
 from ..weights.model_config import T
 from ..weights.output_files import partial_of
+from .distillation import Teacher
 from .optimiser import AdamW, clipped
 from .recipe import Recipe, Stage
 from .samples import Samples
@@ -132,11 +133,12 @@ class Trainer:
         start: weights.Weights | None = None,
         on_best: Callable[[Trainer, dict], None] = lambda trainer, found: None,
         spectral_loss: SpectralLoss | None = None,
+        teacher: weights.Weights | None = None,
     ):
         """Starts from a new network, or from the weights `start`.
 
         on_best: called with the held-out scores whenever they improve, if the recipe has patience. spectral_loss: added
-        to the error of the residual.
+        to the error of the residual. teacher: needed if the recipe has a share `distilled`.
         """
         self.recipe, self.source, self.notify, self.device = recipe, source, notify, torch.device(device)
         on_patches = recipe.config(recipe.stages[0].tile).patch > 1
@@ -144,6 +146,9 @@ class Trainer:
         self.bf16 = devices.fast_bfloat16(self.device) and (on_patches or self.device.type == "cuda")
         "whether the network computes in bfloat16; parameters and loss are float32"
         self._on_best, self._spectral_loss = on_best, spectral_loss
+        if bool(recipe.distilled) != bool(teacher):
+            raise ConfigError("a recipe with a share `distilled` above 0 needs a teacher, and others have none")
+        self._teacher = Teacher(teacher, recipe, self.device) if teacher else None
         config = recipe.config(recipe.stages[0].tile)
         self.state, self.net, self.ema, self.optimiser = State(), None, {}, None
         self.log: list[dict] = []
@@ -241,7 +246,8 @@ class Trainer:
 
     def _batches(self) -> Iterator[Samples]:
         recipe, stage, small_pools = self.recipe, self.recipe.stages[self.state.stage], 0
-        for pool in prefetched(self.source.pools(self.state.stage, stage.tile, self.state.pool)):
+        pools = self.source.pools(self.state.stage, stage.tile, self.state.pool)
+        for pool in prefetched(map(self._teacher.blend, pools) if self._teacher else pools):
             small_pools = small_pools + 1 if len(pool["pan"]) < stage.batch else 0
             if small_pools == MAX_SMALL_POOLS:
                 raise ConfigError(
