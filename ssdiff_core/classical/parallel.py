@@ -19,7 +19,7 @@ from ..domain.scene import Scene
 from ..domain.window import Window
 
 MAXIMUM_WORKERS = 4
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 "options of glibc's mallopt"
 
 
@@ -59,11 +59,11 @@ def release_memory() -> None:
 def keep_memory() -> None:
     """Has glibc keep freed blocks for the next images of the same size: new ones cost a page fault for every 4 KiB.
 
-    Blocks of up to 32 MiB, the most that glibc accepts, come from one arena for all threads.
+    Blocks of all sizes come from one arena for all threads, none from a mapping of its own, which is given back at once.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt:
-        for option, value in ((M_ARENA_MAX, 1), (M_MMAP_THRESHOLD, 32 << 20), (M_TRIM_THRESHOLD, 1 << 30)):
+        for option, value in ((M_ARENA_MAX, 1), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 1 << 30)):
             mallopt(option, value)
 
 

@@ -372,9 +372,9 @@ class Engine(Quantising):
 
     def _denoise(self, x_t: Tensor | None, t: Tensor, *conditions: Tensor) -> Tensor:
         """Returns the network's x0 as float32, given x_t, t and the images lms, pan and ms."""
+        order = torch.contiguous_format if self.card.arch.patch > 1 else torch.channels_last  # patches reorder anyway
         images = [
-            image if image is None else image.to(self.dtype, memory_format=torch.channels_last)
-            for image in (x_t, *conditions)
+            image if image is None else image.to(self.dtype, memory_format=order) for image in (x_t, *conditions)
         ]
         return self.net(images[0], t, *images[1:]).float()
 

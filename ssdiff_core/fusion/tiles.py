@@ -137,11 +137,11 @@ def orientations_of(ratio: int, ms_phase: float | None) -> tuple[tuple[int, bool
 
 def rotate(image: Tensor, orientation: tuple[int, bool]) -> Tensor:
     """Returns an image (..., S, S) in an orientation: rotated, then flipped."""
-    image = image.rot90(orientation[0], (-2, -1))
+    image = image.rot90(orientation[0], (-2, -1)) if orientation[0] else image
     return image.flip(-2) if orientation[1] else image
 
 
 def rotate_back(image: Tensor, orientation: tuple[int, bool]) -> Tensor:
     """Returns an image with `rotate` undone."""
     image = image.flip(-2) if orientation[1] else image
-    return image.rot90(-orientation[0], (-2, -1))
+    return image.rot90(-orientation[0], (-2, -1)) if orientation[0] else image
