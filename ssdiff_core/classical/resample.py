@@ -68,14 +68,16 @@ def _strips(
 ) -> list[Strip]:
     """Returns strips of `side` outputs, which fit a processor's cache.
 
-    At a whole ratio all strips have the same matrix, so matrices are cached.
+    At a whole ratio all strips have the same matrix, so matrices are cached, and converted once.
     """
-    side, strips = max(side, 1), []
+    side, strips, converted = max(side, 1), [], {}
     for done in range(0, n, side):
         at = first + done * step
         whole = math.floor(at + 1e-9)
-        matrix = matrix_of(round(at - whole, 9), step, min(side, n - done))
-        strips.append(Strip(whole - reach, convert(matrix)))
+        key = round(at - whole, 9), step, min(side, n - done)
+        if key not in converted:
+            converted[key] = convert(matrix_of(*key))
+        strips.append(Strip(whole - reach, converted[key]))
     return strips
 
 

@@ -268,7 +268,7 @@ class Engine(Quantising):
     def _piece(self, block: Block, images: int, report: Callable[[float], None]) -> Tensor | None:
         """Returns mean and, for images = 2, standard deviation over block.core in counts; None if all is masked."""
         pan_ok, ms_ok = block.masks()
-        ok = pan_ok & block.nearest_on_ms(ms_ok)
+        ok = pan_ok if ms_ok.all() else pan_ok & block.nearest_on_ms(ms_ok)
         if not ok[block.core.within(block.window)].any():
             return None
         canvas = self._lay_out(block, pan_ok, ms_ok, ok)
