@@ -8,7 +8,7 @@ import numpy as np
 
 from ...domain.block import SceneStats
 from ..arrays import Array, Convert, namespace
-from ..scene_sums import Moments, SceneSums, ratio_of_deviations, regression, to_tuples
+from ..scene_sums import FLAT, Moments, SceneSums, ratio_of_deviations, regression, to_tuples
 from .method import TINY, Method, column, mean_mtfs, modulated
 
 MINIMUM_INTENSITY = 0.02
@@ -89,9 +89,13 @@ def _fit_bt_h(survey, sums: SceneSums) -> dict:
 
 
 def fit_without_haze(moments: Moments, haze: np.ndarray) -> dict:
-    """Returns the statistics of BT-H, given the moments of MS and PAN as MS sees it, and the haze of each band."""
+    """Returns the statistics of BT-H, given the moments of MS and PAN as MS sees it, and the haze of each band.
+
+    A constant PAN gets no weights: its regression would be one of rounding errors.
+    """
     bands = len(haze)
-    weights = regression(moments.co[:bands, :bands], moments.co[:bands, bands])
+    constant = moments.co[bands, bands] <= FLAT * moments.count * moments.left[bands] ** 2
+    weights = np.zeros(bands) if constant else regression(moments.co[:bands, :bands], moments.co[:bands, bands])
     clear = moments.left[:bands] - haze
     intensity, variation = float(weights @ clear), float(weights @ moments.co[:bands, :bands] @ weights)
     factor = ratio_of_deviations(variation, moments.co[bands, bands], moments.count * moments.left[bands] ** 2)
