@@ -59,7 +59,7 @@ def release_memory() -> None:
 def keep_memory() -> None:
     """Has glibc keep freed blocks for the next images of the same size: new ones cost a page fault for every 4 KiB.
 
-    Blocks of all sizes come from one arena for all threads, none from a mapping of its own, which is given back at once.
+    Blocks of all sizes come from one arena for all threads; none has a mapping of its own, which would be given back.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt:
