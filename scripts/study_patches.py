@@ -1,10 +1,12 @@
 """Comparison of networks on patches at the same processor time: a table of docs/study.md.
 
-    python scripts/study_patches.py PACK.npz [--seconds 180] [--samples 24000] [--only NAME ...] [--seeds 1 2]
+    python scripts/study_patches.py PACK.npz [--teacher WEIGHTS] [--seconds 180] [--samples 24000] [--only NAME ...]
+        [--seeds 1 2] [--plot FILE.png]
 
 Each network is trained for the same processor time, on one thread, with the same simulated samples, which are rotated
-and mirrored at random. The error is the root mean square error relative to that of the base, mean of twelve simulated
-scenes of held-out places; the speed is that of one forward pass over 512 x 512 pixels on one thread.
+and mirrored at random. The time does not include the teacher's answers, which are the same for all. The error is the
+root mean square error relative to that of the base, mean of twelve simulated scenes of held-out places; the speed is
+that of one forward pass over 512 x 512 pixels on one thread.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,10 +28,11 @@ from torch import nn
 
 from ssdiff_core.fusion.tiles import ORIENTATIONS, rotate
 from ssdiff_core.inprocess import imagery
-from ssdiff_core.model import devices, diffusion
+from ssdiff_core.model import checkpoint, devices, diffusion
 from ssdiff_core.model.convolutional import Gated
 from ssdiff_core.model.networks import network
 from ssdiff_core.model.ssnet import from_patches, time_signal, to_patches
+from ssdiff_core.training.distillation import Teacher
 from ssdiff_core.training.recipe import Recipe, read_recipe
 from ssdiff_core.training.samples import concatenated
 from ssdiff_core.training.simulated_source import SimulatedSource, simulated_samples
@@ -83,24 +87,42 @@ def attention() -> nn.Module:
     return network(Config(bands=BANDS, guides=2, views=("bt-h",), patch=RATIO, widths=(64, 96, 128), stem_norm="group"))
 
 
-VARIANTS: dict[str, tuple[Callable[[], nn.Module], float, float]] = {
-    "two branches, width 64, 4 blocks": (lambda: ssdiff(64, 4), 1.0, 2e-3),
-    "the same, with noise in every step": (lambda: ssdiff(64, 4), 0.0, 2e-3),
-    "two branches, width 64, 6 blocks": (lambda: ssdiff(64, 6), 1.0, 2e-3),
-    "two branches, width 96, 4 blocks": (lambda: ssdiff(96, 4), 1.0, 1e-3),
-    "one branch, gated, width 96, 6 blocks": (lambda: Plain(96, 6, True), 1.0, 2e-3),
-    "one branch, plain, width 96, 4 blocks": (lambda: Plain(96, 4, False), 1.0, 1e-3),
-    "attention, widths 64, 96, 128": (attention, 0.0, 1e-3),
+class Variant(NamedTuple):
+    """A network and how it is trained."""
+
+    make: Callable[[], nn.Module]
+    quiet: float
+    "share of the training steps without noise"
+    rate: float
+    "learning rate"
+    distilled: float = 0.0
+    "share of the target that is the teacher's answer"
+
+
+VARIANTS = {
+    "two branches, width 64, 4 blocks": Variant(lambda: ssdiff(64, 4), 1.0, 2e-3),
+    "the same, with noise in every step": Variant(lambda: ssdiff(64, 4), 0.0, 2e-3),
+    "the same, target half the teacher's answer": Variant(lambda: ssdiff(64, 4), 1.0, 2e-3, 0.5),
+    "the same, target the teacher's answer": Variant(lambda: ssdiff(64, 4), 1.0, 2e-3, 1.0),
+    "two branches, width 64, 2 blocks": Variant(lambda: ssdiff(64, 2), 1.0, 2e-3),
+    "two branches, width 64, 6 blocks": Variant(lambda: ssdiff(64, 6), 1.0, 2e-3),
+    "two branches, width 96, 4 blocks": Variant(lambda: ssdiff(96, 4), 1.0, 1e-3),
+    "one branch, gated, width 96, 6 blocks": Variant(lambda: Plain(96, 6, True), 1.0, 2e-3),
+    "one branch, plain, width 96, 4 blocks": Variant(lambda: Plain(96, 4, False), 1.0, 1e-3),
+    "attention, widths 64, 96, 128": Variant(attention, 0.0, 1e-3),
 }
-"for each network: how it is made, the share of the steps without noise, and the learning rate"
 
 
-def make_samples(pack: Path, recipe: Recipe, count: int) -> tuple[dict, list[dict]]:
-    """Returns training samples in half precision, and the samples of held-out scenes."""
+def make_samples(pack: Path, recipe: Recipe, count: int, teacher: Path | None) -> tuple[dict, list[dict]]:
+    """Returns training samples in half precision, with the teacher's answers, and the samples of held-out scenes."""
+    taught = replace(recipe, distilled=1.0)
+    teaches = Teacher(checkpoint.load(teacher), taught, torch.device("cpu")) if teacher else None
     source = SimulatedSource(imagery.load([pack]), recipe)
     parts, made, number = [], 0, 0
     while made < count:
-        parts.append({name: value.half() for name, value in source.pool(0, TILE, number).items()})
+        pool = source.pool(0, TILE, number)
+        pool["answer"] = teaches.blend(pool)["residual"] if teaches else pool["residual"]
+        parts.append({name: value.half() for name, value in pool.items()})
         made, number = made + len(parts[-1]["pan"]), number + 1
     held = []
     for k in range(12):
@@ -109,11 +131,11 @@ def make_samples(pack: Path, recipe: Recipe, count: int) -> tuple[dict, list[dic
     return concatenated(parts), held
 
 
-def train(net: nn.Module, quiet_share: float, rate: float, seed: int, seconds: float, samples: dict) -> tuple:
+def train(net: nn.Module, variant: Variant, seed: int, seconds: float, samples: dict) -> tuple:
     """Trains for this processor time; returns the averaged network, the scale of the residual and the sample count."""
     generator = torch.Generator().manual_seed(seed)
     sigma = float(samples["residual"][:2000].float().std())
-    optimiser = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=1e-4)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=variant.rate, weight_decay=1e-4)
     average, step, start = copy.deepcopy(net), 0, time.process_time()
     bf16 = devices.fast_bfloat16(torch.device("cpu"))
     while (share := (time.process_time() - start) / seconds) < 1:
@@ -121,7 +143,8 @@ def train(net: nn.Module, quiet_share: float, rate: float, seed: int, seconds: f
         orientation = ORIENTATIONS[int(torch.randint(len(ORIENTATIONS), (1,), generator=generator))]
         batch = {name: rotate(value[index].float(), orientation) for name, value in samples.items()}
         batch = {name: value.contiguous(memory_format=torch.channels_last) for name, value in batch.items()}
-        x0, quiet = batch["residual"] / sigma, float(torch.rand(1, generator=generator)) < quiet_share
+        x0 = torch.lerp(batch["residual"], batch["answer"], variant.distilled) / sigma
+        quiet = float(torch.rand(1, generator=generator)) < variant.quiet
         t = draw_t(BATCH, 1.0 if quiet else NOISIEST, generator)
         noise, images = torch.randn(x0.shape, generator=generator), [batch[name] for name in ("lms", "pan", "ms")]
 
@@ -129,7 +152,9 @@ def train(net: nn.Module, quiet_share: float, rate: float, seed: int, seconds: f
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             predicted = net(x_t, t, *images).float()
         for group in optimiser.param_groups:
-            group["lr"] = rate * min(1, (step + 1) / 100) * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * share)))
+            group["lr"] = (
+                variant.rate * min(1, (step + 1) / 100) * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * share)))
+            )
         loss = diffusion.loss(predicted, x0)
         optimiser.zero_grad()
         loss.backward()
@@ -174,6 +199,7 @@ def speed(net: nn.Module, quiet: bool, dtype: torch.dtype) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pack", type=Path)
+    parser.add_argument("--teacher", type=Path, help="weights whose answers some networks learn")
     parser.add_argument("--seconds", type=float, default=180, help="processor time of each training")
     parser.add_argument("--samples", type=int, default=24000, help="number of simulated samples")
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
@@ -182,18 +208,20 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     recipe = replace(read_recipe(RECIPE.read_text(encoding="utf-8")), guides=2)
-    samples, held = make_samples(options.pack, recipe, options.samples)
+    if not options.teacher and any(VARIANTS[name].distilled for name in options.only):
+        parser.error("some of these networks need --teacher")
+    samples, held = make_samples(options.pack, recipe, options.samples, options.teacher)
     points = []
     header("network", "seed", "parameters", "samples", "error", "pixels/s, float32", "pixels/s, bfloat16")
     for seed in options.seeds:
         for name in options.only:
-            make, quiet_share, rate = VARIANTS[name]
+            variant = VARIANTS[name]
             torch.manual_seed(seed)
-            net = make().to(memory_format=torch.channels_last).train()
+            net = variant.make().to(memory_format=torch.channels_last).train()
             net.predict_zero()
             parameters = sum(parameter.numel() for parameter in net.parameters())
-            net, sigma, count = train(net, quiet_share, rate, seed, options.seconds, samples)
-            quiet = quiet_share > 0
+            net, sigma, count = train(net, variant, seed, options.seconds, samples)
+            quiet = variant.quiet > 0
             speeds = [speed(net, quiet, dtype) for dtype in (torch.float32, torch.bfloat16)]
             points.append((name, error(net, quiet, sigma, held), speeds[1]))
             texts = [f"{each:,.0f}" for each in speeds]
