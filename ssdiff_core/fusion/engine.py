@@ -373,9 +373,7 @@ class Engine(Quantising):
     def _denoise(self, x_t: Tensor | None, t: Tensor, *conditions: Tensor) -> Tensor:
         """Returns the network's x0 as float32, given x_t, t and the images lms, pan and ms."""
         order = torch.contiguous_format if self.card.arch.patch > 1 else torch.channels_last  # patches reorder anyway
-        images = [
-            image if image is None else image.to(self.dtype, memory_format=order) for image in (x_t, *conditions)
-        ]
+        images = [image if image is None else image.to(self.dtype, memory_format=order) for image in (x_t, *conditions)]
         return self.net(images[0], t, *images[1:]).float()
 
 

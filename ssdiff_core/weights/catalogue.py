@@ -227,20 +227,23 @@ def name_of(path: Path) -> str:
 def _suitable(entries: Iterable[Entry], sensor: str, bands: int, ratio: float) -> list[Entry]:
     """Returns fitting weights: for the sensor, then general ones for this number of bands, then for band groups.
 
-    MS of a ratio that no weights are for is brought to the nearest that they know (see domain.resampling). Of each
-    kind, networks on patches come first. The user's own weights come last, because weights adapted to one scene
-    need not fit another.
+    MS of a ratio that no weights are for is brought to the nearest that they know (see domain.resampling). Networks on
+    patches precede all others, even in band groups. The user's own weights come last, because weights adapted to one
+    scene need not fit another.
     """
-    criteria = (
-        lambda entry: entry.sensor == sensor != sensors.GENERAL and len(entry.bands) == bands,
-        lambda entry: entry.sensor == sensors.GENERAL and len(entry.bands) == bands,
-        lambda entry: entry.sensor == sensors.GENERAL,
-    )
+
+    def rank(entry: Entry) -> int | None:
+        """Returns the place of an entry, the best first; None if it does not fit."""
+        if entry.sensor == sensor != sensors.GENERAL and len(entry.bands) == bands:
+            return 0
+        if entry.sensor == sensors.GENERAL:
+            return 1 if len(entry.bands) == bands else 2
+        return None
+
     entries = list(entries)
     nearest = nearest_ratio(ratio, {entry.ratio for entry in entries} or {4})
-    suiting = sorted((entry for entry in entries if entry.suits(nearest)), key=lambda entry: not entry.patches)
-    ranked = [entry for fits in criteria for entry in suiting if fits(entry)]
-    ranked.sort(key=lambda entry: not entry.sha256)
+    fitting = [entry for entry in entries if entry.suits(nearest) and rank(entry) is not None]
+    ranked = sorted(fitting, key=lambda entry: (not entry.sha256, not entry.patches, rank(entry)))
     if not ranked:
         raise ConfigError(notice("no_weights_for_scene", bands=bands, ratio=ratio))
     return ranked

@@ -178,6 +178,11 @@ def test_networks_on_patches_come_first_among_weights_that_fit_equally(entries):
         assert find("auto", "general", 4, 4, never, print, order).name == "four"
 
 
+def test_band_groups_of_a_network_on_patches_precede_slower_weights_for_all_bands(entries):
+    found = [replace(entry, patches=entry.id == "four") for entry in entries]
+    assert find("auto", "wv3", 8, 4, never, print, found).name == "four"
+
+
 def test_weights_can_be_named_by_id_or_file_and_may_be_missing(entries, tmp_path):
     assert find("eight", "qb", 4, 4, never, print, entries).name == "eight"
     assert find("mine.safetensors", "qb", 4, 4, never, print, entries) == Path("mine.safetensors")
