@@ -88,7 +88,7 @@ def write(path: Path, image: np.ndarray, pixel: float, whole: bool) -> None:
 
 
 def fused(folder: Path, **how) -> np.ndarray:
-    wishes = PansharpenOptions(align="none", dtype="float32", format="gtiff", **how)
+    wishes = PansharpenOptions(align="none", dtype="float32", format="gtiff", adapt="none", **how)
     pansharpen(
         folder / "pan.tif", folder / "ms.tif", folder / "out.tif", wishes, quiet, lambda n: quiet, LocalBackend()
     )
