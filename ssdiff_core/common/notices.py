@@ -125,6 +125,8 @@ TEMPLATES: dict[str, str] = {
     "weights_skipped": "The weights file {path} is skipped: {reason}",
     "weights_instead": "{reason}; weights {weights} are used instead",
     # deliveries
+    "search_listing": "Looking for deliveries in {place}: {count:,} files so far",
+    "search_checking": "Checking delivery {number} of {total}: {name}",
     "place_truncated": "{place} has more than {count:,} files: only these are looked at",
     "place_unreadable": "{place} is skipped, as it cannot be listed: {reason}",
     "names_not_text": "{count} file(s) in {place} are skipped, as GDAL cannot open names that are not UTF-8",
@@ -302,6 +304,10 @@ class Notice:
 
 Notify = Callable[[Notice], None]
 "receives the notices of a run"
+
+
+def ignore(told: Notice) -> None:
+    """Receives notices that are not shown."""
 
 
 def notice(kind: str, **values) -> Notice:
