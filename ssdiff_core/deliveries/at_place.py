@@ -51,7 +51,7 @@ def pair_at(place: str | Path, notify: Notify, scene: str = "", one_file: bool =
     """
     delivery = delivery_at(place, notify, scene, watch)
     for doubt in delivery.doubts:
-        notify(notice("delivery_doubt", name=delivery.name, doubt=str(doubt)))
+        notify(notice("delivery_doubt", name=delivery.name, doubt=doubt))
     pair = cached_pair(delivery, one_file)
     label = sensors.get(delivery.sensor).label if delivery.sensor else "?"
     counts = {"pan": len(delivery.pan), "ms": len(delivery.files) - len(delivery.pan)}
@@ -85,15 +85,11 @@ def delivery_at(place: str | Path, notify: Notify, scene: str = "", watch: Notif
     if len(complete) == 1 or len(found) == 1:
         return (complete or found)[0]
     if not found:
-        raise ConfigError(
-            f"no PAN and MS {f'of {scene} ' if scene else ''}were found in {place}: ssdiff scenes lists what is there; "
-            "docs/deliveries.md describes the layouts"
-        )
+        kind, named = ("scene_not_found", {"scene": scene}) if scene else ("nothing_found", {})
+        raise ConfigError(notice(kind, place=str(place), **named))
     names = [delivery.name for delivery in complete or found]
     listed = ", ".join(names[:MAXIMUM_NAMES]) + (", ..." if len(names) > MAXIMUM_NAMES else "")
-    raise ConfigError(
-        f"{place} contains {len(names)} scenes: {listed}; choose one by its folder, or by --scene and its name"
-    )
+    raise ConfigError(notice("scenes_several", place=str(place), count=len(names), names=listed))
 
 
 def _common_folder(files: Sequence[str]) -> str:

@@ -118,9 +118,9 @@ def _walked(place: str, notify: Notify) -> Iterator[str]:
         if kind == "a folder":
             return _with_archives(_local(place, notify), notify)
         if not os.path.exists(place):
-            raise ConfigError(f"{place} does not exist: {KINDS}")
+            raise ConfigError(notice("place_missing", place=str(place)))
         if not content or kind:
-            raise ConfigError(f"{place} is not one of the places where scenes are found: {KINDS}")
+            raise ConfigError(notice("place_wrong", place=str(place)))
     return _archive(place, content, notify) if content else _with_archives(_virtual(place, notify), notify)
 
 

@@ -12,6 +12,7 @@ from osgeo import gdal
 
 from ..common.errors import RasterError
 from ..common.files import BLOCKING, kind_of
+from ..common.notices import notice
 from . import metadata, network
 from .vendor_metadata import metadata_files
 
@@ -61,9 +62,8 @@ def _check_readable(path: str, blocking_in: Callable[[str], list[str]]) -> None:
         os.path.join(folder, other) for other in blocking_in(folder) if re.match(rf"{re.escape(stem)}[._]", other)
     ]
     for other in (file, *beside) if file else ():
-        kind = kind_of(other)
-        if kind in BLOCKING:
-            raise RasterError(f"{other} is {kind} and not a file: remove it, or name another file")
+        if kind_of(other) in BLOCKING:
+            raise RasterError(notice("blocks_reading", path=other))
 
 
 def _blocking_in(folder: str) -> list[str]:

@@ -179,8 +179,7 @@ def _check_own(journal: Journal) -> None:
 
 
 def _foreign(path: Path) -> RasterError:
-    kind = kind_of(path, follow=False) or "a file"
-    return RasterError(f"{path} is {kind} that SSDiff has not made: move it away, or {CHOOSE}")
+    return RasterError(notice("not_made_by_ssdiff", path=str(path)))
 
 
 def _this_process() -> dict:
