@@ -191,11 +191,11 @@ ERRORS: dict[str, str] = {
     "not_geotiff": "the output is a GeoTIFF, and the name {path} means another format: use the ending .tif",
     "samples_few": "an uncertainty needs at least 2 samples, not 1: raise --samples or leave it out",
     "path_is_folder": "{path} is a folder: give a file in it",
-    "path_is_special": "{path} is not a regular file: give a file",
+    "path_is_special": "{path} is {kind}: give a file",
     "is_input": "{path} is one of the inputs{known}: choose another file",
-    "not_made_by_ssdiff": "{path} has not been made by SSDiff: move it away, or choose another output file",
-    "blocks_reading": "{path} is a pipe, a socket or a device and not a file: remove it, or name another file",
-    "not_a_list": "{path} is not a regular file and so no list of scenes",
+    "not_made_by_ssdiff": "{path} is {kind} that SSDiff has not made: move it away, or choose another output file",
+    "blocks_reading": "{path} is {kind} and not a file: remove it, or name another file",
+    "not_a_list": "{path} is {kind} and not a list of scenes",
     "nothing_found": (
         "no PAN and MS were found in {place}: ssdiff scenes lists what is there; docs/deliveries.md describes the "
         "layouts"
@@ -205,7 +205,7 @@ ERRORS: dict[str, str] = {
         "describes the layouts"
     ),
     "delivery_incomplete": "the delivery {name} cannot be fused: {doubts}",
-    "not_a_weights_file": "{path} is not a regular file and so no weights file",
+    "not_a_weights_file": "{path} is {kind} and not a weights file",
     "weights_invalid": "weights {name!r} {reason}",
     "download_failed": "{reasons}",
     "download_without_url": "the catalogue lists no URL for this file",
@@ -274,5 +274,11 @@ ERRORS: dict[str, str] = {
     "cuda_old_driver": ("the NVIDIA driver {driver} is too old, {oldest} or newer is needed: update it and try again"),
     "cuda_not_wanted": "device cpu is selected",
     "cuda_not_working": "{build} was installed, but CUDA does not work: {reason}",
+    "a_file": "a file",
+    "a_folder": "a folder",
+    "a_link": "a link",
+    "a_pipe": "a pipe",
+    "a_socket": "a socket",
+    "a_device": "a device",
 }
 "the English text of each kind of error, with the values as fields of a format string"

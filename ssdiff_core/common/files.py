@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import ConfigError
-from .notices import notice
+from .notices import Notice, notice
 
 READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 "flags of os.open for files of others: no pipe is waited for"
@@ -46,6 +46,11 @@ def kind_of(path: str | os.PathLike, follow: bool = True) -> str:
     except (OSError, ValueError):
         return ""
     return next((name for test, name in KINDS if test(mode)), "a device")
+
+
+def kind_notice(kind: str) -> Notice:
+    """Returns a kind of file that `kind_of` gives as a notice, for messages; "" is a file."""
+    return notice((kind or "a file").replace(" ", "_"))
 
 
 def identity(path: str | os.PathLike) -> object:
@@ -165,7 +170,8 @@ def check_targets(
         _take(path, taken)
         kind, folder = kind_of(path), path.parent
         if kind:
-            raise ConfigError(notice("path_is_folder" if kind == "a folder" else "path_is_special", path=str(path)))
+            told = "path_is_folder" if kind == "a folder" else "path_is_special"
+            raise ConfigError(notice(told, path=str(path), kind=kind_notice(kind)))
         if not folder.is_dir():
             raise ConfigError(notice("folder_missing", path=str(path), folder=str(folder)))
         if not os.access(folder, os.W_OK):

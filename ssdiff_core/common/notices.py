@@ -285,7 +285,7 @@ def ignore(told: Notice) -> None:
     """Receives notices that are not shown."""
 
 
-def notice(kind: str, **values) -> Notice:
+def notice(kind: str, /, **values) -> Notice:
     """Returns the notice of this kind.
 
     Raises KeyError if there is no such kind, or its template shows a value that is not given.

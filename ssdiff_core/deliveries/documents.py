@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from osgeo import gdal
 
 from ..common.errors import ConfigError
-from ..common.files import BLOCKING, kind_of
+from ..common.files import BLOCKING, kind_notice, kind_of
 from ..common.notices import notice
 from ..raster import network
 from .files import folder_of
@@ -23,8 +23,9 @@ SCHEMES = {"http": "/vsicurl/http://", "https": "/vsicurl/https://", "s3": "/vsi
 def text_of(path: str) -> str:
     """Returns the text of a list. Raises ConfigError if it cannot be read or is too large."""
     network.check(path)
-    if kind_of(path) in (*BLOCKING, "a folder"):
-        raise ConfigError(notice("not_a_list", path=str(path)))
+    kind = kind_of(path)
+    if kind in (*BLOCKING, "a folder"):
+        raise ConfigError(notice("not_a_list", path=str(path), kind=kind_notice(kind)))
     status = gdal.VSIStatL(path)
     if status is None:
         raise ConfigError(notice("does_not_exist", path=str(path)))

@@ -11,7 +11,7 @@ from pathlib import Path
 from osgeo import gdal
 
 from ..common.errors import RasterError
-from ..common.files import BLOCKING, kind_of
+from ..common.files import BLOCKING, kind_notice, kind_of
 from ..common.notices import notice
 from . import metadata, network
 from .vendor_metadata import metadata_files
@@ -62,8 +62,9 @@ def _check_readable(path: str, blocking_in: Callable[[str], list[str]]) -> None:
         os.path.join(folder, other) for other in blocking_in(folder) if re.match(rf"{re.escape(stem)}[._]", other)
     ]
     for other in (file, *beside) if file else ():
-        if kind_of(other) in BLOCKING:
-            raise RasterError(notice("blocks_reading", path=other))
+        kind = kind_of(other)
+        if kind in BLOCKING:
+            raise RasterError(notice("blocks_reading", path=other, kind=kind_notice(kind)))
 
 
 def _blocking_in(folder: str) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from ..common.errors import WeightsError, message_of, one_line
-from ..common.files import kind_of, open_to_read
+from ..common.files import kind_notice, kind_of, open_to_read
 from ..common.notices import notice
 from ..domain.kernels import KERNELS
 from ..domain.methods import BASES
@@ -127,8 +127,9 @@ def _number(value) -> bool:
 def read_card(path: str | os.PathLike) -> Card:
     """Reads the card of a weights file, without its tensors."""
     path = Path(path)
-    if kind_of(path):
-        raise WeightsError(notice("not_a_weights_file", path=str(path)))
+    kind = kind_of(path)
+    if kind:
+        raise WeightsError(notice("not_a_weights_file", path=str(path), kind=kind_notice(kind)))
     try:
         with open_to_read(path) as file:
             length = int.from_bytes(file.read(8), "little")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..common.errors import ConfigError, WeightsError
-from ..common.files import check_targets, kind_of, open_to_read
+from ..common.files import check_targets, kind_notice, kind_of, open_to_read
 from ..common.locks import held
 from ..common.notices import notice
 from .card import read_card
@@ -73,7 +73,8 @@ def partial_of(checkpoint: Path) -> Path:
 
 
 def _foreign(path: Path) -> ConfigError:
-    return ConfigError(notice("not_made_by_ssdiff", path=str(path)))
+    kind = kind_notice(kind_of(path, follow=False))
+    return ConfigError(notice("not_made_by_ssdiff", path=str(path), kind=kind))
 
 
 def _is_weights(path: Path) -> bool:
