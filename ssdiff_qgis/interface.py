@@ -9,7 +9,7 @@ from qgis.PyQt.QtWidgets import QAction, QToolButton
 from .algorithms.base import ICON
 from .panel.dock import Dock
 from .panel.layer_pairs import pair_of_project
-from .panel.several_scenes import open_several
+from .panel.several_scenes import SeveralScenes
 from .services.dialogs import PANSHARPEN, close_all, open_dialog
 from .services.i18n import tr
 
@@ -32,7 +32,8 @@ class Interface:
         self.pansharpen.triggered.connect(_open_for_pair)
         self.several = QAction(icon, tr("Pansharpen several scenes…"), window)
         self.several.setObjectName("ssdiffSeveral")
-        self.several.triggered.connect(lambda: open_several(iface.messageBar(), window))
+        self._scenes = SeveralScenes(iface.messageBar(), window)
+        self.several.triggered.connect(self._scenes.open)
         self._actions = self.panel, self.pansharpen, self.several
         for action in self._actions:
             iface.addPluginToRasterMenu(MENU, action)
@@ -56,6 +57,7 @@ class Interface:
     def remove(self) -> None:
         """Removes everything that the plugin has added to the main window."""
         close_all()
+        self._scenes.stop()
         for action in self._actions:
             self._iface.removePluginRasterMenu(MENU, action)
             action.deleteLater()

@@ -109,10 +109,7 @@ def _adapt(scenes, readers, job: Job, base: weights.Weights, device: torch.devic
     source = SceneSource(train, held_out, job.sensor, recipe, str(device))
     source.before = scores_before(source, job, base, device)
     if not all(map(math.isfinite, source.before.values())):
-        raise GeometryError(
-            f"the held-out part of {scenes[0].pan.path} is uniform, so weights cannot be judged on it: "
-            "use a scene with more detail"
-        )
+        raise GeometryError(notice("held_out_uniform", path=str(scenes[0].pan.path)))
     classical = classical_scores(source, job.sensor)
     start = None
     if job.mode != "scratch":

@@ -40,14 +40,12 @@ def split_scenes(
 def _split_scene(
     scene: Scene, reader, sensor: Sensor, max_pieces: int, number: int, notify: Notify
 ) -> tuple[list[Piece], list[Piece]]:
-    layout = layout_of(scene, "adapting", MINIMUM_SIDE)
+    layout = layout_of(scene, MINIMUM_SIDE)
     cells = window_selection.survey_cells(reader, scene, layout, sensor.wavelengths)
     if cells.cloud.any():
         notify(notice("clouds_excluded", share=float(cells.cloud.mean()), path=str(scene.pan.path)))
     if not cells.usable.any():
-        raise GeometryError(
-            f"{scene.pan.path} cannot be trained on: all of it is masked or cloud; use a scene with cloud-free ground"
-        )
+        raise GeometryError(notice("all_masked", path=str(scene.pan.path)))
     strip = window_selection.choose_strip(layout.part, cells)
     parts = window_selection.remaining_parts(layout.part, strip)
     train_windows = [window for part in parts for window in window_selection.windows(part)]

@@ -72,6 +72,12 @@ class Cancelled(SSDiffError):
     "Raised when the operation was cancelled."
 
 
+def message_of(error: BaseException) -> Notice | str:
+    "Returns the message of an error: a notice, which can be translated, or a text."
+    first = error.args[0] if error.args else None
+    return first if isinstance(first, Notice) else str(error)
+
+
 def one_line(error: BaseException) -> str:
     "Returns the first line of the message of an error, of GDAL's last message, or the class name of the error."
     for text in (str(error), _last_message_of_gdal() if isinstance(error, RuntimeError) else ""):

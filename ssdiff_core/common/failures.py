@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import SSDiffError, one_line
+from .errors import SSDiffError, message_of, one_line
+from .notices import Notice, notice
 from .texts import printable
 
 FAILED, BUG = 1, 70
@@ -31,8 +32,13 @@ DEBUG = "SSDIFF_DEBUG"
 class Failure:
     """What a user is told about an exception."""
 
-    sentence: str
+    message: Notice | str
     code: int
+
+    @property
+    def sentence(self) -> str:
+        """The message in English."""
+        return printable(str(self.message))
 
 
 def failure_of(error: BaseException, files: Iterable[object] = ()) -> Failure:
@@ -42,25 +48,21 @@ def failure_of(error: BaseException, files: Iterable[object] = ()) -> Failure:
     """
     named = ", ".join(dict.fromkeys(str(file) for file in files if file))
     if isinstance(error, SSDiffError):
-        return Failure(printable(str(error)), FAILED)
+        return Failure(message_of(error), FAILED)
     if isinstance(error, OSError):
-        return Failure(printable(_of_system(error)), FAILED)
+        return Failure(_of_system(error), FAILED)
     if isinstance(error, MemoryError) or str(error) == NO_THREAD:
-        return Failure(f"{named or 'this run'} needs more memory than is free: lower --memory", FAILED)
+        return Failure(notice("files_out_of_memory", files=named) if named else notice("out_of_memory"), FAILED)
     if isinstance(error, ImportError) and not (error.name or "").startswith("ssdiff"):
         first = error.__context__ if isinstance(error.__context__, ImportError) else error
-        return Failure(f"a Python package cannot be imported: {printable(one_line(first))}", FAILED)
+        return Failure(notice("package_missing", reason=one_line(first)), FAILED)
     if _is_of_gdal(error):
-        return Failure(f"{named}: {one_line(error)}" if named else f"GDAL reports: {one_line(error)}", FAILED)
+        told = one_line(error)
+        return Failure(f"{named}: {told}" if named else notice("gdal_reports", reason=told), FAILED)
     reason = f"{type(error).__name__}: {one_line(error)}" if str(error).strip() else type(error).__name__
-    place = f" with {named}" if named else ""
-    return Failure(
-        printable(
-            f"SSDiff has failed{place} ({reason[:500]}, in {_place(error)}). This is a bug of SSDiff: please report it "
-            f"at {TRACKER}, with the traceback that {DEBUG}=1 shows"
-        ),
-        BUG,
-    )
+    values = {"reason": reason[:500], "place": _place(error), "tracker": TRACKER, "variable": DEBUG}
+    told = notice("bug_with_files", files=named, **values) if named else notice("bug", **values)
+    return Failure(told, BUG)
 
 
 def debugging() -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import ConfigError
+from .notices import Notice, notice
 
 READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 "flags of os.open for files of others: no pipe is waited for"
@@ -45,6 +46,11 @@ def kind_of(path: str | os.PathLike, follow: bool = True) -> str:
     except (OSError, ValueError):
         return ""
     return next((name for test, name in KINDS if test(mode)), "a device")
+
+
+def kind_notice(kind: str) -> Notice:
+    """Returns a kind of file that `kind_of` gives as a notice, for messages; "" is a file."""
+    return notice((kind or "a file").replace(" ", "_"))
 
 
 def identity(path: str | os.PathLike) -> object:
@@ -164,11 +170,12 @@ def check_targets(
         _take(path, taken)
         kind, folder = kind_of(path), path.parent
         if kind:
-            raise ConfigError(f"{path} is {kind}: give a file{' in it' if kind == 'a folder' else ''}")
+            told = "path_is_folder" if kind == "a folder" else "path_is_special"
+            raise ConfigError(notice(told, path=str(path), kind=kind_notice(kind)))
         if not folder.is_dir():
-            raise ConfigError(f"{path} cannot be written: the folder {folder} does not exist")
+            raise ConfigError(notice("folder_missing", path=str(path), folder=str(folder)))
         if not os.access(folder, os.W_OK):
-            raise ConfigError(f"{path} cannot be written: no permission to write to {folder}")
+            raise ConfigError(notice("no_permission", path=str(path), folder=str(folder)))
     for path in beside:
         _take(path, taken)
 
@@ -180,6 +187,6 @@ def _take(path: Path, taken: dict[object, str]) -> None:
         taken[identity(path)] = ""
     elif name:
         known = "" if os.path.abspath(name) == os.path.abspath(path) else f" ({name})"
-        raise ConfigError(f"{path} is one of the inputs{known}: choose another file")
+        raise ConfigError(notice("is_input", path=str(path), known=known))
     else:
-        raise ConfigError(f"{path} is used for two outputs: choose another file")
+        raise ConfigError(notice("output_twice", path=str(path)))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .errors import Cancelled, ConfigError
 from .files import open_own_or_new
+from .notices import notice
 
 POLL_SECONDS = 0.1
 "time between two attempts to take a lock"
@@ -55,13 +56,13 @@ def held(target: Path) -> Iterator[None]:
             try:
                 file = stack.enter_context(open_own_or_new(path, 0o600))
             except OSError as error:
-                raise ConfigError(f"{target} cannot be written: {path}: {error.strerror or error}") from None
-            if os.fstat(file.fileno()).st_size:
-                raise ConfigError(f"{path} is a file that SSDiff has not made: move it away, or choose another output")
-            if not try_lock(file):
                 raise ConfigError(
-                    f"{target} is being written by another run: wait until it ends, or choose another output"
-                )
+                    notice("lock_unwritable", target=str(target), path=str(path), reason=error.strerror or str(error))
+                ) from None
+            if os.fstat(file.fileno()).st_size:
+                raise ConfigError(notice("lock_foreign", path=str(path)))
+            if not try_lock(file):
+                raise ConfigError(notice("output_locked", target=str(target)))
             if _has_name(file, path):
                 break
         try:

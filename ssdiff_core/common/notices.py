@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from .error_texts import ERRORS
+
 _SHIFT = "MS is shifted against PAN by {rows:+.2f} rows and {cols:+.2f} columns (confidence {confidence:.2f})"
 _BANDS = ", and bands {bands} differ from that by up to {furthest:.2f} PAN pixels"
 _BLEED = ': colours will bleed at edges; auto as "Shift between PAN and MS" (--align) corrects it'
@@ -45,38 +47,7 @@ TEMPLATES: dict[str, str] = {
     "cpu_instead": "{device} has too little memory for a single tile: computing on the CPU",
     # worker.client
     "worker_busy": "Waiting for another run that is computing: {run}",
-    # errors that users meet most often: messages of exceptions of common.errors
-    "cannot_write": "{path} cannot be written: {reason}",
-    "disk_full": "{path} cannot be written: the disk is full; make room or name another folder",
-    "too_little_room": "{path} needs about {needed} and {free} are free there: make room or name another folder",
-    "output_in_use": "{path} is being written by {holder}: wait until it ends, or choose another output file",
-    "cannot_open": "{path} cannot be opened: {reason}",
-    "cannot_read": "{path} cannot be read: {reason}",
-    "no_overlap": "PAN and MS do not overlap. PAN: {pan}. MS: {ms}.",
-    "ms_finer_than_pan": (
-        "MS pixels are {times:.3g} times finer than PAN pixels: are the two named in the wrong order? PAN: {pan}. MS: "
-        "{ms}."
-    ),
-    "ratio_outside": (
-        "PAN pixels are {ratio:.3g} times finer than MS pixels; {minimum:g} to {maximum:g} can be pansharpened. PAN: "
-        "{pan}. MS: {ms}."
-    ),
-    "extent_outside": "the extent contains no ground that both PAN and MS cover. PAN: {pan}. MS: {ms}.",
-    "weights_unknown": "unknown weights {name!r}: choose {known}, or give the path of a file",
-    "no_weights_for_scene": (
-        "there are no weights for {bands} bands at ratio {ratio:.3g}; name a weights file (--weights), or choose a "
-        "classical method, such as mtf-glp-fs (--method)"
-    ),
-    "weights_not_downloaded": (
-        "weights {weights} are not on this computer and cannot be downloaded ({reason}): get {url} in another way and "
-        "import the file (ssdiff weights import FILE, or Download weights in QGIS)"
-    ),
-    "device_fails": "device {device!r} does not work here: {reason}",
-    "worker_killed": (
-        "the computing process was killed from outside, as systems do that run out of memory: allow less memory or "
-        "choose another device"
-    ),
-    "worker_ended": "the computing process {how}: {reason}",
+    **ERRORS,
     # domain.sensors; the command line and other packages select them by the prefix "sensor"
     "sensor_by_metadata": _METADATA,
     "sensor_by_metadata_assumed_order": _METADATA + _ASSUMED_ORDER,
@@ -125,6 +96,8 @@ TEMPLATES: dict[str, str] = {
     "weights_skipped": "The weights file {path} is skipped: {reason}",
     "weights_instead": "{reason}; weights {weights} are used instead",
     # deliveries
+    "search_listing": "Looking for deliveries in {place}: {count:,} files so far",
+    "search_checking": "Checking delivery {number} of {total}: {name}",
     "place_truncated": "{place} has more than {count:,} files: only these are looked at",
     "place_unreadable": "{place} is skipped, as it cannot be listed: {reason}",
     "names_not_text": "{count} file(s) in {place} are skipped, as GDAL cannot open names that are not UTF-8",
@@ -293,18 +266,26 @@ class Notice:
     values: Mapping[str, object] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return self.worded(TEMPLATES[self.kind])
+        return self.worded(lambda text: text)
 
-    def worded(self, template: str) -> str:
-        """Returns the template, or a translation of it, filled in with the values; lists are joined by commas."""
-        return template.format_map({name: _shown(value) for name, value in self.values.items()})
+    def worded(self, translated: Callable[[str], str]) -> str:
+        """Returns the translated template filled in with the values; lists are joined by commas.
+
+        A value may be a notice, such as the reason of an error, which is translated too.
+        """
+        shown = {name: _shown(value, translated) for name, value in self.values.items()}
+        return translated(TEMPLATES[self.kind]).format_map(shown)
 
 
 Notify = Callable[[Notice], None]
 "receives the notices of a run"
 
 
-def notice(kind: str, **values) -> Notice:
+def ignore(told: Notice) -> None:
+    """Receives notices that are not shown."""
+
+
+def notice(kind: str, /, **values) -> Notice:
     """Returns the notice of this kind.
 
     Raises KeyError if there is no such kind, or its template shows a value that is not given.
@@ -314,5 +295,7 @@ def notice(kind: str, **values) -> Notice:
     return result
 
 
-def _shown(value: object) -> object:
-    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+def _shown(value: object, translated: Callable[[str], str]) -> object:
+    if isinstance(value, Notice):
+        return value.worded(translated)
+    return ", ".join(str(_shown(each, translated)) for each in value) if isinstance(value, (list, tuple)) else value

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .errors import ConfigError
+from .notices import notice
 
 _IN_PACKAGE = Path(__file__).resolve().parents[1] / "resources"
 RESOURCES = _IN_PACKAGE if _IN_PACKAGE.is_dir() else _IN_PACKAGE.parents[1] / "resources"
@@ -53,11 +54,11 @@ def ensure_folder(path: str | Path) -> Path:
     """Creates a folder if it does not exist, and returns its path."""
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder} is a file: choose a folder")
+        raise ConfigError(notice("folder_is_file", folder=str(folder)))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"the folder {folder} cannot be created ({error.strerror or error}): choose another one"
+            notice("folder_not_created", folder=str(folder), reason=error.strerror or str(error))
         ) from None
     return folder

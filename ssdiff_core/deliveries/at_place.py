@@ -14,7 +14,7 @@ from osgeo import gdal
 from ..common import paths
 from ..common.errors import ConfigError
 from ..common.files import kind_of
-from ..common.notices import Notify, notice
+from ..common.notices import Notify, ignore, notice
 from ..domain import sensors
 from .delivery import Delivery
 from .discover import find_scenes
@@ -42,15 +42,16 @@ def is_place(path: str | Path) -> bool:
     return status is not None and stat.S_ISDIR(status.mode)
 
 
-def pair_at(place: str | Path, notify: Notify, scene: str = "", one_file: bool = False) -> Pair:
+def pair_at(place: str | Path, notify: Notify, scene: str = "", one_file: bool = False, watch: Notify = ignore) -> Pair:
     """Returns the rasters of the only scene at a place, or of the one with this name, and reports which it is.
 
     one_file: whether MS is one file, also if the delivery has several. Virtual rasters are kept in the cache folder, so
-    that they are the same at the next run. Raises ConfigError if there is no scene, or more than one.
+    that they are the same at the next run. watch: see `find_scenes`. Raises ConfigError if there is no scene, or more
+    than one.
     """
-    delivery = delivery_at(place, notify, scene)
+    delivery = delivery_at(place, notify, scene, watch)
     for doubt in delivery.doubts:
-        notify(notice("delivery_doubt", name=delivery.name, doubt=str(doubt)))
+        notify(notice("delivery_doubt", name=delivery.name, doubt=doubt))
     pair = cached_pair(delivery, one_file)
     label = sensors.get(delivery.sensor).label if delivery.sensor else "?"
     counts = {"pan": len(delivery.pan), "ms": len(delivery.files) - len(delivery.pan)}
@@ -75,23 +76,20 @@ def place_of(delivery: Delivery, others: Iterable[Delivery]) -> str:
     return next((place for place in places if place and not any(map(_is_below(place), taken))), "")
 
 
-def delivery_at(place: str | Path, notify: Notify, scene: str = "") -> Delivery:
+def delivery_at(place: str | Path, notify: Notify, scene: str = "", watch: Notify = ignore) -> Delivery:
     """Returns the only scene at a place with this name (empty: any); of several, the only one that can be fused."""
-    found = _around(str(place), notify) if str(place).lower().endswith(METADATA) else find_scenes([place], notify)
+    is_metadata = str(place).lower().endswith(METADATA)
+    found = _around(str(place), notify, watch) if is_metadata else find_scenes([place], notify, watch)
     found = [delivery for delivery in found if scene in ("", delivery.name)]
     complete = [delivery for delivery in found if delivery.complete]
     if len(complete) == 1 or len(found) == 1:
         return (complete or found)[0]
     if not found:
-        raise ConfigError(
-            f"no PAN and MS {f'of {scene} ' if scene else ''}were found in {place}: ssdiff scenes lists what is there; "
-            "docs/deliveries.md describes the layouts"
-        )
+        kind, named = ("scene_not_found", {"scene": scene}) if scene else ("nothing_found", {})
+        raise ConfigError(notice(kind, place=str(place), **named))
     names = [delivery.name for delivery in complete or found]
     listed = ", ".join(names[:MAXIMUM_NAMES]) + (", ..." if len(names) > MAXIMUM_NAMES else "")
-    raise ConfigError(
-        f"{place} contains {len(names)} scenes: {listed}; choose one by its folder, or by --scene and its name"
-    )
+    raise ConfigError(notice("scenes_several", place=str(place), count=len(names), names=listed))
 
 
 def _common_folder(files: Sequence[str]) -> str:
@@ -114,13 +112,14 @@ def _is_below(place: str) -> Callable[[str], bool]:
     return lambda file: file.startswith(tuple(f"{start}/" for start in starts))
 
 
-def _around(metadata: str, notify: Notify) -> list[Delivery]:
+def _around(metadata: str, notify: Notify, watch: Notify) -> list[Delivery]:
     """Returns the scenes with files in the folder of a metadata file; PAN or MS may be in a folder beside it."""
     folder = Path(metadata).resolve().parent
     found: list[Delivery] = []
     for place in (folder, folder.parent):
         near = f"{folder.as_posix()}/"
-        found = [each for each in find_scenes([place], notify) if any(file.startswith(near) for file in each.files)]
+        scenes = find_scenes([place], notify, watch)
+        found = [each for each in scenes if any(file.startswith(near) for file in each.files)]
         if any(delivery.complete for delivery in found):
             break
     return found

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from osgeo import gdal
 
-from ..common.errors import ConfigError, SSDiffError, one_line
-from ..common.notices import notice
+from ..common.errors import ConfigError, SSDiffError, message_of, one_line
+from ..common.notices import Notice, notice
 from ..domain.scene import Scene
 from ..domain.sensors import GENERAL
 from ..raster import network
@@ -33,7 +33,7 @@ def checked(delivery: Delivery) -> Delivery:
         scene = open_scene(pair.pan, pair.ms)
         sensor = _sensor(scene, delivery.sensor)
     except (SSDiffError, RuntimeError) as error:  # RuntimeError: of GDAL, for damaged files
-        return _doubted(delivery, "delivery_unusable", reason=one_line(error).replace(f"{folder}/", ""))
+        return _doubted(delivery, "delivery_unusable", reason=_reason(error, folder))
     finally:
         with contextlib.suppress(RuntimeError):  # no virtual raster was needed
             gdal.RmdirRecursive(folder)
@@ -59,6 +59,15 @@ def _sensor(scene: Scene, given: str | None) -> str | None:
         found = identified(scene, given or "auto", lambda message: None).id
         return None if found == GENERAL else found
     return None
+
+
+def _reason(error: Exception, folder: str) -> Notice | str:
+    """Returns why files cannot be fused, without the folder of virtual rasters in their names."""
+    told = message_of(error)
+    if isinstance(told, str):
+        return one_line(error).replace(f"{folder}/", "")
+    texts = {name: value.replace(f"{folder}/", "") for name, value in told.values.items() if isinstance(value, str)}
+    return replace(told, values={**told.values, **texts})
 
 
 def _doubted(delivery: Delivery, kind: str, **values) -> Delivery:

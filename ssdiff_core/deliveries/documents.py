@@ -9,7 +9,8 @@ from urllib.parse import unquote
 from osgeo import gdal
 
 from ..common.errors import ConfigError
-from ..common.files import BLOCKING, kind_of
+from ..common.files import BLOCKING, kind_notice, kind_of
+from ..common.notices import notice
 from ..raster import network
 from .files import folder_of
 
@@ -23,16 +24,16 @@ def text_of(path: str) -> str:
     """Returns the text of a list. Raises ConfigError if it cannot be read or is too large."""
     network.check(path)
     kind = kind_of(path)
-    if kind in BLOCKING or kind == "a folder":
-        raise ConfigError(f"{path} is {kind} and not a list of scenes")
+    if kind in (*BLOCKING, "a folder"):
+        raise ConfigError(notice("not_a_list", path=str(path), kind=kind_notice(kind)))
     status = gdal.VSIStatL(path)
     if status is None:
-        raise ConfigError(f"{path} does not exist")
+        raise ConfigError(notice("does_not_exist", path=str(path)))
     if status.size > MAXIMUM_BYTES:
-        raise ConfigError(f"{path} has {status.size} bytes; lists of scenes of up to {MAXIMUM_BYTES} bytes are read")
+        raise ConfigError(notice("list_too_large", path=str(path), size=status.size, maximum=MAXIMUM_BYTES))
     handle = gdal.VSIFOpenL(path, "rb")
     if handle is None:
-        raise ConfigError(f"{path} cannot be read")
+        raise ConfigError(notice("cannot_be_read", path=str(path)))
     try:
         return bytes(gdal.VSIFReadL(1, MAXIMUM_BYTES, handle) or b"").decode("utf-8-sig", "replace")
     finally:

@@ -12,7 +12,7 @@ from osgeo import gdal
 
 from ..common.errors import ConfigError, one_line
 from ..common.files import kind_of
-from ..common.notices import Notify, notice
+from ..common.notices import Notify, ignore, notice
 from ..common.texts import decoded
 from ..raster import network
 
@@ -24,6 +24,8 @@ ARCHIVES = ((".zip", "/vsizip/"), (".tar", "/vsitar/"), (".tar.gz", "/vsitar/"),
 "endings of archives, and how GDAL names what is in them"
 KINDS = "name a folder, an archive, a list of pairs (.csv) or a STAC file (.json)"
 "end of errors about places"
+WATCH_INTERVAL = 100
+"files that are listed between two notices to the watch"
 COMPRESSED = (".tar.gz", ".tgz")
 "endings of archives in which each access to a file reads all before it"
 
@@ -85,15 +87,20 @@ def inside(path: str) -> str | None:
     return prefix and f"{prefix}{path}"
 
 
-def files_at(place: str, notify: Notify) -> Files:
+def files_at(place: str, notify: Notify, watch: Notify = ignore) -> Files:
     """Returns the files of a folder or an archive, and of the archives in a folder.
 
-    Reports what cannot be listed, and a place with too many files. Raises ConfigError if there is no such place.
+    Reports what cannot be listed, and a place with too many files. watch: is told the number of files so far at each
+    folder; may raise Cancelled. Raises ConfigError if there is no such place.
     """
     network.check(place)
     place = place if place.startswith("/vsi") else Path(place).as_posix()
     found: list[str] = []
     for path in _walked(place, notify):
+        if path.endswith("/") or len(found) % WATCH_INTERVAL == 0:
+            watch(notice("search_listing", place=place, count=len(found)))
+        if path.endswith("/"):
+            continue
         if len(found) == MAXIMUM_FILES:
             notify(notice("place_truncated", place=place, count=MAXIMUM_FILES))
             break
@@ -102,6 +109,7 @@ def files_at(place: str, notify: Notify) -> Files:
 
 
 def _walked(place: str, notify: Notify) -> Iterator[str]:
+    """Yields the files of a place, and its folders with a slash at the end."""
     if place.startswith(tuple(prefix for _, prefix in ARCHIVES)):
         return _virtual(place, notify)
     content = inside(place)
@@ -110,14 +118,14 @@ def _walked(place: str, notify: Notify) -> Iterator[str]:
         if kind == "a folder":
             return _with_archives(_local(place, notify), notify)
         if not os.path.exists(place):
-            raise ConfigError(f"{place} does not exist: {KINDS}")
+            raise ConfigError(notice("place_missing", place=str(place)))
         if not content or kind:
-            raise ConfigError(f"{place} is not one of the places where scenes are found: {KINDS}")
+            raise ConfigError(notice("place_wrong", place=str(place)))
     return _archive(place, content, notify) if content else _with_archives(_virtual(place, notify), notify)
 
 
 def _with_archives(paths: Iterator[str], notify: Notify) -> Iterator[str]:
-    """Yields the files, and those in archives among them."""
+    """Yields the files and folders, and what is in archives among them."""
     for path in paths:
         content = inside(path)
         yield from _archive(path, content, notify) if content else (path,)
@@ -130,10 +138,11 @@ def _archive(path: str, content: str, notify: Notify) -> Iterator[str]:
 
 
 def _local(folder: str, notify: Notify) -> Iterator[str]:
-    """Yields the files below a folder, each folder once: links may lead in circles."""
+    """Yields the folder and the files and folders below it, each folder once: links may lead in circles."""
     waiting, seen = [(folder.rstrip("/") or "/", 0)], set()
     while waiting:
         at, depth = waiting.pop()
+        yield f"{at.rstrip('/')}/"
         try:
             status = os.stat(at)
             entries = sorted(os.scandir(at), key=lambda entry: entry.name)
@@ -162,7 +171,7 @@ def _is(test) -> bool:
 
 
 def _virtual(place: str, notify: Notify) -> Iterator[str]:
-    """Yields the files below a folder of one of GDAL's file systems."""
+    """Yields the files and folders below a folder of one of GDAL's file systems."""
     try:
         folder = gdal.OpenDir(place, MAXIMUM_DEPTH)
     except RuntimeError as error:
@@ -174,8 +183,8 @@ def _virtual(place: str, notify: Notify) -> Iterator[str]:
         return
     try:
         while (entry := _next(folder)) is not None:
-            if not entry.IsDirectory():
-                yield f"{place.rstrip('/')}/{entry.name}"
+            name = f"{place.rstrip('/')}/{entry.name}"
+            yield f"{name.rstrip('/')}/" if entry.IsDirectory() else name
     finally:
         gdal.CloseDir(folder)
 

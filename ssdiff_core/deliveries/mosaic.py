@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from osgeo import gdal
 
 from ..common.errors import GeometryError, RasterError, one_line
+from ..common.notices import notice
 from ..domain.grid import apply, invert
 from ..raster.reader import open_raster
 from .delivery import Image
@@ -43,7 +44,7 @@ def mosaic_text(images: Sequence[Image]) -> str:
             _check_grid(target, tiles)
             _add_bands(target, image, tiles, len(images) > 1)
         except RuntimeError as error:
-            raise RasterError(f"{image.files[0]} cannot be read: {one_line(error)}") from None
+            raise RasterError(notice("cannot_read", path=str(image.files[0]), reason=one_line(error))) from None
     return target.GetMetadata("xml:VRT")[0]
 
 
@@ -63,7 +64,7 @@ def _empty(tiles: Sequence[Tile]) -> gdal.Dataset:
 def _check_grid(target: gdal.Dataset, tiles: Sequence[Tile]) -> None:
     transforms = [source.GetGeoTransform(can_return_null=True) for source in (target, _first(tiles))]
     if (target.RasterXSize, target.RasterYSize) != _size(tiles) or transforms[0] != transforms[1]:
-        raise GeometryError(f"{tiles[0].file} has another size or position than the other MS files")
+        raise GeometryError(notice("ms_file_elsewhere", file=str(tiles[0].file)))
 
 
 def _first(tiles: Sequence[Tile]) -> gdal.Dataset:
@@ -122,7 +123,15 @@ def _placed(tiles: Sequence[tuple[str, gdal.Dataset]]) -> list[Tile]:
     reference = tiles[0][1]
     for file, source in tiles:
         if source.RasterCount != reference.RasterCount:
-            raise GeometryError(f"{file} has {source.RasterCount} bands, and {tiles[0][0]} {reference.RasterCount}")
+            raise GeometryError(
+                notice(
+                    "tile_bands",
+                    file=str(file),
+                    count=source.RasterCount,
+                    other=str(tiles[0][0]),
+                    expected=reference.RasterCount,
+                )
+            )
     if len(tiles) == 1:
         return [Tile(*tiles[0], 0, 0)]
     if all(source.GetGeoTransform(can_return_null=True) for _, source in tiles):
@@ -140,11 +149,11 @@ def _by_ground(tiles) -> list[Tile]:
         if any(abs(a - b) > 1e-6 * abs(first[1]) for a, b in zip(_sides(transform), _sides(first))) or (
             max(abs(column - round(column)), abs(row - round(row))) > 0.01
         ):
-            raise GeometryError(f"the tile {file} is not on the pixel grid of {tiles[0][0]}")
+            raise GeometryError(notice("tile_off_grid", file=str(file), other=str(tiles[0][0])))
         placed.append((file, source, round(column), round(row)))
     left, top = min(each[2] for each in placed), min(each[3] for each in placed)
     if max(each[2] for each in placed) - left > MAXIMUM_SIDE or max(each[3] for each in placed) - top > MAXIMUM_SIDE:
-        raise GeometryError(f"the tiles with {tiles[0][0]} are too far apart")
+        raise GeometryError(notice("tiles_far_apart", file=str(tiles[0][0])))
     return [Tile(file, source, column - left, row - top) for file, source, column, row in placed]
 
 
@@ -158,7 +167,7 @@ def _by_name(tiles) -> list[Tile]:
     for file, source in tiles:
         found = TILE.search(name_of(file))
         if not found:
-            raise GeometryError(f"the tile {file} is not georeferenced, and its name tells no row and column")
+            raise GeometryError(notice("tile_without_place", file=str(file)))
         cells[int(found[1]), int(found[2])] = file, source
     widths = {column: max(s.RasterXSize for (_, c), (_, s) in cells.items() if c == column) for _, column in cells}
     heights = {row: max(s.RasterYSize for (r, _), (_, s) in cells.items() if r == row) for row, _ in cells}

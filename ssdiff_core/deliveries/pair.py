@@ -10,6 +10,7 @@ from osgeo import gdal
 
 from ..common.errors import ConfigError, RasterError
 from ..common.files import open_to_read, write_whole
+from ..common.notices import notice
 from ..common.paths import ensure_folder
 from .delivery import Delivery, Image
 from .mosaic import mosaic_text
@@ -36,7 +37,7 @@ def delivery_pair(delivery: Delivery, folder: str | Path, one_file: bool = False
     ConfigError if the delivery is incomplete.
     """
     if not delivery.complete:
-        raise ConfigError(f"the delivery {delivery.name} cannot be fused: " + "; ".join(map(str, delivery.doubts)))
+        raise ConfigError(notice("delivery_incomplete", name=delivery.name, doubts=delivery.doubts))
     pan = _raster([Image(delivery.pan)], Path(folder, "pan.vrt"))
     groups = [delivery.ms] if one_file else [[image] for image in delivery.ms]
     names = ["ms.vrt"] if len(groups) == 1 else [f"ms{number}.vrt" for number in range(1, len(groups) + 1)]
@@ -58,7 +59,7 @@ def _raster(images: Sequence[Image], target: Path) -> str:
         if not _holds(target, text):
             write_whole(target, text)
     except OSError as error:
-        raise RasterError(f"{target} cannot be written: {error.strerror or error}") from None
+        raise RasterError(notice("cannot_write", path=str(target), reason=error.strerror or str(error))) from None
     return path
 
 

@@ -69,10 +69,7 @@ def checked(grid: Grid, name: str) -> Grid:
         or abs(a * d - b * c) < MINIMUM_SINE * columns * rows
     ):
         values = ", ".join(f"{value:.10g}" for value in t)
-        raise GeometryError(
-            f"{name} has a geotransform that maps its pixels to no area on the ground ({values}): correct its "
-            "georeferencing, for example with gdal_edit"
-        )
+        raise GeometryError(notice("geotransform_wrong", name=name, values=values))
     return grid
 
 
@@ -91,7 +88,7 @@ def apply(t: Transform, column: float, row: float) -> tuple[float, float]:
 def invert(t: Transform) -> Transform:
     det = t[1] * t[5] - t[2] * t[4]
     if det == 0:
-        raise GeometryError("a geotransform is degenerate: it maps the raster to a line")
+        raise GeometryError(notice("geotransform_line"))
     a, b, c, d = t[5] / det, -t[2] / det, -t[4] / det, t[1] / det
     return -t[0] * a - t[3] * b, a, b, -t[0] * c - t[3] * d, c, d
 
@@ -163,8 +160,9 @@ def same_ground(pan: Grid, ms: Grid) -> Placement:
     ratio = round(pan.width / ms.width)
     if (pan.height, pan.width) != (ms.height * ratio, ms.width * ratio) or not RATIOS[0] <= ratio <= RATIOS[1]:
         raise GeometryError(
-            "neither PAN nor MS is georeferenced, and PAN is no whole number of times as large as MS: "
-            f"PAN {pan.width} x {pan.height}, MS {ms.width} x {ms.height} pixels"
+            notice(
+                "sizes_unrelated", pan_width=pan.width, pan_height=pan.height, ms_width=ms.width, ms_height=ms.height
+            )
         )
     return Placement(((ratio - 1) / 2, (ratio - 1) / 2), float(ratio))
 
@@ -173,16 +171,14 @@ def snapped(pan: Grid, extent: tuple[float, float, float, float]) -> Window:
     """Returns the PAN pixels that an extent (xmin, ymin, xmax, ymax) touches."""
     x0, y0, x1, y1 = extent
     if not (-math.inf < x0 < x1 < math.inf and -math.inf < y0 < y1 < math.inf):
-        raise GeometryError(
-            f"the extent {x0:g},{y0:g},{x1:g},{y1:g} is empty or infinite: it must be XMIN,YMIN,XMAX,YMAX"
-        )
+        raise GeometryError(notice("extent_invalid", x0=x0, y0=y0, x1=x1, y1=y1))
     inverse = invert(pan.transform)
     columns, rows = zip(*(apply(inverse, x, y) for x in (x0, x1) for y in (y0, y1)))
     row, column = (math.floor(min(axis) + 1e-6) for axis in (rows, columns))
     stop = [math.ceil(max(axis) - 1e-6) for axis in (rows, columns)]
     window = Window(row, column, stop[0] - row, stop[1] - column) & pan.window
     if not window:
-        raise GeometryError(f"the extent {x0:g},{y0:g},{x1:g},{y1:g} does not touch PAN: {pan}")
+        raise GeometryError(notice("extent_beside_pan", x0=x0, y0=y0, x1=x1, y1=y1, pan=str(pan)))
     return window
 
 

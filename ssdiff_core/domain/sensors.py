@@ -132,7 +132,7 @@ def get(
     the sensor's product with that number of bands. Raises ConfigError if there is none.
     """
     if name not in _profiles():
-        raise ConfigError(f"unknown sensor '{name}'; the sensors are {', '.join(ids())}")
+        raise ConfigError(notice("unknown_sensor", name=name, known=", ".join(ids())))
     sensor = _sensor(name)
     if name == GENERAL:
         return _general(bands or 0, descriptions, wavelengths)
@@ -145,9 +145,7 @@ def get(
         if len(product) == bands:
             return sensor.only(product)
     counts = " or ".join(str(n) for n in sorted({len(sensor.bands), *map(len, sensor.products)}))
-    raise ConfigError(
-        f"{sensor.label} has products of {counts} bands; MS has {bands}. Describe its bands, or choose general"
-    )
+    raise ConfigError(notice("sensor_products", label=sensor.label, counts=counts, bands=bands))
 
 
 def recognise(

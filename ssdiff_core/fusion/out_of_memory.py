@@ -1,7 +1,7 @@
 """Handling of exhausted memory: the engine computes less at a time, and finally on the CPU.
 
 All decisions are made here. The engine passes an error to `is_out_of_memory` and then calls `ReducedWork.reduce`; the
-computing process reports an error that remains with `MESSAGE`.
+computing process reports an error that remains as the notice `device_out_of_memory`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from ..common.errors import DeviceError
 from ..common.notices import Notify, notice
 from ..model import devices
 
-MESSAGE = "out of memory: lower --memory, or choose another device or fewer bands"
 PHRASES = (
     "out of memory",
     "can't allocate memory",
@@ -61,6 +60,6 @@ class ReducedWork:
                 self._notify(notice("fewer_tiles", device=str(self.device)))
             return self.device
         if self.device.type == "cpu":
-            raise DeviceError("out of memory: the CPU cannot compute a single tile at a time; free some memory")
+            raise DeviceError(notice("cpu_out_of_memory"))
         self._notify(notice("cpu_instead", device=str(self.device)))
         return torch.device("cpu")

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..classical.resample import Strip
 from ..common.errors import ConfigError
+from ..common.notices import notice
 from ..domain.kernels import BLUR_REACH, blur, cubic, mtf_sigma
 
 TAPS = 41  # length of the toolboxes' MTF filter
@@ -63,9 +64,7 @@ class Toolbox(Geometric):
         """Returns positions such that each sample covers the r by r pixels whose centre is nearest to it."""
         whole = round(ratio)
         if whole not in (2, 4, 8, 16) or abs(ratio - whole) > TOLERANCE * whole:
-            raise ConfigError(
-                f"the toolbox convention supports ratios 2, 4, 8 and 16, not {ratio:g}: use the geometric convention"
-            )
+            raise ConfigError(notice("toolbox_ratio", ratio=ratio))
         row, col = (math.floor(a - (whole - 1) / 2 + 0.5 - TOLERANCE) + whole / 2 for a in at)
         return (row, col), float(whole)
 

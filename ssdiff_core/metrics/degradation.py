@@ -14,6 +14,7 @@ import numpy as np
 
 from ..classical.resample import take_cols, take_rows
 from ..common.errors import GeometryError
+from ..common.notices import notice
 from ..domain.block import Block
 from ..domain.fill import fill_masked
 from ..domain.scene import Scene
@@ -52,10 +53,10 @@ class Layout:
         return (samples + 0.5) * self.ratio - 0.5
 
 
-def layout_of(scene: Scene, purpose: str = "this test", minimum: int = MINIMUM_SIDE) -> Layout:
+def layout_of(scene: Scene, minimum: int = MINIMUM_SIDE) -> Layout:
     """Returns the MS samples that are entirely in the scene, cut to whole coarse samples.
 
-    purpose: named in the error. minimum: side of the degraded MS below which GeometryError is raised.
+    minimum: side of the degraded MS below which GeometryError is raised.
     """
     at, ratio, window = scene.placement.at, scene.placement.ratio, scene.window
     spans = []
@@ -65,10 +66,7 @@ def layout_of(scene: Scene, purpose: str = "this test", minimum: int = MINIMUM_S
         coarse = math.floor(max(end - begin, 0) / ratio + 1e-6)
         spans.append((begin, math.floor(coarse * ratio + 1e-6)))
         if coarse < minimum:
-            raise GeometryError(
-                f"the scene is too small for {purpose}: its degraded MS would have {coarse} pixels along a side, "
-                f"and needs {minimum}"
-            )
+            raise GeometryError(notice("scene_too_small", coarse=coarse, minimum=minimum))
     (row, height), (col, width) = spans
     return Layout(Window(row, col, height, width), at, ratio)
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from ..common.errors import SSDiffError, WeightsError
 from ..common.files import move
 from ..common.fingerprints import sha256_of
+from ..common.notices import notice
 from ..weights.card import Card, check, header_of, read_card
 from .networks import Network, network
 from .ssnet import from_published, load_state
@@ -67,7 +68,7 @@ def import_published(path: str | os.PathLike, card: Card) -> Weights:
     try:
         published = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise WeightsError(notice("cannot_read", path=str(path), reason=error.strerror or str(error))) from None
     except Exception as error:  # torch raises many undocumented types, and its message recommends unsafe loading
         raise WeightsError(f"{path} is not a checkpoint of plain tensors ({type(error).__name__})") from None
     if not isinstance(published, dict) or not all(
@@ -87,6 +88,6 @@ def _read(path: Path) -> tuple[Card, dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             return card, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise WeightsError(notice("cannot_read", path=str(path), reason=error.strerror or str(error))) from None
     except SafetensorError as error:
-        raise WeightsError(f"{path} is not a whole safetensors file: {error}") from None
+        raise WeightsError(notice("weights_truncated_reason", path=str(path), reason=str(error))) from None

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..common.errors import GeometryError, RasterError, one_line
+from ..common.notices import notice
 from ..common.pipeline import PerThread
 from ..domain.grid import Grid, compose, invert
 from ..domain.study import within
@@ -47,7 +48,7 @@ class Raster:
         try:
             bands = [self._band(number, place) for number in self.numbers] if inside else None
         except RuntimeError as error:
-            raise RasterError(f"{self.path} cannot be read: {one_line(error)}") from None
+            raise RasterError(notice("cannot_read", path=str(self.path), reason=one_line(error))) from None
         return within(np.stack(bands) if bands else None, inside, window, len(self.numbers))
 
     def _band(self, number: int, place: Window) -> np.ndarray:
@@ -63,7 +64,7 @@ def window_on(path: str, grid: Grid, pan: Grid) -> Window:
     if not (grid.placed and pan.placed):
         if grid.window.shape == pan.window.shape:
             return pan.window
-        raise GeometryError(f"{path} is not georeferenced and has another size than PAN. PAN: {pan}. {path}: {grid}.")
+        raise GeometryError(notice("fused_size", path=str(path), pan=str(pan), grid=str(grid)))
     t = compose(invert(pan.transform), grid.transform)
     row, col = round(t[3]), round(t[0])
     corners = [
@@ -72,10 +73,8 @@ def window_on(path: str, grid: Grid, pan: Grid) -> Window:
         for r in (0, grid.height)
     ]
     if max(abs(off) for corner in corners for off in corner) > GRID_TOLERANCE:
-        raise GeometryError(
-            f"{path} is not on PAN's pixel grid: warp it to that grid first. PAN: {pan}. {path}: {grid}."
-        )
+        raise GeometryError(notice("fused_off_grid", path=str(path), pan=str(pan), grid=str(grid)))
     window = Window(row, col, grid.height, grid.width) & pan.window
     if not window:
-        raise GeometryError(f"{path} does not overlap PAN. PAN: {pan}. {path}: {grid}.")
+        raise GeometryError(notice("fused_elsewhere", path=str(path), pan=str(pan), grid=str(grid)))
     return Window(row, col, grid.height, grid.width)

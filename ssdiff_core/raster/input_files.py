@@ -11,7 +11,8 @@ from pathlib import Path
 from osgeo import gdal
 
 from ..common.errors import RasterError
-from ..common.files import BLOCKING, kind_of
+from ..common.files import BLOCKING, kind_notice, kind_of
+from ..common.notices import notice
 from . import metadata, network
 from .vendor_metadata import metadata_files
 
@@ -63,7 +64,7 @@ def _check_readable(path: str, blocking_in: Callable[[str], list[str]]) -> None:
     for other in (file, *beside) if file else ():
         kind = kind_of(other)
         if kind in BLOCKING:
-            raise RasterError(f"{other} is {kind} and not a file: remove it, or name another file")
+            raise RasterError(notice("blocks_reading", path=other, kind=kind_notice(kind)))
 
 
 def _blocking_in(folder: str) -> list[str]:

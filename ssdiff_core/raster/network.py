@@ -7,6 +7,7 @@ import re
 
 from ..common.errors import RasterError
 from ..common.files import identity
+from ..common.notices import notice
 from ..common.texts import printable
 from ..weights.http import DEFAULT_CONNECTION
 from .vendor_metadata import parsed, read_text
@@ -29,9 +30,7 @@ def check(path: str) -> None:
     """Raises RasterError in offline mode if a raster, or one that it consists of, is on the network."""
     remote = remote_source(path) if DEFAULT_CONNECTION.forbidden else None
     if remote:
-        raise RasterError(
-            f"{path} is not opened, as it is on the network ({printable(remote)[:200]}): SSDIFF_OFFLINE=1"
-        )
+        raise RasterError(notice("offline", path=str(path), address=printable(remote)[:200]))
 
 
 def remote_source(path: str) -> str | None:

@@ -114,7 +114,7 @@ def output_for(scene: Scene, path: str | Path, dtype: str | None = None, nodata:
         if nodata is None or not _holds(kind, nodata):
             nodata = float("nan") if kind.kind == "f" else 0 if kind.kind == "u" else int(np.iinfo(kind).min)
     if nodata is not None and not _holds(kind, nodata):
-        raise SSDiffError(f"nodata {nodata:g} does not fit in {kind.name}")
+        raise SSDiffError(notice("nodata_unfit", nodata=nodata, dtype=kind.name))
     return _checked(Output(Path(path), PixelType(kind.name, nodata, _minimum(scene, kind)), **rest))
 
 
@@ -135,8 +135,8 @@ def _checked(output: Output) -> Output:
     """Returns the output; raises ConfigError for a block size with which GDAL aborts the process."""
     for key, _, value in (option.partition("=") for option in output.options):
         if key.upper() in BLOCK_SIZES and not (re.fullmatch("[0-9]{1,5}", value) and int(value) in BLOCK_SIDES):
-            limits = f"{BLOCK_SIDES.start} to {BLOCK_SIDES.stop - 1}"
-            raise ConfigError(f"creation option {key}={value}: must be a whole number from {limits}")
+            limits = {"minimum": BLOCK_SIDES.start, "maximum": BLOCK_SIDES.stop - 1}
+            raise ConfigError(notice("block_size", key=key, value=value, **limits))
     return output
 
 
@@ -226,9 +226,7 @@ def make_working_file(output: Output, scene: Scene, provenance: dict[str, str]) 
     _create(output, scene, provenance, ["TILED=YES", "INTERLEAVE=BAND", "BIGTIFF=IF_SAFER"])
     layout = layout_of(output.working)
     if not layout:
-        raise RasterError(
-            f"{output.working} was created by GDAL {gdal.__version__} with a layout that cannot be written to"
-        )
+        raise RasterError(notice("layout_unknown", path=str(output.working), version=gdal.__version__))
     return Working(output, layout, False)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from osgeo import gdal, ogr, osr
 
 from ..common.errors import GeometryError, RasterError, one_line
+from ..common.notices import notice
 from ..domain.grid import Grid, snapped
 from ..domain.scene import Scene
 from . import network
@@ -29,7 +30,7 @@ def read(path: str | Path, crs: str) -> str:
     try:
         source = gdal.OpenEx(str(path), gdal.OF_VECTOR | gdal.OF_VERBOSE_ERROR)
     except RuntimeError as error:
-        raise RasterError(f"{path} cannot be opened as polygons: {one_line(error)}") from None
+        raise RasterError(notice("mask_unreadable", path=str(path), reason=one_line(error))) from None
     return _united(_shapes(source, crs), str(path))
 
 
@@ -58,9 +59,9 @@ def _united(shapes: Iterable[ogr.Geometry], named: str) -> str:
                     parts.AddGeometry(valid)
         whole = parts.UnionCascaded()  # one after the other would take quadratic time
     except (RuntimeError, AttributeError) as error:
-        raise GeometryError(f"the polygons of {named} cannot be used as a mask: {one_line(error)}") from None
+        raise GeometryError(notice("mask_unusable", name=named, reason=one_line(error))) from None
     if whole is None or whole.IsEmpty():
-        raise GeometryError(f"{named} contains no polygon to use as a mask")
+        raise GeometryError(notice("mask_empty", name=named))
     return whole.ExportToWkt()
 
 
@@ -87,14 +88,14 @@ def _between(source: osr.SpatialReference | None, crs: str) -> osr.CoordinateTra
 def cut_out(scene: Scene, wkt: str) -> Scene:
     """Returns the scene restricted to the polygons."""
     if not scene.pan_grid.placed:
-        raise GeometryError("PAN is not georeferenced: a mask needs a georeferenced PAN")
+        raise GeometryError(notice("mask_unplaced"))
     try:
         left, right, bottom, top = ogr.CreateGeometryFromWkt(wkt).GetEnvelope()
     except (RuntimeError, AttributeError):
-        raise GeometryError(f"the mask is not a valid WKT geometry: {wkt[:60]}") from None
+        raise GeometryError(notice("mask_invalid", wkt=wkt[:60])) from None
     window = scene.window & snapped(scene.pan_grid, (left, bottom, right, top))
     if not window:
-        raise GeometryError(f"the mask contains no ground that both PAN and MS cover. PAN: {scene.pan_grid}.")
+        raise GeometryError(notice("mask_outside", pan=str(scene.pan_grid)))
     return replace(scene, window=window, mask=wkt)
 
 

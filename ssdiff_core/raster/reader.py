@@ -48,7 +48,13 @@ def open_scene(
     for band in chosen:
         if found[band] != ms_grid:
             raise GeometryError(
-                f"the MS files have different grids. {chosen[0].path}: {ms_grid}. {band.path}: {found[band]}."
+                notice(
+                    "ms_grids",
+                    first=chosen[0].path,
+                    first_grid=str(ms_grid),
+                    second=band.path,
+                    second_grid=str(found[band]),
+                )
             )
     notices = (notice("pan_has_several_bands", count=len(pan_bands)),) if len(pan_bands) > 1 else ()
     start = Scene(pan_bands[0], chosen, pan_grid, ms_grid, pan_grid.window, Placement((0.0, 0.0), 1.0), notices)
@@ -109,13 +115,13 @@ def read_header(path: str) -> tuple[list[Band], Grid]:
         kind = gdal_array.GDALTypeCodeToNumericTypeCode(band.DataType)
         if kind is None or np.dtype(kind).kind == "c":
             raise RasterError(
-                f"{path}: band {index} is of type {gdal.GetDataTypeName(band.DataType)}; real numbers are needed"
+                notice("band_type", path=str(path), index=index, dtype=gdal.GetDataTypeName(band.DataType))
             )
         masked = not band.GetMaskFlags() & gdal.GMF_ALL_VALID
         description = metadata.description(band), band.GetNoDataValue(), masked, wavelength(band)
         bands.append(Band(path, index, np.dtype(kind).name, *description, colour=colour(band)))
     if not bands:
-        raise RasterError(f"{path} contains no image band")
+        raise RasterError(notice("no_image_band", path=str(path)))
     return bands, grid_of(source)
 
 
@@ -148,7 +154,7 @@ def grid_of(source: gdal.Dataset) -> Grid:
 def _pick(bands: list[Band], order: Sequence[int]) -> tuple[Band, ...]:
     for number in order:
         if not 1 <= number <= len(bands):
-            raise GeometryError(f"there is no band {number}: MS has bands 1 to {len(bands)}")
+            raise GeometryError(notice("no_such_band", number=number, count=len(bands)))
     return tuple(bands[number - 1] for number in order) or tuple(bands)
 
 
@@ -163,7 +169,7 @@ def _with_placement(scene: Scene) -> Scene:
 
 def _placed(scene: Scene, pan: Grid, ms: Grid) -> Scene:
     if pan.placed != ms.placed:
-        raise GeometryError(f"only one of the two is georeferenced. PAN: {pan}. MS: {ms}.")
+        raise GeometryError(notice("one_georeferenced", pan=str(pan), ms=str(ms)))
     if not pan.placed:
         return replace(scene, placement=same_ground(pan, ms), notices=(*scene.notices, notice("not_georeferenced")))
     if pan.crs and ms.crs and not _same(pan.crs, ms.crs):
@@ -266,7 +272,7 @@ class Reader:
         try:
             return warp.samples(self._dataset(band.path), grid, window, band.fill)
         except RuntimeError as error:
-            raise RasterError(f"{band.path} cannot be warped onto PAN: {one_line(error)}") from None
+            raise RasterError(notice("cannot_warp", path=str(band.path), reason=one_line(error))) from None
 
     def _values(self, band: Band, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
         try:

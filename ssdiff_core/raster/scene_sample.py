@@ -8,6 +8,7 @@ import numpy as np
 from osgeo import gdal
 
 from ..common.errors import RasterError, one_line
+from ..common.notices import notice
 from ..domain.fill import fill_mask
 from ..domain.scene import Band, Scene
 from .reader import open_raster
@@ -29,7 +30,7 @@ def sampled(bands: Sequence[Band]) -> np.ndarray:
     try:
         return np.stack([_of_band(files[band.path].GetRasterBand(band.index), reduced) for band in bands])
     except RuntimeError as error:
-        raise RasterError(f"{bands[0].path} cannot be read: {one_line(error)}") from None
+        raise RasterError(notice("cannot_read", path=str(bands[0].path), reason=one_line(error))) from None
 
 
 def ms_sample(scene: Scene) -> np.ndarray:

@@ -69,7 +69,7 @@ def _transformer(source: gdal.Dataset, pan: Grid) -> gdal.Transformer:
     try:
         return gdal.Transformer(source, _canvas(pan, 0), [])
     except RuntimeError as error:
-        raise GeometryError(f"MS cannot be warped onto PAN: {one_line(error)}") from None
+        raise GeometryError(notice("cannot_warp_ms", reason=one_line(error))) from None
 
 
 def _transformed(transformer: gdal.Transformer, points: Points, back: bool) -> Points:
@@ -77,7 +77,7 @@ def _transformed(transformer: gdal.Transformer, points: Points, back: bool) -> P
     found, fine = transformer.TransformPoints(int(back), points)
     kept = [point[:2] for point, ok in zip(found, fine) if ok]
     if not kept:
-        raise RasterError("MS cannot be warped onto PAN: their coordinate systems have no area in common")
+        raise RasterError(notice("no_common_area"))
     return kept
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from ..common import guarded_process
 from ..common.errors import NoPythonError
 from ..common.isolated_python import command
+from ..common.notices import notice
 
 NEEDED = ("torch", "numpy", "safetensors")
 "packages without which the interpreter cannot compute"
@@ -35,14 +36,14 @@ def check(
         code = guarded_process.run(command(python, "inprocess.installation"), receive, tick=tick, guard=guard)
     except OSError as error:
         raise NoPythonError(
-            f"the Python interpreter {python} cannot be started ({error.strerror or error}): choose another one"
+            notice("python_unstartable", python=str(python), reason=error.strerror or str(error))
         ) from None
     for line in reversed(lines):
         report = _report(line)
         if report:
             return report
     last_line = next(filter(str.strip, reversed(lines)), f"it ended with code {code}")
-    raise NoPythonError(f"{python} cannot run SSDiff: {last_line}")
+    raise NoPythonError(notice("python_fails", python=str(python), reason=last_line))
 
 
 def _report(line: str) -> dict | None:

@@ -20,15 +20,14 @@ from urllib.parse import urlsplit
 
 from .. import __version__
 from ..common import guarded_process, paths
-from ..common.errors import Cancelled, InstallError, NoPythonError
+from ..common.errors import Cancelled, InstallError, NoPythonError, message_of
 from ..common.files import is_own, move, open_to_read
 from ..common.locks import locked
-from ..common.notices import Notify, notice
+from ..common.notices import Notice, Notify, notice
 from ..weights.http import hidden, without_secrets
 from . import doctor, find_python, wheels
 from .find_python import Host, Python
 from .installers import (
-    NO_WHEEL,
     PackageSource,
     Pip,
     Uv,
@@ -189,7 +188,7 @@ def install(
     Only one installation runs at a time: a second program waits for the first.
     """
     if options.wheels and not os.path.isdir(options.wheels):
-        raise InstallError(f"there is no folder {options.wheels} with wheels: choose an existing folder")
+        raise InstallError(notice("no_wheels_folder", folder=str(options.wheels)))
     base, tools = _tools(host or Host())
     gpus = [] if options.device == "cpu" else wheels.gpus()
     choice = wheels.choose(options.device, base.version, base.platform, gpus)
@@ -206,7 +205,7 @@ def install(
                 _Installation(target, base, tools, options, listener).run(choice)
     except OSError as error:
         raise InstallError(
-            f"{target.folder} cannot be written ({error.strerror or error}): choose another cache folder"
+            notice("cache_unwritable", folder=str(target.folder), reason=error.strerror or str(error))
         ) from None
     listener.notify(notice("install_finished", folder=str(target.folder), summary=summary(target.note)))
     return target
@@ -231,10 +230,7 @@ def _move(folder: Path, target: Path) -> None:
     try:
         move(folder, target)
     except PermissionError:
-        raise InstallError(
-            f"{folder} is in use, or belongs to another user: close all other QGIS windows and try again, or choose "
-            "another cache folder"
-        ) from None
+        raise InstallError(notice("environment_in_use", folder=str(folder))) from None
 
 
 def _tools(host: Host) -> tuple[Python, list[Uv | Pip]]:
@@ -262,10 +258,11 @@ class _InstallerFailed(Exception):
     "Raised when an installer ended with an error; the message is the reason."
 
     def __init__(self, lines: Sequence[str]):
-        super().__init__(explain(lines))
+        told = explain(lines)
+        super().__init__(told)
         self.host = unreachable_host(lines)
         "host without connection, if that was the reason"
-        self.lacks_torch = str(self).startswith(NO_WHEEL.format("torch"))
+        self.lacks_torch = isinstance(told, Notice) and str(told.values.get("package", "")).startswith("torch")
         "whether the index has no torch, as if a firewall answers in its place"
 
 
@@ -314,13 +311,13 @@ class _Installation:
             report = self._last_attempt(choice)
         reason = _failure(report) or (_cuda_failure(report) if choice.cuda else None)
         if reason and choice.cuda:
-            why = f"{choice.build} was installed, but CUDA does not work: {reason}"
+            why = notice("cuda_not_working", build=choice.build, reason=reason)
             self.listener.notify(notice("cuda_failed", reason=why))
             choice = wheels.without_cuda(self.base.version, self.base.platform, why)
             report = report if self.options.wheels else self._last_attempt(choice)
             reason = _failure(report)
         if reason:
-            raise InstallError(f"the installed packages do not work: {reason} (installer output: {self.log})")
+            raise InstallError(notice("packages_fail", reason=reason, log=str(self.log)))
         return choice, report
 
     def _from_pypi(self, choice: Choice, failed: _InstallerFailed) -> Choice:
@@ -328,7 +325,7 @@ class _Installation:
         host = urlsplit(choice.index or "").hostname
         if self.options.wheels or not host or not (failed.host == host or failed.lacks_torch):
             raise self._error(failed) from None
-        other = wheels.of_pypi(self.base.version, self.base.platform, f"{host} cannot be reached")
+        other = wheels.of_pypi(self.base.version, self.base.platform, notice("install_host", host=host))
         sizes = {"download_gb": other.download / 1000, "disk_gb": other.disk / 1000}
         self.listener.notify(notice("torch_from_pypi", host=host, **sizes))
         self._check_disk_space(other)
@@ -336,7 +333,7 @@ class _Installation:
         return other
 
     def _error(self, failed: _InstallerFailed) -> InstallError:
-        return InstallError(f"{failed} (installer output: {self.log})")
+        return InstallError(notice("install_failed", reason=message_of(failed), log=str(self.log)))
 
     def _last_attempt(self, choice: Choice) -> dict:
         try:
@@ -360,7 +357,7 @@ class _Installation:
             except _InstallerFailed as failed:
                 if tool is self.tools[-1]:
                     raise
-                self.listener.notify(notice("installer_failed", tool=tool.name, reason=str(failed)))
+                self.listener.notify(notice("installer_failed", tool=tool.name, reason=message_of(failed)))
         raise AssertionError("there is no installer")
 
     def _requirements(self, choice: Choice) -> list[str]:
@@ -421,8 +418,7 @@ class _Installation:
         free = shutil.disk_usage(self.work).free / 1e6
         if free < needed:
             raise InstallError(
-                f"{self.work.parent} has {free / 1000:.1f} GB free and {needed / 1000:.1f} GB are needed: "
-                "free disk space, or choose another cache folder"
+                notice("install_room", folder=str(self.work.parent), free=free / 1000, needed=needed / 1000)
             )
 
     def _write_note(self, requested_build: str, choice: Choice, report: dict) -> None:
@@ -431,7 +427,7 @@ class _Installation:
             "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "wanted": requested_build,
             "build": choice.build,
-            "why": choice.why,
+            "why": str(choice.why),
             "pins": choice.pins,
             "version": self.base.version,
             "platform": self.base.platform,
@@ -479,7 +475,7 @@ def size_of(folder: Path) -> int:
     return total
 
 
-def _failure(report: Mapping) -> str | None:
+def _failure(report: Mapping) -> Notice | str | None:
     """Returns why an environment does not work at all; None if it works."""
     missing = [name for name in doctor.NEEDED if report["packages"][name] is None]
     cpu = report["devices"]["cpu"]

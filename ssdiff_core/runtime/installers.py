@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..common.errors import InstallError
 from ..common.isolated_python import environment, find_program
+from ..common.notices import Notice, notice
 from .find_python import Host, Python
 
 EXCLUDED_PREFIXES = (
@@ -134,21 +135,16 @@ def no_installer_error(
     base: Python | None, host: Host, is_file: Callable[[str], bool] = os.path.isfile
 ) -> InstallError:
     """Returns the error for a computer on which no environment can be created. base: a Python without pip, if any."""
-    remedy = "install uv (docs.astral.sh/uv)"
+    remedy = notice("install_uv")
     if host.system == "linux" and is_file("/.flatpak-info"):
-        remedy = "put the program uv into ~/.local/bin, since this Flatpak has no pip"
+        remedy = notice("install_uv_flatpak")
     elif base and host.system == "linux" and is_file("/etc/debian_version"):
-        remedy = "install it with `sudo apt install python{}.{}-venv`".format(*base.version)
-    reason = f"{base.path} has no pip" if base else "no Python was found that can create an environment"
-    return InstallError(f"{reason}: {remedy}, or select a Python with torch in SSDIFF_PYTHON or in the options")
+        remedy = notice("install_venv", version="{}.{}".format(*base.version))
+    if base:
+        return InstallError(notice("no_installer", path=base.path, remedy=remedy))
+    return InstallError(notice("no_python_for_installer", remedy=remedy))
 
 
-NO_WHEEL = "there is no wheel of {0}"
-NO_WHEEL_HERE = NO_WHEEL + " for this Python and system in the wheels folder or index"
-NO_NETWORK = (
-    "{host} cannot be reached: check the network options of QGIS, name a mirror (SSDIFF_TORCH_INDEX for PyTorch's "
-    "index, PIP_INDEX_URL for PyPI), or install from a folder of wheels"
-)
 UNREACHABLE = (
     r"NewConnectionError|ConnectTimeout|Failed to establish|dns error|error sending request|tcp connect error"
     r"|Temporary failure in name|getaddrinfo|Network is unreachable|Connection refused"
@@ -156,31 +152,19 @@ UNREACHABLE = (
 "pattern of lines in the output of an installer that tell of a host without connection"
 HOST = re.compile(r"host='([^']+)'|https?://(?:[^/@\s]*@)?\[?([^/:\s)\]`'\"]+)")
 ADVICE = (
-    (r"No space left|not enough space|Errno 28", "the disk is full: free disk space, or choose another cache folder"),
-    (
-        r"Long Path|WinError 206|name too long",
-        "file paths are too long for Windows: choose a shorter cache folder",
-    ),
-    (r"WinError (?:126|127|1114)", "a Windows library is missing: install the Visual C++ Redistributable of Microsoft"),
-    (
-        r"\b407\b|Proxy Authentication",
-        "the proxy requires a password: enter it in the network options of QGIS",
-    ),
-    (
-        r"CERTIFICATE_VERIFY|certificate verify|UnknownIssuer",
-        "the server has a certificate that is not trusted: set SSL_CERT_FILE to a file with the CA certificates",
-    ),
-    (r"ProxyError|connect to proxy", "the proxy cannot be reached: check the network options of QGIS"),
-    (UNREACHABLE, NO_NETWORK),
-    (r"No matching distribution found for (\S+)", NO_WHEEL_HERE),
-    (r"no version of (\w+==[^\s,]+)", NO_WHEEL_HERE),
-    (r"Because (\w+) was not found", NO_WHEEL_HERE),
-    (
-        r"WinError (?:5|32)\b|Permission denied|Access is denied",
-        "a file cannot be written: a virus scanner has it open, or the folder is read-only",
-    ),
+    (r"No space left|not enough space|Errno 28", "install_disk_full"),
+    (r"Long Path|WinError 206|name too long", "install_long_path"),
+    (r"WinError (?:126|127|1114)", "install_windows_library"),
+    (r"\b407\b|Proxy Authentication", "install_proxy_password"),
+    (r"CERTIFICATE_VERIFY|certificate verify|UnknownIssuer", "install_certificate"),
+    (r"ProxyError|connect to proxy", "install_proxy"),
+    (UNREACHABLE, "install_unreachable"),
+    (r"No matching distribution found for (\S+)", "install_no_wheel"),
+    (r"no version of (\w+==[^\s,]+)", "install_no_wheel"),
+    (r"Because (\w+) was not found", "install_no_wheel"),
+    (r"WinError (?:5|32)\b|Permission denied|Access is denied", "install_unwritable"),
 )
-"patterns in the output of an installer and what they mean, most specific first"
+"patterns in the output of an installer and the notices on what they mean, most specific first"
 
 
 def unreachable_host(lines: Iterable[str]) -> str:
@@ -192,11 +176,14 @@ def unreachable_host(lines: Iterable[str]) -> str:
     return next((found[1] or found[2] for found in hosts if found), "")
 
 
-def explain(lines: Iterable[str]) -> str:
+def explain(lines: Iterable[str]) -> Notice | str:
     """Returns why an installer failed: the meaning of a known message, otherwise its last line."""
     lines = [line for line in lines if line.strip()]
-    for pattern, meaning in ADVICE:
+    for pattern, kind in ADVICE:
         found = re.search(pattern, "\n".join(lines), re.IGNORECASE)
+        if found and kind == "install_unreachable":
+            host = unreachable_host(lines)
+            return notice(kind, host=host) if host else notice("install_no_network")
         if found:
-            return meaning.format(*(found.groups() or ("",)), host=unreachable_host(lines) or "the network")
-    return lines[-1].strip() if lines else "it printed nothing"
+            return notice(kind, **({"package": found[1]} if found.groups() else {}))
+    return lines[-1].strip() if lines else notice("install_silent")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..common.errors import InstallError
 from ..common.isolated_python import NO_WINDOW, environment, find_program
+from ..common.notices import Notice, notice
 from ..common.paths import RESOURCES
 
 PYPI = "pypi"
@@ -46,7 +47,7 @@ class Choice:
 
     build: str
     "cpu, mps, pypi, or the CUDA version that PyTorch is built with, such as cu130"
-    why: str
+    why: Notice
     "reason for this build"
     pins: Mapping[str, str]
     index: str | None
@@ -89,24 +90,24 @@ def pins(version: tuple[int, int], platform: str) -> dict[str, str] | None:
 def choose(device: str, version: tuple[int, int], platform: str, gpus: Sequence[Gpu]) -> Choice:
     """Returns the wheels for a device, one of auto, cpu and cuda."""
     if device not in DEVICES:
-        raise InstallError(f"device must be one of {', '.join(DEVICES)}, not {device!r}")
+        raise InstallError(notice("wheels_device", known=DEVICES, device=device))
     if device == "cpu":
-        return without_cuda(version, platform, "device cpu is selected")
+        return without_cuda(version, platform, notice("cuda_not_wanted"))
     build, why = _cuda(_pins(version, platform), platform, gpus)
     if build:
         return _choice(build, why, version, platform, indexed=True)
     if device == "cuda":
-        raise InstallError(f"there are no CUDA wheels for this computer: {why}")
+        raise InstallError(notice("no_cuda_wheels", reason=why))
     return without_cuda(version, platform, why)
 
 
-def without_cuda(version: tuple[int, int], platform: str, why: str) -> Choice:
+def without_cuda(version: tuple[int, int], platform: str, why: Notice) -> Choice:
     """Returns the wheels without CUDA."""
     build = next(row for row in table()["plain"] if platform in row["platforms"])
     return _choice(build, why, version, platform, build["index"])
 
 
-def of_pypi(version: tuple[int, int], platform: str, why: str) -> Choice:
+def of_pypi(version: tuple[int, int], platform: str, why: Notice) -> Choice:
     """Returns PyPI's own torch, for a network that blocks PyTorch's index. On Linux it contains CUDA."""
     torch = _pins(version, platform)["torch"]
     plain = [row for row in table()["plain"] if platform in row["platforms"]]
@@ -115,7 +116,7 @@ def of_pypi(version: tuple[int, int], platform: str, why: str) -> Choice:
     return _choice({**size, "name": PYPI}, why, version, platform, indexed=False)
 
 
-def _choice(build: Mapping, why: str, version: tuple[int, int], platform: str, indexed: bool) -> Choice:
+def _choice(build: Mapping, why: Notice, version: tuple[int, int], platform: str, indexed: bool) -> Choice:
     index = f"{base_index()}/{build['name']}" if indexed else None
     return Choice(build["name"], why, _pins(version, platform), index, build["download"], build["disk"])
 
@@ -128,34 +129,29 @@ def base_index() -> str:
 def _pins(version: tuple[int, int], platform: str) -> dict[str, str]:
     found = pins(version, platform)
     if found is None:
-        raise InstallError(
-            f"there is no PyTorch for Python {version[0]}.{version[1]} on {platform}: "
-            "select a Python with PyTorch in the options of Processing, or in SSDIFF_PYTHON"
-        )
+        raise InstallError(notice("no_torch", major=version[0], minor=version[1], platform=platform))
     return found
 
 
-def _cuda(pinned: Mapping[str, str], platform: str, gpus: Sequence[Gpu]) -> tuple[dict | None, str]:
+def _cuda(pinned: Mapping[str, str], platform: str, gpus: Sequence[Gpu]) -> tuple[dict | None, Notice]:
     """Returns the best build for the newest GPU and its driver with the reason, or None and why there is none."""
     builds = [row for row in table()["builds"] if pinned["torch"] in row["torch"] and platform in row["driver"]]
     if platform.startswith("macos"):
-        return None, "Macs have no CUDA"
+        return None, notice("cuda_mac")
     if not gpus:
-        return None, "no NVIDIA GPU was found"
+        return None, notice("cuda_no_gpu")
     if not builds:
-        return None, f"PyTorch {pinned['torch']} has no CUDA build for {platform}"
+        return None, notice("cuda_no_build", torch=pinned["torch"], platform=platform)
     gpu = max(gpus, key=lambda gpu: _numbers(gpu.capability or "0"))
     supported = [build for build in builds if _covers(build["capability"], gpu.capability)]
     if not supported:
-        return None, f"PyTorch {pinned['torch']} has no kernels for {gpu.name} (compute capability {gpu.capability})"
+        gpu_values = {"gpu": gpu.name, "capability": gpu.capability}
+        return None, notice("cuda_no_kernels", torch=pinned["torch"], **gpu_values)
     for build in supported:
         if _numbers(gpu.driver) >= _numbers(build["driver"][platform]):
-            return build, f"{gpu.name}, driver {gpu.driver}"
+            return build, notice("cuda_gpu", gpu=gpu.name, driver=gpu.driver)
     oldest = min((build["driver"][platform] for build in supported), key=_numbers)
-    return (
-        None,
-        f"the NVIDIA driver {gpu.driver} is too old, {oldest} or newer is needed: update it and try again",
-    )
+    return None, notice("cuda_old_driver", driver=gpu.driver, oldest=oldest)
 
 
 def _covers(ends: Sequence[str | None], capability: str | None) -> bool:

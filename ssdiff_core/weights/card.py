@@ -12,8 +12,9 @@ import sys
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from ..common.errors import WeightsError, one_line
-from ..common.files import kind_of, open_to_read
+from ..common.errors import WeightsError, message_of, one_line
+from ..common.files import kind_notice, kind_of, open_to_read
+from ..common.notices import notice
 from ..domain.kernels import KERNELS
 from ..domain.methods import BASES
 from .model_config import Config, T
@@ -110,7 +111,7 @@ def check(card: Card) -> Card:
     }
     for fault, present in faults.items():
         if present:
-            raise WeightsError(f"weights {card.id[:80]!r} {fault[:300]}")
+            raise WeightsError(notice("weights_invalid", name=card.id[:80], reason=fault[:300]))
     return card
 
 
@@ -128,7 +129,7 @@ def read_card(path: str | os.PathLike) -> Card:
     path = Path(path)
     kind = kind_of(path)
     if kind:
-        raise WeightsError(f"{path} is {kind} and not a weights file")
+        raise WeightsError(notice("not_a_weights_file", path=str(path), kind=kind_notice(kind)))
     try:
         with open_to_read(path) as file:
             length = int.from_bytes(file.read(8), "little")
@@ -137,9 +138,9 @@ def read_card(path: str | os.PathLike) -> Card:
             header = json.loads(file.read(length)).get("__metadata__") or {}
             return card_of(path, {str(key): str(value) for key, value in header.items()})
     except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise WeightsError(notice("cannot_read", path=str(path), reason=error.strerror or str(error))) from None
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise WeightsError(f"{path} is not a whole safetensors file with a card: {one_line(error)[:200]}") from None
+        raise WeightsError(notice("not_safetensors", path=str(path), reason=one_line(error)[:200])) from None
 
 
 def header_of(card: Card) -> dict[str, str]:
@@ -154,12 +155,12 @@ def card_of(path: Path, header: dict[str, str]) -> Card:
     """Returns the card from the metadata of a safetensors header; path: for errors."""
     if header.get("format") != FORMAT:
         found = repr(header.get("format"))[:80]
-        raise WeightsError(f"{path} is not an SSDiff weights file: its header has format {found}")
+        raise WeightsError(notice("not_weights", path=str(path), format=found))
     names = [item.name for item in fields(Card)]
     header = {**DEFAULTS, **header}
     for name in (*names, "tile"):
         if name not in header:
-            raise WeightsError(f"{path}: the header has no {name!r}")
+            raise WeightsError(notice("header_lacks", path=str(path), name=name))
     values = {name: header[name] for name in names}
     try:
         values["scale"] = header["scale"] if header["scale"] in (SCENE, MOMENTS) else float(header["scale"])
@@ -170,13 +171,14 @@ def card_of(path: Path, header: dict[str, str]) -> Card:
             values[name] = json.loads(values[name])
         tile = int(header["tile"])
     except (ValueError, TypeError, ArithmeticError, AttributeError, RecursionError) as error:
-        raise WeightsError(f"{path}: the header is invalid: {one_line(error)[:200]}") from None
+        raise WeightsError(notice("header_invalid", path=str(path), reason=one_line(error)[:200])) from None
     if tile != values["arch"].tile:
-        raise WeightsError(f"{path}: the header has tile {tile}, but its network has {values['arch'].tile}")
+        differing = {"tile": tile, "expected": values["arch"].tile}
+        raise WeightsError(notice("header_tile", path=str(path), **differing))
     try:
         return check(Card(**values))
     except WeightsError as error:
-        raise WeightsError(f"{path}: {error}") from None
+        raise WeightsError(notice("weights_file_invalid", path=str(path), reason=message_of(error))) from None
 
 
 def _listed(name: str, value) -> list:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..common import paths
-from ..common.errors import ConfigError, DownloadError, WeightsError, one_line
+from ..common.errors import ConfigError, DownloadError, WeightsError, message_of, one_line
 from ..common.files import open_new, open_to_read, write_all
 from ..common.fingerprints import sha256_of
 from ..common.notices import Notify, notice
@@ -151,10 +151,7 @@ def recognised(path: Path) -> Entry:
     if not twin:
         return own
     if not download.is_intact(path, twin.size, twin.sha256):
-        raise WeightsError(
-            f"{path} has the id {own.id!r} but differs from the published file: it is damaged, or was changed and "
-            "needs a new id"
-        )
+        raise WeightsError(notice("weights_changed", path=str(path), name=own.id))
     return replace(twin, path=path)
 
 
@@ -176,7 +173,7 @@ def _catalogue(resources: Path) -> dict:
 
 def _damaged(resources: Path, error: Exception) -> WeightsError:
     reason = f"{type(error).__name__}: {one_line(error)[:200]}"
-    return WeightsError(f"the catalogue of weights {resources / CATALOGUE} is damaged ({reason}): install SSDiff again")
+    return WeightsError(notice("catalogue_damaged", path=str(resources / CATALOGUE), reason=reason))
 
 
 # --- choosing weights -------------------------------------------------------------------------------------------------
@@ -258,7 +255,7 @@ def _best(ranked: list[Entry], fetch: Fetch, notify: Notify) -> Path:
         available = next((entry for entry in ranked if entry.path), None)
         if not available:
             raise
-        notify(notice("weights_instead", reason=str(error), weights=available.id))
+        notify(notice("weights_instead", reason=message_of(error), weights=available.id))
         return available.path
 
 
@@ -297,7 +294,7 @@ def fetcher(
                 urls, download.DownloadRequest(target, entry.size, entry.sha256, connection, progress, cancelled)
             )
         except DownloadError as error:
-            values = {"weights": entry.id, "reason": str(error), "url": without_secrets(urls[0])}
+            values = {"weights": entry.id, "reason": message_of(error), "url": without_secrets(urls[0])}
             raise DownloadError(notice("weights_not_downloaded", **values)) from None
 
     return fetch
@@ -310,7 +307,7 @@ def adopt(file: str | os.PathLike, folder: Path | None = None) -> Entry:
     check_whole(file)
     target = folder / entry.stored
     if target.exists() and sha256_of(target) != sha256_of(file) and not entry.sha256:
-        raise WeightsError(f"there are other weights {entry.id!r} in {target}: remove them before importing this file")
+        raise WeightsError(notice("weights_others", name=entry.id, folder=str(target)))
     _copy(file, target)
     return replace(entry, path=target)
 
@@ -325,7 +322,9 @@ def _copy(file: Path, target: Path) -> None:
                 write_all(copy, piece)
         download.keep(partial, target)
     except OSError as error:
-        raise WeightsError(f"{file} cannot be copied to {target}: {error.strerror or error}") from None
+        raise WeightsError(
+            notice("cannot_copy", path=str(file), target=str(target), reason=error.strerror or str(error))
+        ) from None
     finally:
         partial.unlink(missing_ok=True)
 
@@ -340,4 +339,4 @@ def check_whole(path: Path) -> None:
     except (LookupError, TypeError, ValueError):
         end = None
     if end is None or path.stat().st_size != 8 + length + end:
-        raise WeightsError(f"{path} is not a whole safetensors file")
+        raise WeightsError(notice("weights_truncated", path=str(path)))

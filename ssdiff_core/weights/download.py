@@ -16,10 +16,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..common.errors import Cancelled, DownloadError
+from ..common.errors import Cancelled, DownloadError, message_of
 from ..common.files import kind_of, move, open_own, open_own_or_new, write_all
 from ..common.fingerprints import sha256_of
 from ..common.locks import locked
+from ..common.notices import notice
 from ..common.progress import file_size
 from .http import DEFAULT_CONNECTION, TICK, Answer, Connection, PermanentError, RetryableError, host, open_response
 
@@ -70,7 +71,7 @@ def fetch(urls: Sequence[str], request: DownloadRequest) -> Path:
     if is_intact(target, request.size, request.sha256):
         return target
     if request.connection.forbidden:
-        raise DownloadError("network access is turned off (offline mode or SSDIFF_OFFLINE=1)")
+        raise DownloadError(notice("offline_download"))
     try:
         with locked(target.parent / LOCK, request.cancelled):
             sweep(target.parent)
@@ -80,7 +81,7 @@ def fetch(urls: Sequence[str], request: DownloadRequest) -> Path:
                 _download_from_any(urls, request)
                 keep(request.partial, target)
     except OSError as error:
-        raise DownloadError(f"{target} cannot be written: {error.strerror or error}") from None
+        raise DownloadError(notice("cannot_write", path=str(target), reason=error.strerror or str(error))) from None
     return target
 
 
@@ -113,8 +114,7 @@ def _check_room(request: DownloadRequest) -> None:
     missing, free = request.size - request.received + SPARE, shutil.disk_usage(request.target.parent).free
     if free < missing:
         raise DownloadError(
-            f"{request.target.parent} has {file_size(free)} of free disk space, but {file_size(missing)} are needed: "
-            "free some space, or set another folder with SSDIFF_CACHE"
+            notice("download_room", folder=str(request.target.parent), free=file_size(free), needed=file_size(missing))
         )
 
 
@@ -137,8 +137,10 @@ def _download_from_any(urls: Sequence[str], request: DownloadRequest) -> None:
         turn = 0 if request.received - before >= WORTH * request.size else turn + 1
         if turn < ROUNDS:
             _pause(PAUSE * 2**turn, request.cancelled)
+    if not errors:
+        raise DownloadError(notice("download_without_url"))
     raise DownloadError(
-        "; ".join(dict.fromkeys(map(str, errors.values()))) or "the catalogue lists no URL for this file"
+        notice("download_failed", reasons=list({str(error): message_of(error) for error in errors.values()}.values()))
     )
 
 
@@ -158,7 +160,7 @@ def _resume(url: str, request: DownloadRequest) -> None:
     if begun < request.size:
         _receive(url, begun, request)
     if request.received < request.size:
-        raise RetryableError(f"{host(url)} closed the connection after {request.received} of {request.size} bytes")
+        raise RetryableError(notice("download_closed", host=host(url), received=request.received, size=request.size))
     if not is_intact(request.partial, request.size, request.sha256):
         request.partial.unlink()
         kind = RetryableError if begun else PermanentError  # the bytes received before may be the reason
@@ -188,7 +190,7 @@ def _start(answer: Answer, url: str, begun: int, request: DownloadRequest) -> in
             and int(length) != request.size
             and "Content-Encoding" not in answer.headers
         ):
-            raise PermanentError(f"{host(url)} has a file of {length} bytes instead of the expected {request.size}")
+            raise PermanentError(notice("download_size", host=host(url), length=length, expected=request.size))
         return 0
     content_range = re.fullmatch(
         r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", answer.headers.get("Content-Range", "")
@@ -201,4 +203,4 @@ def _start(answer: Answer, url: str, begun: int, request: DownloadRequest) -> in
     ):
         return int(content_range[1])
     request.partial.unlink(missing_ok=True)
-    raise RetryableError(f"{host(url)} sends another part of the file than was requested")
+    raise RetryableError(notice("download_other_part", host=host(url)))

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
 from .. import __version__
 from ..common.errors import Cancelled, DownloadError
+from ..common.notices import notice
 from ..common.texts import printable
 
 PIECE = 1 << 12
@@ -135,7 +136,7 @@ def joined(base: str, url: str) -> str:
     try:
         return urljoin(base, url)
     except ValueError:
-        raise DownloadError(f"{without_secrets(base)} is not a URL to download from: correct it") from None
+        raise DownloadError(notice("url_invalid", url=without_secrets(base))) from None
 
 
 def host(url: str) -> str:
@@ -194,7 +195,7 @@ def _received(items: queue.Queue, url: str, connection: Connection, cancelled: C
         except queue.Empty:
             silent += TICK
             if silent > patience:
-                raise RetryableError(f"{host(url)} does not respond") from None
+                raise RetryableError(notice("host_silent", host=host(url))) from None
             continue
         if item is None:
             return
@@ -224,25 +225,25 @@ def _opened(session, url: str, headers: Mapping[str, str], connection: Connectio
         response.close()
         session.cookies.clear()  # they would go to other ports of the host
         url = _redirect_target(url, response.headers["location"])
-    raise PermanentError(f"{host(url)} redirects more than {REDIRECTS} times; check the URL")
+    raise PermanentError(notice("redirects_many", host=host(url), count=REDIRECTS))
 
 
 def _redirect_target(url: str, location: str) -> str:
     target = urljoin(url, location)
     if urlsplit(url).scheme == "https" and urlsplit(target).scheme == "http":
-        raise PermanentError(f"{host(url)} redirects from https to http, which is not followed; use another URL")
+        raise PermanentError(notice("redirects_to_http", host=host(url)))
     return target
 
 
 def _checked_url(url: str) -> str:
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-        raise PermanentError(f"{without_secrets(url)} is not an http or https URL")
+        raise PermanentError(notice("not_http", url=without_secrets(url)))
     return url
 
 
 def _check_status(response, url: str) -> None:
     reason = " ".join(printable(str(response.reason or "")).split())[:80]
-    message = f"{host(url)} responds with status {response.status_code} ({reason})"
+    message = notice("http_status", host=host(url), status=response.status_code, reason=reason)
     if response.status_code in RETRY_STATUSES or response.status_code >= 500:
         raise RetryableError(message)
     if response.status_code not in (200, 206, 416):
@@ -253,9 +254,7 @@ def _requests():
     try:
         import requests
     except ImportError:
-        raise DownloadError(
-            "downloads need the Python package requests, which is not installed (Debian: python3-requests)"
-        ) from None
+        raise DownloadError(notice("no_requests")) from None
     return requests
 
 
@@ -270,15 +269,15 @@ def _converted(error: Exception, url: str, connection: Connection) -> Exception:
         return error
     cause = " ".join(hidden(_cause(error), [url, *(connection.proxies or {}).values()]).split())[:200]
     if isinstance(error, requests.exceptions.InvalidSchema):
-        return PermanentError("a SOCKS proxy needs the Python package PySocks (Debian: python3-socks)")
+        return PermanentError(notice("no_pysocks"))
     if isinstance(error, requests.exceptions.SSLError):
-        return PermanentError(f"the TLS certificate of {host(url)} cannot be verified: {cause}")
+        return PermanentError(notice("tls_failed", host=host(url), reason=cause))
     if isinstance(error, requests.exceptions.ProxyError):
-        return RetryableError(f"the proxy does not connect to {host(url)}: {cause}")
+        return RetryableError(notice("proxy_failed", host=host(url), reason=cause))
     if isinstance(error, (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError)):
-        return RetryableError(f"{host(url)} cannot be reached or closed the connection: {cause}")
+        return RetryableError(notice("host_unreachable", host=host(url), reason=cause))
     if isinstance(error, ValueError):  # a number or an address in a header is none
-        return PermanentError(f"{host(url)} does not answer as HTTP defines: {cause}")
+        return PermanentError(notice("not_http_answer", host=host(url), reason=cause))
     return error
 
 

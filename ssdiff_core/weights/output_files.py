@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..common.errors import ConfigError, WeightsError
-from ..common.files import check_targets, kind_of, open_to_read
+from ..common.files import check_targets, kind_notice, kind_of, open_to_read
 from ..common.locks import held
+from ..common.notices import notice
 from .card import read_card
 
 LOG_COLUMNS = ("stage", "step", "samples", "error")
@@ -59,11 +60,10 @@ class WeightsOutput:
         check_targets(self.path, inputs=inputs, beside=own)
         with held(self.path):
             for path, is_own in own.items():
-                kind = kind_of(path, follow=False)
-                if kind or (path.exists() and not is_own(path)):
-                    raise _foreign(path, kind)
+                if kind_of(path, follow=False) or (path.exists() and not is_own(path)):
+                    raise _foreign(path)
             if logs and kind_of(self.events, follow=False) not in ("", "a folder"):
-                raise _foreign(self.events, kind_of(self.events, follow=False))
+                raise _foreign(self.events)
             yield
 
 
@@ -72,8 +72,9 @@ def partial_of(checkpoint: Path) -> Path:
     return checkpoint.with_name(f"{checkpoint.name}.part")
 
 
-def _foreign(path: Path, kind: str) -> ConfigError:
-    return ConfigError(f"{path} is {kind or 'a file'} that SSDiff has not made: move it away, or choose another output")
+def _foreign(path: Path) -> ConfigError:
+    kind = kind_notice(kind_of(path, follow=False))
+    return ConfigError(notice("not_made_by_ssdiff", path=str(path), kind=kind))
 
 
 def _is_weights(path: Path) -> bool:

@@ -8,8 +8,9 @@ from pathlib import Path
 from ..common import paths
 from ..common.errors import WeightsError
 from ..common.files import open_to_read, write_whole
+from ..common.notices import notice
 from . import catalogue
-from .card import NAMING, is_id, read_card
+from .card import is_id, read_card
 from .catalogue import SUFFIX, Entry
 
 
@@ -21,10 +22,10 @@ def own_weights() -> list[Entry]:
 def rename(entry: Entry, name: str) -> Path:
     """Gives weights another id, which is in the card of the file, and returns their new file."""
     if not is_id(name):
-        raise WeightsError(f"{name[:80]!r} cannot be the name of weights: {NAMING}")
+        raise WeightsError(notice("weights_name", name=name[:80]))
     target = paths.weights() / f"{name}{SUFFIX}"
     if target.exists() or name in {each.id for each in catalogue.known()}:
-        raise WeightsError(f"there are weights {name!r} already: choose another name")
+        raise WeightsError(notice("weights_name_taken", name=name))
     _check_own(entry)
     with open_to_read(entry.path) as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
@@ -60,4 +61,4 @@ def gain_of(entry: Entry) -> str:
 def _check_own(entry: Entry) -> None:
     """Raises WeightsError for published weights and files outside the weights folder."""
     if entry.sha256 or entry.path is None or entry.path.parent != paths.weights():
-        raise WeightsError(f"weights {entry.id} are not your own: they are neither renamed nor deleted")
+        raise WeightsError(notice("weights_not_own", name=entry.id))

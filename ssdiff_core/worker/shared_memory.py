@@ -19,6 +19,7 @@ from dataclasses import asdict, astuple
 import numpy as np
 
 from ..common.errors import WorkerError
+from ..common.notices import notice
 from ..domain.block import Block, SceneStats
 from ..domain.window import Window
 
@@ -85,8 +86,7 @@ class Memory:
             self.map(size)
         except OSError as error:
             raise WorkerError(
-                f"{size / 1e6:.0f} MB of shared memory for a block cannot be reserved ({error.strerror or error}): "
-                "allow less memory"
+                notice("shared_memory", size_mb=size / 1000000.0, reason=error.strerror or str(error))
             ) from None
 
     def _lengthen(self, size: int) -> None:

@@ -25,7 +25,7 @@ from ..raster.input_files import files_read
 from ..raster.open_pair import align_pair, open_pair
 from ..raster.output import OTHER_FORMATS
 from ..weights import catalogue
-from ..weights.card import NAMING, Card, is_id, read_card
+from ..weights.card import Card, is_id, read_card
 from ..weights.catalogue import Fetch
 from ..weights.output_files import WeightsOutput
 from .band_order import as_weights_see, band_groups, by_wavelength
@@ -71,7 +71,7 @@ def adapt(
     """
     fetch = fetch or catalogue.fetcher(progress=reporter(0), notify=notify)
     if options.mode not in MODES:
-        raise ConfigError(f"unknown mode {options.mode!r}; the modes are {', '.join(MODES)}")
+        raise ConfigError(notice("unknown_mode", mode=options.mode, known=tuple(MODES)))
     out, name = output_and_id(str(out), options.id)
     check_targets(out)
     scenes, sensor = open_scenes(pairs, options, notify)
@@ -94,12 +94,12 @@ def output_and_id(out: str, name: str = "") -> tuple[Path, str]:
     """Returns the weights file to write, and the id of the weights in it."""
     is_file = out.endswith(catalogue.SUFFIX)
     if Path(out).suffix.lower() in (".tif", ".tiff", *OTHER_FORMATS):
-        raise ConfigError(f"{out} is not a name for weights: give an id, or a file ending in {catalogue.SUFFIX}")
+        raise ConfigError(notice("not_weights_name", name=out, suffix=catalogue.SUFFIX))
     name = name or (Path(out).stem if is_file else out)
     if not is_id(name):
-        raise ConfigError(f"{name!r} is not a valid id of weights: {NAMING}")
+        raise ConfigError(notice("weights_id", name=name))
     if any(entry.id == name for entry in catalogue.published()):
-        raise ConfigError(f"the id {name!r} belongs to published weights: choose another id")
+        raise ConfigError(notice("weights_id_published", name=name))
     path = Path(out) if is_file else places.weights() / f"{name}{catalogue.SUFFIX}"
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.parent.resolve() / path.name, name
@@ -156,9 +156,17 @@ def open_scenes(pairs: Sequence[tuple], options: AdaptOptions, notify: Notify) -
         ratios = scene.placement.ratio, first.placement.ratio
         if (other.id, other.bands) != (sensor.id, sensor.bands) or abs(ratios[0] / ratios[1] - 1) > RATIO_TOLERANCE:
             raise ConfigError(
-                f"{scene.pan.path} differs in kind from {first.pan.path} ({other.label}, {len(other.bands)} bands, "
-                f"ratio {ratios[0]:.3g}; {sensor.label}, {len(sensor.bands)} bands, ratio {ratios[1]:.3g}): adapt "
-                "weights to each sensor separately"
+                notice(
+                    "scenes_differ",
+                    first=scene.pan.path,
+                    second=first.pan.path,
+                    sensor=other.label,
+                    bands=len(other.bands),
+                    ratio=ratios[0],
+                    other_sensor=sensor.label,
+                    other_bands=len(sensor.bands),
+                    other_ratio=ratios[1],
+                )
             )
     return [scene for scene, _ in opened], sensor
 

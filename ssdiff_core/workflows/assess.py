@@ -57,7 +57,7 @@ def open_studies(files: Sequence[Path], pan, ms, reference, options: AssessOptio
         pan_of, ms_of = (_source(file, key, given) for key, given in (("pan", pan), ("ms", ms)))
         raster = Raster(file, read_header(pan_of[0])[1], name)
         if "shows" in raster.provenance:
-            raise ConfigError(f"{file} is not a fused image: it shows the {raster.provenance['shows']}")
+            raise ConfigError(notice("not_fused", path=str(file), shows=raster.provenance["shows"]))
         groups.setdefault((pan_of[0], ms_of, raster.window), []).append(raster)
     return [open_study(rasters, *key[:2], reference, options, notify) for key, rasters in groups.items()]
 
@@ -75,14 +75,14 @@ def _source(file: Path, key: str, given) -> tuple[str, ...]:
         return tuple(map(str, [given] if isinstance(given, (str, Path)) else given))
     text = provenance_of(file).get(key)
     if not text:
-        raise ConfigError(f"{file} does not name the {key.upper()} it was made of: give it with --{key}")
+        raise ConfigError(notice("source_unnamed", path=str(file), role=key.upper(), option=key))
     for folder in ("", file.parent):
         with contextlib.suppress(SSDiffError):
             names = split_file_list(text, folder)
             for name in names:
                 read_header(name)
             return names
-    raise ConfigError(f"the {key.upper()} that {file} was made of cannot be opened ({text}): give it with --{key}")
+    raise ConfigError(notice("source_unreadable", path=str(file), role=key.upper(), source=text, option=key))
 
 
 def split_file_list(text: str, folder: str | Path = "") -> tuple[str, ...]:
@@ -116,14 +116,18 @@ def open_study(
     for raster in rasters:
         if len(raster.numbers) != len(scene.ms):
             raise GeometryError(
-                f"{raster.path} has {len(raster.numbers)} bands and MS {len(scene.ms)}: "
-                "give the MS bands that it was made of with --bands"
+                notice("fused_bands", path=str(raster.path), count=len(raster.numbers), bands=len(scene.ms))
             )
     truth = Raster(reference, scene.pan_grid, "reference") if reference else None
     if truth and len(truth.numbers) != len(scene.ms):
         raise GeometryError(
-            f"the reference {truth.path} has {len(truth.numbers)} bands and {rasters[0].path} {len(scene.ms)}: "
-            "choose a reference with the same bands"
+            notice(
+                "reference_bands",
+                reference=str(truth.path),
+                count=len(truth.numbers),
+                fused=str(rasters[0].path),
+                bands=len(scene.ms),
+            )
         )
     scene = replace(scene, window=common_window(scene, [*rasters[:1], *([truth] if truth else [])]))
     whole = truth.whole if truth else all(np.dtype(band.dtype).kind in "iub" for band in scene.ms)
@@ -134,9 +138,9 @@ def common_window(scene: Scene, images: Sequence[Raster]) -> Window:
     """Returns the window that the scene and the images have in common; raises GeometryError if it is too small."""
     window = reduce(operator.and_, (image.window for image in images), scene.window)
     if not window:
-        raise GeometryError("the images, MS and the reference do not overlap")
+        raise GeometryError(notice("no_overlap_of_images"))
     if min(window.shape) < scene.placement.ratio:
-        raise GeometryError(f"the overlap of {window.width} x {window.height} PAN pixels is smaller than one MS pixel")
+        raise GeometryError(notice("overlap_small", width=window.width, height=window.height))
     return window
 
 

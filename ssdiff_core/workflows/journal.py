@@ -21,7 +21,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..common.errors import OutputInUseError, RasterError
-from ..common.files import kind_of, open_new, open_own, write_all
+from ..common.files import kind_notice, kind_of, open_new, open_own, write_all
 from ..common.locks import try_lock
 from ..common.notices import notice
 from ..domain.exact_sums import Sums
@@ -179,8 +179,8 @@ def _check_own(journal: Journal) -> None:
 
 
 def _foreign(path: Path) -> RasterError:
-    kind = kind_of(path, follow=False) or "a file"
-    return RasterError(f"{path} is {kind} that SSDiff has not made: move it away, or {CHOOSE}")
+    kind = kind_notice(kind_of(path, follow=False))
+    return RasterError(notice("not_made_by_ssdiff", path=str(path), kind=kind))
 
 
 def _this_process() -> dict:

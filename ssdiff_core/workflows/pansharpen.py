@@ -183,9 +183,9 @@ def check_outputs(scene: Scene, out, options: PansharpenOptions) -> None:
     """Raises ConfigError if the options or the names of the output files are not valid for the scene."""
     for path in filter(None, (out, options.uncertainty)):
         if Path(path).suffix.lower() in OTHER_FORMATS:
-            raise ConfigError(f"the output is a GeoTIFF, and the name {path} means another format: use the ending .tif")
+            raise ConfigError(notice("not_geotiff", path=str(path)))
     if options.method not in ALL:
-        raise ConfigError(f"unknown method {options.method!r}; the methods are {', '.join(ALL)}")
+        raise ConfigError(notice("unknown_method", method=options.method, known=ALL))
     seconds_of(options.adapt)  # raises ConfigError if it is invalid
     if options.uncertainty:
         check_uncertainty(out, options)
@@ -201,11 +201,11 @@ def check_files(out, options: PansharpenOptions, inputs: Iterable[str | Path]) -
 
 def check_uncertainty(out, options: PansharpenOptions) -> None:
     if options.method != NETWORK:
-        raise ConfigError(f"--uncertainty needs --method {NETWORK}; {LABELS[options.method]} is deterministic")
+        raise ConfigError(notice("uncertainty_needs_network", network=NETWORK, method=LABELS[options.method]))
     if options.samples == 1:
-        raise ConfigError("an uncertainty needs at least 2 samples, not 1: raise --samples or leave it out")
+        raise ConfigError(notice("samples_few"))
     if Path(options.uncertainty).resolve() == Path(out).resolve():
-        raise ConfigError(f"image and uncertainty cannot share the file {out}: choose another file for one of them")
+        raise ConfigError(notice("same_output", path=str(out)))
 
 
 def open_outputs(scene: Scene, out, options: PansharpenOptions, notify: Notify) -> list[Output]:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .. import __version__
-from ..common.errors import ConfigError, GeometryError
+from ..common.errors import ConfigError, GeometryError, message_of
 from ..common.fingerprints import sha256_of
 from ..common.notices import Notify, notice
 from ..domain.adaptation_job import Job, best_method
@@ -63,8 +63,8 @@ def seconds_of(adapt: str) -> float | None:
     except ValueError:
         seconds = -1.0
     if not MINIMUM_SECONDS <= seconds <= MAXIMUM_SECONDS:
-        limits = f"from {MINIMUM_SECONDS:g} to {MAXIMUM_SECONDS:g}"
-        raise ConfigError(f"--adapt must be {AUTO}, {NONE} or seconds {limits}, not {adapt!r}")
+        limits = {"minimum": MINIMUM_SECONDS, "maximum": MAXIMUM_SECONDS}
+        raise ConfigError(notice("adapt_seconds", **limits, value=adapt))
     return seconds
 
 
@@ -99,7 +99,7 @@ def scene_weights(
     try:
         outcome = backend.adapt([whole], job, lambda said: None, progress)
     except GeometryError as error:
-        notify(notice("scene_not_adapted", reason=str(error)))
+        notify(notice("scene_not_adapted", reason=message_of(error)))
         return SceneWeights(path, {})
     except BaseException:
         working.unlink(missing_ok=True)

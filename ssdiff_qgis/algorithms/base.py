@@ -420,7 +420,7 @@ def missing_runtime() -> str | None:
     try:
         runtime.interpreter()
     except NoPythonError as error:
-        return str(error)
+        return tr_error(error)
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from qgis.core import (
@@ -10,13 +11,17 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
+from ...ssdiff_core.common.errors import Cancelled
+from ...ssdiff_core.common.notices import Notice
 from ...ssdiff_core.deliveries.at_place import pair_at
-from ..services.i18n import log_notices, tr
+from ..services.i18n import log_notices, tr, tr_notice
 from ..services.styling import Style
 from .base import widget_of
 
 DELIVERY = "DELIVERY"
 "name of the parameter"
+STATE_INTERVAL = 5.0
+"seconds between two lines about a search in the log"
 
 
 @dataclass(frozen=True)
@@ -47,11 +52,8 @@ def add_delivery(algorithm) -> None:
     )
 
 
-def inputs_of(algorithm, parameters, context, feedback) -> Inputs:
-    """Returns the inputs that the parameters of an algorithm give."""
-    place = algorithm.parameterAsString(parameters, DELIVERY, context)
-    if place:
-        return _delivered(place, feedback)
+def layer_inputs(algorithm, parameters, context) -> Inputs:
+    """Returns the two layers that the parameters of an algorithm give; in the main thread."""
     names = algorithm.SPECTRAL, algorithm.PANCHROMATIC
     spectral, panchromatic = algorithm.pair_layers(parameters, context, *names)
     ms, pan = (algorithm.file_of(parameters, name, context) for name in names)
@@ -66,7 +68,18 @@ def missing_inputs(algorithm, parameters) -> str:
     return tr("Select a multispectral and a panchromatic layer, or give a delivery.")
 
 
-def _delivered(place: str, feedback) -> Inputs:
-    pair = pair_at(place, log_notices(feedback), one_file=True)
+def delivered_inputs(place: str, feedback) -> Inputs:
+    """Returns the files of a delivery, searched for in the background; raises Cancelled if the user cancels."""
+    shown = time.monotonic()
+
+    def watch(told: Notice) -> None:
+        nonlocal shown
+        if feedback.isCanceled():
+            raise Cancelled("cancelled")
+        if time.monotonic() - shown > STATE_INTERVAL:
+            shown = time.monotonic()
+            feedback.setProgressText(tr_notice(told))
+
+    pair = pair_at(place, log_notices(feedback), one_file=True, watch=watch)
     pan, ms = (QgsRasterLayer(path, pair.name) for path in (pair.pan, pair.ms))
     return Inputs(pair.pan, pair.ms, pair.name, pan.crs(), Style.of(ms), pair.sensor)

@@ -23,7 +23,7 @@ from ...ssdiff_core.workflows.pansharpen import pansharpen
 from ..services.i18n import log_notices, tr
 from ..services.styling import FusedStyler, UncertaintyStyler, keep_reference
 from .base import Algorithm, Progress, RunProgress, classical_backend, missing_runtime, showing_errors
-from .delivery import DELIVERY, Inputs, add_delivery, inputs_of, missing_inputs
+from .delivery import DELIVERY, Inputs, add_delivery, delivered_inputs, layer_inputs, missing_inputs
 
 FUSED_SHARE = 0.85
 "share of the progress bar for fusing if a report follows"
@@ -31,7 +31,7 @@ FUSED_SHARE = 0.85
 
 @dataclass(frozen=True)
 class Job:
-    """A run as plain values, since layers may only be used in the main thread."""
+    """Inputs and options of a run."""
 
     inputs: Inputs
     options: PansharpenOptions
@@ -114,13 +114,8 @@ class Fusion(Algorithm):
 
     @showing_errors
     def prepareAlgorithm(self, parameters, context, feedback):
-        inputs = inputs_of(self, parameters, context, feedback)
-        own = self.own_options(parameters, context)
-        own["uncertainty"] = "" if self.is_skipped(parameters, self.UNCERTAINTY) else str(parameters[self.UNCERTAINTY])
-        preset = self.preset(parameters, context)
-        options = self.read_options(parameters, context, PansharpenOptions, inputs.crs, preset, **own)
-        sensor = inputs.sensor if options.sensor == "auto" else options.sensor
-        self.job = Job(inputs, replace(options, sensor=sensor, format="gtiff" if options.options else "cog"))
+        self._place = self.parameterAsString(parameters, DELIVERY, context)
+        self._layers = None if self._place else layer_inputs(self, parameters, context)
         return True
 
     # --- the work ------------------------------------------------------------------------------------------------
@@ -128,8 +123,18 @@ class Fusion(Algorithm):
     def run_name(self):
         return f"{self.displayName()}, {self.job.inputs.name}"
 
+    def _job(self, parameters, context, feedback) -> Job:
+        """Returns the run that the parameters describe. A delivery is searched here, in the background."""
+        inputs = self._layers or delivered_inputs(self._place, feedback)
+        own = self.own_options(parameters, context)
+        own["uncertainty"] = "" if self.is_skipped(parameters, self.UNCERTAINTY) else str(parameters[self.UNCERTAINTY])
+        preset = self.preset(parameters, context)
+        options = self.read_options(parameters, context, PansharpenOptions, inputs.crs, preset, **own)
+        sensor = inputs.sensor if options.sensor == "auto" else options.sensor
+        return Job(inputs, replace(options, sensor=sensor, format="gtiff" if options.options else "cog"))
+
     def work(self, parameters, context, feedback):
-        job = self.job
+        self.job = job = self._job(parameters, context, feedback)
         pan, ms = job.inputs.pan, job.inputs.ms
         backend = self.worker_backend(feedback) if job.options.method == NETWORK else classical_backend(feedback)
         out = self.parameterAsOutputLayer(parameters, self.OUTPUT, context)

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from qgis.core import QgsProject, QgsRasterLayer
-from qgis.PyQt.QtCore import QEvent, QObject, Qt
-from qgis.PyQt.QtGui import QCursor, QGuiApplication
+from qgis.gui import QgsMessageBar
+from qgis.PyQt.QtCore import QEvent, QObject
 
-from ...ssdiff_core.common.errors import SSDiffError
+from ...ssdiff_core.common.notices import ignore
 from ...ssdiff_core.deliveries.at_place import is_place, pair_at
+from ...ssdiff_core.deliveries.pair import Pair
 from ..services.delivery_box import dropped_path
-from ..services.i18n import tr, tr_error
-from .widgets import SUCCESS, WARNING
+from ..services.i18n import tr
+from .search_message import Search
+from .widgets import SUCCESS
 
 
-def accept_deliveries(dock) -> None:
+class DeliveryDrop(QObject):
     """Makes the panel accept folders, archives and metadata files of deliveries that are dropped onto it."""
-    dock.setAcceptDrops(True)
-    dock.installEventFilter(_DeliveryDrop(dock))
 
-
-class _DeliveryDrop(QObject):
-    def __init__(self, dock):
+    def __init__(self, dock, message_bar: QgsMessageBar):
         super().__init__(dock)
-        self._dock = dock
+        self._dock, self._search = dock, Search(message_bar)
+        dock.setAcceptDrops(True)
+        dock.installEventFilter(self)
+
+    def stop(self) -> None:
+        """Ends a search."""
+        self._search.stop()
 
     def eventFilter(self, watched, event):
         if event.type() not in (QEvent.Type.DragEnter, QEvent.Type.Drop):
@@ -32,19 +36,11 @@ class _DeliveryDrop(QObject):
             return False
         event.acceptProposedAction()
         if event.type() == QEvent.Type.Drop:
-            self._open(path)
+            self._search.start(lambda watch: pair_at(path, ignore, one_file=True, watch=watch), self._open)
         return True
 
-    def _open(self, path: str) -> None:
+    def _open(self, pair: Pair) -> None:
         dock = self._dock
-        QGuiApplication.setOverrideCursor(QCursor(Qt.CursorShape.WaitCursor))
-        try:
-            pair = pair_at(path, lambda message: None, one_file=True)
-        except SSDiffError as error:
-            dock.state.set_message(tr_error(error), WARNING)
-            return
-        finally:
-            QGuiApplication.restoreOverrideCursor()
         layers = [QgsRasterLayer(file, f"{pair.name} {kind}") for kind, file in (("MS", pair.ms), ("PAN", pair.pan))]
         QgsProject.instance().addMapLayers(layers)
         for box, layer in zip((dock.ms, dock.pan), layers):

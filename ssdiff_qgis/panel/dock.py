@@ -33,7 +33,7 @@ from ..services.sample import add_sample
 from ..services.tasks import EstimatePresets
 from . import layer_pairs, visible_extent
 from .compare import Compare
-from .delivery_drop import accept_deliveries
+from .delivery_drop import DeliveryDrop
 from .presets import CLASSICAL_PRESET, PresetBox
 from .preview import BEST_CLASSICAL, Preview, PreviewRequest, PreviewResult
 from .weights_manager import WeightsManager
@@ -67,7 +67,7 @@ class Dock(QgsDockWidget):
         self._create_widgets()
         self._lay_out()
         self._connect()
-        accept_deliveries(self)
+        self._delivery_drop = DeliveryDrop(self, iface.messageBar())
 
     # --- widgets -----------------------------------------------------------------------------------------------------
 
@@ -451,5 +451,6 @@ class Dock(QgsDockWidget):
         """Cancels a running preview and removes its frame from the map."""
         self._estimate_timer.stop()
         self.preview.stop()
+        self._delivery_drop.stop()
         self.compare.stop()
         self._canvas.scene().removeItem(self._frame)

@@ -7,19 +7,16 @@ from pathlib import Path
 
 from qgis.core import QgsProject
 from qgis.gui import QgsFileWidget, QgsMessageBar
-from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtGui import QCursor, QGuiApplication
 from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QRadioButton, QWidget
 
-from ...ssdiff_core.common.errors import SSDiffError
+from ...ssdiff_core.common.notices import Notify
 from ...ssdiff_core.deliveries import Delivery, find_scenes
 from ...ssdiff_core.deliveries.at_place import cached_pair, place_of
 from ..services.dialogs import PANSHARPEN, open_batch
-from ..services.i18n import tr, tr_error
+from ..services.i18n import tr
 from .layer_pairs import pairs_of_project
+from .search_message import TITLE, Search
 
-TITLE = "SSDiff"
-"of messages"
 MAXIMUM_NAME = 80
 "characters of a scene's name in the name of its output file"
 PATH_WIDTH = 350
@@ -60,29 +57,45 @@ class SceneChooser(QDialog):
         self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(bool(complete))
 
 
-def open_several(message_bar: QgsMessageBar, parent: QWidget | None = None) -> None:
+class SeveralScenes:
     """Asks for scenes and opens the batch dialog with a row for each; messages tell what could not be done."""
-    chooser = SceneChooser(parent)
-    accepted = chooser.exec()
-    chooser.deleteLater()
-    if not accepted:
-        return
-    QGuiApplication.setOverrideCursor(QCursor(Qt.CursorShape.WaitCursor))
-    try:
-        in_project = chooser.project.isChecked()
-        scenes = _project_scenes() if in_project else _folder_scenes(chooser.folder.filePath(), message_bar)
-    except SSDiffError as error:
-        message_bar.pushWarning(TITLE, tr_error(error))
-        return
-    finally:
-        QGuiApplication.restoreOverrideCursor()
-    if not scenes:
-        message_bar.pushWarning(TITLE, tr("No scenes with PAN and MS that can be fused were found."))
-        return
-    files = _output_files(chooser.results.filePath(), [name for name, _ in scenes])
-    rows = [{**values, "OUTPUT": file} for (_, values), file in zip(scenes, files)]
-    if not open_batch(PANSHARPEN, rows):
-        message_bar.pushWarning(TITLE, tr("This version of QGIS does not let plugins fill in the batch dialog."))
+
+    def __init__(self, message_bar: QgsMessageBar, parent: QWidget | None = None):
+        self._message_bar, self._parent = message_bar, parent
+        self._search = Search(message_bar)
+
+    def open(self) -> None:
+        chooser = SceneChooser(self._parent)
+        accepted = chooser.exec()
+        chooser.deleteLater()
+        if not accepted:
+            return
+        folder, results = chooser.folder.filePath(), chooser.results.filePath()
+        if chooser.project.isChecked():
+            self._open_batch(_project_scenes(), results)
+        else:
+            self._search.start(lambda watch: _folder_scenes(folder, watch), lambda found: self._found(found, results))
+
+    def stop(self) -> None:
+        """Ends a search."""
+        self._search.stop()
+
+    def _found(self, found: tuple[list[tuple[str, dict]], int], results: str) -> None:
+        scenes, unusable = found
+        if scenes and unusable:
+            text = tr("Scenes left out because they are incomplete or damaged: {}. ssdiff scenes lists the reasons.")
+            self._message_bar.pushInfo(TITLE, text.format(unusable))
+        self._open_batch(scenes, results)
+
+    def _open_batch(self, scenes: list[tuple[str, dict]], results: str) -> None:
+        if not scenes:
+            self._message_bar.pushWarning(TITLE, tr("No scenes with PAN and MS that can be fused were found."))
+            return
+        files = _output_files(results, [name for name, _ in scenes])
+        rows = [{**values, "OUTPUT": file} for (_, values), file in zip(scenes, files)]
+        if not open_batch(PANSHARPEN, rows):
+            text = tr("This version of QGIS does not let plugins fill in the batch dialog.")
+            self._message_bar.pushWarning(TITLE, text)
 
 
 def _project_scenes() -> list[tuple[str, dict]]:
@@ -90,14 +103,12 @@ def _project_scenes() -> list[tuple[str, dict]]:
     return [(ms.name, {"SPECTRAL": ms.id, "PANCHROMATIC": pan.id}) for pan, ms in pairs_of_project()]
 
 
-def _folder_scenes(folder: str, message_bar: QgsMessageBar) -> list[tuple[str, dict]]:
-    """Returns the same for the deliveries in a folder that can be fused, and tells the number of others."""
-    found = find_scenes([folder])
+def _folder_scenes(folder: str, watch: Notify) -> tuple[list[tuple[str, dict]], int]:
+    """Returns the same for the deliveries in a folder that can be fused, and the number of others."""
+    found = find_scenes([folder], watch=watch)
     complete = [delivery for delivery in found if delivery.complete]
-    if 0 < len(complete) < len(found):
-        text = tr("Scenes left out because they are incomplete or damaged: {}. ssdiff scenes lists the reasons.")
-        message_bar.pushInfo(TITLE, text.format(len(found) - len(complete)))
-    return [(each.name, _selecting(each, [other for other in complete if other is not each])) for each in complete]
+    selecting = [(each.name, _selecting(each, [other for other in complete if other is not each])) for each in complete]
+    return selecting, len(found) - len(complete)
 
 
 def _selecting(delivery: Delivery, others: list[Delivery]) -> dict:

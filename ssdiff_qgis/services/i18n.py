@@ -13,9 +13,8 @@ from pathlib import Path
 from qgis.core import QgsProcessingFeedback, QgsSettings
 from qgis.PyQt.QtCore import QLocale
 
-from ...ssdiff_core.common.errors import SSDiffError
 from ...ssdiff_core.common.failures import failure_of
-from ...ssdiff_core.common.notices import TEMPLATES, Notice, Notify
+from ...ssdiff_core.common.notices import Notice, Notify
 from ...ssdiff_core.common.texts import printable
 
 FOLDER = Path(__file__).parents[2] / "resources" / "i18n"
@@ -34,13 +33,13 @@ def tr(text: str) -> str:
 
 def tr_notice(notice: Notice) -> str:
     """Returns the text of a notice from the core in QGIS's language."""
-    return notice.worded(tr(TEMPLATES[notice.kind]))
+    return notice.worded(tr)
 
 
 def tr_error(error: Exception, files: Iterable[object] = ()) -> str:
     """Returns the message of an exception in QGIS's language. files: see `failure_of`."""
-    told = error.notice if isinstance(error, SSDiffError) else None
-    return printable(tr_notice(told)) if told else failure_of(error, files).sentence
+    told = failure_of(error, files).message
+    return printable(tr_notice(told) if isinstance(told, Notice) else told)
 
 
 def log_notices(feedback: QgsProcessingFeedback) -> Notify:

@@ -1,7 +1,8 @@
-"""Background steps of the preview. Each calls `then` with itself, in the main thread, when it has finished."""
+"""Background steps of the panel. Each calls `then` with itself, in the main thread, when it has finished."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from qgis.core import (
@@ -19,6 +20,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import pyqtSignal
 
 from ...ssdiff_core.common.errors import Cancelled
+from ...ssdiff_core.common.notices import Notice, Notify
 from ...ssdiff_core.worker.client.engine import Callbacks
 from ...ssdiff_core.workflows.estimate import Estimate, estimate_presets
 from . import runtime, settings, threads
@@ -26,20 +28,22 @@ from .i18n import tr, tr_error, tr_notice
 
 HIDDEN = getattr(QgsTask.Flag, "Hidden", QgsTask.Flag.CanCancel)
 "flag of tasks that are not listed; QGIS has it since 3.26"
+STATE_INTERVAL = 0.1
+"seconds between two states of a search"
 _running: set = set()
 "running steps, referenced here until they finish because QGIS holds no reference to their Python objects"
 
 
-class StartWorker(QgsTask):
-    """Starts the worker process, which the next run needs anyway, and finds out whether it has a GPU."""
+class Step(QgsTask):
+    """Base class of the steps: subclasses implement `work`, which runs in another thread."""
 
     stateChanged = pyqtSignal(str)
-    "text on what it waits for"
+    "text on what it does or waits for"
 
-    def __init__(self, then: Callable):
-        super().__init__(tr("Starting SSDiff"), QgsTask.Flag.CanCancel)
+    def __init__(self, description: str, then: Callable, flags=QgsTask.Flag.CanCancel):
+        super().__init__(description, flags)
         self._then = then
-        self.error, self.succeeded, self.has_gpu = "", False, False
+        self.error, self.succeeded = "", False
 
     def start(self) -> None:
         _running.add(self)
@@ -47,20 +51,21 @@ class StartWorker(QgsTask):
 
     def run(self):
         try:
-            device = settings.device()
-            with threads.spare_thread(), runtime.use(self.description(), preview=True) as worker:
-                callbacks = Callbacks(self._notify, cancelled=self.isCanceled, run=self.description())
-                devices = worker.hello(callbacks)["devices"]
+            with threads.spare_thread():
+                self.work()
         except Cancelled:
             return False
         except Exception as error:  # QGIS shows an exception of a task only in its log
             self.error = tr_error(error)
             return False
-        self.has_gpu = uses_gpu(devices, device)
         return True
 
-    def _notify(self, notice):
-        self.stateChanged.emit(tr_notice(notice))
+    def work(self) -> None:
+        raise NotImplementedError
+
+    def show(self, told: Notice) -> None:
+        """Shows a notice as the state of the step."""
+        self.stateChanged.emit(tr_notice(told))
 
     def finished(self, succeeded):
         self.succeeded = succeeded
@@ -68,29 +73,53 @@ class StartWorker(QgsTask):
         self._then(self)
 
 
-class EstimatePresets(QgsTask):
-    """Estimates the time of pansharpening a whole scene with each preset."""
+class StartWorker(Step):
+    """Starts the worker process, which the next run needs anyway, and finds out whether it has a GPU."""
+
+    def __init__(self, then: Callable):
+        super().__init__(tr("Starting SSDiff"), then)
+        self.has_gpu = False
+
+    def work(self):
+        device = settings.device()
+        with runtime.use(self.description(), preview=True) as worker:
+            callbacks = Callbacks(self.show, cancelled=self.isCanceled, run=self.description())
+            self.has_gpu = uses_gpu(worker.hello(callbacks)["devices"], device)
+
+
+class EstimatePresets(Step):
+    """Estimates the time of pansharpening a whole scene with each preset; a run would tell an error."""
 
     def __init__(self, pan: str, ms: str, weights: str, then: Callable):
-        super().__init__(tr("Estimating the time of pansharpening"), QgsTask.Flag.CanCancel | HIDDEN)
-        self._files, self._weights, self._then = (pan, ms), weights, then
+        super().__init__(tr("Estimating the time of pansharpening"), then, QgsTask.Flag.CanCancel | HIDDEN)
+        self._files, self._weights = (pan, ms), weights
         self.found: dict[str, Estimate] = {}
         "estimates by preset; empty if the scene cannot be pansharpened"
 
-    def start(self) -> None:
-        _running.add(self)
-        QgsApplication.taskManager().addTask(self)
+    def work(self):
+        self.found = estimate_presets(*self._files, {"weights": self._weights, "device": settings.device()})
 
-    def run(self):
-        try:
-            self.found = estimate_presets(*self._files, {"weights": self._weights, "device": settings.device()})
-        except Exception:  # a run would tell the error
-            return False
-        return True
 
-    def finished(self, succeeded):
-        _running.discard(self)
-        self._then(self)
+class SearchDeliveries(Step):
+    """Searches a place for deliveries, which takes long in large folders and on network drives."""
+
+    def __init__(self, search: Callable[[Notify], object], then: Callable):
+        """search: takes the watch of `find_scenes` and returns what it has found."""
+        super().__init__(tr("Looking for deliveries"), then)
+        self._search, self._shown = search, 0.0
+        self.found = None
+
+    def work(self):
+        self.found = self._search(self._watch)
+
+    def _watch(self, told: Notice) -> None:
+        if self.isCanceled():
+            raise Cancelled("cancelled")
+        if time.monotonic() - self._shown > STATE_INTERVAL:
+            self._shown = time.monotonic()
+            self.show(told)
+            if "total" in told.values:
+                self.setProgress(100 * (told.values["number"] - 1) / told.values["total"])
 
 
 def uses_gpu(devices: dict[str, dict], device: str) -> bool:

@@ -350,7 +350,10 @@ def drop(widget, path: str) -> bool:
 def delivery_dropped() -> dict:
     d, before = dock(), set(PROJECT.mapLayers())
     assert drop(d, f"{FOLDER}/delivery")
-    seen = {"message": d.state.text}
+    searching = dict.fromkeys(item.text() for item in iface.messageBar().items())
+    wait(lambda: set(PROJECT.mapLayers()) - before)
+    seen = {"searching": list(searching), "message": d.state.text}
+    seen["searching after"] = [item.text() for item in iface.messageBar().items()]
     seen["selected"] = [d.pan.currentLayer().name(), d.ms.currentLayer().name(), d.ms.currentLayer().bandCount()]
     picture("delivery")
     click(d.run)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 
 from ...common.errors import ConfigError
+from ...common.notices import notice
 from ...domain import sensors
 from ..delivery import Delivery, Image
 from ..documents import located, text_of
@@ -29,14 +30,14 @@ def read(path: str) -> Iterator[Delivery]:
     try:
         rows = list(csv.DictReader(io.StringIO(text), skipinitialspace=True, dialect=_dialect(text)))
     except csv.Error as error:
-        raise ConfigError(f"{path} is no CSV file: {error}") from None
+        raise ConfigError(notice("csv_damaged", path=str(path), reason=str(error))) from None
     names = {str(name).strip().lower(): name for name in (rows[0] if rows else {}) if name}
     if rows and not {"pan", "ms"} <= set(names):
-        raise ConfigError(f"{path} needs the columns pan and ms in its first line; it has {', '.join(names) or 'none'}")
+        raise ConfigError(notice("csv_columns", path=str(path), columns=", ".join(names) or "none"))
     for number, row in enumerate(rows, 2):
         pan, ms, name, sensor = ((row[names[column]] or "").strip() if column in names else "" for column in COLUMNS)
         if sensor and sensor not in sensors.ids():
-            raise ConfigError(f"{path}, line {number}: unknown sensor '{sensor}'; the sensors are " + _ids())
+            raise ConfigError(notice("csv_sensor", path=str(path), line=number, sensor=sensor, known=_ids()))
         files = [located(path, part.strip()) for part in ms.split(FILES_SEPARATOR) if part.strip()]
         yield Delivery(
             name or stem_of(pan.replace(os.sep, "/")) or f"line {number}",

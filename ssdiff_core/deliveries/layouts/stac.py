@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...common.errors import ConfigError
+from ...common.notices import notice
 from ...domain import sensors
 from ...domain.grid import RATIOS
 from ..delivery import Delivery, Image
@@ -56,10 +57,10 @@ def read(path: str) -> Iterator[Delivery]:
     try:
         document = json.loads(text_of(path))
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is no JSON file: {error}") from None
+        raise ConfigError(notice("json_damaged", path=str(path), reason=str(error))) from None
     items = document.get("features", [document]) if isinstance(document, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) and "assets" in item for item in items):
-        raise ConfigError(f"{path} is no STAC Item or ItemCollection: its features need assets")
+        raise ConfigError(notice("stac_without_assets", path=str(path)))
     for number, item in enumerate(items, 1):
         yield _delivery(path, number, item)
 

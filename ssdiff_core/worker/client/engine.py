@@ -160,8 +160,13 @@ class Worker(_Closing):
             hello = self.send(process, callbacks, "hello", patience=self._start)
             if hello.get("protocol") != PROTOCOL:
                 raise WorkerError(
-                    f"{self.python} runs SSDiff {hello.get('ssdiff')} with protocol {hello.get('protocol')}, but "
-                    f"protocol {PROTOCOL} is needed: restart the program after an update of SSDiff",
+                    notice(
+                        "worker_protocol",
+                        python=str(self.python),
+                        version=hello.get("ssdiff"),
+                        protocol=hello.get("protocol"),
+                        needed=PROTOCOL,
+                    ),
                     process.log,
                 )
         except BaseException:
@@ -225,7 +230,7 @@ class Worker(_Closing):
                 raise process.exit_error()
             elif process.hello or foreign == MAXIMUM_FOREIGN_LINES:
                 raise WorkerError(
-                    f"{self.python} printed a line that is no message of SSDiff ({line[:60]!r}): choose another Python",
+                    notice("worker_foreign", python=str(self.python), line=line[:60]),
                     process.log,
                 )
             else:
@@ -345,7 +350,7 @@ def _notice_of(message: dict) -> Notice:
         return notice(message["kind"], **message["values"])
     except (LookupError, TypeError, ValueError, AttributeError):
         kind = " ".join(printable(message.get("kind", "")).split())[:60]
-        raise WorkerError(f"the computing process sends a notice that is none ({kind}): restart the program") from None
+        raise WorkerError(notice("worker_notice", kind=kind)) from None
 
 
 def _error_of(message: dict, process: WorkerProcess) -> SSDiffError:
@@ -359,7 +364,7 @@ def _error_of(message: dict, process: WorkerProcess) -> SSDiffError:
     return WorkerError(sentence, process.log)
 
 
-def _hung(process: WorkerProcess, patience: float) -> str:
+def _hung(process: WorkerProcess, patience: float) -> Notice:
     if process.hello:
-        return f"the computing process gave no sign of life for {patience:g} seconds and was ended: try again"
-    return f"{process.python} has not started SSDiff within {patience:g} seconds: choose another Python"
+        return notice("worker_silent", seconds=patience)
+    return notice("worker_not_started", python=str(process.python), seconds=patience)

@@ -53,7 +53,7 @@ class WorkerProcess:
         except OSError as error:
             self.memory.close()
             raise WorkerError(
-                f"the Python interpreter {python} cannot be started ({error.strerror or error}): choose another one"
+                notice("python_unstartable", python=str(python), reason=error.strerror or str(error))
             ) from None
         self._ending, self._over = threading.Lock(), threading.Event()
         threading.Thread(target=self._read, args=(self.popen.stdout, self._queue_line), daemon=True).start()
@@ -107,9 +107,10 @@ class WorkerProcess:
         last_line = (self.log.strip().splitlines() or [""])[-1]
         code = self.popen.returncode
         if not self.hello:
-            return WorkerError(
-                f"{self.python} cannot run SSDiff: {last_line or f'it ended with code {code}'}", self.log
-            )
+            python = str(self.python)
+            if last_line:
+                return WorkerError(notice("python_fails", python=python, reason=last_line), self.log)
+            return WorkerError(notice("python_ended", python=python, code=code), self.log)
         if code and code == -getattr(signal, "SIGKILL", 0):
             return WorkerError(notice("worker_killed"), self.log)
         values = {"how": _describe_exit(code), "reason": last_line or "no output"}

@@ -14,11 +14,12 @@ from ...classical.parallel import default_workers, scene_stats
 from ...classical.scene_statistics import Survey
 from ...common.errors import SSDiffError, WorkerError
 from ...common.failures import failure_of
-from ...common.notices import Notify
+from ...common.notices import Notice, Notify, notice
+from ...common.texts import printable
 from ...fusion.engine import Engine
 from ...fusion.grouped_engine import Grouped
 from ...fusion.network_inputs import NetworkSurvey
-from ...fusion.out_of_memory import MESSAGE, is_out_of_memory
+from ...fusion.out_of_memory import is_out_of_memory
 from ...model import devices
 from ...model.checkpoint import load
 from ..serialization import decode, encode
@@ -116,10 +117,16 @@ class Service:
 
 def describe_error(error: Exception) -> dict[str, object]:
     """Returns class (one of common.errors) and message of an error, and the notice that the message is, if any."""
-    if isinstance(error, SSDiffError):
-        told = error.notice
-        notice = {"notice": {"kind": told.kind, "values": dict(told.values)}} if told else {}
-        return {"kind": type(error).__name__, "sentence": str(error), **notice}
-    if is_out_of_memory(error):
-        return {"kind": "DeviceError", "sentence": MESSAGE}
-    return {"kind": "WorkerError", "sentence": failure_of(error).sentence}
+    kind = type(error).__name__ if isinstance(error, SSDiffError) else "WorkerError"
+    told = failure_of(error).message
+    if is_out_of_memory(error) and not isinstance(error, SSDiffError):
+        kind, told = "DeviceError", notice("device_out_of_memory")
+    described = {"kind": kind, "sentence": printable(str(told))}
+    if isinstance(told, Notice):
+        described["notice"] = {"kind": told.kind, "values": plain_values(told)}
+    return described
+
+
+def plain_values(told: Notice) -> dict[str, object]:
+    """Returns the values of a notice for JSON: notices among them as text."""
+    return {name: str(value) if isinstance(value, Notice) else value for name, value in told.values.items()}

@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from scripts import make_deliveries
-from ssdiff_core.common.errors import ConfigError
+from ssdiff_core.common.errors import Cancelled, ConfigError
 from ssdiff_core.deliveries import files, find_scenes
 from ssdiff_core.deliveries.files import files_at, inside, name_of
 
@@ -36,6 +36,29 @@ def test_deep_folders_are_left_out(tmp_path):
     for folder in (deep, deep / "x"):
         (folder / "a.txt").write_text("")
     assert list(files_at(str(tmp_path), print).paths) == [f"{deep.as_posix()}/a.txt"]
+
+
+def test_a_search_tells_how_far_it_is_and_ends_when_it_is_cancelled(scene, tmp_path):
+    make_deliveries.maxar(tmp_path / "in", scene)
+    (tmp_path / "empty" / "below").mkdir(parents=True)
+    told = []
+    find_scenes([tmp_path], watch=told.append)
+    assert [notice.kind for notice in told].count("search_listing") > 5  # each folder and each layout
+    assert (told[-1].kind, told[-1].values["number"], told[-1].values["total"]) == ("search_checking", 1, 1)
+    for number in range(len(told)):
+        with pytest.raises(Cancelled):
+            find_scenes([tmp_path], watch=cancelled_at(number))
+
+
+def cancelled_at(number: int):
+    """Returns a watch that raises Cancelled when it is told something after this number of times."""
+    left = iter(range(number))
+
+    def watch(told):
+        if next(left, None) is None:
+            raise Cancelled("cancelled")
+
+    return watch
 
 
 def test_too_many_files_are_reported(tmp_path, monkeypatch):

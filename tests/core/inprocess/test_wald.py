@@ -165,7 +165,7 @@ def test_a_too_small_scene_and_an_unknown_method_are_errors(tmp_path, capsys):
     files = write(tmp_path / "p.tif", pan, pan_at), write(tmp_path / "m.tif", ms, ms_at)
     command = ["assess", "--protocol", "wald", "--pan", str(files[0]), "--ms", str(files[1]), "--methods"]
     assert main([*command, "gsa"]) == 1
-    assert "too small for this test" in capsys.readouterr().err
+    assert "the scene is too small" in capsys.readouterr().err
     pan, ms, _ = sample_files(tmp_path)
     assert main(["assess", "--protocol", "wald", "--pan", str(pan), "--ms", str(ms), "--methods", "gsa,magic"]) == 1
     assert "no method 'magic'" in capsys.readouterr().err

@@ -10,18 +10,18 @@ from files import write
 from scripts import make_deliveries
 
 CODE = """
-import json, sys
+import json, sys, threading
 from qgis.core import QgsApplication, QgsProject, QgsRasterLayer
 app = QgsApplication([], True)
 app.initQgis()
 from processing.core.Processing import Processing
 Processing.initialize()
 from qgis.gui import QgsMessageBar
-from qgis.PyQt.QtCore import QTimer
+from qgis.PyQt.QtCore import QElapsedTimer, QTimer
 from qgis.PyQt.QtWidgets import QApplication, QDialogButtonBox
 import ssdiff
 from ssdiff.ssdiff_qgis.panel import several_scenes
-from ssdiff.ssdiff_qgis.services import dialogs
+from ssdiff.ssdiff_qgis.services import dialogs, tasks
 plugin = ssdiff.classFactory(None)
 plugin.initProcessing()
 folder = sys.argv[1]
@@ -29,8 +29,17 @@ project = QgsProject.instance()
 NAMES = "SPECTRAL", "PANCHROMATIC", "DELIVERY", "SENSOR"
 
 
-def opened(place=""):
-    # Chooses as a user would; returns what the chooser offered, the rows of the batch dialog and the message.
+def wait(condition):
+    # Processes events until the condition is true, or 30 s are over.
+    watch = QElapsedTimer()
+    watch.start()
+    while not condition() and watch.elapsed() < 30_000:
+        app.processEvents()
+    return condition()
+
+
+def start(scenes, place=""):
+    # Chooses as a user would; returns what the chooser offered.
     seen = {}
 
     def choose():
@@ -45,11 +54,48 @@ def opened(place=""):
         seen["usable"].append(ok.isEnabled())
         ok.click()
 
-    bar = QgsMessageBar()
     QTimer.singleShot(0, choose)
-    several_scenes.open_several(bar)
+    scenes.open()
+    return seen
+
+
+def opened(place=""):
+    # Returns what the chooser offered, the rows of the batch dialog and the message.
+    bar = QgsMessageBar()
+    seen = start(several_scenes.SeveralScenes(bar), place)
+    assert wait(lambda: not tasks._running)
     seen["message"] = bar.currentItem().text() if bar.currentItem() else ""
     seen["rows"] = [rows_of(dialog.mainWidget()) for dialog in dialogs._open]
+    dialogs.close_all()
+    dialogs._open.clear()
+    return seen
+
+
+def cancelled(place, end):
+    # Ends a search that stands still while the main thread goes on; `end` takes the message bar and the scenes.
+    searching, released, raised = threading.Event(), threading.Event(), []
+    listed, bar = several_scenes.find_scenes, QgsMessageBar()
+
+    def stuck(places, watch):
+        searching.set()
+        released.wait(30)
+        try:
+            return listed(places, watch=watch)
+        except Exception as error:
+            raised.append(type(error).__name__)
+            raise
+
+    several_scenes.find_scenes = stuck
+    scenes = several_scenes.SeveralScenes(bar)
+    start(scenes, place)
+    seen = {"searching": wait(searching.is_set), "told": bar.currentItem().text(), "listed": bool(tasks._running)}
+    end(bar, scenes)
+    app.processEvents()
+    seen["told after"] = [item.text() for item in bar.items()]
+    released.set()
+    seen["ended"] = wait(lambda: not tasks._running)
+    several_scenes.find_scenes = listed
+    seen.update(raised=raised, dialogs=len(dialogs._open), messages=[item.text() for item in bar.items()])
     dialogs.close_all()
     dialogs._open.clear()
     return seen
@@ -73,6 +119,10 @@ layers = [QgsRasterLayer(f"{folder}/{name}.tif", name) for name in ("b_ms", "a_p
 results = {"folder": opened(f"{folder}/deliveries"), "shared": opened(f"{folder}/shared")}
 results["nothing"] = opened(f"{folder}/results")
 results["nowhere"] = opened(f"{folder}/missing")
+place = f"{folder}/deliveries"
+results["cancelled"] = cancelled(place, lambda bar, scenes: bar.currentItem().cancel.click())
+results["unloaded"] = cancelled(place, lambda bar, scenes: scenes.stop())
+results["closed"] = cancelled(place, lambda bar, scenes: bar.popWidget())
 project.addMapLayers(layers)
 project.setCrs(layers[0].crs())
 results["project"] = opened()
@@ -143,6 +193,19 @@ def test_scenes_that_share_a_folder_are_given_by_their_files(results, folder):
     assert [(row["SPECTRAL"], row["PANCHROMATIC"], row["DELIVERY"]) for row in rows] == [
         (str(shared / f"{name}_ms.tif"), str(shared / f"{name}_pan.tif"), "") for name in "ab"
     ]
+
+
+@pytest.mark.parametrize("end", ["cancelled", "unloaded"])
+def test_a_search_runs_in_the_background_and_can_be_cancelled(results, end):
+    seen = results[end]
+    assert (seen["searching"], seen["listed"], seen["told"]) == (True, True, "Looking for deliveries…")
+    assert (seen["ended"], seen["raised"]) == (True, ["Cancelled"])
+    assert (seen["told after"], seen["messages"], seen["dialogs"]) == ([], [], 0)
+
+
+def test_a_search_goes_on_after_its_message_is_closed(results):
+    seen = results["closed"]
+    assert (seen["told after"], seen["raised"], seen["dialogs"]) == ([], [], 1)
 
 
 def test_what_is_not_possible_is_told_in_one_sentence(results):

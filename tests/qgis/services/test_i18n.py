@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ssdiff_core.common import errors
 from ssdiff_core.common.notices import TEMPLATES
 from ssdiff_core.domain import measures
 from ssdiff_core.domain.options import PRESET_OPTION, AdaptOptions, AssessOptions, PansharpenOptions, options_of
@@ -20,6 +21,26 @@ VARIABLES = ("LABEL", "ABOUT", "label", "help", "meaning")
 "attributes that are passed to tr, whose values are collected below"
 PLACEHOLDER = re.compile(r'{.*?}|<a href=".*?">|</a>|\*\.html|SSDIFF_\w+')
 "parts of a text that a translation must keep: fields of format strings, links, names"
+
+
+COMMAND_LINE = ("archive/", "cli/", "inprocess/", "training/tensorboard.py")
+"packages and modules that QGIS does not use"
+NOT_IN_QGIS = ("no_tensorboard", "training_resumed", "scene_simulated", "lms_differs", "bench_")
+"beginnings of the kinds of notices that only the command line shows"
+TOLD_IN_ENGLISH = (
+    "assessment/tables.py",  # --baseline
+    "classical/",
+    "fusion/",  # options within the limits of their parameters do not raise these
+    "metrics/conventions.py",
+    "model/",  # what a weights file contains is checked when its card is read
+    "raster/hdf5_writer.py",
+    "raster/image_sets.py",
+    "training/",
+    "weights/model_config.py",  # reasons of `weights_file_invalid` and `header_invalid`
+    "worker/server/",
+    "workflows/assess.py",  # folders without images
+)
+"files whose other errors only programmers, or users of the command line, meet"
 
 
 def nodes():
@@ -68,9 +89,7 @@ def test_every_text_passed_to_tr_is_collected():
     hidden = [
         (name, ast.unparse(node))
         for name, node in arguments()
-        if not isinstance(node, ast.Constant)
-        and getattr(node, "attr", "") not in VARIABLES
-        and ast.unparse(node) != "TEMPLATES[notice.kind]"
+        if not isinstance(node, ast.Constant) and getattr(node, "attr", "") not in VARIABLES
     ]
     assert hidden == []
 
@@ -79,17 +98,47 @@ def test_the_languages_are_there():
     assert set(LANGUAGES) == {"de", "es", "fr", "zh"}
 
 
+def notices() -> set[str]:
+    """Returns the texts of the notices that QGIS may show, except those that consist of values alone."""
+    shown = {text for kind, text in TEMPLATES.items() if not kind.startswith(NOT_IN_QGIS)}
+    return {text for text in shown if re.search(r"[a-z]", re.sub(r"{.*?}", "", text))}
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_language_has_a_translation_of_every_text_and_no_other_but_of_notices(language):
+def test_a_language_has_a_translation_of_every_text_and_notice_and_no_other(language):
     known = translations(language)
-    assert sorted(texts() - set(known)) == []
+    assert sorted((texts() | notices()) - set(known)) == []
     assert sorted(set(known) - texts() - set(TEMPLATES.values())) == []
     assert [text for text, translation in known.items() if not translation.strip()] == []
 
 
-def test_all_languages_translate_the_same_notices():
-    notices = [sorted(set(translations(language)) - texts()) for language in LANGUAGES]
-    assert notices == [notices[0]] * len(LANGUAGES)
+def calls_for_qgis():
+    """Yields the calls in the modules of ssdiff_core that QGIS uses, with the path of the file."""
+    for file in sorted((ROOT / "ssdiff_core").rglob("*.py")):
+        path = file.relative_to(ROOT / "ssdiff_core").as_posix()
+        if not path.startswith(COMMAND_LINE):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call):
+                    yield path, node
+
+
+def test_notices_without_a_translation_are_those_of_the_command_line():
+    for path, call in calls_for_qgis():
+        if getattr(call.func, "id", "") == "notice" and isinstance(call.args[0], ast.Constant):
+            assert not call.args[0].value.startswith(NOT_IN_QGIS), path
+
+
+def test_errors_that_qgis_may_show_are_notices():
+    classes = {name for name, kind in vars(errors).items() if isinstance(kind, type)} - {"Cancelled", "BlockError"}
+    english = [
+        f"{path}: {ast.unparse(call)}"
+        for path, call in calls_for_qgis()
+        if getattr(call.func, "id", "") in classes
+        and call.args
+        and isinstance(call.args[0], (ast.Constant, ast.JoinedStr, ast.BinOp))
+        and not path.startswith(TOLD_IN_ENGLISH)
+    ]
+    assert english == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -161,17 +210,19 @@ for name in ("userLocale", "overrideFlag"):
         assert known.get(about, about).startswith(first)
 
 
-def test_a_notice_and_a_frequent_error_are_in_the_language_of_qgis(in_qgis):
+def test_a_notice_and_an_error_with_its_reason_are_in_the_language_of_qgis(in_qgis):
     code = """
 from ssdiff.ssdiff_core.common.errors import RasterError
 from ssdiff.ssdiff_core.common.notices import notice
 from ssdiff.ssdiff_qgis.services import i18n
 i18n._translations.update(json.loads(i18n.translation_file("de").read_text(encoding="utf-8")))
-told = notice("cannot_open", path="a.tif", reason="damaged")
+told = notice("cannot_open", path="a.tif", reason=notice("does_not_exist", path="b.tif"))
 answer = [i18n.tr_notice(notice("shift_unknown")), i18n.tr_error(RasterError(told)), str(RasterError(told))]
+answer.append(i18n.tr_error(MemoryError(), ["a.tif"]))
 """
-    german = [translations("de")[TEMPLATES[kind]] for kind in ("shift_unknown", "cannot_open")]
-    values = {"path": "a.tif", "reason": "damaged"}
-    notice, error, english = in_qgis(code)
-    assert [notice, error] == [german[0], german[1].format_map(values)]
-    assert english == "a.tif cannot be opened: damaged" != error
+    kinds = ("shift_unknown", "cannot_open", "does_not_exist", "files_out_of_memory")
+    shift, opened, missing, memory = (translations("de")[TEMPLATES[kind]] for kind in kinds)
+    *german, english, failure = in_qgis(code)
+    assert german == [shift, opened.format(path="a.tif", reason=missing.format(path="b.tif"))]
+    assert english == "a.tif cannot be opened: b.tif does not exist" != german[1]
+    assert failure == memory.format(files="a.tif")
