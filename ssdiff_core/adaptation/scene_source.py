@@ -34,7 +34,7 @@ TILE_OVERLAP = 2
 "number of tiles cut from a piece, as a multiple of those that fit into it side by side"
 MINIMUM_TRAINABLE_SHARE = 0.25
 "minimum share of a tile that may be trained on"
-ANCHOR_SHARES = (1.0, 4.0)
+ANCHOR_SHARES = (2.0, 4.0)
 """minimum and maximum number of samples at native resolution for each one at reduced resolution; their target is the
 initial fusion"""
 LARGE_SCENE = 40_000

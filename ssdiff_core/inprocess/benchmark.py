@@ -31,11 +31,13 @@ from ..domain.options import SamplingOptions
 from ..domain.sensors import Sensor
 from ..domain.study import distinct
 from ..fusion.engine import Engine
+from ..fusion.grouped_engine import Grouped
 from ..fusion.network_inputs import NetworkSurvey
 from ..metrics.arrays import full_scale, with_reference
 from ..model import checkpoint
 from ..raster.image_sets import StoredImages
 from ..weights import catalogue
+from ..workflows.band_order import groups_of
 
 KERNEL = "23tap"
 "interpolation of the classical methods: that of the toolboxes"
@@ -69,7 +71,7 @@ class Fusion:
     """A method that fuses images of a sensor."""
 
     label: str
-    engine: ClassicalEngine | Engine
+    engine: ClassicalEngine | Engine | Grouped
     kernel: str
     survey: Survey | None
     "the pass that fits the method to an image; None: it is not fitted"
@@ -176,7 +178,7 @@ def _network(name: str, sensor: Sensor, images: ImageSet, sampling: SamplingOpti
     fetch = catalogue.fetcher(notify=notify)
     weights = checkpoint.load(catalogue.find(name, sensor.id, images.bands, images.ratio, fetch, notify))
     card = weights.card
-    if len(card.bands) != images.bands:
+    if len(card.bands) != images.bands and card.sensor != sensors.GENERAL:
         raise ConfigError(f"weights {card.id} take {len(card.bands)} bands, and {images.path} has {images.bands}")
     if not card.suits(images.ratio):
         raise ConfigError(f"weights {card.id} are for ratio {card.ratio}, and {images.path} has {images.ratio}")
@@ -185,9 +187,13 @@ def _network(name: str, sensor: Sensor, images: ImageSet, sampling: SamplingOpti
             f"weights {card.id} take the bands in the order {', '.join(card.bands)}, and those of {sensor.label} are "
             f"{', '.join(sensor.bands)}"
         )
-    survey = NetworkSurvey(card.base, sensor.mtf, images.ratio, card.interpolation, sensor.pan_mtf, card.arch.views)
-    label = f"{LABELS[NETWORK]} ({card.id})"
-    return Fusion(label, Engine(weights, sampling, notify=notify), card.interpolation, survey, sensor.mtf)
+    groups = groups_of(card, sensor)
+    survey = NetworkSurvey(
+        card.base, sensor.mtf, images.ratio, card.interpolation, sensor.pan_mtf, card.arch.views, groups
+    )
+    engine = Engine(weights, sampling, notify=notify)
+    fuses = Grouped(engine, list(groups)) if groups else engine
+    return Fusion(f"{LABELS[NETWORK]} ({card.id})", fuses, card.interpolation, survey, sensor.mtf)
 
 
 # --- measuring -------------------------------------------------------------------------------------------------------

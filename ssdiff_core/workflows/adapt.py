@@ -17,7 +17,6 @@ from ..common.fingerprints import sha256_of, states_of
 from ..common.notices import Notify, notice
 from ..domain import sensors
 from ..domain.adaptation_job import Job, best_method
-from ..domain.band_groups import groups
 from ..domain.options import MODES, AdaptOptions
 from ..domain.resampling import nearest_ratio
 from ..domain.scene import Scene
@@ -28,7 +27,7 @@ from ..weights import catalogue
 from ..weights.card import Card, is_id, read_card
 from ..weights.catalogue import Fetch
 from ..weights.output_files import WeightsOutput
-from .band_order import as_weights_see, band_groups, by_wavelength
+from .band_order import as_weights_see, band_groups, by_wavelength, groups_of
 from .weights_ratio import at_ratio
 
 RATIOS = (2, 4)
@@ -233,13 +232,6 @@ def mode_of(mode: str, card: Card, suited: bool) -> str:
     if mode == "auto":
         mode = "full" if card.arch.blocks else "lbaf"
     return "full" if mode == "lbaf" and not suited else mode
-
-
-def groups_of(card: Card, sensor: sensors.Sensor) -> tuple[tuple[int, ...], ...]:
-    """Returns the band groups of initial weights that take fewer bands than the sensor has."""
-    bands, size = len(sensor.bands), len(card.bands)
-    wavelengths = sensors.centres(sensor.bands, sensor.wavelengths), sensors.centres(card.bands, card.wavelengths_nm)
-    return () if bands == size else tuple(groups(bands, size, *wavelengths))
 
 
 def key_of(job: Job, scenes: Sequence[Scene]) -> str:

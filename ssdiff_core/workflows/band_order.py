@@ -45,6 +45,13 @@ def band_groups(scene: Scene, sensor: Sensor, card: Card, given: bool, notify: N
     return () if found == [tuple(range(bands))] else tuple(found)
 
 
+def groups_of(card: Card, sensor: Sensor) -> tuple[tuple[int, ...], ...]:
+    """Returns the groups of a sensor's bands that weights for another number of bands fuse; () if they take all."""
+    bands, size = len(sensor.bands), len(card.bands)
+    wavelengths = sensors.centres(sensor.bands, sensor.wavelengths), _own(card)
+    return () if bands == size else tuple(groups(bands, size, *wavelengths))
+
+
 def as_weights_see(scene: Scene, sensor: Sensor, seen: tuple[tuple[int, ...], ...]) -> tuple[Scene, Sensor]:
     """Returns the scene with its bands in the order of weights that take all of them; seen: from `band_groups`."""
     if len(seen) != 1 or len(set(seen[0])) < len(seen[0]):

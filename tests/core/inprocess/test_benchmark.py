@@ -148,6 +148,14 @@ def test_a_folder_stands_for_its_sets_and_each_sensor_has_a_table(sets, tmp_path
     assert tables[0]["sets"][0]["shape"] == [32, 32]
 
 
+def test_general_weights_fuse_the_eight_bands_of_a_set_in_groups(tmp_path):
+    words = ("--methods", "ssdiff,exp", "--weights", "general-4-patches", "--device", "cpu")
+    (table,) = benchmark(write_set(tmp_path / "test_wv3.h5", arrays(1, 8, side=64)), *words)
+    ssdiff_row, exp = table["rows"]
+    assert ssdiff_row["method"] == "SSDiff (general-4-patches)"
+    assert ssdiff_row["mean"]["ERGAS"] < exp["mean"]["ERGAS"]
+
+
 def test_the_border_of_the_toolbox_is_excluded_on_request(sets):
     (whole,), (cropped,) = (benchmark(sets[0], "--methods", "exp", *more) for more in ([], ["--crop"]))
     images = StoredImages(sets[0]).read(0, 2)
@@ -171,7 +179,7 @@ def test_lms_of_another_interpolation_is_told(sets, tmp_path):
         ("qb.h5", ["--methods", "exp,best"], "--methods: no method 'best'"),
         ("images.h5", ["--methods", "exp"], "names no sensor: give it with --sensor"),
         ("qb.h5", ["--sensor", "nobody"], "unknown sensor 'nobody'"),
-        ("qb.h5", ["--methods", "ssdiff", "--weights", "general-8-patches"], "general-8-patches take 8 bands"),
+        ("qb.h5", ["--methods", "ssdiff", "--weights", "landsat7-patches"], "landsat7-patches take 6 bands"),
         ("qb.h5", ["--methods", "ssdiff", "--weights", "general-4-ratio2-patches"], "patches are for ratio 2"),
         ("qb.h5", ["missing_qb.h5"], "missing_qb.h5 cannot be read"),
         ("qb.h5", ["empty"], "empty contains no set of images"),
