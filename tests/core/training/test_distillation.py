@@ -4,8 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from command import ssdiff
 
+from recipes import place
 from ssdiff_core.common.errors import ConfigError
+from ssdiff_core.common.fingerprints import sha256_of
+from ssdiff_core.inprocess import imagery
+from ssdiff_core.model import checkpoint
 from ssdiff_core.model.checkpoint import Weights
 from ssdiff_core.model.networks import network
 from ssdiff_core.training.distillation import Teacher
@@ -110,3 +115,33 @@ def test_teachers_of_another_kind_are_refused(changes):
 def test_a_share_and_a_teacher_need_each_other(teacher, share):
     with pytest.raises(ConfigError, match="teacher"):
         Trainer(replace(RECIPE, distilled=share), None, teacher=teacher)
+
+
+PACK_RECIPE = """
+id = "pupil"
+sensors = ["qb"]
+bands = ["blue", "green", "red", "nir"]
+wavelengths_nm = [485, 560, 660, 830]
+held_out = ["elsewhere"]
+pool = 2
+residual_sigma = 2.0
+quiet = 1.0
+distilled = 0.75
+net = { patch = 4, blocks = 1, widths = [32, 32, 32] }
+[[stages]]
+tile = 16
+steps = 2
+batch = 4
+"""
+
+
+def test_the_command_trains_on_a_teacher_and_the_card_names_it(tmp_path):
+    imagery.write_pack(tmp_path / "pack.npz", [place("here", 1), place("elsewhere", 2)])
+    (tmp_path / "recipe.toml").write_text(PACK_RECIPE)
+    teacher, out = tmp_path / "teacher.safetensors", tmp_path / "pupil.safetensors"
+    checkpoint.save(teacher, teacher_weights().net.state_dict(), teacher_weights().card)
+    words = ["train", tmp_path / "recipe.toml", tmp_path / "pack.npz", "-o", out, "--processes", "0", "--device", "cpu"]
+    assert "needs a teacher" in ssdiff(*words, expect=1).stderr
+    ssdiff(*words, "--teacher", teacher)
+    training = checkpoint.load(out).card.training
+    assert (training["teacher"], training["teacher_sha256"]) == ("teacher", sha256_of(teacher))
