@@ -154,8 +154,8 @@ def test_auto_selects_the_best_fitting_weights(entries, sensor, bands, ratio, ch
 @pytest.mark.parametrize(
     ("sensor", "bands", "ratio", "chosen"),
     [
-        ("wv3", 8, 4, "general-8-patches"),
-        ("wv2", 8, 4, "general-8-patches"),
+        ("wv3", 8, 4, "general-4-patches"),
+        ("wv2", 8, 4, "general-4-patches"),
         ("gf2", 4, 4, "general-4-patches"),
         ("spot67", 3, 4, "general-4-patches"),
         ("general", 6, 4, "general-4-patches"),
