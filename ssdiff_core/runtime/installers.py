@@ -15,12 +15,18 @@ from pathlib import Path
 from ..common.errors import InstallError
 from ..common.isolated_python import environment, find_program
 from .find_python import Host, Python
+from .lock import Step
 
 EXCLUDED_PREFIXES = (
     *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON"),
     *("UV_PROJECT", "UV_TARGET", "UV_PREFIX", "UV_SYSTEM"),
 )
 "prefixes of variables that would make an installer write to another folder"
+INDEX_PREFIXES = (
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"),
+    *("UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL"),
+)
+"prefixes of variables that name other indexes than the one that is the only source"
 UV_FOLDERS = ("~/.local/bin", "~/.cargo/bin", "/opt/homebrew/bin", "/usr/local/bin")
 "folders to search for uv besides PATH, which is short for programs that are started from a desktop"
 UV_PYTHON = (3, 12)
@@ -32,25 +38,40 @@ PIP_FOR_OTHER_PYTHON = (22, 3)
 
 @dataclass(frozen=True)
 class PackageSource:
-    """Packages to install and where they come from."""
+    """Packages to install together, and where they come from."""
 
-    requirements: list[str]
-    index: str | None
+    step: Step
     wheels: str
     "folder of wheels that is the only source; empty: the indexes"
     work: Path
     "folder for downloads"
 
     @property
+    def index(self) -> str | None:
+        return self.step.index
+
+    @property
+    def requirements(self) -> Path:
+        """The requirements file, which alone can name checksums."""
+        return self.work / "requirements.txt"
+
+    def write(self) -> None:
+        """Writes the requirements file."""
+        self.requirements.write_text("\n".join(self.step.lines) + "\n", encoding="utf-8")
+
+    @property
     def arguments(self) -> list[str]:
         """Arguments of `install`, the same for pip and uv."""
-        source = ["--no-index", "--find-links", self.wheels] if self.wheels else []
-        return ["--only-binary=:all:", *source, *self.requirements]
+        if self.wheels:
+            return ["--only-binary=:all:", "--no-index", "--find-links", self.wheels, *self.step.lines]
+        switches = ["--require-hashes"] * self.step.hashed + ["--no-deps"] * (not self.step.dependencies)
+        return ["--only-binary=:all:", *switches, "-r", str(self.requirements)]
 
     @property
     def variables(self) -> dict[str, str]:
         """Environment variables of an installer. Temporary files go to `work`, since /tmp is often too small."""
-        kept = {name: value for name, value in environment().items() if not name.upper().startswith(EXCLUDED_PREFIXES)}
+        excluded = (*EXCLUDED_PREFIXES, *(INDEX_PREFIXES if self.index else ()))
+        kept = {name: value for name, value in environment().items() if not name.upper().startswith(excluded)}
         return {**kept, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self.work / "tmp"))}
 
 
@@ -75,12 +96,14 @@ class Pip:
         pip = [self.base.path, "-I", "-m", "pip", "--python", python]
         return [*(pip if self.can_install else [python, "-I", "-m", "pip"]), "install", *PIP_QUIET, *source.arguments]
 
+    def check(self, python: str) -> list[str]:
+        """Returns the command that tells whether a package lacks one that it depends on."""
+        pip = [self.base.path, "-I", "-m", "pip", "--python", python]
+        return [*(pip if self.can_install else [python, "-I", "-m", "pip"]), "check", "--disable-pip-version-check"]
+
     def variables(self, source: PackageSource) -> dict[str, str]:
-        variables = source.variables
-        index = (
-            {"PIP_EXTRA_INDEX_URL": _joined(source.index, variables.get("PIP_EXTRA_INDEX_URL"))} if source.index else {}
-        )
-        return {**variables, **index, "PIP_USER": "0", "PIP_CACHE_DIR": str(source.work / "cache")}
+        index = {"PIP_INDEX_URL": source.index} if source.index else {}
+        return {**source.variables, **index, "PIP_USER": "0", "PIP_CACHE_DIR": str(source.work / "cache")}
 
 
 @dataclass(frozen=True)
@@ -98,19 +121,19 @@ class Uv:
     def install(self, python: str, source: PackageSource) -> list[str]:
         return [self.program, "pip", "install", "--python", python, *source.arguments]
 
+    def check(self, python: str) -> list[str]:
+        return [self.program, "pip", "check", "--python", python]
+
     def variables(self, source: PackageSource) -> dict[str, str]:
-        """Makes uv search all indexes; by default it only uses the first one that has a package of that name."""
+        """PIP_INDEX_URL holds for uv too. Each package is taken from the first index that has it (uv's default)."""
         variables = source.variables
-        index = {"UV_INDEX": _joined(source.index, variables.get("UV_INDEX"))} if source.index else {}
-        if "PIP_INDEX_URL" in variables:
-            index["UV_DEFAULT_INDEX"] = variables.get("UV_DEFAULT_INDEX") or variables["PIP_INDEX_URL"]
+        index = source.index or variables.get("UV_DEFAULT_INDEX") or variables.get("PIP_INDEX_URL")
         cache = variables.get("UV_CACHE_DIR") or str(source.work / "uv")  # its size tells the progress
-        settings = {"UV_INDEX_STRATEGY": "unsafe-best-match", "UV_NO_PROGRESS": "1", "UV_CACHE_DIR": cache}
-        return {**variables, **index, **settings}
-
-
-def _joined(first: str, rest: str | None) -> str:
-    return f"{first} {rest}" if rest else first
+        return {
+            **variables,
+            **({"UV_DEFAULT_INDEX": index} if index else {}),
+            **{"UV_INDEX_STRATEGY": "first-index", "UV_NO_PROGRESS": "1", "UV_CACHE_DIR": cache},
+        }
 
 
 def find_uv(environ: Mapping[str, str] = os.environ) -> str | None:
@@ -149,6 +172,14 @@ NO_NETWORK = (
     "{host} cannot be reached: check the network options of QGIS, name a mirror (SSDIFF_TORCH_INDEX for PyTorch's "
     "index, PIP_INDEX_URL for PyPI), or install from a folder of wheels"
 )
+OTHER_FILE = (
+    "the file of {0} differs from the published one (SHA-256): a mirror or a proxy has changed it. Use PyPI and PyTorch's "
+    "own index, or install from a folder of wheels that you trust"
+)
+UNLOCKED = (
+    "{0} needs the package {1}, which this SSDiff does not know and does not install: update SSDiff, or install from a "
+    "folder of wheels"
+)
 UNREACHABLE = (
     r"NewConnectionError|ConnectTimeout|Failed to establish|dns error|error sending request|tcp connect error"
     r"|Temporary failure in name|getaddrinfo|Network is unreachable|Connection refused"
@@ -156,6 +187,9 @@ UNREACHABLE = (
 "pattern of lines in the output of an installer that tell of a host without connection"
 HOST = re.compile(r"host='([^']+)'|https?://(?:[^/@\s]*@)?\[?([^/:\s)\]`'\"]+)")
 ADVICE = (
+    (r"(?s)DO NOT MATCH THE HASHES.*?\n\s*([\w.-]+==[^\s,]+) from", OTHER_FILE),
+    (r"Hash mismatch for `([\w.-]+==[^\s`]+)`", OTHER_FILE),
+    (r"(?m)^(?:The package `)?([\w.-]+)`?(?: \S+)? (?:requires|has requirement) `?([^\s`,]+)`?, (?:which|but)", UNLOCKED),
     (r"No space left|not enough space|Errno 28", "the disk is full: free disk space, or choose another cache folder"),
     (
         r"Long Path|WinError 206|name too long",
