@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import SSDiffError, one_line
-from .texts import printable
+from .texts import on_one_line
 
 FAILED, BUG = 1, 70
 "exit codes of the command line: an error of the input or the environment, and a bug (EX_SOFTWARE of sysexits.h)"
@@ -40,22 +40,22 @@ def failure_of(error: BaseException, files: Iterable[object] = ()) -> Failure:
 
     files: the files of the run, which are named if the message of the exception names none.
     """
-    named = ", ".join(dict.fromkeys(str(file) for file in files if file))
+    named = on_one_line(", ".join(dict.fromkeys(str(file) for file in files if file)))
     if isinstance(error, SSDiffError):
-        return Failure(printable(str(error)), FAILED)
+        return Failure(on_one_line(str(error)), FAILED)
     if isinstance(error, OSError):
-        return Failure(printable(_of_system(error)), FAILED)
+        return Failure(on_one_line(_of_system(error)), FAILED)
     if isinstance(error, MemoryError) or str(error) == NO_THREAD:
         return Failure(f"{named or 'this run'} needs more memory than is free: lower --memory", FAILED)
     if isinstance(error, ImportError) and not (error.name or "").startswith("ssdiff"):
         first = error.__context__ if isinstance(error.__context__, ImportError) else error
-        return Failure(f"a Python package cannot be imported: {printable(one_line(first))}", FAILED)
+        return Failure(f"a Python package cannot be imported: {on_one_line(one_line(first))}", FAILED)
     if _is_of_gdal(error):
         return Failure(f"{named}: {one_line(error)}" if named else f"GDAL reports: {one_line(error)}", FAILED)
     reason = f"{type(error).__name__}: {one_line(error)}" if str(error).strip() else type(error).__name__
     place = f" with {named}" if named else ""
     return Failure(
-        printable(
+        on_one_line(
             f"SSDiff has failed{place} ({reason[:500]}, in {_place(error)}). This is a bug of SSDiff: please report it "
             f"at {TRACKER}, with the traceback that {DEBUG}=1 shows"
         ),

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 
 from ...common.errors import ConfigError
+from ...common.texts import on_one_line
 from ...domain import sensors
 from ..delivery import Delivery, Image
 from ..documents import located, text_of
@@ -17,6 +18,8 @@ LAYOUT = "CSV"
 COLUMNS = ("pan", "ms", "name", "sensor")
 FILES_SEPARATOR = "|"
 "between the MS files of one scene"
+MAXIMUM_SHOWN = 200
+"characters of a cell that a message repeats"
 
 
 def read(path: str) -> Iterator[Delivery]:
@@ -32,20 +35,26 @@ def read(path: str) -> Iterator[Delivery]:
         raise ConfigError(f"{path} is no CSV file: {error}") from None
     names = {str(name).strip().lower(): name for name in (rows[0] if rows else {}) if name}
     if rows and not {"pan", "ms"} <= set(names):
-        raise ConfigError(f"{path} needs the columns pan and ms in its first line; it has {', '.join(names) or 'none'}")
+        found = _cell(", ".join(names)) or "none"
+        raise ConfigError(f"{path} needs the columns pan and ms in its first line; it has {found}")
     for number, row in enumerate(rows, 2):
         pan, ms, name, sensor = ((row[names[column]] or "").strip() if column in names else "" for column in COLUMNS)
         if sensor and sensor not in sensors.ids():
-            raise ConfigError(f"{path}, line {number}: unknown sensor '{sensor}'; the sensors are " + _ids())
+            raise ConfigError(f"{path}, line {number}: unknown sensor '{_cell(sensor)}'; the sensors are " + _ids())
         files = [located(path, part.strip()) for part in ms.split(FILES_SEPARATOR) if part.strip()]
         yield Delivery(
-            name or stem_of(pan.replace(os.sep, "/")) or f"line {number}",
+            " ".join(name.split()) or stem_of(pan.replace(os.sep, "/")) or f"line {number}",
             path,
             LAYOUT,
             (located(path, pan),) if pan else (),
             tuple(Image((file,)) for file in files),
             sensor or None,
         )
+
+
+def _cell(text: str) -> str:
+    """Returns the content of a cell for a message: it may contain line breaks, and be of any length."""
+    return on_one_line(text[:MAXIMUM_SHOWN])
 
 
 def _ids() -> str:

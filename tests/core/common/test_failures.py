@@ -24,6 +24,11 @@ def test_an_error_of_ssdiff_is_told_as_it_is():
     assert (failure.sentence, failure.code) == ("a.tif cannot be read", FAILED)
 
 
+def test_a_line_break_in_the_name_of_a_file_is_told_as_an_escape():
+    for error in (RasterError("a\nb.tif cannot be read"), OSError(errno.EACCES, "no", "a\nb.tif"), MemoryError()):
+        assert failure_of(error, ["a\nb.tif"]).sentence.startswith(r"a\nb.tif")
+
+
 def test_an_error_of_the_system_names_its_file():
     error = OSError(errno.EACCES, os.strerror(errno.EACCES), "a.tif")
     assert failure_of(error).sentence == f"a.tif: {os.strerror(errno.EACCES)}"
