@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import SSDiffError, one_line
+from .memory import has_limited_address_space
 from .texts import on_one_line
 
 FAILED, BUG = 1, 70
@@ -46,7 +47,9 @@ def failure_of(error: BaseException, files: Iterable[object] = ()) -> Failure:
     if isinstance(error, OSError):
         return Failure(on_one_line(_of_system(error)), FAILED)
     if isinstance(error, MemoryError) or str(error) == NO_THREAD:
-        return Failure(f"{named or 'this run'} needs more memory than is free: lower --memory", FAILED)
+        limited = "the limit of the address space (ulimit -v) allows: raise it, or lower --memory"
+        allowed = limited if has_limited_address_space() else "is free: lower --memory"
+        return Failure(f"{named or 'this run'} needs more memory than {allowed}", FAILED)
     if isinstance(error, ImportError) and not (error.name or "").startswith("ssdiff"):
         first = error.__context__ if isinstance(error.__context__, ImportError) else error
         return Failure(f"a Python package cannot be imported: {on_one_line(one_line(first))}", FAILED)
