@@ -22,7 +22,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections import defaultdict
-from functools import lru_cache
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
@@ -72,7 +72,7 @@ class Links(HTMLParser):
             self.wheels[name] = digest[1]
 
 
-@lru_cache(maxsize=None)
+@cache
 def page(index: str, name: str) -> dict[str, str]:
     """Returns the checksums of all files of a package, by their names."""
     try:
@@ -194,7 +194,9 @@ class Locking:
         return True
 
     def content(self) -> dict:
-        rows = [{"for": keys, "pypi": list(packages), "index": list(rest)} for (packages, rest), keys in self.rows.items()]
+        rows = [
+            {"for": keys, "pypi": list(packages), "index": list(rest)} for (packages, rest), keys in self.rows.items()
+        ]
         return {
             "about": " ".join(lock.__doc__.split()) + " Made by scripts/lock_runtime.py.",
             "open": self.open,

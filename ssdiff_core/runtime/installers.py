@@ -173,8 +173,8 @@ NO_NETWORK = (
     "index, PIP_INDEX_URL for PyPI), or install from a folder of wheels"
 )
 OTHER_FILE = (
-    "the file of {0} differs from the published one (SHA-256): a mirror or a proxy has changed it. Use PyPI and PyTorch's "
-    "own index, or install from a folder of wheels that you trust"
+    "the file of {0} differs from the published one (SHA-256): a mirror or a proxy has changed it. Use PyPI and "
+    "PyTorch's own index, or install from a folder of wheels that you trust"
 )
 UNLOCKED = (
     "{0} needs the package {1}, which this SSDiff does not know and does not install: update SSDiff, or install from a "
@@ -189,7 +189,10 @@ HOST = re.compile(r"host='([^']+)'|https?://(?:[^/@\s]*@)?\[?([^/:\s)\]`'\"]+)")
 ADVICE = (
     (r"(?s)DO NOT MATCH THE HASHES.*?\n\s*([\w.-]+==[^\s,]+) from", OTHER_FILE),
     (r"Hash mismatch for `([\w.-]+==[^\s`]+)`", OTHER_FILE),
-    (r"(?m)^(?:The package `)?([\w.-]+)`?(?: \S+)? (?:requires|has requirement) `?([^\s`,]+)`?, (?:which|but)", UNLOCKED),
+    (
+        r"(?m)^(?:The package `)?([\w.-]+)`?(?: \S+)? (?:requires|has requirement) `?([^\s`,]+)`?, (?:which|but)",
+        UNLOCKED,
+    ),
     (r"No space left|not enough space|Errno 28", "the disk is full: free disk space, or choose another cache folder"),
     (
         r"Long Path|WinError 206|name too long",

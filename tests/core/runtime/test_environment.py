@@ -535,7 +535,9 @@ def test_a_wheel_with_other_bytes_than_the_lock_is_refused(installer, index, hea
     index.add("pypi", standins.wheel(tmp_path / "made", "numpy", pinned["numpy"], "import os; os.abort()"))
     ((name, _),) = index.locked["wheels"][numpy].items()
     index.write_lock(wheels={**index.locked["wheels"], numpy: {name: "0" * 64}})
-    with pytest.raises(InstallError, match=rf"the file of {numpy} differs from the published one \(SHA-256\)") as caught:
+    with pytest.raises(
+        InstallError, match=rf"the file of {numpy} differs from the published one \(SHA-256\)"
+    ) as caught:
         environment.install(listener=heard)
     assert "\n" not in str(caught.value)
     assert not environment.environments()

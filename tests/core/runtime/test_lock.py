@@ -18,9 +18,7 @@ SYSTEMS = {
     "macos-x86_64": r"macosx_\S*_(x86_64|universal2)",
 }
 WHERE = [
-    (platform, python)
-    for platform, python in itertools.product(PLATFORMS, PYTHONS)
-    if wheels.pins(python, platform)
+    (platform, python) for platform, python in itertools.product(PLATFORMS, PYTHONS) if wheels.pins(python, platform)
 ]
 
 
