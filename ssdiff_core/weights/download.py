@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from .http import DEFAULT_CONNECTION, TICK, Answer, Connection, PermanentError, 
 
 ROUNDS = 4
 "number of attempts for each address without progress"
+DAMAGED_ROUNDS = 2
+"number of times that an address may complete the file to another one than the published"
 WORTH = 0.05
 "share of a file from which what was received counts as progress"
 PAUSE = 1.0
@@ -55,6 +58,10 @@ class DownloadRequest:
     def received(self) -> int:
         """Number of bytes already received."""
         return self.partial.lstat().st_size if self.partial.is_file() and not self.partial.is_symlink() else 0
+
+
+class DamagedError(Exception):
+    "Raised when a file that was received in parts differs from the published one."
 
 
 def is_intact(path: Path, size: int, sha256: str) -> bool:
@@ -120,13 +127,18 @@ def _check_room(request: DownloadRequest) -> None:
 
 def _download_from_any(urls: Sequence[str], request: DownloadRequest) -> None:
     """Completes the partial file from any of the addresses."""
-    usable, errors = list(urls), {}
+    usable, errors, damaged = list(urls), {}, Counter()
     turn = 0
     while turn < ROUNDS:
         before = request.received
         for url in tuple(usable):
             try:
                 return _resume(url, request)
+            except DamagedError as error:
+                errors[url] = error
+                damaged[url] += 1
+                if damaged[url] == DAMAGED_ROUNDS:
+                    usable.remove(url)
             except RetryableError as error:
                 errors[url] = error
             except PermanentError as error:
@@ -161,7 +173,7 @@ def _resume(url: str, request: DownloadRequest) -> None:
         raise RetryableError(f"{host(url)} closed the connection after {request.received} of {request.size} bytes")
     if not is_intact(request.partial, request.size, request.sha256):
         request.partial.unlink()
-        kind = RetryableError if begun else PermanentError  # the bytes received before may be the reason
+        kind = DamagedError if begun else PermanentError  # the bytes received before may be the reason
         raise kind(f"the file from {host(url)} differs from the published file in size or SHA-256")
 
 

@@ -160,6 +160,19 @@ def test_attempts_with_progress_do_not_count(server, wanted):
     assert len(server.asked) == 15 > download.ROUNDS
 
 
+def test_a_server_that_always_breaks_off_and_then_sends_another_end_is_given_up(server, wanted):
+    def another_end(handler, data):
+        part(100_000)(handler, data[:200_000] + bytes(100_000))
+
+    server.script = [cut(100_000), another_end] * 20
+    with pytest.raises(DownloadError, match=r"the file from 127\.0\.0\.1 differs from the published file"):
+        fetch([f"{server.url}/w.bin"], wanted)
+    assert len(server.asked) == 2 * download.DAMAGED_ROUNDS
+    assert left(wanted) == []
+    server.script = [cut(100_000), another_end, cut(100_000)]
+    assert fetch([f"{server.url}/w.bin"], wanted).read_bytes() == DATA
+
+
 def test_an_unreachable_server_gives_one_sentence(wanted):
     with pytest.raises(DownloadError, match=r"127.0.0.1 cannot be reached .*refused"):
         fetch(["http://127.0.0.1:9/w.bin"], wanted)
