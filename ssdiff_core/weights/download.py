@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +25,8 @@ from .http import DEFAULT_CONNECTION, TICK, Answer, Connection, PermanentError, 
 
 ROUNDS = 4
 "number of attempts for each address without progress"
-DAMAGED_ROUNDS = 2
-"number of times that an address may complete the file to another one than the published"
 WORTH = 0.05
-"share of a file from which what was received counts as progress"
+"share of a file from which what was received beyond all earlier attempts counts as progress"
 PAUSE = 1.0
 "pause after the first round, seconds; doubled after each further one"
 LOCK = "fetching.lock"
@@ -60,8 +57,8 @@ class DownloadRequest:
         return self.partial.lstat().st_size if self.partial.is_file() and not self.partial.is_symlink() else 0
 
 
-class DamagedError(Exception):
-    "Raised when a file that was received in parts differs from the published one."
+class DamagedError(RetryableError):
+    "Raised when what was received does not fit together, and has been removed."
 
 
 def is_intact(path: Path, size: int, sha256: str) -> bool:
@@ -127,18 +124,15 @@ def _check_room(request: DownloadRequest) -> None:
 
 def _download_from_any(urls: Sequence[str], request: DownloadRequest) -> None:
     """Completes the partial file from any of the addresses."""
-    usable, errors, damaged = list(urls), {}, Counter()
-    turn = 0
+    usable, errors = list(urls), {}
+    turn, best, damaged = 0, request.received, False
     while turn < ROUNDS:
-        before = request.received
         for url in tuple(usable):
             try:
                 return _resume(url, request)
             except DamagedError as error:
                 errors[url] = error
-                damaged[url] += 1
-                if damaged[url] == DAMAGED_ROUNDS:
-                    usable.remove(url)
+                best, damaged = best if damaged else 0, True  # it starts over, which counts as progress only once
             except RetryableError as error:
                 errors[url] = error
             except PermanentError as error:
@@ -146,7 +140,8 @@ def _download_from_any(urls: Sequence[str], request: DownloadRequest) -> None:
                 usable.remove(url)
         if not usable:
             break
-        turn = 0 if request.received - before >= WORTH * request.size else turn + 1
+        turn = 0 if request.received - best >= WORTH * request.size else turn + 1
+        best = max(best, request.received)
         if turn < ROUNDS:
             _pause(PAUSE * 2**turn, request.cancelled)
     raise DownloadError(
@@ -213,4 +208,4 @@ def _start(answer: Answer, url: str, begun: int, request: DownloadRequest) -> in
     ):
         return int(content_range[1])
     request.partial.unlink(missing_ok=True)
-    raise RetryableError(f"{host(url)} sends another part of the file than was requested")
+    raise DamagedError(f"{host(url)} sends another part of the file than was requested")
