@@ -139,7 +139,7 @@ class Locking:
         self.rows: dict[tuple, list[str]] = defaultdict(list)
         self.open: list[str] = []
         self.wheels: dict[str, dict[str, str]] = {}
-        self.missing: list[str] = []
+        self.missing: dict[str, str] = {}
 
     def kept(self, key: str) -> list[str]:
         """Returns the locked versions of a key."""
@@ -172,7 +172,7 @@ class Locking:
                 self.add_wheels(index, each)
             self.add(key, [each for each in packages if each not in only_there], only_there)
         except UnreachableError as error:
-            self.missing.append(f"{labelled} for {key.replace(f' {build}', '')}: {error}")
+            self.missing[labelled] = str(error)
             cuda = build.startswith("cu") and not where[0].startswith("win")  # on Windows torch contains CUDA
             if cuda and build_of(of_pypi) != build:
                 self.open.append(key)
@@ -216,8 +216,8 @@ def main() -> None:
                 locking.lock(platform, python)
     lock.FILE.write_text(json.dumps(locking.content(), indent=1) + "\n", encoding="utf-8")
     print(f"{lock.FILE}: {len(locking.wheels)} packages, {sum(map(len, locking.wheels.values()))} wheels")
-    for each in locking.missing:
-        print(f"no checksums of {each}")
+    for requirement, reason in locking.missing.items():
+        print(f"no checksums of {requirement}: {reason}")
 
 
 if __name__ == "__main__":
