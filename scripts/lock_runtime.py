@@ -67,9 +67,9 @@ class Links(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         address, fragment = urldefrag(dict(attrs).get("href") or "")
-        name, digest = unquote(address.rpartition("/")[2]), re.fullmatch("sha256=([0-9a-f]{64})", fragment)
+        name, digest = unquote(address.rpartition("/")[2]), re.fullmatch("sha256=[0-9a-f]{64}", fragment)
         if tag == "a" and digest:
-            self.wheels[name] = digest[1]
+            self.wheels[name] = fragment.replace("=", ":")
 
 
 @cache

@@ -1,7 +1,7 @@
 """Lock of the runtime: versions and SHA-256 of the wheels that are installed.
 
 rows: for these (platform, Python, build), the packages besides torch that PyPI has, and those that only PyTorch's index
-has. wheels: the checksums of all wheels of a package for the supported systems; a torch that is not listed is pinned by
+has. wheels: the digests of all wheels of a package for the supported systems; a torch that is not listed is pinned by
 version and index alone. open: builds of which the dependencies are not known; they come from PyTorch's index alone.
 """
 
@@ -67,4 +67,4 @@ def _step(requirements: Sequence[str], locked: dict, index: str | None = None, d
 
 
 def _line(requirement: str, digests: Sequence[str]) -> str:
-    return " \\\n    ".join([requirement, *(f"--hash=sha256:{digest}" for digest in digests)])
+    return " \\\n    ".join([requirement, *(f"--hash={digest}" for digest in digests)])

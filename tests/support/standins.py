@@ -96,6 +96,11 @@ def others(folder: Path, pinned: dict[str, str]) -> None:
         wheel(folder, name, pinned[name])
 
 
+def _package(path: Path) -> str:
+    """Returns the name by which an index knows the package of a wheel."""
+    return path.name.split("-")[0].replace("_", "-")
+
+
 class Index:
     """A package index (PEP 503): /pypi/ has all packages but torch, /whl/BUILD/ has torch.
 
@@ -118,7 +123,7 @@ class Index:
 
     def add(self, index: str, path: Path) -> None:
         """Moves a wheel into an index: pypi, whl/cpu, ..."""
-        name = path.name.split("-")[0]
+        name = _package(path)
         target = self.folder / index / name
         target.mkdir(parents=True, exist_ok=True)
         path.replace(target / path.name)
@@ -131,8 +136,8 @@ class Index:
         self._lock(index, target / path.name)
 
     def _lock(self, index: str, path: Path) -> None:
-        name, version, *_ = path.name.split("-")
-        requirement, digest = f"{name}=={version}", hashlib.sha256(path.read_bytes()).hexdigest()
+        name, version = _package(path), path.name.split("-")[1]
+        requirement, digest = f"{name}=={version}", f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
         self._locked["wheels"][requirement] = {path.name: digest}
         if name != "torch":
             of_pypi = sorted(each for each in self._locked["wheels"] if not each.startswith("torch"))

@@ -534,7 +534,7 @@ def test_a_wheel_with_other_bytes_than_the_lock_is_refused(installer, index, hea
     numpy = f"numpy=={pinned['numpy']}"
     index.add("pypi", standins.wheel(tmp_path / "made", "numpy", pinned["numpy"], "import os; os.abort()"))
     ((name, _),) = index.locked["wheels"][numpy].items()
-    index.write_lock(wheels={**index.locked["wheels"], numpy: {name: "0" * 64}})
+    index.write_lock(wheels={**index.locked["wheels"], numpy: {name: "sha256:" + "0" * 64}})
     with pytest.raises(
         InstallError, match=rf"the file of {numpy} differs from the published one \(SHA-256\)"
     ) as caught:
@@ -546,7 +546,7 @@ def test_a_wheel_with_other_bytes_than_the_lock_is_refused(installer, index, hea
 
 def test_torch_of_its_own_index_is_compared_with_the_lock_too(installer, index, heard, pinned):
     torch = f"torch=={pinned['torch']}+cpu"
-    index.write_lock(wheels={**index.locked["wheels"], torch: {"torch.whl": "0" * 64}})
+    index.write_lock(wheels={**index.locked["wheels"], torch: {"torch.whl": "sha256:" + "0" * 64}})
     with pytest.raises(InstallError, match=r"the file of torch==\S+\+cpu differs from the published one"):
         environment.install(listener=heard)
     assert not environment.environments()

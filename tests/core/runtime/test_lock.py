@@ -61,5 +61,5 @@ def test_nothing_is_locked_twice_or_with_an_invalid_checksum():
     assert len(names) == len(set(names))
     assert set(locked["open"]) <= set(names)
     digests = [digest for found in locked["wheels"].values() for digest in found.values()]
-    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests)
+    assert all(re.fullmatch("sha256:[0-9a-f]{64}", digest) for digest in digests)
     assert len(digests) == len(set(digests))
