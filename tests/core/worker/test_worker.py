@@ -502,6 +502,14 @@ def test_a_program_that_prints_nothing_is_an_error_in_one_sentence(tmp_path):
     startup_error(python, "has not started SSDiff within 0.5 seconds", start=0.5)
 
 
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="only killed where ends are told before their code is read")
+def test_a_child_of_a_script_that_has_ended_keeps_nobody_waiting_and_ends(tmp_path):
+    note = tmp_path / "pid"
+    python = script(tmp_path / "python", f"#!/bin/sh\nsleep 3600 &\necho $! > {note}\nexit 3\n")
+    startup_error(python, "cannot run SSDiff: it ended with code 3", start=7200)
+    wait_until(lambda: gone(int(note.read_text())), "the child to end")
+
+
 @posix
 def test_another_protocol_version_is_an_error_in_one_sentence(tmp_path):
     old = python_that(
