@@ -189,10 +189,6 @@ HOST = re.compile(r"host='([^']+)'|https?://(?:[^/@\s]*@)?\[?([^/:\s)\]`'\"]+)")
 ADVICE = (
     (r"(?s)DO NOT MATCH THE HASHES.*?\n\s*([\w.-]+==[^\s,]+) from", OTHER_FILE),
     (r"Hash mismatch for `([\w.-]+==[^\s`]+)`", OTHER_FILE),
-    (
-        r"(?m)^(?:The package `)?([\w.-]+)`?(?: \S+)? (?:requires|has requirement) `?([^\s`,]+)`?, (?:which|but)",
-        UNLOCKED,
-    ),
     (r"No space left|not enough space|Errno 28", "the disk is full: free disk space, or choose another cache folder"),
     (
         r"Long Path|WinError 206|name too long",
@@ -215,6 +211,10 @@ ADVICE = (
     (
         r"WinError (?:5|32)\b|Permission denied|Access is denied",
         "a file cannot be written: a virus scanner has it open, or the folder is read-only",
+    ),
+    (
+        r"(?m)^(?:The package `)?([\w.-]+)`?(?: \S+)? (?:requires|has requirement) `?([^\s`,]+)`?, (?:which|but)",
+        UNLOCKED,
     ),
 )
 "patterns in the output of an installer and what they mean, most specific first"
