@@ -179,11 +179,6 @@ HOST = re.compile(r"host='([^']+)'|https?://(?:[^/@\s]*@)?\[?([^/:\s)\]`'\"]+)")
 ADVICE = (
     (r"(?s)DO NOT MATCH THE HASHES.*?\n\s*(?P<package>[\w.-]+==[^\s,]+) from", "install_other_file"),
     (r"Hash mismatch for `(?P<package>[\w.-]+==[^\s`]+)`", "install_other_file"),
-    (
-        r"(?m)^(?:The package `)?(?P<package>[\w.-]+)`?(?: \S+)? (?:requires|has requirement) "
-        r"`?(?P<needed>[^\s`,]+)`?, (?:which|but)",
-        "install_unlocked",
-    ),
     (r"No space left|not enough space|Errno 28", "install_disk_full"),
     (r"Long Path|WinError 206|name too long", "install_long_path"),
     (r"WinError (?:126|127|1114)", "install_windows_library"),
@@ -195,6 +190,11 @@ ADVICE = (
     (r"no version of (?P<package>\w+==[^\s,]+)", NO_WHEEL),
     (r"Because (?P<package>\w+) was not found", NO_WHEEL),
     (r"WinError (?:5|32)\b|Permission denied|Access is denied", "install_unwritable"),
+    (
+        r"(?m)^(?:The package `)?(?P<package>[\w.-]+)`?(?: \S+)? (?:requires|has requirement) "
+        r"`?(?P<needed>[^\s`,]+)`?, (?:which|but)",
+        "install_unlocked",
+    ),
 )
 "patterns in the output of an installer and the kinds of notices that tell what they mean, most specific first"
 
