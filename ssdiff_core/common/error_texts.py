@@ -298,5 +298,9 @@ ERRORS: dict[str, str] = {
     "a_pipe": "a pipe",
     "a_socket": "a socket",
     "a_device": "a device",
+    "worker_unresponsive": "does not answer any more",
+    "worker_crashed": "has crashed ({reason})",
+    "worker_exited": "has ended (code {code})",
+    "worker_without_output": "no output",
 }
 "the English text of each kind of error, with the values as fields of a format string"

@@ -77,8 +77,8 @@ TEMPLATES: dict[str, str] = {
     "weights_skipped": "The weights file {path} is skipped: {reason}",
     "weights_instead": "{reason}; weights {weights} are used instead",
     # deliveries
-    "search_listing": "Looking for deliveries in {place}: {count:,} files so far",
-    "search_checking": "Checking delivery {number} of {total}: {name}",
+    "search_listing": "Looking for deliveries: {count} files so far",
+    "search_checking": "Checking delivery {number} of {total}",
     "place_truncated": "{place} has more than {count:,} files: only these are looked at",
     "place_unreadable": "{place} is skipped, as it cannot be listed: {reason}",
     "names_not_text": "{count} file(s) in {place} are skipped, as GDAL cannot open names that are not UTF-8",

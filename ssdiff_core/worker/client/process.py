@@ -15,7 +15,7 @@ from collections import deque
 
 from ...common.errors import Cancelled, SSDiffError, WorkerError
 from ...common.isolated_python import CODE_FOLDER, NO_WINDOW, command, environment
-from ...common.notices import notice
+from ...common.notices import Notice, notice
 from ..shared_memory import Memory
 
 MAXIMUM_LINE = 1 << 20
@@ -127,7 +127,7 @@ class WorkerProcess:
             return WorkerError(notice("python_ended", python=python, code=code), self.log)
         if code and code == -getattr(signal, "SIGKILL", 0):
             return WorkerError(notice("worker_killed"), self.log)
-        values = {"how": _describe_exit(code), "reason": last_line or "no output"}
+        values = {"how": _describe_exit(code), "reason": last_line or notice("worker_without_output")}
         return WorkerError(notice("worker_ended", **values), self.log)
 
     def _wait(self) -> None:
@@ -163,14 +163,16 @@ def _has_ended(pid: int) -> bool:
         return False
 
 
-def _describe_exit(code: int | None) -> str:
+def _describe_exit(code: int | None) -> Notice:
     """Returns a description of how a process ended unexpectedly."""
     if code is None:
-        return "does not answer any more"
+        return notice("worker_unresponsive")
     if code < 0:
         names = {one.value: one.name for one in signal.Signals}
-        return f"has crashed ({names.get(-code, f'signal {-code}')})"
-    return f"has crashed (0x{code:X})" if code >= WINDOWS_CRASH_CODES else f"has ended (code {code})"
+        return notice("worker_crashed", reason=names.get(-code, f"signal {-code}"))
+    if code >= WINDOWS_CRASH_CODES:
+        return notice("worker_crashed", reason=f"0x{code:X}")
+    return notice("worker_exited", code=code)
 
 
 def _write(pipe, line: bytes) -> None:

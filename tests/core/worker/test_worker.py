@@ -312,7 +312,7 @@ def test_an_exit_is_reported_with_its_code_on_systems_without_signals_too(tmp_pa
     ],
 )
 def test_the_error_describes_how_the_process_ended(code, told):
-    assert told in worker_process._describe_exit(code)
+    assert told in str(worker_process._describe_exit(code))
 
 
 @posix
