@@ -75,6 +75,24 @@ def test_ended_by_signals_at_random_moments_it_goes_on_to_the_same_pixels(pair, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tif", "straight.tif"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("seconds", [0.001, 0.05, 0.2])
+def test_further_interrupts_do_not_disturb_the_end_of_a_run(pair, tmp_path, number, seconds):
+    child = subprocess.Popen(
+        command(pair, tmp_path / "out.tif", "--progress", "json"), stderr=subprocess.PIPE, text=True
+    )
+    begun(child)
+    for _ in range(5):
+        child.send_signal(number)
+        time.sleep(seconds)
+    said = [line for line in child.stderr if not line.startswith("{")]
+    assert child.wait() == 130, said
+    assert said[-1].startswith("ssdiff: interrupted")
+    assert not [line for line in said if not line.startswith("ssdiff: ")]
+    assert ("--resume continues" in said[-1]) == bool(list(tmp_path.iterdir()))
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """Returns a function that makes a folder with space for this number of bytes only."""
