@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -14,12 +15,13 @@ from ..common.failures import failure_of
 from ..common.fingerprints import sha256_of
 from ..common.notices import Notify
 from ..deliveries import Delivery, delivery_pair
-from ..domain.options import fingerprint
+from ..domain.methods import NETWORK
+from ..domain.options import PansharpenOptions, fingerprint
 from ..raster.input_files import files_read
 from ..raster.open_pair import open_pair
+from ..weights import catalogue
 from ..weights.card import read_card
 from ..weights.catalogue import Fetch
-from ..workflows.pansharpen import find_weights
 from .job import ArchiveRun, Outcome, SceneJob
 from .storage import state
 
@@ -49,10 +51,11 @@ def prepare(
 ) -> Prepared:
     """Returns the jobs of deliveries. pattern: of file names. large: megapixels of scenes that many workers fuse."""
     jobs, refused, weights = [], [], {}
+    weights_for = functools.cache(functools.partial(_weights_for, run.options, fetch, notify))
     for name, delivery in zip(unique([safe(delivery.name) for delivery in deliveries]), deliveries):
         job = SceneJob(name, delivery, "", 0, delivery.sensor or "")
         try:
-            job, path = _opened(job, run, fetch, notify)
+            job, path = _opened(job, run, weights_for)
         except (SSDiffError, RuntimeError, OSError) as error:
             refused.append(Outcome(name, "", reason=failure_of(error, delivery.pan[:1]).sentence))
             continue
@@ -64,14 +67,24 @@ def prepare(
     return Prepared(tuple(with_key(job, run) for job in jobs), tuple(refused), weights)
 
 
-def _opened(job: SceneJob, run: ArchiveRun, fetch: Fetch, notify: Notify) -> tuple[SceneJob, Path | None]:
+def _weights_for(
+    options: PansharpenOptions, fetch: Fetch, notify: Notify, sensor: str, bands: int, ratio: float
+) -> tuple[Path, str, str]:
+    """Returns the weights file for scenes of a sensor, its SHA-256 and its id. It reads all weights to compare them."""
+    path = catalogue.find(options.weights, sensor, bands, ratio, fetch, notify)
+    return path, sha256_of(path), read_card(path).id
+
+
+def _opened(job: SceneJob, run: ArchiveRun, weights_for: Callable) -> tuple[SceneJob, Path | None]:
     """Returns the job with what the headers of the files tell, and its weights file."""
     pair, options = delivery_pair(job.delivery, f"{SOURCES}/{job.name}"), run.options
     if options.sensor == "auto":
         options = replace(options, sensor=pair.sensor)
     scene, sensor = open_pair(pair.pan, pair.ms, options, lambda message: None)
-    path = find_weights(scene, sensor, options, fetch, notify)
-    found = {"weights": sha256_of(path), "weights_id": read_card(path).id} if path else {}
+    path, found = None, {}
+    if options.method == NETWORK:
+        path, digest, weights_id = weights_for(sensor.id, len(scene.ms), scene.placement.ratio)
+        found = {"weights": digest, "weights_id": weights_id}
     pixels = scene.window.height * scene.window.width
     return replace(
         job, pixels=pixels, sensor=sensor.id, bands=sensor.bands, wavelengths=sensor.wavelengths, **found

@@ -11,14 +11,17 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 
 from .. import __version__
 from ..common.failures import debugging, failure_of, traceback_of
+from ..common.memory import has_limited_address_space
 from ..common.texts import PrintableStream
 from . import adapt, align, archive, assess, bench, benchmark, doctor, pansharpen, scenes, simulate, train, weights
-from .console import print_message
+from .console import ignore_interrupts, print_message
 
+INTERRUPTED = 130
+"exit status after an interrupt"
 COMMANDS = (pansharpen, scenes, archive, align, assess, benchmark, bench, doctor, simulate, train, adapt, weights)
 
 
@@ -44,7 +47,20 @@ def main(argv: list[str] | None = None) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # code pages of Windows lack some characters of the tables
     with redirect_stdout(_printable(sys.stdout)), redirect_stderr(_printable(sys.stderr)):
-        return _run(sys.argv[1:] if argv is None else argv)
+        code = _run(sys.argv[1:] if argv is None else argv)
+    if argv is None and code == INTERRUPTED:
+        ignore_interrupts()
+    if argv is None and has_limited_address_space():
+        _exit(code)
+    return code
+
+
+def _exit(code: int) -> None:
+    """Ends the process at once: OpenBLAS waits at the exit for threads that try without end to get memory."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _run(argv: Sequence[str]) -> int:
@@ -65,7 +81,7 @@ def _run(argv: Sequence[str]) -> int:
         return failure.code
     except KeyboardInterrupt as interrupt:
         print_message(interrupt if interrupt.args else "interrupted")
-        return 130
+        return INTERRUPTED
     return 0
 
 

@@ -145,6 +145,7 @@ ERRORS: dict[str, str] = {
         "{folder} has {free} of free disk space, but {needed} are needed: free some space, or set another folder "
         "with SSDIFF_CACHE"
     ),
+    "download_differs": "the file from {host} differs from the published file in size or SHA-256",
     "download_closed": "{host} closed the connection after {received} of {size} bytes",
     "download_size": "{host} has a file of {length} bytes instead of the expected {expected}",
     "redirects_many": "{host} redirects more than {count} times; check the URL",
@@ -226,6 +227,12 @@ ERRORS: dict[str, str] = {
     "adapt_seconds": "--adapt must be auto, none or seconds from {minimum:g} to {maximum:g}, not {value!r}",
     "out_of_memory": "this run needs more memory than is free: lower --memory",
     "files_out_of_memory": "{files} needs more memory than is free: lower --memory",
+    "out_of_memory_limited": (
+        "this run needs more memory than the limit of the address space (ulimit -v) allows: raise it, or lower --memory"
+    ),
+    "files_out_of_memory_limited": (
+        "{files} needs more memory than the limit of the address space (ulimit -v) allows: raise it, or lower --memory"
+    ),
     "package_missing": "a Python package cannot be imported: {reason}",
     "gdal_reports": "GDAL reports: {reason}",
     "bug": (
@@ -263,6 +270,17 @@ ERRORS: dict[str, str] = {
         "PyTorch's index, PIP_INDEX_URL for PyPI), or install from a folder of wheels"
     ),
     "install_no_wheel": "there is no wheel of {package} for this Python and system in the wheels folder or index",
+    "install_other_file": (
+        "the file of {package} differs from the published one (SHA-256): a mirror or a proxy has changed it. Use PyPI "
+        "and PyTorch's own index, or install from a folder of wheels that you trust"
+    ),
+    "install_unlocked": (
+        "{package} needs the package {needed}, which this SSDiff does not know and does not install: update SSDiff, or "
+        "install from a folder of wheels"
+    ),
+    "install_not_locked": (
+        "resources/runtime_lock.json does not list {name}: install from a folder of wheels, or update SSDiff"
+    ),
     "install_unwritable": "a file cannot be written: a virus scanner has it open, or the folder is read-only",
     "install_silent": "it printed nothing",
     "install_host": "{host} cannot be reached",
@@ -280,5 +298,9 @@ ERRORS: dict[str, str] = {
     "a_pipe": "a pipe",
     "a_socket": "a socket",
     "a_device": "a device",
+    "worker_unresponsive": "does not answer any more",
+    "worker_crashed": "has crashed ({reason})",
+    "worker_exited": "has ended (code {code})",
+    "worker_without_output": "no output",
 }
 "the English text of each kind of error, with the values as fields of a format string"

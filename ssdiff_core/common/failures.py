@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import SSDiffError, message_of, one_line
+from .memory import has_limited_address_space
 from .notices import Notice, notice
-from .texts import printable
+from .texts import on_one_line
 
 FAILED, BUG = 1, 70
 "exit codes of the command line: an error of the input or the environment, and a bug (EX_SOFTWARE of sysexits.h)"
@@ -38,7 +39,12 @@ class Failure:
     @property
     def sentence(self) -> str:
         """The message in English."""
-        return printable(str(self.message))
+        return self.worded(lambda text: text)
+
+    def worded(self, translated: Callable[[str], str]) -> str:
+        """Returns the message on one line, and translated if it is a notice."""
+        told = self.message
+        return on_one_line(told.worded(translated) if isinstance(told, Notice) else told)
 
 
 def failure_of(error: BaseException, files: Iterable[object] = ()) -> Failure:
@@ -52,7 +58,7 @@ def failure_of(error: BaseException, files: Iterable[object] = ()) -> Failure:
     if isinstance(error, OSError):
         return Failure(_of_system(error), FAILED)
     if isinstance(error, MemoryError) or str(error) == NO_THREAD:
-        return Failure(notice("files_out_of_memory", files=named) if named else notice("out_of_memory"), FAILED)
+        return Failure(_of_memory(named), FAILED)
     if isinstance(error, ImportError) and not (error.name or "").startswith("ssdiff"):
         first = error.__context__ if isinstance(error.__context__, ImportError) else error
         return Failure(notice("package_missing", reason=one_line(first)), FAILED)
@@ -81,6 +87,11 @@ def _of_system(error: OSError) -> str:
             f"{os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename}: {error.strerror}"
         )
     return one_line(error)
+
+
+def _of_memory(files: str) -> Notice:
+    kind = "out_of_memory_limited" if has_limited_address_space() else "out_of_memory"
+    return notice(f"files_{kind}", files=files) if files else notice(kind)
 
 
 def _is_of_gdal(error: BaseException) -> bool:

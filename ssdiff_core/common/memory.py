@@ -23,6 +23,15 @@ class _Status(ctypes.Structure):
     )
 
 
+def has_limited_address_space() -> bool:
+    """Returns whether the system limits the address space of this process (ulimit -v); Windows has no such limit."""
+    if os.name == "nt":
+        return False
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+
+
 def free_memory() -> int:
     """Returns the bytes that a new process can use without swapping; an estimate on macOS, 0 if nothing is known."""
     if os.name == "nt":

@@ -22,25 +22,6 @@ _BAND_SET = "Sensor {sensor}: the bands are those of {label}"
 _ASSUMED_ORDER = "; nothing identifies its bands: they are assumed to be {bands}"
 _UNKNOWN_BANDS = ", but nothing identifies its {count} bands: the general profile is used"
 
-_ESTIMATE = "Estimated time: {duration} on {device}, with weights {weights}"
-_ADAPTATIONS = {
-    "": "",
-    "_adapting": ", of which adapting to the scene takes {adapting_duration}",
-    "_adapted": ", adapted to this scene before",
-}
-_FASTER = "; classical {method}: {classical}"
-_GPUS = {
-    "": "",
-    "_no_gpu": "; an NVIDIA GPU was not found",
-    "_other_gpu": "; the GPU {gpu} is not used",
-}
-_ESTIMATES = {
-    f"estimate{adaptation}{gpu}": _ESTIMATE + _ADAPTATIONS[adaptation] + _FASTER + _GPUS[gpu]
-    for adaptation in _ADAPTATIONS
-    for gpu in _GPUS
-}
-_ESTIMATES["estimate_classical"] = "Estimated time: {duration} on {device}, with {method}"
-
 TEMPLATES: dict[str, str] = {
     # fusion
     "fewer_tiles": "{device} is short of memory: fewer tiles are computed at a time",
@@ -96,8 +77,8 @@ TEMPLATES: dict[str, str] = {
     "weights_skipped": "The weights file {path} is skipped: {reason}",
     "weights_instead": "{reason}; weights {weights} are used instead",
     # deliveries
-    "search_listing": "Looking for deliveries in {place}: {count:,} files so far",
-    "search_checking": "Checking delivery {number} of {total}: {name}",
+    "search_listing": "Looking for deliveries: {count} files so far",
+    "search_checking": "Checking delivery {number} of {total}",
     "place_truncated": "{place} has more than {count:,} files: only these are looked at",
     "place_unreadable": "{place} is skipped, as it cannot be listed: {reason}",
     "names_not_text": "{count} file(s) in {place} are skipped, as GDAL cannot open names that are not UTF-8",
@@ -150,7 +131,13 @@ TEMPLATES: dict[str, str] = {
     "band_groups": (
         "Weights {weights} take {size} bands: the {bands} bands of MS are fused in {groups} group(s) of {size}"
     ),
-    **_ESTIMATES,
+    "estimate": "Estimated time: {duration} on {device}, with weights {weights}{adapting_part}{faster_part}{gpu_part}",
+    "estimate_part_adapting": ", of which adapting to the scene takes {duration}",
+    "estimate_part_adapted": ", adapted to this scene before",
+    "estimate_part_faster": "; classical {method}: {duration}",
+    "estimate_part_no_gpu": "; an NVIDIA GPU was not found",
+    "estimate_part_other_gpu": "; the GPU {gpu} is not used",
+    "estimate_classical": "Estimated time: {duration} on {device}, with {method}",
     "estimate_rough": (
         "No run of this kind has been measured on this computer yet: the estimate may be wrong by a factor of three"
     ),

@@ -13,6 +13,11 @@ def printable(text: str) -> str:
     return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def on_one_line(text: str) -> str:
+    r"""Returns the printable text with line breaks as escapes such as \n, as names of files and cells may have them."""
+    return printable(text).replace("\r", "\\r").replace("\n", "\\n")
+
+
 def decoded(value: str | bytes) -> str:
     """Returns a text of a file, which is UTF-8 or, in old files, Latin-1."""
     if isinstance(value, bytes):

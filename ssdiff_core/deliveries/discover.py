@@ -25,7 +25,7 @@ def find_scenes(places: Iterable[str | Path], notify: Notify = ignore, watch: No
             found.setdefault((delivery.pan, delivery.ms), delivery)
     deliveries = []
     for number, delivery in enumerate(found.values(), 1):
-        watch(notice("search_checking", number=number, total=len(found), name=delivery.name))
+        watch(notice("search_checking", number=number, total=len(found)))
         deliveries.append(checked(delivery))
     return deliveries
 
@@ -36,7 +36,7 @@ def _found(place: str, notify: Notify, watch: Notify) -> Iterator[Delivery]:
         yield from document(place)
         return
     files = files_at(place, notify, watch)
-    listed = notice("search_listing", place=place, count=len(files.paths))
+    listed = notice("search_listing", count=len(files.paths))
     for find in LAYOUTS:
         watch(listed)
         deliveries = []

@@ -98,7 +98,7 @@ def files_at(place: str, notify: Notify, watch: Notify = ignore) -> Files:
     found: list[str] = []
     for path in _walked(place, notify):
         if path.endswith("/") or len(found) % WATCH_INTERVAL == 0:
-            watch(notice("search_listing", place=place, count=len(found)))
+            watch(notice("search_listing", count=len(found)))
         if path.endswith("/"):
             continue
         if len(found) == MAXIMUM_FILES:

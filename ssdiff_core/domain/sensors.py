@@ -22,10 +22,11 @@ from __future__ import annotations
 import functools
 import json
 import re
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import numpy as np
 
 from ..common.errors import ConfigError
 from ..common.notices import Notice, notice
@@ -345,7 +346,7 @@ def _usual_centres() -> dict[str, float]:
     for profile in _profiles().values():
         for band in profile["bands"]:
             found.setdefault(band["name"], []).append(float(band["centre"]))
-    return {name: statistics.median(of_name) for name, of_name in found.items()}
+    return {name: float(np.median(of_name)) for name, of_name in found.items()}
 
 
 @functools.cache

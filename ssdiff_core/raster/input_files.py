@@ -93,10 +93,11 @@ def _sources(source: gdal.Dataset) -> Iterator[str]:
     """Yields the sources of a virtual raster; GDAL does not list those that are parts of a file."""
     if source.GetDriver().ShortName == "VRT":
         for text in source.GetMetadata("xml:VRT") or ():
-            for node in _nodes(gdal.ParseXMLString(text)):
+            raw = isinstance(text, bytes)  # it is not UTF-8
+            for node in _nodes(gdal.ParseXMLString(text.decode("latin-1") if raw else text)):
                 texts = [part[1] for part in node[2:] if part[0] == gdal.CXT_Text]
                 relative = any(part[1] == "relativeToVRT" and part[2][1] == "1" for part in node[2:] if len(part) > 2)
-                for name in texts:
+                for name in (os.fsdecode(text.encode("latin-1")) for text in texts) if raw else texts:
                     yield os.path.join(os.path.dirname(source.GetDescription()), name) if relative else name
 
 

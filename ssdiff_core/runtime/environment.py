@@ -25,9 +25,10 @@ from ..common.files import is_own, move, open_to_read
 from ..common.locks import locked
 from ..common.notices import Notice, Notify, notice
 from ..weights.http import hidden, without_secrets
-from . import doctor, find_python, wheels
+from . import doctor, find_python, lock, wheels
 from .find_python import Host, Python
 from .installers import (
+    NO_WHEEL,
     PackageSource,
     Pip,
     Uv,
@@ -262,7 +263,8 @@ class _InstallerFailed(Exception):
         super().__init__(told)
         self.host = unreachable_host(lines)
         "host without connection, if that was the reason"
-        self.lacks_torch = isinstance(told, Notice) and str(told.values.get("package", "")).startswith("torch")
+        lacking = told.values["package"] if isinstance(told, Notice) and told.kind == NO_WHEEL else ""
+        self.lacks_torch = lacking.startswith("torch")
         "whether the index has no torch, as if a firewall answers in its place"
 
 
@@ -346,19 +348,32 @@ class _Installation:
 
         Raises _InstallerFailed if the last one fails.
         """
-        source = PackageSource(self._requirements(choice), choice.index, self.options.wheels, self.work)
+        sources = [PackageSource(step, self.options.wheels, self.work) for step in self._steps(choice)]
         for tool in self.tools:
             self._clear()
-            environ = {**tool.variables(source), **self.options.variables}
             try:
-                self._run_installer(tool.create(self.new.folder), environ)
-                self._run_installer(tool.install(self.new.python, source), environ)
+                self._run_tool(tool, sources)
                 return self._report()
             except _InstallerFailed as failed:
                 if tool is self.tools[-1]:
                     raise
                 self.listener.notify(notice("installer_failed", tool=tool.name, reason=message_of(failed)))
         raise AssertionError("there is no installer")
+
+    def _run_tool(self, tool: Uv | Pip, sources: Sequence[PackageSource]) -> None:
+        """Creates the environment, installs into it, and checks that nothing is missing that a package depends on."""
+        for source in sources:
+            environ = {**tool.variables(source), **self.options.variables}
+            if source is sources[0]:
+                self._run_installer(tool.create(self.new.folder), environ)
+            source.write()
+            self._run_installer(tool.install(self.new.python, source), environ)
+        self._run_installer(tool.check(self.new.python), environ)
+
+    def _steps(self, choice: Choice) -> list[lock.Step]:
+        if self.options.wheels:
+            return [lock.Step(tuple(choice.pinned))]
+        return lock.steps(choice, self.base.version, self.base.platform)
 
     def _requirements(self, choice: Choice) -> list[str]:
         return choice.pinned if self.options.wheels else choice.requirements

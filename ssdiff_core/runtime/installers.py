@@ -16,12 +16,18 @@ from ..common.errors import InstallError
 from ..common.isolated_python import environment, find_program
 from ..common.notices import Notice, notice
 from .find_python import Host, Python
+from .lock import Step
 
 EXCLUDED_PREFIXES = (
     *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON"),
     *("UV_PROJECT", "UV_TARGET", "UV_PREFIX", "UV_SYSTEM"),
 )
 "prefixes of variables that would make an installer write to another folder"
+INDEX_PREFIXES = (
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"),
+    *("UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL"),
+)
+"prefixes of variables that name other indexes than the one that is the only source"
 UV_FOLDERS = ("~/.local/bin", "~/.cargo/bin", "/opt/homebrew/bin", "/usr/local/bin")
 "folders to search for uv besides PATH, which is short for programs that are started from a desktop"
 UV_PYTHON = (3, 12)
@@ -33,25 +39,40 @@ PIP_FOR_OTHER_PYTHON = (22, 3)
 
 @dataclass(frozen=True)
 class PackageSource:
-    """Packages to install and where they come from."""
+    """Packages to install together, and where they come from."""
 
-    requirements: list[str]
-    index: str | None
+    step: Step
     wheels: str
     "folder of wheels that is the only source; empty: the indexes"
     work: Path
     "folder for downloads"
 
     @property
+    def index(self) -> str | None:
+        return self.step.index
+
+    @property
+    def requirements(self) -> Path:
+        """The requirements file, which alone can name checksums."""
+        return self.work / "requirements.txt"
+
+    def write(self) -> None:
+        """Writes the requirements file."""
+        self.requirements.write_text("\n".join(self.step.lines) + "\n", encoding="utf-8")
+
+    @property
     def arguments(self) -> list[str]:
         """Arguments of `install`, the same for pip and uv."""
-        source = ["--no-index", "--find-links", self.wheels] if self.wheels else []
-        return ["--only-binary=:all:", *source, *self.requirements]
+        if self.wheels:
+            return ["--only-binary=:all:", "--no-index", "--find-links", self.wheels, *self.step.lines]
+        switches = ["--require-hashes"] * self.step.hashed + ["--no-deps"] * (not self.step.dependencies)
+        return ["--only-binary=:all:", *switches, "-r", str(self.requirements)]
 
     @property
     def variables(self) -> dict[str, str]:
         """Environment variables of an installer. Temporary files go to `work`, since /tmp is often too small."""
-        kept = {name: value for name, value in environment().items() if not name.upper().startswith(EXCLUDED_PREFIXES)}
+        excluded = (*EXCLUDED_PREFIXES, *(INDEX_PREFIXES if self.index else ()))
+        kept = {name: value for name, value in environment().items() if not name.upper().startswith(excluded)}
         return {**kept, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self.work / "tmp"))}
 
 
@@ -76,12 +97,14 @@ class Pip:
         pip = [self.base.path, "-I", "-m", "pip", "--python", python]
         return [*(pip if self.can_install else [python, "-I", "-m", "pip"]), "install", *PIP_QUIET, *source.arguments]
 
+    def check(self, python: str) -> list[str]:
+        """Returns the command that tells whether a package lacks one that it depends on."""
+        pip = [self.base.path, "-I", "-m", "pip", "--python", python]
+        return [*(pip if self.can_install else [python, "-I", "-m", "pip"]), "check", "--disable-pip-version-check"]
+
     def variables(self, source: PackageSource) -> dict[str, str]:
-        variables = source.variables
-        index = (
-            {"PIP_EXTRA_INDEX_URL": _joined(source.index, variables.get("PIP_EXTRA_INDEX_URL"))} if source.index else {}
-        )
-        return {**variables, **index, "PIP_USER": "0", "PIP_CACHE_DIR": str(source.work / "cache")}
+        index = {"PIP_INDEX_URL": source.index} if source.index else {}
+        return {**source.variables, **index, "PIP_USER": "0", "PIP_CACHE_DIR": str(source.work / "cache")}
 
 
 @dataclass(frozen=True)
@@ -99,19 +122,19 @@ class Uv:
     def install(self, python: str, source: PackageSource) -> list[str]:
         return [self.program, "pip", "install", "--python", python, *source.arguments]
 
+    def check(self, python: str) -> list[str]:
+        return [self.program, "pip", "check", "--python", python]
+
     def variables(self, source: PackageSource) -> dict[str, str]:
-        """Makes uv search all indexes; by default it only uses the first one that has a package of that name."""
+        """PIP_INDEX_URL holds for uv too. Each package is taken from the first index that has it (uv's default)."""
         variables = source.variables
-        index = {"UV_INDEX": _joined(source.index, variables.get("UV_INDEX"))} if source.index else {}
-        if "PIP_INDEX_URL" in variables:
-            index["UV_DEFAULT_INDEX"] = variables.get("UV_DEFAULT_INDEX") or variables["PIP_INDEX_URL"]
+        index = source.index or variables.get("UV_DEFAULT_INDEX") or variables.get("PIP_INDEX_URL")
         cache = variables.get("UV_CACHE_DIR") or str(source.work / "uv")  # its size tells the progress
-        settings = {"UV_INDEX_STRATEGY": "unsafe-best-match", "UV_NO_PROGRESS": "1", "UV_CACHE_DIR": cache}
-        return {**variables, **index, **settings}
-
-
-def _joined(first: str, rest: str | None) -> str:
-    return f"{first} {rest}" if rest else first
+        return {
+            **variables,
+            **({"UV_DEFAULT_INDEX": index} if index else {}),
+            **{"UV_INDEX_STRATEGY": "first-index", "UV_NO_PROGRESS": "1", "UV_CACHE_DIR": cache},
+        }
 
 
 def find_uv(environ: Mapping[str, str] = os.environ) -> str | None:
@@ -145,6 +168,8 @@ def no_installer_error(
     return InstallError(notice("no_python_for_installer", remedy=remedy))
 
 
+NO_WHEEL = "install_no_wheel"
+"kind of the notice that the wheels folder or index lacks a package"
 UNREACHABLE = (
     r"NewConnectionError|ConnectTimeout|Failed to establish|dns error|error sending request|tcp connect error"
     r"|Temporary failure in name|getaddrinfo|Network is unreachable|Connection refused"
@@ -152,6 +177,8 @@ UNREACHABLE = (
 "pattern of lines in the output of an installer that tell of a host without connection"
 HOST = re.compile(r"host='([^']+)'|https?://(?:[^/@\s]*@)?\[?([^/:\s)\]`'\"]+)")
 ADVICE = (
+    (r"(?s)DO NOT MATCH THE HASHES.*?\n\s*(?P<package>[\w.-]+==[^\s,]+) from", "install_other_file"),
+    (r"Hash mismatch for `(?P<package>[\w.-]+==[^\s`]+)`", "install_other_file"),
     (r"No space left|not enough space|Errno 28", "install_disk_full"),
     (r"Long Path|WinError 206|name too long", "install_long_path"),
     (r"WinError (?:126|127|1114)", "install_windows_library"),
@@ -159,12 +186,17 @@ ADVICE = (
     (r"CERTIFICATE_VERIFY|certificate verify|UnknownIssuer", "install_certificate"),
     (r"ProxyError|connect to proxy", "install_proxy"),
     (UNREACHABLE, "install_unreachable"),
-    (r"No matching distribution found for (\S+)", "install_no_wheel"),
-    (r"no version of (\w+==[^\s,]+)", "install_no_wheel"),
-    (r"Because (\w+) was not found", "install_no_wheel"),
+    (r"No matching distribution found for (?P<package>\S+)", NO_WHEEL),
+    (r"no version of (?P<package>\w+==[^\s,]+)", NO_WHEEL),
+    (r"Because (?P<package>\w+) was not found", NO_WHEEL),
     (r"WinError (?:5|32)\b|Permission denied|Access is denied", "install_unwritable"),
+    (
+        r"(?m)^(?:The package `)?(?P<package>[\w.-]+)`?(?: \S+)? (?:requires|has requirement) "
+        r"`?(?P<needed>[^\s`,]+)`?, (?:which|but)",
+        "install_unlocked",
+    ),
 )
-"patterns in the output of an installer and the notices on what they mean, most specific first"
+"patterns in the output of an installer and the kinds of notices that tell what they mean, most specific first"
 
 
 def unreachable_host(lines: Iterable[str]) -> str:
@@ -185,5 +217,5 @@ def explain(lines: Iterable[str]) -> Notice | str:
             host = unreachable_host(lines)
             return notice(kind, host=host) if host else notice("install_no_network")
         if found:
-            return notice(kind, **({"package": found[1]} if found.groups() else {}))
+            return notice(kind, **found.groupdict())
     return lines[-1].strip() if lines else notice("install_silent")

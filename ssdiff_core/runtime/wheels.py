@@ -116,6 +116,12 @@ def of_pypi(version: tuple[int, int], platform: str, why: Notice) -> Choice:
     return _choice({**size, "name": PYPI}, why, version, platform, indexed=False)
 
 
+def builds_of(torch: str, platform: str) -> list[str]:
+    """Returns the builds of a version of torch that come from PyTorch's index."""
+    plain = [row["name"] for row in table()["plain"] if platform in row["platforms"] and row["index"]]
+    return plain + [row["name"] for row in table()["builds"] if torch in row["torch"] and platform in row["driver"]]
+
+
 def _choice(build: Mapping, why: Notice, version: tuple[int, int], platform: str, indexed: bool) -> Choice:
     index = f"{base_index()}/{build['name']}" if indexed else None
     return Choice(build["name"], why, _pins(version, platform), index, build["download"], build["disk"])

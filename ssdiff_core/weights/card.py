@@ -11,6 +11,7 @@ import re
 import sys
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import BinaryIO
 
 from ..common.errors import WeightsError, message_of, one_line
 from ..common.files import kind_notice, kind_of, open_to_read
@@ -132,15 +133,30 @@ def read_card(path: str | os.PathLike) -> Card:
         raise WeightsError(notice("not_a_weights_file", path=str(path), kind=kind_notice(kind)))
     try:
         with open_to_read(path) as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > min(MAXIMUM_HEADER_BYTES, os.fstat(file.fileno()).st_size):
-                raise ValueError(f"it is shorter than its header, or that has more than {MAXIMUM_HEADER_BYTES} bytes")
-            header = json.loads(file.read(length)).get("__metadata__") or {}
+            header = read_header(file).get("__metadata__") or {}
             return card_of(path, {str(key): str(value) for key, value in header.items()})
     except OSError as error:
         raise WeightsError(notice("cannot_read", path=str(path), reason=error.strerror or str(error))) from None
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(notice("not_safetensors", path=str(path), reason=one_line(error)[:200])) from None
+
+
+def read_header(file: BinaryIO) -> dict:
+    """Returns the header of a safetensors file, which has been opened; the tensors are what follows.
+
+    Raises ValueError if the file is shorter than its header, or the header is no JSON or too large.
+    """
+    length = int.from_bytes(file.read(8), "little")
+    if length > min(MAXIMUM_HEADER_BYTES, os.fstat(file.fileno()).st_size):
+        raise ValueError(f"it is shorter than its header, or that has more than {MAXIMUM_HEADER_BYTES} bytes")
+    return json.loads(file.read(length))
+
+
+def written(header: dict) -> bytes:
+    """Returns the beginning of a safetensors file with this header, up to the tensors, which are aligned."""
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
 
 
 def header_of(card: Card) -> dict[str, str]:

@@ -23,7 +23,7 @@ from ..common.progress import file_size
 from ..domain import sensors
 from ..domain.resampling import nearest_ratio
 from . import download
-from .card import is_id, read_card, suits
+from .card import is_id, read_card, read_header, suits
 from .http import DEFAULT_CONNECTION, Connection, joined, without_secrets
 
 SUFFIX = ".safetensors"
@@ -332,11 +332,11 @@ def _copy(file: Path, target: Path) -> None:
 def check_whole(path: Path) -> None:
     """Raises WeightsError if the size of a safetensors file differs from its header."""
     with open_to_read(path) as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
+        header = read_header(file)
+        length = file.tell()
     try:
         end = max(tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__")
     except (LookupError, TypeError, ValueError):
         end = None
-    if end is None or path.stat().st_size != 8 + length + end:
+    if end is None or path.stat().st_size != length + end:
         raise WeightsError(notice("weights_truncated", path=str(path)))

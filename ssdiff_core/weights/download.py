@@ -27,7 +27,7 @@ from .http import DEFAULT_CONNECTION, TICK, Answer, Connection, PermanentError, 
 ROUNDS = 4
 "number of attempts for each address without progress"
 WORTH = 0.05
-"share of a file from which what was received counts as progress"
+"share of a file from which what was received beyond all earlier attempts counts as progress"
 PAUSE = 1.0
 "pause after the first round, seconds; doubled after each further one"
 LOCK = "fetching.lock"
@@ -56,6 +56,10 @@ class DownloadRequest:
     def received(self) -> int:
         """Number of bytes already received."""
         return self.partial.lstat().st_size if self.partial.is_file() and not self.partial.is_symlink() else 0
+
+
+class DamagedError(RetryableError):
+    "Raised when what was received does not fit together, and has been removed."
 
 
 def is_intact(path: Path, size: int, sha256: str) -> bool:
@@ -121,12 +125,14 @@ def _check_room(request: DownloadRequest) -> None:
 def _download_from_any(urls: Sequence[str], request: DownloadRequest) -> None:
     """Completes the partial file from any of the addresses."""
     usable, errors = list(urls), {}
-    turn = 0
+    turn, best, damaged = 0, request.received, False
     while turn < ROUNDS:
-        before = request.received
         for url in tuple(usable):
             try:
                 return _resume(url, request)
+            except DamagedError as error:
+                errors[url] = error
+                best, damaged = best if damaged else 0, True  # it starts over, which counts as progress only once
             except RetryableError as error:
                 errors[url] = error
             except PermanentError as error:
@@ -134,7 +140,8 @@ def _download_from_any(urls: Sequence[str], request: DownloadRequest) -> None:
                 usable.remove(url)
         if not usable:
             break
-        turn = 0 if request.received - before >= WORTH * request.size else turn + 1
+        turn = 0 if request.received - best >= WORTH * request.size else turn + 1
+        best = max(best, request.received)
         if turn < ROUNDS:
             _pause(PAUSE * 2**turn, request.cancelled)
     if not errors:
@@ -163,8 +170,8 @@ def _resume(url: str, request: DownloadRequest) -> None:
         raise RetryableError(notice("download_closed", host=host(url), received=request.received, size=request.size))
     if not is_intact(request.partial, request.size, request.sha256):
         request.partial.unlink()
-        kind = RetryableError if begun else PermanentError  # the bytes received before may be the reason
-        raise kind(f"the file from {host(url)} differs from the published file in size or SHA-256")
+        kind = DamagedError if begun else PermanentError  # the bytes received before may be the reason
+        raise kind(notice("download_differs", host=host(url)))
 
 
 def _receive(url: str, begun: int, request: DownloadRequest) -> None:
@@ -203,4 +210,4 @@ def _start(answer: Answer, url: str, begun: int, request: DownloadRequest) -> in
     ):
         return int(content_range[1])
     request.partial.unlink(missing_ok=True)
-    raise RetryableError(notice("download_other_part", host=host(url)))
+    raise DamagedError(notice("download_other_part", host=host(url)))

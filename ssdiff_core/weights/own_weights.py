@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from ..common import paths
@@ -10,7 +9,7 @@ from ..common.errors import WeightsError
 from ..common.files import open_to_read, write_whole
 from ..common.notices import notice
 from . import catalogue
-from .card import is_id, read_card
+from .card import is_id, read_card, read_header, written
 from .catalogue import SUFFIX, Entry
 
 
@@ -28,12 +27,9 @@ def rename(entry: Entry, name: str) -> Path:
         raise WeightsError(notice("weights_name_taken", name=name))
     _check_own(entry)
     with open_to_read(entry.path) as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        tensors = file.read()
+        header, tensors = read_header(file), file.read()
     header["__metadata__"]["id"] = name
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)  # the tensors are aligned
-    write_whole(target, len(text).to_bytes(8, "little") + text + tensors)
+    write_whole(target, written(header) + tensors)
     entry.path.unlink()
     return target
 

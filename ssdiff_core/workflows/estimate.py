@@ -76,18 +76,27 @@ class Estimate:
         values = {"duration": rounded_duration(self.seconds), "device": str(self.device), "total": self.seconds}
         if self.classical is None:
             return notice("estimate_classical", **values, method=LABELS[self.method], adapting=0.0)
-        adapting = "_adapted" if self.adapted else "_adapting" if self.adapting else ""
-        gpu = {None: "", "": "_no_gpu"}.get(self.gpu, "_other_gpu")
-        return notice(
-            f"estimate{adapting}{gpu}",
-            **values,
-            weights=self.weights,
-            adapting=self.adapting,
-            adapting_duration=rounded_duration(self.adapting),
-            method=LABELS[FASTER_METHOD],
-            classical=rounded_duration(self.classical),
-            gpu=self.gpu or "",
-        )
+        parts = {"adapting_part": self._adapting_part, "faster_part": self._faster_part, "gpu_part": self._gpu_part}
+        return notice("estimate", **values, weights=self.weights, adapting=self.adapting, **parts)
+
+    @property
+    def _adapting_part(self) -> Notice | str:
+        if self.adapted:
+            return notice("estimate_part_adapted")
+        return notice("estimate_part_adapting", duration=rounded_duration(self.adapting)) if self.adapting else ""
+
+    @property
+    def _faster_part(self) -> Notice | str:
+        if self.classical >= self.seconds:  # small scenes with kept weights
+            return ""
+        duration = rounded_duration(self.classical)
+        return notice("estimate_part_faster", method=LABELS[FASTER_METHOD], duration=duration)
+
+    @property
+    def _gpu_part(self) -> Notice | str:
+        if self.gpu is None:
+            return ""
+        return notice("estimate_part_other_gpu", gpu=self.gpu) if self.gpu else notice("estimate_part_no_gpu")
 
     @property
     def notices(self) -> Iterator[Notice]:

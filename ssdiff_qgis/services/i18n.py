@@ -15,7 +15,6 @@ from qgis.PyQt.QtCore import QLocale
 
 from ...ssdiff_core.common.failures import failure_of
 from ...ssdiff_core.common.notices import Notice, Notify
-from ...ssdiff_core.common.texts import printable
 
 FOLDER = Path(__file__).parents[2] / "resources" / "i18n"
 TRADITIONAL = QLocale.Script.TraditionalHanScript
@@ -38,8 +37,7 @@ def tr_notice(notice: Notice) -> str:
 
 def tr_error(error: Exception, files: Iterable[object] = ()) -> str:
     """Returns the message of an exception in QGIS's language. files: see `failure_of`."""
-    told = failure_of(error, files).message
-    return printable(tr_notice(told) if isinstance(told, Notice) else told)
+    return failure_of(error, files).worded(tr)
 
 
 def log_notices(feedback: QgsProcessingFeedback) -> Notify:

@@ -6,7 +6,7 @@ import pytest
 from fuzzing import Command, fault_in_words, flipped, mangled, seeds
 
 KNOWN_CRASHES = 0.005
-"share of changed sets with which the HDF5 library itself crashes (docs/reliability.md)"
+"share of changed sets with which the HDF5 library itself may crash (docs/reliability.md); one crash may come early"
 SHAPES = {"gt": (2, 4, 8, 8), "lms": (2, 4, 8, 8), "ms": (2, 4, 2, 2), "pan": (2, 1, 8, 8)}
 
 
@@ -31,4 +31,5 @@ def test_a_changed_set_gives_images_or_a_sentence(version, options, read, tmp_pa
         path.write_bytes(flipped(valid, seed, len(valid)) if seed % 3 else mangled(valid, seed))
         fault, count = fault_in_words(read(path)), count + 1
         crashes += fault.startswith("the process has ended with -")
-        assert not fault or crashes <= KNOWN_CRASHES * count, f"seed {seed}: {fault}"
+        known = fault.startswith("the process has ended with -") and crashes <= max(1, KNOWN_CRASHES * count)
+        assert not fault or known, f"seed {seed}: {fault}"

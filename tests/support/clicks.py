@@ -132,7 +132,7 @@ def previewed() -> dict:
     details = {}
     for index in range(d.compare.left.count()):
         d.compare.left.setCurrentIndex(index)
-        QTest.qWait(500)
+        wait(lambda: swipe._images[0][0] == d.compare.left.currentText())
         details[d.compare.left.currentText()] = detail(swipe, 1.0)
     details["SSDiff"] = detail(swipe, 0.0)
     d.compare.left.setCurrentIndex(0)

@@ -1,15 +1,16 @@
-"""Stand-in wheels named torch, numpy and safetensors, and a local package index that serves them."""
+"""Stand-in wheels named torch, numpy and safetensors, and a local package index that serves them, with its lock."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from ssdiff_core.runtime import find_python, wheels
+from ssdiff_core.runtime import find_python, lock, wheels
 
 TORCH = """
 __version__ = {version!r}
@@ -57,18 +58,23 @@ def get_num_threads():
 """
 
 
+def base() -> find_python.Python:
+    """Returns the Python that the environments of the tests are made of."""
+    return find_python.properties(find_python.of_program(find_python.Host())[0])
+
+
 def pins() -> dict[str, str]:
     """Returns the versions that would be installed with this Python."""
-    asked = find_python.properties(find_python.of_program(find_python.Host())[0])
-    return wheels.pins(asked.version, asked.platform)
+    return wheels.pins(base().version, base().platform)
 
 
-def wheel(folder: Path, name: str, version: str, text: str = "") -> Path:
-    """Writes a wheel with a single module and returns its path."""
+def wheel(folder: Path, name: str, version: str, text: str = "", needs: str = "") -> Path:
+    """Writes a wheel with a single module and returns its path. needs: what it depends on."""
+    needs = f"Requires-Dist: {needs}\n" if needs else ""
     info = f"{name}-{version}.dist-info"
     files = {
         f"{name}/__init__.py": text or f"__version__ = {version!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
@@ -80,9 +86,9 @@ def wheel(folder: Path, name: str, version: str, text: str = "") -> Path:
     return path
 
 
-def torch(folder: Path, version: str, cuda: bool | str | None = None) -> Path:
+def torch(folder: Path, version: str, cuda: bool | str | None = None, needs: str = "") -> Path:
     """Writes a stand-in for torch. cuda: None: no such device; True: it works; otherwise the reason why not."""
-    return wheel(folder, "torch", version, TORCH.format(version=version, cuda=cuda))
+    return wheel(folder, "torch", version, TORCH.format(version=version, cuda=cuda), needs)
 
 
 def others(folder: Path, pinned: dict[str, str]) -> None:
@@ -90,8 +96,16 @@ def others(folder: Path, pinned: dict[str, str]) -> None:
         wheel(folder, name, pinned[name])
 
 
+def _package(path: Path) -> str:
+    """Returns the name by which an index knows the package of a wheel."""
+    return path.name.split("-")[0].replace("_", "-")
+
+
 class Index:
-    """A package index (PEP 503): /pypi/ has all packages but torch, /whl/BUILD/ has torch."""
+    """A package index (PEP 503): /pypi/ has all packages but torch, /whl/BUILD/ has torch.
+
+    `lock` is the file of a lock of what was added to it, for all builds.
+    """
 
     def __init__(self, folder: Path):
         self.folder, self.asked = folder, []
@@ -104,10 +118,12 @@ class Index:
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.lock = folder.with_suffix(".json")
+        self._python, self._locked = base(), {"open": [], "rows": [], "wheels": {}}
 
     def add(self, index: str, path: Path) -> None:
         """Moves a wheel into an index: pypi, whl/cpu, ..."""
-        name = path.name.split("-")[0]
+        name = _package(path)
         target = self.folder / index / name
         target.mkdir(parents=True, exist_ok=True)
         path.replace(target / path.name)
@@ -117,6 +133,27 @@ class Index:
             for each in target.glob("*.whl")
         )
         (target / "index.html").write_text(f"<!DOCTYPE html><html><body>{links}</body></html>")
+        self._lock(index, target / path.name)
+
+    def _lock(self, index: str, path: Path) -> None:
+        name, version = _package(path), path.name.split("-")[1]
+        requirement, digest = f"{name}=={version}", f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+        self._locked["wheels"][requirement] = {path.name: digest}
+        if name != "torch":
+            of_pypi = sorted(each for each in self._locked["wheels"] if not each.startswith("torch"))
+            builds = ["pypi", "cpu", *(row["name"] for row in wheels.table()["builds"])]
+            keys = [lock.key(self._python.platform, self._python.version, build) for build in builds]
+            self._locked["rows"] = [{"for": keys, "pypi": of_pypi, "index": []}]
+        self.write_lock()
+
+    def write_lock(self, **changes) -> None:
+        """Writes the lock, with other values of its entries."""
+        self.lock.write_text(json.dumps({**self._locked, **changes}))
+
+    @property
+    def locked(self) -> dict:
+        """The lock of what was added."""
+        return json.loads(json.dumps(self._locked))
 
     def close(self) -> None:
         self.let_go.set()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from ...common.errors import ConfigError
 from ...common.notices import notice
+from ...common.texts import on_one_line
 from ...domain import sensors
 from ..delivery import Delivery, Image
 from ..documents import located, text_of
@@ -18,6 +19,8 @@ LAYOUT = "CSV"
 COLUMNS = ("pan", "ms", "name", "sensor")
 FILES_SEPARATOR = "|"
 "between the MS files of one scene"
+MAXIMUM_SHOWN = 200
+"characters of a cell that a message repeats"
 
 
 def read(path: str) -> Iterator[Delivery]:
@@ -33,20 +36,27 @@ def read(path: str) -> Iterator[Delivery]:
         raise ConfigError(notice("csv_damaged", path=str(path), reason=str(error))) from None
     names = {str(name).strip().lower(): name for name in (rows[0] if rows else {}) if name}
     if rows and not {"pan", "ms"} <= set(names):
-        raise ConfigError(notice("csv_columns", path=str(path), columns=", ".join(names) or "none"))
+        found = _cell(", ".join(names)) or "none"
+        raise ConfigError(notice("csv_columns", path=str(path), columns=found))
     for number, row in enumerate(rows, 2):
         pan, ms, name, sensor = ((row[names[column]] or "").strip() if column in names else "" for column in COLUMNS)
         if sensor and sensor not in sensors.ids():
-            raise ConfigError(notice("csv_sensor", path=str(path), line=number, sensor=sensor, known=_ids()))
+            values = {"path": str(path), "line": number, "sensor": _cell(sensor), "known": _ids()}
+            raise ConfigError(notice("csv_sensor", **values))
         files = [located(path, part.strip()) for part in ms.split(FILES_SEPARATOR) if part.strip()]
         yield Delivery(
-            name or stem_of(pan.replace(os.sep, "/")) or f"line {number}",
+            " ".join(name.split()) or stem_of(pan.replace(os.sep, "/")) or f"line {number}",
             path,
             LAYOUT,
             (located(path, pan),) if pan else (),
             tuple(Image((file,)) for file in files),
             sensor or None,
         )
+
+
+def _cell(text: str) -> str:
+    """Returns the content of a cell for a message: it may contain line breaks, and be of any length."""
+    return on_one_line(text[:MAXIMUM_SHOWN])
 
 
 def _ids() -> str:

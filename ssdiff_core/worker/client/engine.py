@@ -215,6 +215,7 @@ class Worker(_Closing):
                 line, silent = process.lines.get(timeout=POLL_SECONDS), 0.0
             except queue.Empty:
                 silent += POLL_SECONDS
+                process.kill_orphans()
                 if process.ended:
                     raise process.exit_error() from None
                 if silent > patience:

@@ -10,17 +10,20 @@ import queue
 import signal
 import subprocess
 import threading
+import time
 from collections import deque
 
 from ...common.errors import Cancelled, SSDiffError, WorkerError
 from ...common.isolated_python import CODE_FOLDER, NO_WINDOW, command, environment
-from ...common.notices import notice
+from ...common.notices import Notice, notice
 from ..shared_memory import Memory
 
 MAXIMUM_LINE = 1 << 20
 "length of a line in bytes"
 MAXIMUM_QUEUED_LINES = 1000
 "lines that may wait to be read; a process that prints more has to wait"
+EXIT_SECONDS = 2.0
+"time that a process has for its exit after it has closed its output"
 MAXIMUM_LOG_LINES = 100
 "last lines of standard error that are kept"
 WINDOWS_CRASH_CODES = 0xC0000000
@@ -64,6 +67,7 @@ class WorkerProcess:
 
     @property
     def runs(self) -> bool:
+        self.kill_orphans()
         return self.popen.poll() is None
 
     @property
@@ -92,12 +96,22 @@ class WorkerProcess:
         self._over.set()
         self.memory.close()
 
+    def kill_orphans(self) -> None:
+        """Kills the children of a process that has ended: they would keep its output open."""
+        if self.popen.returncode is None and _has_ended(self.popen.pid):
+            self._kill_group()
+
     def _kill(self) -> None:
         """Kills the process group, in case a script started Python; what remains ends when standard input closes."""
-        with contextlib.suppress(OSError):
-            if self.runs and hasattr(os, "killpg"):
-                os.killpg(self.popen.pid, signal.SIGKILL)
+        if self.runs:
+            self._kill_group()
         self.popen.kill()
+
+    def _kill_group(self) -> None:
+        """Kills the process and its children, before its exit code is read: then its number may be that of another."""
+        with contextlib.suppress(OSError):
+            if hasattr(os, "killpg"):
+                os.killpg(self.popen.pid, signal.SIGKILL)
 
     def exit_error(self) -> SSDiffError:
         """Returns the error that explains why the process is gone."""
@@ -113,13 +127,16 @@ class WorkerProcess:
             return WorkerError(notice("python_ended", python=python, code=code), self.log)
         if code and code == -getattr(signal, "SIGKILL", 0):
             return WorkerError(notice("worker_killed"), self.log)
-        values = {"how": _describe_exit(code), "reason": last_line or "no output"}
+        values = {"how": _describe_exit(code), "reason": last_line or notice("worker_without_output")}
         return WorkerError(notice("worker_ended", **values), self.log)
 
     def _wait(self) -> None:
         """Waits for the end of the process, and briefly for its last output."""
+        end = time.monotonic() + EXIT_SECONDS
+        while self.runs and time.monotonic() < end:
+            time.sleep(0.01)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.popen.wait(2)
+            self.popen.wait(0)
         self._log_reader.join(1)
 
     def _queue_line(self, line: bytes | None) -> None:
@@ -138,14 +155,24 @@ class WorkerProcess:
         receive(None)
 
 
-def _describe_exit(code: int | None) -> str:
+def _has_ended(pid: int) -> bool:
+    """Returns whether a child has ended whose exit code has not been read; False where the system cannot tell."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except (AttributeError, OSError):  # Windows, and macOS before Python 3.13
+        return False
+
+
+def _describe_exit(code: int | None) -> Notice:
     """Returns a description of how a process ended unexpectedly."""
     if code is None:
-        return "does not answer any more"
+        return notice("worker_unresponsive")
     if code < 0:
         names = {one.value: one.name for one in signal.Signals}
-        return f"has crashed ({names.get(-code, f'signal {-code}')})"
-    return f"has crashed (0x{code:X})" if code >= WINDOWS_CRASH_CODES else f"has ended (code {code})"
+        return notice("worker_crashed", reason=names.get(-code, f"signal {-code}"))
+    if code >= WINDOWS_CRASH_CODES:
+        return notice("worker_crashed", reason=f"0x{code:X}")
+    return notice("worker_exited", code=code)
 
 
 def _write(pipe, line: bytes) -> None:

@@ -15,7 +15,7 @@ from ...classical.scene_statistics import Survey
 from ...common.errors import SSDiffError, WorkerError
 from ...common.failures import failure_of
 from ...common.notices import Notice, Notify, notice
-from ...common.texts import printable
+from ...common.texts import on_one_line
 from ...fusion.engine import Engine
 from ...fusion.grouped_engine import Grouped
 from ...fusion.network_inputs import NetworkSurvey
@@ -121,7 +121,7 @@ def describe_error(error: Exception) -> dict[str, object]:
     told = failure_of(error).message
     if is_out_of_memory(error) and not isinstance(error, SSDiffError):
         kind, told = "DeviceError", notice("device_out_of_memory")
-    described = {"kind": kind, "sentence": printable(str(told))}
+    described = {"kind": kind, "sentence": on_one_line(str(told))}
     if isinstance(told, Notice):
         described["notice"] = {"kind": told.kind, "values": plain_values(told)}
     return described

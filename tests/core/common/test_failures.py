@@ -6,8 +6,10 @@ import os
 import pytest
 from osgeo import gdal
 
+from ssdiff_core.common import failures
 from ssdiff_core.common.errors import RasterError, one_line
 from ssdiff_core.common.failures import BUG, FAILED, TRACKER, failure_of, traceback_of
+from ssdiff_core.common.notices import notice
 from ssdiff_core.weights.catalogue import repository
 
 gdal.UseExceptions()
@@ -22,6 +24,13 @@ def caught(function, *arguments) -> Exception:
 def test_an_error_of_ssdiff_is_told_as_it_is():
     failure = failure_of(RasterError("a.tif cannot be read"), ["b.tif"])
     assert (failure.sentence, failure.code) == ("a.tif cannot be read", FAILED)
+
+
+def test_a_line_break_in_the_name_of_a_file_is_told_as_an_escape():
+    for error in (RasterError("a\nb.tif cannot be read"), OSError(errno.EACCES, "no", "a\nb.tif"), MemoryError()):
+        assert failure_of(error, ["a\nb.tif"]).sentence.startswith(r"a\nb.tif")
+    failure = failure_of(RasterError(notice("cannot_open", path="a\nb.tif", reason="no")))
+    assert failure.worded(lambda text: "offen: {path}") == r"offen: a\nb.tif"
 
 
 def test_an_error_of_the_system_names_its_file():
@@ -74,6 +83,13 @@ def test_a_thread_that_cannot_be_started_is_no_bug():
 
 def test_out_of_memory_is_no_bug():
     assert failure_of(MemoryError(), ["a.tif"]).sentence == "a.tif needs more memory than is free: lower --memory"
+
+
+def test_out_of_memory_names_the_limit_of_the_address_space(monkeypatch):
+    monkeypatch.setattr(failures, "has_limited_address_space", lambda: True)
+    limit = "needs more memory than the limit of the address space (ulimit -v) allows: raise it, or lower --memory"
+    for files, named in ((["a.tif"], "a.tif"), ([], "this run")):
+        assert failure_of(MemoryError(), files).sentence == f"{named} {limit}"
 
 
 def test_a_traceback_is_told_whole():

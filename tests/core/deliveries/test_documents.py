@@ -45,6 +45,9 @@ def test_a_list_with_a_missing_file_tells_it(files):
         ("a,b\n1,2\n", "needs the columns pan and ms in its first line; it has a, b"),
         ("pan,ms,sensor\na,b,wv9\n", "line 2: unknown sensor 'wv9'"),
         ("pan,ms\n" + '"' + "x" * 200_000, "is no CSV file"),
+        ('pan,ms,sensor\na,b,"w\nv"\n', r"line 2: unknown sensor 'w\\nv'; the"),
+        ('pan,ms,sensor\na,b,"' + "w" * 100_000 + '"\n', "unknown sensor 'w{200}'; the"),
+        ('"a\nb",c\n1,2\n', r"it has a\\nb, c$"),
     ],
 )
 def test_a_list_that_cannot_be_read_is_an_error(files, text, message):

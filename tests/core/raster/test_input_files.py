@@ -1,6 +1,7 @@
 """Every file that is read is known: for resuming, and so that none is overwritten."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -49,6 +50,18 @@ def test_the_sources_of_virtual_rasters_are_read_however_deep(ms, tmp_path):
 def test_a_part_of_a_file_is_a_source_too(ms, tmp_path):
     gdal.BuildVRT(str(tmp_path / "a.vrt"), [f"GTIFF_DIR:1:{ms}"]).FlushCache()
     assert names(tmp_path / "a.vrt") == ["a.vrt", "ms.tif"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of files are text on Windows")
+@pytest.mark.parametrize("name", [b"ms.tif", b"\xe4\xff.tif"])
+def test_the_sources_of_a_virtual_raster_that_is_not_utf8_are_read(ms, tmp_path, name):
+    source = os.fsencode(tmp_path) + b"/" + name
+    if name != b"ms.tif":
+        shutil.copy(ms, source)
+    gdal.BuildVRT(str(tmp_path / "v.vrt"), [str(ms)]).FlushCache()
+    text = (tmp_path / "v.vrt").read_bytes().replace(b"ms.tif", name)
+    (tmp_path / "v.vrt").write_bytes(text.replace(b'band="1">', b'band="1"><Description>gr\xfcn\xe4</Description>'))
+    assert os.fsdecode(source) in files_read([tmp_path / "v.vrt"])
 
 
 def test_a_virtual_raster_that_names_itself_is_read_once(ms, tmp_path):

@@ -16,7 +16,7 @@ from waiting import HANG_SECONDS, wait_until
 
 from ssdiff_core.common import guarded_process, paths
 from ssdiff_core.common.errors import Cancelled, InstallError
-from ssdiff_core.runtime import environment, find_python, installers, wheels
+from ssdiff_core.runtime import environment, find_python, installers, lock, wheels
 from ssdiff_core.runtime.environment import Environment, InstallOptions, Listener
 
 ROOT = Path(__file__).parents[3]
@@ -54,6 +54,7 @@ def package_index(tmp_path, monkeypatch, pinned):
     index.add("whl/cpu", standins.torch(tmp_path / "made", pinned["torch"] + "+cpu"))
     monkeypatch.setenv("PIP_INDEX_URL", f"{index.url}/pypi")
     monkeypatch.setenv("SSDIFF_TORCH_INDEX", f"{index.url}/whl")
+    monkeypatch.setattr(lock, "FILE", index.lock)
     return index
 
 
@@ -301,7 +302,9 @@ def test_a_torch_that_crashes_is_an_error_in_one_sentence(folder, heard, pinned)
 
 SCRIPT = """
 import sys
-from ssdiff_core.runtime import environment as managed
+from pathlib import Path
+from ssdiff_core.runtime import environment as managed, lock
+lock.FILE = Path(sys.argv[1])
 managed.install(managed.InstallOptions(), managed.Listener(lambda said: print(said, flush=True)))
 """
 
@@ -309,7 +312,8 @@ managed.install(managed.InstallOptions(), managed.Listener(lambda said: print(sa
 def installing():
     """An installation in a process of its own."""
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "-c", SCRIPT], env=environ, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", SCRIPT, str(lock.FILE)]
+    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
 
 
 @posix
@@ -361,7 +365,6 @@ def test_a_second_installation_waits_for_the_first_and_finds_it_complete(index, 
     index.let_go.clear()
     first = installing()
     assert index.held.wait(HANG_SECONDS)
-    asked = len([path for path in index.asked if path.endswith(".whl")])
     done = []
     second = threading.Thread(target=lambda: done.append(environment.install(listener=heard)))
     second.start()
@@ -372,7 +375,8 @@ def test_a_second_installation_waits_for_the_first_and_finds_it_complete(index, 
     second.join(HANG_SECONDS)
     assert first.returncode == 0
     assert done[0].state == environment.READY
-    assert len([path for path in index.asked if path.endswith(".whl")]) == asked
+    downloaded = [path for path in index.asked if path.endswith(".whl")]
+    assert len(downloaded) == len(set(downloaded)) == 3
 
 
 @posix
@@ -501,7 +505,7 @@ def test_passwords_are_on_no_command_line_in_no_log_and_in_no_notice(index, hear
     thread.start()
     made = environment.install(InstallOptions(variables={"HTTPS_PROXY": f"http://user:{secret}@127.0.0.1:9"}), heard)
     thread.join()
-    assert any(b"safetensors==" in line for line in seen)
+    assert any(b"--require-hashes" in line for line in seen)
     assert not any(secret.encode() in line for line in seen)
     assert secret not in "".join(heard.said + heard.lines)
     assert secret not in made.folder.with_name(made.folder.name + ".log").read_text()
@@ -513,6 +517,80 @@ def test_variables_that_redirect_installers_are_ignored(index, heard, monkeypatc
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert environment.install(listener=heard).state == environment.READY
     assert not (tmp_path / "elsewhere").exists()
+
+
+# --- the lock --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["pip", "uv"])
+def installer(request):
+    """Each installer in turn."""
+    if request.param == "uv":
+        request.getfixturevalue("uv")
+    return request.param
+
+
+def test_a_wheel_with_other_bytes_than_the_lock_is_refused(installer, index, heard, tmp_path, pinned):
+    numpy = f"numpy=={pinned['numpy']}"
+    index.add("pypi", standins.wheel(tmp_path / "made", "numpy", pinned["numpy"], "import os; os.abort()"))
+    ((name, _),) = index.locked["wheels"][numpy].items()
+    index.write_lock(wheels={**index.locked["wheels"], numpy: {name: "sha256:" + "0" * 64}})
+    with pytest.raises(
+        InstallError, match=rf"the file of {numpy} differs from the published one \(SHA-256\)"
+    ) as caught:
+        environment.install(listener=heard)
+    assert "\n" not in str(caught.value)
+    assert not environment.environments()
+    assert any(line.startswith(("> uv", f"> {tmp_path}")) for line in heard.lines) == (installer == "uv")
+
+
+def test_torch_of_its_own_index_is_compared_with_the_lock_too(installer, index, heard, pinned):
+    torch = f"torch=={pinned['torch']}+cpu"
+    index.write_lock(wheels={**index.locked["wheels"], torch: {"torch.whl": "sha256:" + "0" * 64}})
+    with pytest.raises(InstallError, match=r"the file of torch==\S+\+cpu differs from the published one"):
+        environment.install(listener=heard)
+    assert not environment.environments()
+
+
+def test_a_package_that_the_lock_does_not_know_is_not_installed(installer, index, heard, tmp_path, pinned):
+    index.add("pypi", standins.wheel(tmp_path / "made", "intruder", "9.0"))
+    locked = index.locked
+    (row,) = locked["rows"]
+    row["pypi"] = [each for each in row["pypi"] if "intruder" not in each]
+    index.add("whl/cpu", standins.torch(tmp_path / "made", pinned["torch"] + "+cpu", needs="intruder"))
+    index.write_lock(rows=[row])
+    with pytest.raises(InstallError, match=r"torch needs the package intruder, which this SSDiff does not know"):
+        environment.install(listener=heard)
+    assert not any("intruder" in path for path in index.asked)
+    assert not environment.environments()
+
+
+def test_torch_without_a_known_checksum_comes_from_its_own_index_alone(installer, index, heard, monkeypatch, pinned):
+    torch = f"torch=={pinned['torch']}+cpu"
+    index.write_lock(wheels={each: found for each, found in index.locked["wheels"].items() if each != torch})
+    assert environment.install(listener=heard).note["build"] == "cpu"
+    assert [path for path in index.asked if "torch" in path and not path.startswith("/whl/cpu/torch/")] == []
+
+
+def test_what_an_open_build_depends_on_comes_from_pytorchs_index_alone(installer, index, heard, tmp_path, pinned):
+    torch = f"torch=={pinned['torch']}+cpu"
+    index.add("pypi", standins.wheel(tmp_path / "made", "needed", "9.0"))
+    index.add("whl/cpu", standins.wheel(tmp_path / "made", "needed", "1.0"))
+    index.add("whl/cpu", standins.torch(tmp_path / "made", pinned["torch"] + "+cpu", needs="needed"))
+    (row,) = index.locked["rows"]
+    row["pypi"] = [each for each in row["pypi"] if "needed" not in each]
+    known = {each: found for each, found in index.locked["wheels"].items() if each != torch}
+    index.write_lock(rows=[row], wheels=known, open=[each for each in row["for"] if each.endswith(" cpu")])
+    made = environment.install(listener=heard)
+    version = subprocess.run([made.python, "-I", "-c", "import needed; print(needed.__version__)"], capture_output=True)
+    assert version.stdout.decode().strip() == "1.0"
+
+
+def test_a_build_that_is_not_locked_is_not_installed(index, heard):
+    index.write_lock(rows=[])
+    with pytest.raises(InstallError, match=r"runtime_lock\.json does not list \S+ 3\.\d+ cpu"):
+        environment.install(listener=heard)
+    assert not index.asked
 
 
 def test_too_little_disk_space_is_an_error_before_the_download(index, heard, monkeypatch):

@@ -160,6 +160,37 @@ def test_attempts_with_progress_do_not_count(server, wanted):
     assert len(server.asked) == 15 > download.ROUNDS
 
 
+def another_end(handler, data):
+    """Sends what was requested, with other bytes."""
+    start = int(handler.headers.get("Range", "bytes=0-")[6:-1])
+    part(start)(handler, data[:-1000] + bytes(1000))
+
+
+def beginning(size):
+    """Sends this number of bytes from the start, whatever range was requested."""
+    return lambda handler, data: handler.send(200, data[:size], length=len(data))
+
+
+ENDLESS = {
+    "another end each time": [cut(100_000), another_end],
+    "another part each time": [cut(100_000), part(200_000)],
+    "now more and now less, from the start": [beginning(100_000), beginning(50_000)],
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_a_server_that_gives_hope_again_and_again_is_given_up(what, server, wanted):
+    server.script = ENDLESS[what] * 30
+    with pytest.raises(DownloadError, match=r"127\.0\.0\.1"):
+        fetch([f"{server.url}/w.bin"], wanted)
+    assert len(server.asked) <= 3 * download.ROUNDS
+
+
+def test_a_download_whose_end_was_another_one_starts_over_and_may_break_off_again(server, wanted):
+    server.script = [cut(100_000), another_end, *[cut(20_000)] * 10]
+    assert fetch([f"{server.url}/w.bin"], wanted).read_bytes() == DATA
+
+
 def test_an_unreachable_server_gives_one_sentence(wanted):
     with pytest.raises(DownloadError, match=r"127.0.0.1 cannot be reached .*refused"):
         fetch(["http://127.0.0.1:9/w.bin"], wanted)

@@ -312,7 +312,7 @@ def test_an_exit_is_reported_with_its_code_on_systems_without_signals_too(tmp_pa
     ],
 )
 def test_the_error_describes_how_the_process_ended(code, told):
-    assert told in worker_process._describe_exit(code)
+    assert told in str(worker_process._describe_exit(code))
 
 
 @posix
@@ -500,6 +500,14 @@ def test_output_of_libraries_does_not_disturb_the_answers(tmp_path, tiny):
 def test_a_program_that_prints_nothing_is_an_error_in_one_sentence(tmp_path):
     python = script(tmp_path / "python", "#!/bin/sh\nexec sleep 100\n")
     startup_error(python, "has not started SSDiff within 0.5 seconds", start=0.5)
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="only killed where ends are told before their code is read")
+def test_a_child_of_a_script_that_has_ended_keeps_nobody_waiting_and_ends(tmp_path):
+    note = tmp_path / "pid"
+    python = script(tmp_path / "python", f"#!/bin/sh\nsleep 3600 &\necho $! > {note}\nexit 3\n")
+    startup_error(python, "cannot run SSDiff: it ended with code 3", start=7200)
+    wait_until(lambda: gone(int(note.read_text())), "the child to end")
 
 
 @posix

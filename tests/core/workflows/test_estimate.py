@@ -37,6 +37,13 @@ def test_the_first_line_of_a_run_tells_time_weights_device_and_what_is_faster(pa
         assert part in said[0]
 
 
+def test_the_classical_method_is_offered_only_if_it_is_faster(pair, cache):
+    found = estimated(pair)
+    told = {seconds: str(replace(found, seconds=20.0, classical=seconds).notice) for seconds in (4.0, 20.0, 30.0)}
+    assert ["; classical MTF-GLP-FS: 4 s" in text for text in told.values()] == [True, False, False]
+    assert ["classical" in text for text in told.values()] == [True, False, False]
+
+
 def test_a_classical_run_tells_its_method(pair, cache, tmp_path):
     said = ssdiff("pansharpen", *pair, tmp_path / "o.tif", "--method", "gsa").stderr.splitlines()
     assert said[0].startswith("ssdiff: Estimated time: ")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from files import read, write
 from osgeo import gdal
+from waiting import HANG_SECONDS
 
 from ssdiff_core.cli.main import main
 
@@ -72,6 +73,24 @@ def test_ended_by_signals_at_random_moments_it_goes_on_to_the_same_pixels(pair, 
     assert ended or attempt == 0
     assert np.array_equal(read(out), read(straight))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tif", "straight.tif"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("seconds", [0.001, 0.05, 0.2])
+def test_further_interrupts_do_not_disturb_the_end_of_a_run(pair, tmp_path, number, seconds):
+    child = subprocess.Popen(
+        command(pair, tmp_path / "out.tif", "--progress", "json"), stderr=subprocess.PIPE, text=True
+    )
+    begun(child)
+    for _ in range(5):
+        child.send_signal(number)
+        time.sleep(seconds)
+    said = [line for line in child.stderr if not line.startswith("{")]
+    assert child.wait() == 130, said
+    assert said[-1].startswith("ssdiff: interrupted")
+    assert not [line for line in said if not line.startswith("ssdiff: ")]
+    assert ("--resume continues" in said[-1]) == bool(list(tmp_path.iterdir()))
 
 
 @pytest.fixture
@@ -220,11 +239,30 @@ def test_a_limited_address_space_is_one_sentence_or_an_image_and_leaves_nothing(
     """OpenBLAS tries without end to get memory."""
     code = (
         "import resource, sys; from ssdiff_core.cli.main import main; import osgeo.gdal, numpy; "
-        "resource.setrlimit(resource.RLIMIT_AS, (300 << 20,) * 2); sys.exit(main(sys.argv[1:]))"
+        "resource.setrlimit(resource.RLIMIT_AS, (300 << 20,) * 2); sys.exit(main())"
     )
     out = tmp_path / "out.tif"
     words = ["pansharpen", *map(str, pair), str(out), "--method", "gsa", "--align", "none", "--memory", "64"]
     run = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert run.returncode in (0, 1), run.stderr
+    assert run.stderr.splitlines()[-1].startswith("ssdiff: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.tif"] * (run.returncode == 0)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limits are those of Linux")
+@pytest.mark.parametrize("limit", [100, 150, 200, 1100])
+def test_a_process_whose_address_space_is_limited_from_the_start_ends(pair, tmp_path, limit):
+    """With 100 to 200 MB OpenBLAS has started threads that never get memory, and would wait for them at the exit."""
+    code = (
+        f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_AS, ({limit} << 20,) * 2); "
+        "os.execv(sys.executable, [sys.executable, '-m', 'ssdiff_core', *sys.argv[1:]])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, *words(pair, tmp_path / "out.tif")],
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+    )
     assert run.returncode in (0, 1), run.stderr
     assert run.stderr.splitlines()[-1].startswith("ssdiff: ")
     assert [path.name for path in tmp_path.iterdir()] == ["out.tif"] * (run.returncode == 0)

@@ -28,7 +28,7 @@ base.ESTIMATE_AFTER = base.ESTIMATE_INTERVAL = 0.0
 feedback, texts = QgsProcessingFeedback(), []
 feedback.setProgressText = texts.append
 progress = base.RunProgress(feedback, 0.8)
-progress.receive(Notice("estimate_adapting", {"total": 40.0, "adapting": 10.0}))
+progress.receive(Notice("estimate", {"total": 40.0, "adapting": 10.0}))
 answer = []
 for pixels in (0, 1_000_000):
     report = progress(pixels)

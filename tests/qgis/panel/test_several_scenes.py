@@ -10,8 +10,8 @@ from files import write
 from scripts import make_deliveries
 
 CODE = """
-import json, sys, threading
-from qgis.core import QgsApplication, QgsProject, QgsRasterLayer
+import inspect, json, sys, threading
+from qgis.core import QgsApplication, QgsProcessingContext, QgsProject, QgsRasterLayer
 app = QgsApplication([], True)
 app.initQgis()
 from processing.core.Processing import Processing
@@ -103,9 +103,11 @@ def cancelled(place, end):
 
 def rows_of(panel):
     # Those that Processing would run.
-    rows = []
+    rows, context = [], QgsProcessingContext()
+    context.setProject(project)
+    more = [context] if "context" in inspect.signature(panel.parametersForRow).parameters else []  # since QGIS 3.40
     for number in range(panel.batchRowCount()):
-        values, valid = panel.parametersForRow(number)
+        values, valid = panel.parametersForRow(number, *more)
         if not valid:
             continue
         layers = [project.mapLayer(values[name] or "") for name in NAMES[:2]]
