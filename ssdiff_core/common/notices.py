@@ -282,6 +282,31 @@ def notice(kind: str, /, **values) -> Notice:
     return result
 
 
+def described(told: Notice) -> dict[str, object]:
+    """Returns a notice as plain values, for JSON; notices among its values are descriptions too."""
+    return {"kind": told.kind, "values": {name: _plain(value) for name, value in told.values.items()}}
+
+
+def from_description(description: Mapping) -> Notice:
+    """Returns the notice of a description.
+
+    Raises LookupError, TypeError, ValueError, AttributeError or RecursionError if it describes no notice.
+    """
+    return notice(description["kind"], **{name: _restored(value) for name, value in description["values"].items()})
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Notice):
+        return {"notice": described(value)}
+    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def _restored(value: object) -> object:
+    if isinstance(value, dict) and set(value) == {"notice"}:
+        return from_description(value["notice"])
+    return [_restored(each) for each in value] if isinstance(value, list) else value
+
+
 def _shown(value: object, translated: Callable[[str], str]) -> object:
     if isinstance(value, Notice):
         return value.worded(translated)

@@ -24,7 +24,7 @@ import numpy as np
 
 from ...common import errors
 from ...common.errors import Cancelled, SSDiffError, WorkerError
-from ...common.notices import Notice, Notify, notice
+from ...common.notices import Notice, Notify, from_description, notice
 from ...common.texts import printable
 from ...domain.block import Block
 from ...domain.exact_sums import Sums
@@ -348,8 +348,8 @@ def _parsed(line: bytes) -> dict | None:
 
 def _notice_of(message: dict) -> Notice:
     try:
-        return notice(message["kind"], **message["values"])
-    except (LookupError, TypeError, ValueError, AttributeError):
+        return from_description(message)
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
         kind = " ".join(printable(message.get("kind", "")).split())[:60]
         raise WorkerError(notice("worker_notice", kind=kind)) from None
 

@@ -35,7 +35,7 @@ import threading
 import time
 import traceback
 
-from ...common.notices import Notice
+from ...common.notices import Notice, described
 
 ALIVE_SECONDS = 1.0
 "time between two lines of type alive"
@@ -61,7 +61,7 @@ class Responder:
             self._out.flush()
 
     def notify(self, notice: Notice) -> None:
-        self.send("notice", kind=notice.kind, values=dict(notice.values))
+        self.send("notice", **described(notice))
 
     def progress(self, share: float) -> None:
         if time.monotonic() - self._last_progress > PROGRESS_SECONDS:

@@ -14,7 +14,7 @@ from ...classical.parallel import default_workers, scene_stats
 from ...classical.scene_statistics import Survey
 from ...common.errors import SSDiffError, WorkerError
 from ...common.failures import failure_of
-from ...common.notices import Notice, Notify, notice
+from ...common.notices import Notice, Notify, described, notice
 from ...common.texts import on_one_line
 from ...fusion.engine import Engine
 from ...fusion.grouped_engine import Grouped
@@ -121,12 +121,7 @@ def describe_error(error: Exception) -> dict[str, object]:
     told = failure_of(error).message
     if is_out_of_memory(error) and not isinstance(error, SSDiffError):
         kind, told = "DeviceError", notice("device_out_of_memory")
-    described = {"kind": kind, "sentence": on_one_line(str(told))}
+    answer = {"kind": kind, "sentence": on_one_line(str(told))}
     if isinstance(told, Notice):
-        described["notice"] = {"kind": told.kind, "values": plain_values(told)}
-    return described
-
-
-def plain_values(told: Notice) -> dict[str, object]:
-    """Returns the values of a notice for JSON: notices among them as text."""
-    return {name: str(value) if isinstance(value, Notice) else value for name, value in told.values.items()}
+        answer["notice"] = described(told)
+    return answer

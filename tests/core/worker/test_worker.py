@@ -189,8 +189,8 @@ def test_progress_arrives_and_increases_to_the_end(worker, tiny):
 
 @posix
 def test_notices_arrive_with_kind_and_values(tiny, tmp_path):
-    sent, received = notice("cpu_instead", device="cuda:0"), []
-    first = before_fusing("what[0]._notify(notice('cpu_instead', device='cuda:0'))")
+    sent, received = notice("cpu_instead", device=notice("out_of_memory")), []
+    first = before_fusing("what[0]._notify(notice('cpu_instead', device=notice('out_of_memory')))")
     python = python_that(tmp_path / "python", first + "from ssdiff_core.common.notices import notice\n")
     with Worker(python) as worker, RemoteEngine(worker, tiny, notify=received.append) as engine:
         engine.fuse(smooth_scene(12, 12))
