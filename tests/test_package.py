@@ -164,7 +164,7 @@ def test_a_release_consists_of_the_zip_the_weights_and_their_digests(clone_with_
     dist = tmp_path / "dist"
     done = package(dist, "--release", root=clone_with_more_weights)
     assert done.returncode == 0
-    assert "more.safetensors does not exist: weights-1 must provide it already" in done.stderr
+    assert "more.safetensors does not exist: weights-2 must provide it already" in done.stderr
     (dist / "more.safetensors").write_bytes(b"more")
     assert package(dist, "--release", root=clone_with_more_weights).returncode == 0
     digests = dict(reversed(line.split("  ")) for line in (dist / "SHA256SUMS").read_text().splitlines())

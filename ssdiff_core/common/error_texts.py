@@ -256,7 +256,7 @@ ERRORS: dict[str, str] = {
     "install_disk_full": "the disk is full: free disk space, or choose another cache folder",
     "install_long_path": "file paths are too long for Windows: choose a shorter cache folder",
     "install_windows_library": "a Windows library is missing: install the Visual C++ Redistributable of Microsoft",
-    "install_proxy_password": "the proxy requires a password: enter it in the network options of QGIS",
+    "install_proxy_login": "the proxy requires a password: enter it in the network options of QGIS",
     "install_certificate": (
         "the server has a certificate that is not trusted: set SSL_CERT_FILE to a file with the CA certificates"
     ),

@@ -182,7 +182,7 @@ ADVICE = (
     (r"No space left|not enough space|Errno 28", "install_disk_full"),
     (r"Long Path|WinError 206|name too long", "install_long_path"),
     (r"WinError (?:126|127|1114)", "install_windows_library"),
-    (r"\b407\b|Proxy Authentication", "install_proxy_password"),
+    (r"\b407\b|Proxy Authentication", "install_proxy_login"),
     (r"CERTIFICATE_VERIFY|certificate verify|UnknownIssuer", "install_certificate"),
     (r"ProxyError|connect to proxy", "install_proxy"),
     (UNREACHABLE, "install_unreachable"),
