@@ -224,15 +224,15 @@ def name_of(path: Path) -> str:
 def _suitable(entries: Iterable[Entry], sensor: str, bands: int, ratio: float) -> list[Entry]:
     """Returns fitting weights: for the sensor, then general ones for this number of bands, then for band groups.
 
-    MS of a ratio that no weights are for is brought to the nearest that they know (see domain.resampling). Networks on
-    patches precede all others, even in band groups. The user's own weights come last, because weights adapted to one
-    scene need not fit another.
+    MS of a ratio that no weights are for is brought to the nearest that they know (see domain.resampling); weights for
+    a sensor know its own ratio alone, so general ones precede them then. Networks on patches precede all others, even
+    in band groups. The user's own weights come last, because weights adapted to one scene need not fit another.
     """
 
     def rank(entry: Entry) -> int | None:
         """Returns the place of an entry, the best first; None if it does not fit."""
         if entry.sensor == sensor != sensors.GENERAL and len(entry.bands) == bands:
-            return 0
+            return 0 if entry.suits(ratio) else 3
         if entry.sensor == sensors.GENERAL:
             return 1 if len(entry.bands) == bands else 2
         return None

@@ -160,6 +160,7 @@ def test_auto_selects_the_best_fitting_weights(entries, sensor, bands, ratio, ch
         ("qb", 4, 4, "qb-patches"),
         ("wv2", 4, 4, "wv2-patches"),
         ("qb", 3, 4, "general-4-patches"),
+        ("qb", 4, 5, "general-4-patches"),
         ("pleiades", 4, 4, "general-4-patches"),
         ("spot67", 3, 4, "general-4-patches"),
         ("general", 6, 4, "general-4-patches"),
