@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 from image_sets import arrays, write_matlab, write_set
+from osgeo import gdal
 
 from ssdiff_core.classical.engine import ClassicalEngine
 from ssdiff_core.common.errors import RasterError
@@ -173,8 +174,18 @@ def test_an_array_that_the_library_cannot_decode_is_an_error_that_ends_with_word
     with h5py.File(tmp_path / "set.h5", "w") as file:
         for name, array in values.items():
             file.create_dataset(name, data=array, compression="lzf")
+    if _decodes_lzf(tmp_path / "set.h5"):
+        pytest.skip("GDAL and h5py share the HDF5 library here, and with it the filter of h5py")
     with pytest.raises(RasterError, match=r"it may be damaged(: \w+ \w+|$)"):
         StoredImages(tmp_path / "set.h5")
+
+
+def _decodes_lzf(path) -> bool:
+    array = gdal.OpenEx(str(path), gdal.OF_MULTIDIM_RASTER).GetRootGroup().OpenMDArray("ms")
+    try:
+        return array.ReadAsArray() is not None
+    except RuntimeError:
+        return False
 
 
 def test_values_beyond_single_precision_are_an_error_without_a_warning(values, tmp_path, recwarn):

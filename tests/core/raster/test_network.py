@@ -51,7 +51,7 @@ def test_a_vrt_that_names_itself_has_no_source_on_the_network(tmp_path):
 
 def test_a_fused_file_that_names_addresses_causes_no_request(server, tmp_path):
     pan, ms, _ = sample_files(tmp_path, 64)
-    ssdiff("pansharpen", pan, ms, tmp_path / "o.tif", "--method", "exp")
+    ssdiff("pansharpen", pan, ms, tmp_path / "o.tif", "--method", "exp", "--format", "gtiff")
     image = gdal.Open(str(tmp_path / "o.tif"), gdal.GA_Update)
     for key in ("SSDIFF_PAN", "SSDIFF_MS"):
         image.SetMetadataItem(key, f"/vsicurl/{server.url}/secret.tif")
