@@ -192,4 +192,7 @@ def test_the_plugin_is_unloaded_completely_and_loaded_again(results):
     assert not seen["torch"]
     assert results["exit"] == 0, results["log"][-9000:]
     assert "Traceback" not in results["log"]
-    assert results["python errors"] == []
+    own = [
+        text for text in results["python errors"] if not text.startswith("warning:/usr/share/qgis/python/plugins/pro")
+    ]
+    assert own == []  # Processing itself may use what newer Pythons warn about

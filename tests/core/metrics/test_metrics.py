@@ -373,7 +373,7 @@ def test_q2n_of_one_band_is_uqi_at_the_references_mean_and_deviation(seed):
     image = spoiled(reference, seed).astype(float)
     mean, deviation = reference.mean(), reference.std(ddof=1)
     x, y = ((a - mean) / deviation + 1 for a in (reference, image))
-    assert float(q2n(reference, image)) == pytest.approx(abs(slow_uqi(x, y)), abs=1e-9)
+    assert q2n(reference, image).item() == pytest.approx(abs(slow_uqi(x, y)), abs=1e-9)
 
 
 def test_flat_images_are_compared_by_their_means():
@@ -603,7 +603,7 @@ def test_a_filter_has_the_sensors_gain(name, gain, ratio):
     frequency = 1 / (2 * ratio) if name == "geometric" else 20 / (41 * ratio)
     wave = np.cos(2 * np.pi * frequency * (np.arange(201) - 100)).astype(np.float32)[:, None]
     response = take_rows(CONVENTIONS[name].blur(np.array([100.0]), gain, ratio), wave)
-    assert float(response) == pytest.approx(gain, abs=1e-3)
+    assert response.item() == pytest.approx(gain, abs=1e-3)
 
 
 @pytest.mark.parametrize("ratio", [2, 4])
