@@ -19,7 +19,7 @@ from .cluster import ClusterOptions, connected, processors_of
 from .items import complete
 from .job import ArchiveRun, Outcome, SceneJob
 from .prepare import LARGE, PATTERN, Prepared, prepare
-from .runner import PATIENCE, Runner
+from .runner import PATIENCE, SCHEDULER_LOST, Runner
 from .storage import Storage
 
 
@@ -158,9 +158,11 @@ def _resumable(whole: Plan, outcomes: Sequence[Outcome]) -> Iterator[None]:
         total = len(whole.prepared.jobs)
         return f"{what}: {done} of {total} scenes are done; the same command with --resume continues"
 
+    from distributed.comm import CommClosedError
+
     try:
         yield
-    except WorkerError as error:
-        raise WorkerError(told(str(error))) from None
+    except (WorkerError, CommClosedError) as error:  # any request to the client may notice a lost scheduler first
+        raise WorkerError(told(SCHEDULER_LOST if isinstance(error, CommClosedError) else str(error))) from None
     except KeyboardInterrupt:
         raise KeyboardInterrupt(told("interrupted")) from None

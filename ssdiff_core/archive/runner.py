@@ -23,6 +23,7 @@ LARGE_AT_ONCE = 2
 "large scenes that are fused at a time: all workers share each, and a second one fills the gaps at the end of the first"
 TICK_SECONDS = 0.5
 "time between two looks at the state of the run"
+SCHEDULER_LOST = "the connection to the scheduler was lost"
 PATIENCE = 1800.0
 "seconds without progress after which a worker counts as hung, by default"
 BUSY_SHARE = 0.05
@@ -181,7 +182,7 @@ class Runner:
 
     def _check_scheduler(self) -> None:
         if self._client.status != "running":
-            raise WorkerError("the connection to the scheduler was lost")
+            raise WorkerError(SCHEDULER_LOST)
 
     # --- what hangs --------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import math
 
 from qgis.core import QgsApplication, QgsGeometry, QgsProject, QgsRasterLayer, QgsReferencedRectangle
 from qgis.gui import QgsDockWidget, QgsMapLayerComboBox, QgsRubberBand
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtGui import QColor
 from qgis.PyQt.QtWidgets import (
@@ -303,7 +304,7 @@ class Dock(QgsDockWidget):
             scene = self._scene
 
             def show(task: EstimatePresets) -> None:
-                if scene == self._scene:
+                if not sip.isdeleted(self) and scene == self._scene:  # the plugin may be unloaded meanwhile
                     self.presets.show_estimates(task.found)
                     self._show_estimate()
 
