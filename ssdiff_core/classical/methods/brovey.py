@@ -94,11 +94,12 @@ def fit_without_haze(moments: Moments, haze: np.ndarray) -> dict:
     A constant PAN gets no weights: its regression would be one of rounding errors.
     """
     bands = len(haze)
-    constant = moments.co[bands, bands] <= FLAT * moments.count * moments.left[bands] ** 2
+    level = moments.count * moments.left[bands] ** 2
+    constant = moments.co[bands, bands] <= FLAT * level
     weights = np.zeros(bands) if constant else regression(moments.co[:bands, :bands], moments.co[:bands, bands])
     clear = moments.left[:bands] - haze
     intensity, variation = float(weights @ clear), float(weights @ moments.co[:bands, :bands] @ weights)
-    factor = ratio_of_deviations(variation, moments.co[bands, bands], moments.count * moments.left[bands] ** 2)
+    factor = ratio_of_deviations(variation, moments.co[bands, bands], level)
     match = (factor, intensity - factor * float(moments.left[bands]))
     caps = MAXIMUM_GAIN * clear / intensity if intensity > 0 else np.zeros(bands)
     return {"haze": to_tuples(haze), "weights": (to_tuples(weights),), "match": (match,), "caps": to_tuples(caps)}
