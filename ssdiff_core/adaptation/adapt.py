@@ -29,7 +29,7 @@ from ..domain.adaptation_job import Job, best_method
 from ..domain.methods import CLASSICAL, UNFITTED
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
-from ..fusion.grouped_engine import Grouped
+from ..fusion.grouped_engine import grouped
 from ..fusion.network_inputs import NetworkSurvey
 from ..model import band_transfer, devices
 from ..model import checkpoint as weights
@@ -248,7 +248,7 @@ def initial_fusion(job: Job, base: weights.Weights, device: torch.device) -> tup
         card.base, sensor.mtf, job.ratio, card.interpolation, sensor.pan_mtf, card.arch.views, tuple(groups)
     )
     engine = engine_of(base, str(device))
-    return survey, (Grouped(engine, groups) if groups else engine).fuse
+    return survey, grouped(engine, groups).fuse
 
 
 def keep_best_mixture(

@@ -36,11 +36,11 @@ class TaskBackend(LocalBackend):
         import torch
 
         from ..fusion.engine import Engine
-        from ..fusion.grouped_engine import Grouped
+        from ..fusion.grouped_engine import grouped
 
         torch.set_num_threads(self.processors)
         engine = Engine(_loaded(weights, sha256_of(weights)), sampling, notify=notify)
-        return Grouped(engine, list(groups)) if groups else engine
+        return grouped(engine, groups)
 
     def gathered(self, scene: Scene, survey: Survey, memory: int, workers: int) -> SceneStats:
         """Returns the statistics of the whole scene."""

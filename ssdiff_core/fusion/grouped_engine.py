@@ -16,6 +16,11 @@ OF_GROUPS = ("weights", "match")
 "fields of SceneStats with one value for each group of bands"
 
 
+def grouped(engine, of_bands: Sequence[tuple[int, ...]]):
+    """Returns the engine, applied to each of these groups of bands if there are any."""
+    return Grouped(engine, list(of_bands)) if of_bands else engine
+
+
 class Grouped(Quantising):
     """Applies an engine for a few bands to each group of bands (see domain.band_groups)."""
 

@@ -34,11 +34,11 @@ class LocalBackend(ClassicalBackend):
     def network(self, weights: Path, groups: Sequence[tuple[int, ...]], sampling: SamplingOptions, notify: Notify):
         """Returns the engine of a weights file; with groups, one that fuses each group of bands separately."""
         from ..fusion.engine import Engine
-        from ..fusion.grouped_engine import Grouped
+        from ..fusion.grouped_engine import grouped
         from ..model.checkpoint import load
 
         engine = Engine(load(weights), sampling, notify=notify)
-        return Grouped(engine, list(groups)) if groups else engine
+        return grouped(engine, groups)
 
     def adapt(self, scenes: Sequence[Scene], job: Job, notify: Notify, progress: Callable[[float], None]) -> dict:
         """Adapts weights to scenes (see adaptation.adapt.adapt)."""

@@ -31,7 +31,7 @@ from ..domain.options import SamplingOptions
 from ..domain.sensors import Sensor
 from ..domain.study import distinct
 from ..fusion.engine import Engine
-from ..fusion.grouped_engine import Grouped
+from ..fusion.grouped_engine import Grouped, grouped
 from ..fusion.network_inputs import NetworkSurvey
 from ..metrics.arrays import full_scale, with_reference
 from ..model import checkpoint
@@ -192,7 +192,7 @@ def _network(name: str, sensor: Sensor, images: ImageSet, sampling: SamplingOpti
         card.base, sensor.mtf, images.ratio, card.interpolation, sensor.pan_mtf, card.arch.views, groups
     )
     engine = Engine(weights, sampling, notify=notify)
-    fuses = Grouped(engine, list(groups)) if groups else engine
+    fuses = grouped(engine, groups)
     return Fusion(f"{LABELS[NETWORK]} ({card.id})", fuses, card.interpolation, survey, sensor.mtf)
 
 

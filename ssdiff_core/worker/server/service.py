@@ -17,7 +17,7 @@ from ...common.failures import failure_of
 from ...common.notices import Notice, Notify, described, notice
 from ...common.texts import on_one_line
 from ...fusion.engine import Engine
-from ...fusion.grouped_engine import Grouped
+from ...fusion.grouped_engine import Grouped, grouped
 from ...fusion.network_inputs import NetworkSurvey
 from ...fusion.out_of_memory import is_out_of_memory
 from ...model import devices
@@ -63,7 +63,7 @@ class Service:
         loaded = load(weights)
         engine = Engine(loaded, decode(sampling), notify=self._notify)
         band_groups = [tuple(group) for group in groups]
-        fuses = Grouped(engine, band_groups) if band_groups else engine
+        fuses = grouped(engine, band_groups)
         card = {"id": loaded.card.id, "sha256": loaded.sha256, "steps": engine.steps, "device": str(engine.device)}
         return card | self._add(OpenEngine(engine, fuses, engine.device))
 
