@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,42 +98,44 @@ def _blurring(gains: tuple[float, ...], ratio: float, phase: float, step: float,
 def take_rows(along: list[Strip], image: Array) -> Array:
     """Returns an image (..., n, w) resampled along rows (..., m, w); with several sensors, an image for each."""
     image, first = _continued(along, image, -2)
-    parts = [(s.matrix, image[..., s.start - first : s.stop - first, :]) for s in along]
-    if isinstance(image, np.ndarray):
-        return _joined(parts, -2)
-    return namespace(image).concatenate([read(*part) for part in parts], -2)
+    return _joined([(s.matrix, image[..., s.start - first : s.stop - first, :]) for s in along], -2)
 
 
 def take_cols(along: list[Strip], image: Array) -> Array:
     """Returns an image (..., h, n) resampled along columns (..., h, m)."""
     image, first = _continued(along, image, -1)
-    if isinstance(image, np.ndarray) and along[0].matrix.ndim == 2:  # one product for all images of a stack
+    if along[0].matrix.ndim == 2:  # one product for all images of a stack
         flat = image.reshape(-1, image.shape[-1])
         parts = [(flat[:, s.start - first : s.stop - first], s.matrix.T) for s in along]
         return _joined(parts, -1).reshape(*image.shape[:-1], -1)
-    parts = [image[..., s.start - first : s.stop - first] @ s.matrix.swapaxes(-1, -2) for s in along]
-    return namespace(image).concatenate(parts, -1)
+    return _joined([(image[..., s.start - first : s.stop - first], s.matrix.swapaxes(-1, -2)) for s in along], -1)
 
 
-def _joined(products: list[tuple[np.ndarray, np.ndarray]], axis: int) -> np.ndarray:
+def _joined(products: list[tuple[Array, Array]], axis: int) -> Array:
     """Returns the products of pairs of matrices, or of stacks of them, one after the other along an axis."""
     left, right = products[0]
-    lead = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    if len(products) == 1:
+        return read(left, right)
+    xp, lead = namespace(left), np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     sizes = [pair[axis == -1].shape[axis] for pair in products]
     shape = (sum(sizes), right.shape[-1]) if axis == -2 else (left.shape[-2], sum(sizes))
-    joined, done = np.empty((*lead, *shape), np.float32), 0
-    for (left, right), size in zip(products, sizes):
+    joined, done = xp.empty((*lead, *shape), dtype=xp.float32), 0
+    for pair, size in zip(products, sizes):
         part = slice(done, done + size)
-        np.matmul(left, right, out=joined[..., part, :] if axis == -2 else joined[..., part])
+        xp.matmul(*_stacked(lead, *pair), out=joined[..., part, :] if axis == -2 else joined[..., part])
         done += size
     return joined
 
 
 def read(matrix: Array, part: Array) -> Array:
-    """Returns matrix @ part. torch is slow at a matrix times a stack unless the matrix is expanded to a stack."""
-    if part.ndim > 2:
-        matrix = namespace(part).broadcast_to(matrix, (*part.shape[:-2], *matrix.shape[-2:]))
-    return matrix @ part
+    """Returns matrix @ part."""
+    return namespace(part).matmul(*_stacked(np.broadcast_shapes(matrix.shape[:-2], part.shape[:-2]), matrix, part))
+
+
+def _stacked(lead: tuple[int, ...], *factors: Array) -> Iterator[Array]:
+    """Yields factors as stacks of this shape; torch is slow at a matrix times a stack, NumPy repeats it itself."""
+    for factor in factors:
+        yield factor if isinstance(factor, np.ndarray) else factor.expand(*lead, *factor.shape[-2:])
 
 
 def transposed(rows: list[Strip], cols: list[Strip], image: Array, shape: tuple[int, int]) -> Array:

@@ -278,7 +278,7 @@ class Engine(Quantising):
         core, scaling = (slice(None), *block.core.within(canvas.window)), self._units(block)
         if images == 1:
             mean = next(draws) if self.samples == 1 else diffusion.mean_and_std(draws)[0]
-            fused = (canvas.base[core] + self._sigma * mean[core])[None]
+            fused = torch.addcmul(canvas.base[core], self._sigma, mean[core])[None]
         else:
             mean, std = diffusion.mean_and_std(draws)
             fused = torch.stack([canvas.base[core] + self._sigma * mean[core], self._sigma * std[core]])
@@ -297,14 +297,12 @@ class Engine(Quantising):
         window, outer, arch = self._layout.window(block.core, block.window), block.window, self.card.arch
         kernel, scaling = self.card.interpolation, self._units(block)
         pan, ms = (self._transfers.upload(image) for image in self._filled(block, pan_ok, ms_ok))
-        seen, base = network_inputs.network_inputs(
-            block, pan[0], ms, scaling, kernel, self.card.base, arch.guides, arch.views
-        )
+        part = window.within(outer) if window in outer else network_inputs.WHOLE
+        what = network_inputs.Seen(kernel, self.card.base, arch.guides, arch.views)
+        seen, base = network_inputs.network_inputs(block, pan[0], ms, scaling, what, part)
         coarse = network_inputs.upsample(block, ms, kernel, *self._ms_grid(window, outer))
-        if window in outer:
-            rows, cols = window.within(outer)
-            ok = ok[rows, cols]
-        else:
+        ok = ok[part]
+        if window not in outer:
             rows, cols = (
                 (reflect(np.arange(start, stop), first, end) - first).astype(np.int64)
                 for start, stop, first, end in zip(
@@ -313,10 +311,11 @@ class Engine(Quantising):
             )
             ok = ok[np.ix_(rows, cols)]
             rows, cols = devices.upload(rows, self.device)[:, None], devices.upload(cols, self.device)
+            seen, base = seen[:, rows, cols], base[:, rows, cols]
         canvas = Canvas(
             window,
-            pan=seen[:, rows, cols],
-            base=base[:, rows, cols],
+            pan=seen,
+            base=base,
             ms=scaling.of_ms(coarse),
             ok=None if ok.all() else devices.upload(ok, self.device),
         )

@@ -32,24 +32,42 @@ class NetworkSurvey(Survey):
     convert: ClassVar[Convert] = torch.from_numpy
 
 
-def network_inputs(
-    block: Block,
-    pan: Tensor,
-    ms: Tensor,
-    scaling: Units,
-    kernel: str,
-    base: str,
-    guides: int,
-    views: Sequence[str],
-) -> tuple[Tensor, Tensor]:
-    """Returns what a network sees over block.window, normalised: the input of the spatial branch, and the base.
+@dataclass(frozen=True)
+class Seen:
+    """What a network sees of a scene; the fields are those of its card and its Config."""
 
-    The input (guides + views * C, h, w) is PAN, possibly PAN as MS sees it, and each view minus the base.
+    kernel: str
+    "interpolation of MS"
+    base: str
+    guides: int
+    views: tuple[str, ...]
+
+
+WHOLE = (slice(None), slice(None))
+
+
+def network_inputs(
+    block: Block, pan: Tensor, ms: Tensor, scaling: Units, seen: Seen, part: tuple[slice, slice] = WHOLE
+) -> tuple[Tensor, Tensor]:
+    """Returns what a network sees, normalised: the input of the spatial branch, and the base.
+
+    The input (guides + views * C, h, w) is PAN, possibly PAN as MS sees it, and each view minus the base. part: the
+    rows and columns of block.window to return.
     """
-    fused = base_image(base, block, pan, upsample(block, ms, kernel), kernel)
-    differences = [scaling.of_detail(VIEWS[view](block, pan, ms, kernel) - fused) for view in views]
-    seen = scaling.of_pan(guide_images(guides, block, pan, kernel))
-    return torch.cat([seen, *differences]) if differences else seen, scaling.of_ms(fused)
+    kernel, inner = seen.kernel, (..., *part)
+    lms, sharp = upsample(block, ms, kernel)[inner], pan[inner]
+    gains, which = distinct(block.stats.mtf) if seen.base != "lms" else ((), [])
+    mean = (sum(block.stats.mtf) / len(block.stats.mtf),) if seen.guides == 2 else ()
+    lows = pan_through_ms(block, pan, (*gains, *mean), kernel)[inner] if gains or mean else []
+    base = add_detail(lms, sharp, lows, which, block.stats.gains)
+    images = torch.empty(seen.guides + len(seen.views) * len(ms), *base.shape[1:], device=pan.device)
+    for image, counts in zip(images, (sharp, *lows[len(gains) :])):
+        torch.sub(counts, scaling.pan_zero, out=image).div_(scaling.pan_one)
+    for k, view in enumerate(seen.views):
+        first = seen.guides + k * len(ms)
+        torch.sub(VIEWS[view](block, sharp, ms, kernel, part), base, out=images[first : first + len(ms)])
+    images[seen.guides :].unflatten(0, (-1, len(ms))).div_(scaling.ones)
+    return images, base.sub_(scaling.zeros).div_(scaling.ones)
 
 
 def base_reach(base: str, ratio: float, kernel: str) -> int:
@@ -72,25 +90,27 @@ def base_image(name: str, block: Block, pan: Tensor, lms: Tensor, kernel: str) -
 def mtf_glp_fs(block: Block, pan: Tensor, lms: Tensor, gains: tuple[float, ...], kernel: str) -> Tensor:
     """Returns MTF-GLP-FS: lms plus the detail of PAN that the MS sensor cannot resolve, times a gain for each band."""
     mtfs, which = distinct(block.stats.mtf)
-    fused, lows = lms.clone(), pan_through_ms(block, pan, mtfs, kernel)
-    for band, low, gain in zip(fused, which, gains):
-        band.add_(pan - lows[low], alpha=gain)
-    return fused
+    return add_detail(lms.clone(), pan, pan_through_ms(block, pan, mtfs, kernel), which, gains)
 
 
-def guide_images(n: int, block: Block, pan: Tensor, kernel: str) -> Tensor:
-    """Returns PAN, and for n = 2 also PAN as MS sees it with the mean MTF of the bands (n, h, w)."""
-    mean = sum(block.stats.mtf) / max(len(block.stats.mtf), 1)
-    return torch.cat([pan[None], pan_through_ms(block, pan, (mean,), kernel)]) if n == 2 else pan[None]
+def add_detail(lms: Tensor, pan: Tensor, lows: Sequence[Tensor], which: Sequence[int], gains: Sequence[float]) -> Tensor:
+    """Adds PAN minus its low-pass, times a gain, to each band, in place, and returns the bands.
+
+    which: the index of each band's low-pass in `lows`; empty: nothing is added.
+    """
+    details = {low: pan - lows[low] for low in set(which)}
+    for band, low, gain in zip(lms, which, gains):
+        band.add_(details[low], alpha=gain)
+    return lms
 
 
-def bt_h(block: Block, pan: Tensor, ms: Tensor, kernel: str) -> Tensor:
-    """Returns BT-H (C, h, w) over block.window, from pan (h, w) and ms (C, hm, wm).
+def bt_h(block: Block, pan: Tensor, ms: Tensor, kernel: str, part: tuple[slice, slice] = WHOLE) -> Tensor:
+    """Returns BT-H (C, h, w) over a part of block.window, from its pan (h, w) and from ms (C, hm, wm).
 
     Haze is removed before MS is interpolated, so that black pixels are exactly 0 and rounding errors are not divided.
     """
     fusion = HazeFreeBrovey(block.stats, lambda values: upload(values, pan.device))
-    return fusion.fuse(upsample(block, fusion.remove_haze(ms), kernel), pan)
+    return fusion.fuse(upsample(block, fusion.remove_haze(ms), kernel)[(..., *part)], pan)
 
 
 VIEWS = {"bt-h": bt_h}

@@ -11,12 +11,16 @@ Shapes: B images, C bands, p side of a patch, W channels, (H, W) pixels of an im
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..weights.model_config import Config
-from .ssnet import SLOPE, from_patches, time_signal, to_patches, zeroed
+from .convolution import convolve
+from .patches import from_patches, to_patches
+from .ssnet import SLOPE, time_signal, zeroed
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -30,19 +34,33 @@ def depthwise(width: int, bias: bool = True) -> nn.Conv2d:
     return nn.Conv2d(width, width, 3, padding=1, groups=width, bias=bias)
 
 
+def norm(width: int, bounded: bool) -> nn.Module:
+    """Returns the norm of a block's input: none in a network whose gates are bounded."""
+    return nn.Identity() if bounded else ChannelNorm(width)
+
+
+def halves(layer: nn.Conv2d) -> Iterator[tuple[Tensor, Tensor]]:
+    """Returns weight and bias of the first and of the second half of a layer's outputs."""
+    return zip(layer.weight.chunk(2), layer.bias.chunk(2))
+
+
 class Gated(nn.Module):
     """A residual block: two filtered projections of the image, multiplied with each other."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, bounded: bool = False):
         super().__init__()
-        self.norm = ChannelNorm(width)
+        self.norm, self.bounded = norm(width, bounded), bounded
         self.widen = nn.Conv2d(width, 2 * width, 1)
         self.filter = depthwise(2 * width)
         self.out = zeroed(nn.Conv2d(width, width, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        u, v = self.filter(self.widen(self.norm(x))).chunk(2, dim=1)  # (B, W, h, w) each
-        return x + self.out(u * v)
+        image = self.norm(x)
+        u, gate = (
+            convolve(convolve(image, *widen), *filtering, bounded=bounded)  # (B, W, h, w)
+            for widen, filtering, bounded in zip(halves(self.widen), halves(self.filter), (False, self.bounded))
+        )
+        return convolve(u * gate, self.out.weight, self.out.bias, plus=x)
 
 
 class FMIM(nn.Conv2d):
@@ -54,24 +72,30 @@ class FMIM(nn.Conv2d):
             self.weight.fill_((damp - 1) / 9)
             self.weight[:, :, 1, 1] += 1
 
+    def forward(self, image: Tensor) -> Tensor:
+        return convolve(image, self.weight)
+
 
 class APFM(nn.Module):
     """Alternating projection fusion: projections of both branches, multiplied and added to x, then a gated block."""
 
-    def __init__(self, width: int, damp: float):
+    def __init__(self, width: int, damp: float, bounded: bool = False):
         super().__init__()
         self.modulate = FMIM(width, damp)
-        self.norm, self.sa_norm = ChannelNorm(width), ChannelNorm(width)
+        self.norm, self.sa_norm, self.bounded = norm(width, bounded), norm(width, bounded), bounded
         self.se = nn.Sequential(nn.Conv2d(width, width, 1), depthwise(width))
         self.sa = nn.Conv2d(width, width, 1)
         self.out = zeroed(nn.Conv2d(width, width, 1))
-        self.mlp = Gated(width)
+        self.mlp = Gated(width, bounded)
 
     def forward(self, x: Tensor, y: Tensor, cut: str | None = None) -> Tensor:
         nx, ny = self.norm(x), self.sa_norm(self.modulate(y))  # (B, W, h, w)
         nx = nx.detach() if cut == "spectral" else nx
         ny = ny.detach() if cut == "spatial" else ny
-        return self.mlp(x + self.out(self.se(nx) * self.sa(ny)))
+        project, filtering = self.se
+        u = convolve(convolve(nx, project.weight, project.bias), filtering.weight, filtering.bias)
+        gate = convolve(ny, self.sa.weight, self.sa.bias, bounded=self.bounded)
+        return self.mlp(convolve(u * gate, self.out.weight, self.out.bias, plus=x))
 
 
 class Stem(nn.Module):
@@ -85,8 +109,10 @@ class Stem(nn.Module):
         self.time = nn.Linear(4 * config.time_channels, width)
 
     def forward(self, image: Tensor, x_t: Tensor | None, emb: Tensor) -> Tensor:
-        h = self.conv_in(image) + self.time(emb)[:, :, None, None]  # (B, W, h, w)
-        return h if x_t is None else h + self.noise_in(x_t)
+        if x_t is None and len(emb) == 1:
+            return convolve(image, self.conv_in.weight, self.conv_in.bias + self.time(emb)[0])
+        h = convolve(image, self.conv_in.weight, self.conv_in.bias) + self.time(emb)[:, :, None, None]  # (B, W, h, w)
+        return h if x_t is None else convolve(x_t, self.noise_in.weight, plus=h)
 
 
 BRANCHES = {
@@ -108,8 +134,8 @@ class ConvSSNet(nn.Module):
         self.embed = nn.Sequential(nn.Linear(config.time_channels, emb), nn.SiLU(), nn.Linear(emb, emb))
         self.spatial_stem = Stem(len(config.seen) * square, config)
         self.spectral_stem = Stem(config.bands * (square + 1), config)
-        self.fusion = nn.ModuleList(APFM(width, config.damps[1]) for _ in range(config.blocks))
-        self.res = nn.ModuleList(Gated(width) for _ in range(config.blocks))
+        self.fusion = nn.ModuleList(APFM(width, config.damps[1], config.bounded) for _ in range(config.blocks))
+        self.res = nn.ModuleList(Gated(width, config.bounded) for _ in range(config.blocks))
         self.head = nn.Sequential(
             nn.Conv2d(width, width, 3, padding=1),
             nn.LeakyReLU(SLOPE),
@@ -131,4 +157,6 @@ class ConvSSNet(nn.Module):
         x = self.spectral_stem(torch.cat([to_patches(lms, self.config.patch), ms], dim=1), x_t, emb)
         for fuse, residual in zip(self.fusion, self.res):
             x, y = fuse(x, y, self.cut), residual(y)
-        return from_patches(self.head(x + y), self.config.patch)  # (B, C, H, W)
+        first, _, last = self.head
+        h = convolve(x + y, first.weight, first.bias, slope=SLOPE)
+        return from_patches(convolve(h, last.weight, last.bias), self.config.patch)  # (B, C, H, W)

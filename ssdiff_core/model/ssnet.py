@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ..common.errors import WeightsError
 from ..weights.model_config import GROUPS, Config
+from .patches import from_patches, to_patches
 
 SLOPE = 0.01  # of every LeakyReLU
 
@@ -30,16 +31,6 @@ def time_signal(t: Tensor, channels: int) -> Tensor:
     frequencies = torch.exp(-math.log(10000) / half * torch.arange(half, device=t.device))
     angles = t[:, None].float() * frequencies  # (B, channels/2)
     return torch.cat([angles.cos(), angles.sin()], dim=1)  # (B, channels)
-
-
-def to_patches(image: Tensor, side: int) -> Tensor:
-    """Returns an image with its squares of side x side pixels as channels: (B, C, h, w) -> (B, C * side², h', w')."""
-    return F.pixel_unshuffle(image, side) if side > 1 else image
-
-
-def from_patches(image: Tensor, side: int) -> Tensor:
-    """Returns an image with `to_patches` undone."""
-    return F.pixel_shuffle(image, side) if side > 1 else image
 
 
 def to_tokens(image: Tensor) -> Tensor:

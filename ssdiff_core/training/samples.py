@@ -33,9 +33,8 @@ def conditions(block: Block, recipe) -> Samples:
     around = network_inputs.base_reach("mtf-glp-fs", recipe.ratio, recipe.interpolation)
     pan = torch.from_numpy(fill_masked(block.pan[None], pan_ok, around))[0]
     ms = torch.from_numpy(fill_masked(block.ms, ms_ok, REACH[recipe.interpolation]))
-    images, base = network_inputs.network_inputs(
-        block, pan, ms, scaling, recipe.interpolation, recipe.base, recipe.guides, recipe.views
-    )
+    seen = network_inputs.Seen(recipe.interpolation, recipe.base, recipe.guides, recipe.views)
+    images, base = network_inputs.network_inputs(block, pan, ms, scaling, seen)
     coarse = network_inputs.upsample(block, ms, recipe.interpolation, *_ms_grid(block, recipe))
     return {"pan": images, "lms": base, "ms": scaling.of_ms(coarse)}
 

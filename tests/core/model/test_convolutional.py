@@ -11,7 +11,8 @@ from ssdiff_core.common.errors import ConfigError
 from ssdiff_core.model import band_transfer, checkpoint
 from ssdiff_core.model.convolutional import APFM, BRANCHES, FMIM, ConvSSNet
 from ssdiff_core.model.networks import network
-from ssdiff_core.model.ssnet import from_patches, state_of, to_patches, train_branch, zeroed
+from ssdiff_core.model.patches import from_patches, to_patches
+from ssdiff_core.model.ssnet import state_of, train_branch, zeroed
 from ssdiff_core.weights.model_config import Config
 
 LAST = torch.tensor([999])
@@ -143,7 +144,7 @@ def test_attention_on_patches_keeps_the_published_form():
         ({"blocks": 3}, "unless the network works on patches"),
         ({"patch": 4, "blocks": 65}, "blocks is 65"),
         ({"patch": 4, "blocks": 1.5}, "blocks is 1.5"),
-        ({"quiet": "yes"}, "quiet must be true or false"),
+        ({"quiet": "yes"}, "quiet and bounded must be true or false"),
     ],
 )
 def test_wrong_architectures_are_one_sentence(options, sentence):
