@@ -30,7 +30,6 @@ from ..domain.methods import CLASSICAL, UNFITTED
 from ..domain.scene import Scene
 from ..domain.sensors import Sensor
 from ..fusion.grouped_engine import grouped
-from ..fusion.network_inputs import NetworkSurvey
 from ..model import band_transfer, devices
 from ..model import checkpoint as weights
 from ..model.normalisation import units
@@ -244,7 +243,7 @@ def initial_fusion(job: Job, base: weights.Weights, device: torch.device) -> tup
         method = ClassicalEngine("mtf-glp-fs", job.ratio)
         return method.survey(sensor.mtf, sensor.pan_mtf), method.fuse
     card, groups = base.card, [tuple(group) for group in job.groups]
-    survey = NetworkSurvey(
+    survey = Survey(
         card.base, sensor.mtf, job.ratio, card.interpolation, sensor.pan_mtf, card.arch.views, tuple(groups)
     )
     engine = engine_of(base, str(device))

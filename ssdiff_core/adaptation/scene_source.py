@@ -17,7 +17,6 @@ from ..domain.kernels import reflect
 from ..domain.options import SamplingOptions
 from ..domain.sensors import Sensor
 from ..fusion.engine import Engine
-from ..fusion.network_inputs import NetworkSurvey
 from ..fusion.tiles import rotate
 from ..metrics.reference import PixelSums
 from ..model.checkpoint import Weights
@@ -61,9 +60,7 @@ class SceneSource:
         "held-out scores of the initial weights or method"
         self._pieces, self._held_out, self._anchors = train, held_out, []
         self._first_pools: dict[tuple[int, int], Samples] = {}
-        self.survey = NetworkSurvey(
-            recipe.base, sensor.mtf, self.ratio, recipe.interpolation, sensor.pan_mtf, recipe.views
-        )
+        self.survey = Survey(recipe.base, sensor.mtf, self.ratio, recipe.interpolation, sensor.pan_mtf, recipe.views)
         self._pairs = with_scene_stats(self._pairs_of(train), self.survey)
         self._held_out_pairs = self.held_out_pairs(self.survey)
 

@@ -26,17 +26,3 @@ def continued(image: Array, first: int, stop: int, axis: int) -> Array:
         return image.take(np.arange(first, stop).clip(0, n - 1), axis)
     torch = namespace(image)
     return image.index_select(axis, torch.arange(first, stop, device=image.device).clamp(0, n - 1))
-
-
-def double_mean(image: Array) -> float:
-    """Returns the mean, computed in double precision."""
-    return float(image.mean(dtype=np.float64) if isinstance(image, np.ndarray) else image.double().mean())
-
-
-def double_squares(image: Array) -> float:
-    """Returns the sum of squares, computed in double precision."""
-    if isinstance(image, np.ndarray):
-        values = image.astype(np.float64).ravel()
-        return float(values @ values)
-    torch = namespace(image)
-    return float(torch.linalg.vector_norm(image, dtype=torch.float64)) ** 2

@@ -11,7 +11,6 @@ import numpy as np
 from ..domain.block import Block
 from ..domain.fill import fill_masked
 from ..domain.kernels import REACH
-from .arrays import Array, Convert
 from .resample import Strip, blurrer, reader, take_cols, take_rows, transposed
 
 
@@ -25,15 +24,14 @@ def masks(block: Block) -> tuple[np.ndarray | None, np.ndarray | None]:
 class MsSamples:
     """The MS samples that the pixels of a block's core are interpolated from."""
 
-    def __init__(self, block: Block, kernel: str, convert: Convert = np.asarray):
-        """convert: torch.from_numpy to compute with tensors."""
-        self.block, self.kernel, self._convert = block, kernel, convert
+    def __init__(self, block: Block, kernel: str):
+        self.block, self.kernel = block, kernel
         self.pan_ok, self.ms_ok = masks(block)
         self.rows, self.cols = (self._samples(axis) for axis in (0, 1))
         if self.ms_ok is None:
-            self.ms = convert(self.cut(block.ms).astype(np.float32))
+            self.ms = self.cut(block.ms).astype(np.float32)
         else:
-            self.ms = convert(self.cut(fill_masked(block.ms, self.ms_ok, REACH[kernel])))
+            self.ms = self.cut(fill_masked(block.ms, self.ms_ok, REACH[kernel]))
 
     def _samples(self, axis: int) -> np.ndarray:
         """Returns the samples along an axis as indices into block.ms; beyond its ends the last sample is repeated."""
@@ -56,42 +54,40 @@ class MsSamples:
             ok = ok & self.block.nearest_on_ms(self.ms_ok)
         return ok[self.block.core.within(self.block.window)]
 
-    def pan(self) -> Array:
+    def pan(self) -> np.ndarray:
         """Returns PAN over the core (h, w)."""
-        pan = self.block.pan[self.block.core.within(self.block.window)]
-        return self._convert(pan.astype(np.float32))
+        return self.block.pan[self.block.core.within(self.block.window)].astype(np.float32)
 
     @functools.cached_property
     def up(self) -> tuple[list[Strip], list[Strip]]:
         """Strips that interpolate the samples to the core's rows and columns."""
         block, core = self.block, self.block.core
         return tuple(
-            reader(block.on_ms(start, axis) - samples[0], n, block.ratio, self.kernel, self._convert)
+            reader(block.on_ms(start, axis) - samples[0], n, block.ratio, self.kernel)
             for axis, (start, n, samples) in enumerate(
                 ((core.row, core.height, self.rows), (core.col, core.width, self.cols))
             )
         )
 
     @functools.cached_property
-    def _whole_pan(self) -> Array:
+    def _whole_pan(self) -> np.ndarray:
         pan = np.asarray(self.block.pan, np.float32)
-        return self._convert(pan if self.pan_ok is None else np.where(self.pan_ok, pan, np.float32(0)))
+        return pan if self.pan_ok is None else np.where(self.pan_ok, pan, np.float32(0))
 
-    def seen(self, gains: Sequence[float]) -> Array:
+    def seen(self, gains: Sequence[float]) -> np.ndarray:
         """Returns PAN at the samples as MS sensors with these MTF gains see it (gains, h, w), from its valid pixels."""
         low, share = self._blurred(self._whole_pan, gains), self.share(gains)
         if share is None:
             return low
-        low, share = np.asarray(low), np.asarray(share)
         known, reach = share > 0, REACH[self.kernel]
         low = np.divide(low, share, out=np.zeros_like(low), where=known)
-        return self._convert(np.concatenate([fill_masked(image[None], ok, reach) for image, ok in zip(low, known)]))
+        return np.concatenate([fill_masked(image[None], ok, reach) for image, ok in zip(low, known)])
 
-    def share(self, gains: Sequence[float]) -> Array | None:
+    def share(self, gains: Sequence[float]) -> np.ndarray | None:
         """Returns the valid share of the PAN pixels that such sensors see; None: all are valid."""
-        return None if self.pan_ok is None else self._blurred(self._convert(self.pan_ok.astype(np.float32)), gains)
+        return None if self.pan_ok is None else self._blurred(self.pan_ok.astype(np.float32), gains)
 
-    def _blurred(self, image: Array, gains: Sequence[float]) -> Array:
+    def _blurred(self, image: np.ndarray, gains: Sequence[float]) -> np.ndarray:
         block = self.block
         strips, index = [], []
         for axis, samples in enumerate((self.rows, self.cols)):
@@ -100,12 +96,12 @@ class MsSamples:
             # PAN ends with its window; beyond it the last samples that see it are repeated.
             used = np.arange(max(samples[0], math.floor(first)), min(samples[-1], math.ceil(last)) + 1)
             centre = used[0] * block.ratio + block.ms_at[axis] - start
-            strips.append(blurrer(centre, len(used), gains, block.ratio, self._convert))
+            strips.append(blurrer(centre, len(used), gains, block.ratio))
             index.append(np.clip(samples, used[0], used[-1]) - used[0])
         low = take_cols(strips[1], take_rows(strips[0], image))
         return low[:, index[0][:, None], index[1]]
 
-    def contributions(self, image: Array) -> Array:
+    def contributions(self, image: np.ndarray) -> np.ndarray:
         """Returns how much each sample contributes to the core's pixels, weighted with an image (..., h, w)."""
         return transposed(*self.up, image, (len(self.rows), len(self.cols)))
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from ..common.errors import ConfigError
 from ..domain.block import Block, SceneStats
 from ..domain.kernels import BLUR_REACH, REACH
-from .arrays import Array, Convert, double_mean, double_squares, namespace
 from .methods.method import Method
 from .methods.registry import METHODS
 from .ms_samples import MsSamples
@@ -50,8 +48,6 @@ class Survey:
     views: tuple[str, ...] = ()
     groups: tuple[tuple[int, ...], ...] = ()
     "bands that are fused together (see domain.band_groups); empty: all of them"
-    convert: ClassVar[Convert] = np.asarray
-    "what is computed with: arrays of NumPy, or tensors (see fusion.network_inputs.NetworkSurvey)"
 
     def __post_init__(self):
         if not all(0 < gain < 1 for gain in (*self.mtf, self.pan_mtf)):
@@ -91,14 +87,14 @@ class Survey:
 
     def gather(self, block: Block) -> SceneSums:
         """Returns the sums over block.core."""
-        samples = MsSamples(block, self.kernel, type(self).convert)
+        samples = MsSamples(block, self.kernel)
         seen = samples.seen(self.all_pan_mtfs) if self.all_pan_mtfs else samples.ms[:0]
         valid = None if samples.ms_ok is None else samples.cut(samples.ms_ok)[samples.in_core()]
-        ms = np.asarray(samples.ms[(slice(None), *samples.in_core())])
+        ms = samples.ms[(slice(None), *samples.in_core())]
         values = tuple(Histogram.of(band if valid is None else band[valid]) for band in ms)
         return SceneSums(self._fine(samples, seen), self._coarse(samples, seen, ms, valid), values)
 
-    def _fine(self, samples: MsSamples, seen: Array) -> Moments:
+    def _fine(self, samples: MsSamples, seen: np.ndarray) -> Moments:
         """Moments over PAN pixels."""
         v = len(self.mtf) + len(seen) + 1
         empty = Moments(0, np.zeros(v), np.zeros(1), np.zeros((v, 1)))
@@ -108,28 +104,27 @@ class Survey:
         count = samples.block.core.height * samples.block.core.width if ok is None else int(ok.sum())
         if not count:
             return empty
-        xp, convert = namespace(pan), type(self).convert
-        mean = double_mean(pan if ok is None else pan[convert(ok)])
-        where = xp.ones_like(pan) if ok is None else convert(ok.astype(np.float32))
-        detail = pan - mean if ok is None else xp.where(convert(ok), pan - mean, where)  # 0 where masked
-        contributions = _flat(samples.contributions(xp.stack([where, detail])))
+        mean = float((pan if ok is None else pan[ok]).mean(dtype=np.float64))
+        where = np.ones_like(pan) if ok is None else ok.astype(np.float32)
+        detail = pan - np.float32(mean) if ok is None else np.where(ok, pan - np.float32(mean), where)  # 0 where masked
+        contributions = _flat(samples.contributions(np.stack([where, detail])))
         coarse = np.concatenate([_flat(samples.ms), _flat(seen)])
         means = coarse @ contributions[0] / count
         co = (coarse - means[:, None]) @ contributions[1]
-        co = np.append(co, double_squares(detail))
+        co = np.append(co, _squares(detail))
         return Moments(count, np.append(means, mean), np.array([mean]), co[:, None])
 
-    def _coarse(self, samples: MsSamples, seen: Array, ms: np.ndarray, valid: np.ndarray | None) -> Moments:
+    def _coarse(self, samples: MsSamples, seen: np.ndarray, ms: np.ndarray, valid: np.ndarray | None) -> Moments:
         """Moments over the MS samples of the core."""
         in_core = samples.in_core()
-        images = [*ms, *np.asarray(seen[(slice(None), *in_core)])]
+        images = [*ms, *seen[(slice(None), *in_core)]]
         usable = [] if valid is None else [valid]
         if self._degrades_ms:
             degraded, share = self._degraded(samples)
             images += [*degraded]
             usable += [] if share is None else [share > MINIMUM_VALID]
         if len(seen) and samples.pan_ok is not None:
-            shares = np.asarray(samples.share(self.all_pan_mtfs))[(slice(None), *in_core)]
+            shares = samples.share(self.all_pan_mtfs)[(slice(None), *in_core)]
             usable += [*(shares > MINIMUM_VALID)]
         images = np.stack(images).reshape(len(images), -1).astype(np.float64)
         return Moments.of(images[:, np.logical_and.reduce(usable).ravel()] if usable else images)
@@ -170,7 +165,13 @@ class Survey:
         }
 
 
-def _flat(images: Array) -> np.ndarray:
+def _squares(image: np.ndarray) -> float:
+    """Returns the sum of squares, computed in double precision."""
+    values = image.astype(np.float64).ravel()
+    return float(values @ values)
+
+
+def _flat(images: np.ndarray) -> np.ndarray:
     """Returns images (n, h, w) as (n, h * w) in double precision."""
     return np.asarray(images, np.float64).reshape(len(images), images.shape[1] * images.shape[2])
 

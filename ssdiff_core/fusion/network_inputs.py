@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..classical.arrays import Convert
 from ..classical.engine import blur_reach
 from ..classical.methods.brovey import HazeFreeBrovey
 from ..classical.methods.method import distinct
@@ -23,13 +21,6 @@ from ..domain.kernels import interpolation
 from ..model.devices import upload
 from ..model.normalisation import Units
 from .resample import blurrer, reader
-
-
-@dataclass(frozen=True)
-class NetworkSurvey(Survey):
-    """The pass over a scene that fits a network, computed by torch."""
-
-    convert: ClassVar[Convert] = torch.from_numpy
 
 
 @dataclass(frozen=True)
@@ -93,7 +84,9 @@ def mtf_glp_fs(block: Block, pan: Tensor, lms: Tensor, gains: tuple[float, ...],
     return add_detail(lms.clone(), pan, pan_through_ms(block, pan, mtfs, kernel), which, gains)
 
 
-def add_detail(lms: Tensor, pan: Tensor, lows: Sequence[Tensor], which: Sequence[int], gains: Sequence[float]) -> Tensor:
+def add_detail(
+    lms: Tensor, pan: Tensor, lows: Sequence[Tensor], which: Sequence[int], gains: Sequence[float]
+) -> Tensor:
     """Adds PAN minus its low-pass, times a gain, to each band, in place, and returns the bands.
 
     which: the index of each band's low-pass in `lows`; empty: nothing is added.
@@ -138,7 +131,7 @@ def fitted(block: Block, mtf: tuple[float, ...], kernel: str = "cubic", views: t
 
     views: the fusions that the network sees besides its base (see Config.views).
     """
-    survey = NetworkSurvey("mtf-glp-fs", tuple(mtf), block.ratio, kernel, views=views)
+    survey = Survey("mtf-glp-fs", tuple(mtf), block.ratio, kernel, views=views)
     return replace(block, stats=survey.stats(survey.gather(block)))
 
 

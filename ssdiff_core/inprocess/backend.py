@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..classical.scene_statistics import Survey
 from ..common.notices import Notify
 from ..domain.adaptation_job import Job
 from ..domain.options import SamplingOptions
@@ -45,11 +44,3 @@ class LocalBackend(ClassicalBackend):
         from ..adaptation.adapt import adapt
 
         return adapt(scenes, [Reader(scene) for scene in scenes], job, notify, progress)
-
-    def survey(self, arguments: dict) -> Survey:
-        """Returns the pass over a scene with these arguments; a network's have views."""
-        if "views" not in arguments:
-            return super().survey(arguments)
-        from ..fusion.network_inputs import NetworkSurvey
-
-        return NetworkSurvey(**arguments)

@@ -32,7 +32,6 @@ from ..domain.sensors import Sensor
 from ..domain.study import distinct
 from ..fusion.engine import Engine
 from ..fusion.grouped_engine import Grouped, grouped
-from ..fusion.network_inputs import NetworkSurvey
 from ..metrics.arrays import full_scale, with_reference
 from ..model import checkpoint
 from ..raster.image_sets import StoredImages
@@ -188,9 +187,7 @@ def _network(name: str, sensor: Sensor, images: ImageSet, sampling: SamplingOpti
             f"{', '.join(sensor.bands)}"
         )
     groups = groups_of(card, sensor)
-    survey = NetworkSurvey(
-        card.base, sensor.mtf, images.ratio, card.interpolation, sensor.pan_mtf, card.arch.views, groups
-    )
+    survey = Survey(card.base, sensor.mtf, images.ratio, card.interpolation, sensor.pan_mtf, card.arch.views, groups)
     engine = Engine(weights, sampling, notify=notify)
     fuses = grouped(engine, groups)
     return Fusion(f"{LABELS[NETWORK]} ({card.id})", fuses, card.interpolation, survey, sensor.mtf)

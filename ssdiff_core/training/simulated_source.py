@@ -12,9 +12,9 @@ from functools import reduce
 import numpy as np
 import torch
 
+from ..classical.scene_statistics import Survey
 from ..common.errors import ConfigError
 from ..domain import sensors
-from ..fusion.network_inputs import NetworkSurvey
 from ..model.checkpoint import Weights
 from ..weights.model_config import T
 from . import simulate
@@ -157,7 +157,7 @@ def simulated_samples(places: list[Place], recipe: Recipe, tile: int, rng: np.ra
 def samples(scenes: list[simulate.Scene], believed_mtf, recipe: Recipe, tile: int, most: int, rng) -> Samples:
     """Returns tiles of the pictures of one scene: the inputs of the network and the residual."""
     mtf = tuple(map(float, believed_mtf))
-    survey = NetworkSurvey(recipe.base, mtf, recipe.ratio, recipe.interpolation, views=recipe.views)
+    survey = Survey(recipe.base, mtf, recipe.ratio, recipe.interpolation, views=recipe.views)
     stats = survey.stats(reduce(operator.add, (survey.gather(scene.block) for scene in scenes)))
     return concatenated(_tiles(scene, stats, recipe, tile, most, rng) for scene in scenes)
 

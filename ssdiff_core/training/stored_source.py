@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..classical.scene_statistics import Survey
 from ..common.errors import ConfigError
 from ..domain import sensors
 from ..domain.block import SceneStats
 from ..domain.image_set import Images, ImageSet
-from ..fusion.network_inputs import NetworkSurvey
 from ..metrics.arrays import with_reference
 from ..model.checkpoint import Weights
 from ..model.diffusion import ddim_sample
@@ -45,9 +45,7 @@ class StoredSource:
         for stage in recipe.stages:
             self._check_pools(stage)
         sensor = sensors.get(recipe.sensors[0], len(recipe.bands))
-        self._survey = NetworkSurvey(
-            recipe.base, sensor.mtf, recipe.ratio, recipe.interpolation, sensor.pan_mtf, recipe.views
-        )
+        self._survey = Survey(recipe.base, sensor.mtf, recipe.ratio, recipe.interpolation, sensor.pan_mtf, recipe.views)
 
     def _check_pools(self, stage: Stage) -> None:
         smallest = min(count for _, count in self._parts()) * self._tiles_per_image(stage.tile)

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ssdiff_core.classical.scene_statistics import Survey
 from ssdiff_core.domain.block import Block, SceneStats
 from ssdiff_core.domain.window import Window
 from ssdiff_core.fusion import network_inputs
-from ssdiff_core.fusion.network_inputs import NetworkSurvey
 from ssdiff_core.model.checkpoint import Weights, save
 from ssdiff_core.model.networks import Network, network
 from ssdiff_core.model.ssnet import SSNet, load_state, state_of, widened
@@ -133,9 +133,7 @@ def tiny_file(folder: Path) -> Path:
 
 def surveyed(scene: Block, mtf=None, of_bands=()) -> Block:
     """Returns the scene with the statistics for weights with the base MTF-GLP-FS and all views."""
-    survey = NetworkSurvey(
-        "mtf-glp-fs", mtf or scene.stats.mtf, scene.ratio, "cubic", views=VIEWS, groups=tuple(of_bands)
-    )
+    survey = Survey("mtf-glp-fs", mtf or scene.stats.mtf, scene.ratio, "cubic", views=VIEWS, groups=tuple(of_bands))
     return replace(scene, stats=survey.stats(survey.gather(scene)))
 
 

@@ -18,7 +18,6 @@ from ...common.notices import Notice, Notify, described, notice
 from ...common.texts import on_one_line
 from ...fusion.engine import Engine
 from ...fusion.grouped_engine import Grouped, grouped
-from ...fusion.network_inputs import NetworkSurvey
 from ...fusion.out_of_memory import is_out_of_memory
 from ...model import devices
 from ...model.checkpoint import load
@@ -95,10 +94,8 @@ class Service:
         return {}
 
     def stats(self, scene: dict, survey: dict, memory: int) -> dict:
-        """Returns the statistics of a scene. survey: arguments of Survey; those for a network have views."""
-        arguments = decode(survey)
-        kind = NetworkSurvey if "views" in arguments else Survey
-        stats = scene_stats(decode(scene), lambda: self._reader, kind(**arguments), memory, default_workers())
+        """Returns the statistics of a scene. survey: arguments of Survey."""
+        stats = scene_stats(decode(scene), lambda: self._reader, Survey(**decode(survey)), memory, default_workers())
         return {"stats": encode(stats)}
 
     def adapt(self, scenes: list, job: dict) -> dict:

@@ -10,13 +10,13 @@ import pytest
 from checkerboard import pattern_energy
 
 from ssdiff_core.classical.engine import ClassicalEngine
+from ssdiff_core.classical.scene_statistics import Survey
 from ssdiff_core.domain.band_groups import groups
 from ssdiff_core.domain.block import Block, SceneStats, whole
 from ssdiff_core.domain.methods import ALL
 from ssdiff_core.domain.options import SamplingOptions
 from ssdiff_core.fusion.engine import Engine
 from ssdiff_core.fusion.grouped_engine import Grouped
-from ssdiff_core.fusion.network_inputs import NetworkSurvey
 from ssdiff_core.training.simulate import degraded
 
 SAMPLE = Path(__file__).parents[3] / "resources" / "sample" / "eureka.npz"
@@ -93,7 +93,7 @@ def simulated(truth, mtf, rng):
 def fused(block: Block, method: str, mtf, weights) -> np.ndarray:
     if method == "ssdiff":
         of_bands = () if len(block.ms) == 4 else tuple(groups(len(block.ms), 4))
-        survey = NetworkSurvey("mtf-glp-fs", mtf, 4, "cubic", views=weights.card.arch.views, groups=of_bands)
+        survey = Survey("mtf-glp-fs", mtf, 4, "cubic", views=weights.card.arch.views, groups=of_bands)
         engine = Engine(weights, SamplingOptions("cpu", samples=1), notify=lambda sentence: None)
         engine = Grouped(engine, of_bands) if of_bands else engine
         return engine.fuse(replace(block, stats=survey.stats(survey.gather(block))))

@@ -11,10 +11,10 @@ import pytest
 import torch
 from image_sets import arrays, write_set
 
+from ssdiff_core.classical.scene_statistics import Survey
 from ssdiff_core.common.errors import ConfigError
 from ssdiff_core.domain.options import SamplingOptions
 from ssdiff_core.fusion.engine import Engine
-from ssdiff_core.fusion.network_inputs import NetworkSurvey
 from ssdiff_core.metrics.arrays import with_reference
 from ssdiff_core.model import checkpoint
 from ssdiff_core.raster.image_sets import StoredImages
@@ -74,7 +74,7 @@ def test_the_engine_sees_what_training_saw(images, recipe):
     base = scaling.zeros + scaling.ones * tiles["lms"][0]
     weights = Trainer(recipe, trained, notify=lambda notice: None).current_weights()
     block = images.read(3).block(0, recipe.interpolation)
-    survey = NetworkSurvey(recipe.base, trained._survey.mtf, 4, recipe.interpolation, views=recipe.views)
+    survey = Survey(recipe.base, trained._survey.mtf, 4, recipe.interpolation, views=recipe.views)
     fused = Engine(weights, SamplingOptions("cpu")).fuse(replace(block, stats=survey.stats(survey.gather(block))))
     assert np.abs(fused - base.numpy()).max() < 0.02
 

@@ -11,12 +11,12 @@ import torch
 from scenes import smooth_scene, surveyed
 
 from ssdiff_core.classical.engine import ClassicalEngine
+from ssdiff_core.classical.scene_statistics import Survey
 from ssdiff_core.common.errors import ConfigError, WeightsError
 from ssdiff_core.domain import sensors
 from ssdiff_core.domain.block import Block
 from ssdiff_core.domain.options import SamplingOptions
 from ssdiff_core.fusion.engine import Engine
-from ssdiff_core.fusion.network_inputs import NetworkSurvey
 from ssdiff_core.model import checkpoint
 from ssdiff_core.model.normalisation import units
 from ssdiff_core.model.ssnet import BRANCHES, SSNet, load_state
@@ -171,7 +171,7 @@ def simulated_block(views=()) -> Block:
     rng = np.random.default_rng(5)
     drawn = simulate.draw(sensors.get("gf2"), NAIP, False, 2.0, rng)
     scene = simulate.make([PLACES[0].pictures[0]], drawn, 4, rng, 32)[0]
-    survey = NetworkSurvey("mtf-glp-fs", tuple(map(float, drawn.believed_mtf)), 4, "cubic", views=views)
+    survey = Survey("mtf-glp-fs", tuple(map(float, drawn.believed_mtf)), 4, "cubic", views=views)
     return replace(scene.block, stats=survey.stats(survey.gather(scene.block)))
 
 
