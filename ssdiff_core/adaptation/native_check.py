@@ -59,6 +59,10 @@ class NativeCheck:
         """Returns the scores of the blocks, fused by other weights."""
         return native_scores(self.blocks, [fuse(block) for block in self.blocks], self.sensor)
 
+    def target(self, images: list[np.ndarray]) -> list[np.ndarray]:
+        """Returns another fusion of the blocks, or the initial one if weights that gave the other were rejected."""
+        return images if self.accepts(native_scores(self.blocks, images, self.sensor)) else self.images
+
     def accepts(self, after: dict[str, float]) -> bool:
         """Returns whether no measure is worse than before by more than its tolerance."""
         gains = {

@@ -232,6 +232,18 @@ def test_worse_scores_at_native_resolution_are_not_accepted(after, accepted):
     assert native_check.NativeCheck([], [], {"HQNR": 0.9, "D_rho": 0.1}, SENSOR).accepts(after) is accepted
 
 
+def test_a_fusion_that_is_worse_at_native_resolution_is_no_target(tmp_path):
+    path, device = base_weights(tmp_path, tile=16, off=0.0), torch.device("cpu")
+    base, job = checkpoint.load(path), job_for(base=str(path), working=str(tmp_path / "own.safetensors"))
+    source = source_of(tmp_path / "scene", adapt.recipe_of(job, base))
+    native = NativeCheck.create(source._held_out, SENSOR, source.survey, *adapt.initial_fusion(job, base, device))
+    rng = np.random.default_rng(0)
+    noisy = [image + rng.normal(0, image.std(), image.shape).astype(np.float32) for image in native.images]
+    similar = [image + np.float32(1e-3) for image in native.images]
+    assert native.target(noisy) is native.images
+    assert native.target(similar) is similar
+
+
 # --- bands -----------------------------------------------------------------------------------------------------------
 
 
