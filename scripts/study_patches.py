@@ -31,7 +31,8 @@ from ssdiff_core.inprocess import imagery
 from ssdiff_core.model import checkpoint, devices, diffusion
 from ssdiff_core.model.convolutional import Gated
 from ssdiff_core.model.networks import network
-from ssdiff_core.model.ssnet import from_patches, time_signal, to_patches
+from ssdiff_core.model.patches import from_patches, to_patches
+from ssdiff_core.model.ssnet import time_signal
 from ssdiff_core.training.distillation import Teacher
 from ssdiff_core.training.recipe import Recipe, read_recipe
 from ssdiff_core.training.samples import concatenated
@@ -77,10 +78,9 @@ class Residual(nn.Module):
         return h + self.conv1(F.relu(self.conv0(h)))
 
 
-def ssdiff(width: int, blocks: int) -> nn.Module:
-    return network(
-        Config(bands=BANDS, guides=2, views=("bt-h",), patch=RATIO, widths=(width,) * 3, blocks=blocks, quiet=True)
-    )
+def ssdiff(width: int, blocks: int, bounded: bool = True) -> nn.Module:
+    on_patches = {"patch": RATIO, "widths": (width,) * 3, "blocks": blocks, "quiet": True, "bounded": bounded}
+    return network(Config(bands=BANDS, guides=2, views=("bt-h",), **on_patches))
 
 
 def attention() -> nn.Module:
@@ -104,6 +104,10 @@ VARIANTS = {
     "the same, with noise in every step": Variant(lambda: ssdiff(64, 4), 0.0, 2e-3),
     "the same, target half the teacher's answer": Variant(lambda: ssdiff(64, 4), 1.0, 2e-3, 0.5),
     "the same, target the teacher's answer": Variant(lambda: ssdiff(64, 4), 1.0, 2e-3, 1.0),
+    "the same, with layer norms": Variant(lambda: ssdiff(64, 4, bounded=False), 1.0, 2e-3),
+    "the same with layer norms, target the teacher's answer": Variant(
+        lambda: ssdiff(64, 4, bounded=False), 1.0, 2e-3, 1.0
+    ),
     "two branches, width 64, 2 blocks": Variant(lambda: ssdiff(64, 2), 1.0, 2e-3),
     "two branches, width 64, 6 blocks": Variant(lambda: ssdiff(64, 6), 1.0, 2e-3),
     "two branches, width 96, 4 blocks": Variant(lambda: ssdiff(96, 4), 1.0, 1e-3),

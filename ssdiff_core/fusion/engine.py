@@ -141,7 +141,7 @@ class Engine(Quantising):
     def _run(self, block: Block, images: int, progress: Callable[[float], None] | None) -> np.ndarray:
         """Returns the mean and, for images = 2, the standard deviation over block.core (images, C, h, w)."""
         self._check(block)
-        fused = np.full((images, self.card.arch.bands, *block.core.shape), np.nan, np.float32)
+        fused = np.empty((images, self.card.arch.bands, *block.core.shape), np.float32)
         downloads = deque()
         for core, wait in self._pieces(block, images, progress or (lambda share: None)):
             downloads.append((fused[(slice(None), slice(None), *core.within(block.core))], wait))
@@ -155,7 +155,7 @@ class Engine(Quantising):
     def _pieces(
         self, block: Block, images: int, progress: Callable[[float], None]
     ) -> Iterator[tuple[Window, Callable]]:
-        """Yields the pieces of block.core that have a valid pixel, each with a function that waits for its pixels.
+        """Yields the pieces of block.core, each with a function that waits for its pixels, NaN if all are masked.
 
         Pieces that do not fit in memory are divided further.
         """
@@ -177,8 +177,7 @@ class Engine(Quantising):
                 if not fits:
                     failed.append(core)
                     continue
-                if result is not None:
-                    yield core, self._transfers.download(result)
+                yield core, (lambda: np.nan) if result is None else self._transfers.download(result)
                 done += core.height * core.width
                 progress(done / total)
             if failed:
@@ -389,11 +388,12 @@ def half_if_close(net: Network, sigma: Tensor, steps: int, types: Sequence[torch
     The error is measured on synthetic tiles, so that the choice does not depend on which block comes first.
     """
     config, device = net.config, sigma.device
-    lms = synthetic_tiles(config.bands, config.tile, device)
+    side = min(config.tile, 64) if config.blocks else config.tile  # a convolutional network is not bound to its tile
+    lms = synthetic_tiles(config.bands, side, device)
     pan = lms.mean(1, keepdim=True)
     seen = torch.cat([pan.expand(-1, config.guides, -1, -1), *(pan - lms for _ in config.views)], dim=1)
     inputs = [lms, seen, lms[..., :: config.ratio, :: config.ratio]]
-    axis = torch.arange(config.tile, device=device)
+    axis = torch.arange(side, device=device)
     x_t = normal(0, axis, axis, config.bands).expand_as(lms)
     for dtype in types:
         half = copy.deepcopy(net).to(dtype)
