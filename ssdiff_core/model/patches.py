@@ -17,11 +17,11 @@ def to_patches(image: Tensor, side: int) -> Tensor:
     word = _word(image, side)
     if word is None:
         return F.pixel_unshuffle(image, side)
-    image = image if image.is_contiguous() and image.storage_offset() % side == 0 else image.clone(memory_format=DENSE)
     batch, bands, height, width = image.shape
-    rows = image.view(word).view(batch, bands, height // side, side, width // side)
+    rows = _as(image, word).view(batch, bands, height // side, side, width // side)
     lines = rows.transpose(1, 2).reshape(batch, height // side, bands * side, width // side)
-    return lines.transpose(2, 3).contiguous().view(image.dtype).permute(0, 3, 1, 2)
+    moved = _as(lines.transpose(2, 3), image.dtype)
+    return moved.view(batch, height // side, width // side, bands * side**2).permute(0, 3, 1, 2)
 
 
 def from_patches(image: Tensor, side: int) -> Tensor:
@@ -31,12 +31,17 @@ def from_patches(image: Tensor, side: int) -> Tensor:
     word = _word(image, side)
     if word is None:
         return F.pixel_shuffle(image, side)
-    batch, _, height, width = image.shape
-    rows = image.permute(0, 2, 3, 1).contiguous().view(word).view(batch, height, width, -1, side)
-    return rows.permute(0, 3, 1, 4, 2).contiguous().view(image.dtype).view(batch, -1, side * height, side * width)
+    batch, channels, height, width = image.shape
+    rows = _as(image.permute(0, 2, 3, 1), word).view(batch, height, width, channels // side**2, side)
+    moved = _as(rows.permute(0, 3, 1, 4, 2), image.dtype)
+    return moved.view(batch, channels // side**2, side * height, side * width)
 
 
-DENSE = torch.contiguous_format
+def _as(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """Returns the bytes of a tensor, in the order of its elements, as another type (n,)."""
+    flat = tensor.reshape(-1)
+    aligned = flat.storage_offset() * flat.element_size() % dtype.itemsize == 0
+    return (flat if aligned else flat.clone()).view(dtype)
 
 
 def _word(image: Tensor, side: int) -> torch.dtype | None:

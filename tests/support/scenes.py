@@ -81,7 +81,7 @@ def stiff_weights(
 
 
 @cache
-def patch_weights(bands=4, ratio=4, scale="moments", quiet=True, blocks=2, views=VIEWS) -> Weights:
+def patch_weights(bands=4, ratio=4, scale="moments", quiet=True, blocks=2, views=VIEWS, bounded=False) -> Weights:
     """Returns weights of a small random convolutional network on patches."""
     config = Config(
         bands=bands,
@@ -93,6 +93,7 @@ def patch_weights(bands=4, ratio=4, scale="moments", quiet=True, blocks=2, views
         patch=ratio,
         blocks=blocks,
         quiet=quiet,
+        bounded=bounded,
     )
     names = tuple(f"b{i}" for i in range(bands))
     card = Card("patches", "general", names, (0.1,) * bands, config, ratio=ratio, base="mtf-glp-fs", scale=scale)

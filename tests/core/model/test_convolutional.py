@@ -9,7 +9,7 @@ from scenes import patch_weights, small_network
 
 from ssdiff_core.common.errors import ConfigError
 from ssdiff_core.model import band_transfer, checkpoint
-from ssdiff_core.model.convolutional import APFM, BRANCHES, FMIM, ConvSSNet
+from ssdiff_core.model.convolutional import APFM, BRANCHES, FMIM, ConvSSNet, Gated
 from ssdiff_core.model.networks import network
 from ssdiff_core.model.patches import from_patches, to_patches
 from ssdiff_core.model.ssnet import state_of, train_branch, zeroed
@@ -55,9 +55,9 @@ def test_only_a_network_with_attention_is_bound_to_its_tile(attention):
         net(*given(config, 64, 96))
 
 
-@pytest.mark.parametrize(("ratio", "blocks"), [(4, 1), (4, 3), (2, 2)])
-def test_a_pixel_depends_on_its_surroundings_up_to_the_reach_and_no_further(ratio, blocks):
-    net = patch_weights(ratio=ratio, blocks=blocks, quiet=False).net
+@pytest.mark.parametrize(("ratio", "blocks", "bounded"), [(4, 1, False), (4, 3, False), (2, 2, False), (4, 3, True)])
+def test_a_pixel_depends_on_its_surroundings_up_to_the_reach_and_no_further(ratio, blocks, bounded):
+    net = patch_weights(ratio=ratio, blocks=blocks, quiet=False, bounded=bounded).net
     reach = net.config.reach
     side = 2 * (reach // ratio + 2) * ratio
     images = [image.requires_grad_() if image.is_floating_point() else image for image in given(net.config, side, side)]
@@ -84,6 +84,16 @@ def test_fmim_initially_damps_the_mean_and_keeps_detail():
     inner = (..., slice(1, -1), slice(1, -1))
     assert torch.allclose(filtering(flat)[inner], 0.6 * flat[inner], atol=1e-6)
     assert (filtering(checks)[inner] / checks[inner]).min() > 0.9
+
+
+def test_a_bounded_gate_keeps_a_block_linear_in_bright_pixels():
+    """Without norms, a product of two projections would grow with the square of its input, from block to block."""
+    torch.manual_seed(0)
+    block = Gated(8, bounded=True)
+    torch.nn.init.normal_(block.out.weight)
+    image = torch.rand(1, 8, 9, 9)
+    added = [(block(factor * image) - factor * image).abs().max() for factor in (1e4, 1e6)]
+    assert added[1] < 101 * added[0]
 
 
 @pytest.mark.parametrize("cut", [None, "spatial", "spectral"])
