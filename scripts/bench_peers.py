@@ -2,8 +2,9 @@
 
 The tools run in turn, each in a process of its own, and write a tiled TIFF without compression. Times are those of the
 whole process; `job` excludes the start of Python and, for the network, the import of torch, which a program that fuses
-many scenes needs only once. The first run of each is not counted: it fills the caches of files, and Python compiles the
-modules and keeps them, as it does where a program is installed.
+many scenes needs only once. The network does not adapt to the scene. The first run of each is not counted: it fills the
+caches of files, and Python compiles the modules and keeps them, as it does where a program is installed. What we keep
+about a scene, such as its statistics, is removed before each run.
 """
 
 from __future__ import annotations
@@ -110,16 +111,18 @@ def peers(pair: tuple[Path, Path], out: Path) -> dict[str, list[str]]:
 
 def ssdiff(pair: tuple[Path, Path], out: Path, method: str) -> list[str]:
     """Returns the command that runs one of our methods and prints the seconds of the job."""
-    options = ["--method", method, "--align", "none", "--format", "gtiff", "--co", "COMPRESS=NONE"]
+    options = ["--method", method, "--align", "none", "--adapt", "none", "--format", "gtiff", "--co", "COMPRESS=NONE"]
     job = [sys.executable, "-c", JOB.format(root=str(ROOT)), "pansharpen"]
     return [*job, *map(str, pair), str(out), *options]
 
 
 def timed(command: list[str]) -> tuple[float, float]:
     """Returns the seconds of the process and of its job; both are equal for the other tools."""
-    start = time.perf_counter()
-    output = subprocess.run(command, check=True, capture_output=True, text=True, env=ENVIRON).stdout
-    seconds = time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as cache:
+        start = time.perf_counter()
+        environ = {**ENVIRON, "SSDIFF_CACHE": cache}
+        output = subprocess.run(command, check=True, capture_output=True, text=True, env=environ).stdout
+        seconds = time.perf_counter() - start
     return seconds, float(output) if command[0] == sys.executable else seconds
 
 

@@ -60,8 +60,9 @@ class NativeCheck:
         return native_scores(self.blocks, [fuse(block) for block in self.blocks], self.sensor)
 
     def target(self, images: list[np.ndarray]) -> list[np.ndarray]:
-        """Returns another fusion of the blocks, or the initial one if weights that gave the other were rejected."""
-        return images if self.accepts(native_scores(self.blocks, images, self.sensor)) else self.images
+        """Returns another fusion of the blocks, or the initial one if the HQNR of the other would not be accepted."""
+        found = native_scores(self.blocks, images, self.sensor)
+        return images if self.accepts({name: found[name] for name in found if name == "HQNR"}) else self.images
 
     def accepts(self, after: dict[str, float]) -> bool:
         """Returns whether no measure is worse than before by more than its tolerance."""

@@ -53,7 +53,7 @@ class SpreadBackend(TaskBackend):
         spec = EngineSpec(weights=digest, groups=tuple(groups), sampling=sampling)
         return SpreadEngine(super().network(weights, groups, sampling, notify), spec, self)
 
-    def gathered(self, scene: Scene, survey: Survey, memory: int, workers: int) -> SceneStats:
+    def stats(self, scene: Scene, survey: Survey, memory: int) -> SceneStats:
         """Returns the statistics of the whole scene: its blocks' sums, added in their order."""
         parts = [
             Part(self._name("sums", number), scene, windows=group)

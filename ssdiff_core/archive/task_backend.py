@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from ..classical.parallel import blocks_of_statistics, default_workers, scene_stats
+from ..classical.parallel import all_processors, blocks_of_statistics, scene_stats
 from ..classical.scene_statistics import Survey
 from ..common.fingerprints import sha256_of
 from ..common.notices import Notify
@@ -24,12 +24,11 @@ class TaskBackend(LocalBackend):
 
     def __init__(self, processors: int):
         super().__init__()
-        self.processors, self._alone = processors, 1
+        self.processors = processors
 
     def workers(self, engine) -> int:
         """Returns how many blocks to compute at once."""
-        self._alone = super().workers(engine)
-        return min(self._alone, self.processors)
+        return min(super().workers(engine), self.processors)
 
     def network(self, weights: Path, groups: Sequence[tuple[int, ...]], sampling: SamplingOptions, notify: Notify):
         """Returns the engine of a weights file; the network is loaded once in a process."""
@@ -42,14 +41,14 @@ class TaskBackend(LocalBackend):
         engine = Engine(_loaded(weights, sha256_of(weights)), sampling, notify=notify)
         return grouped(engine, groups)
 
-    def gathered(self, scene: Scene, survey: Survey, memory: int, workers: int) -> SceneStats:
+    def stats(self, scene: Scene, survey: Survey, memory: int) -> SceneStats:
         """Returns the statistics of the whole scene."""
         blocks = self.blocks(scene, survey, memory)
-        return scene_stats(scene, partial(Reader, scene), survey, workers=workers, blocks=blocks)
+        return scene_stats(scene, partial(Reader, scene), survey, workers=self.processors, blocks=blocks)
 
     def blocks(self, scene: Scene, survey: Survey, memory: int) -> dict[int, Window]:
         """Returns the blocks of a run alone on this machine: other blocks change the last bits of the statistics."""
-        return blocks_of_statistics(scene, survey, memory, max(self._alone, default_workers()))
+        return blocks_of_statistics(scene, survey, memory, all_processors())
 
 
 @functools.lru_cache(maxsize=2)

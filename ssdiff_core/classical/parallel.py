@@ -25,7 +25,12 @@ M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 
 def default_workers() -> int:
     """Returns how many blocks are computed at a time by default."""
-    return min(os.cpu_count() or 1, MAXIMUM_WORKERS)
+    return min(all_processors(), MAXIMUM_WORKERS)
+
+
+def all_processors() -> int:
+    """Returns the number of processors of this computer."""
+    return os.cpu_count() or 1
 
 
 def side_by_side(work: Callable, items: Iterable, workers: int | None = None, release: bool = True) -> Iterator:
@@ -83,8 +88,9 @@ def processors(workers: int):
 @contextlib.contextmanager
 def one_thread():
     """Limits NumPy's products of matrices to one thread, and torch if this process has imported it."""
-    torch, (get, limit) = sys.modules.get("torch"), _blas_threads()
-    settings = [(get, limit)] + ([(torch.get_num_threads, torch.set_num_threads)] if torch else [])
+    settings, torch = [_blas_threads()], sys.modules.get("torch")
+    if hasattr(torch, "set_num_threads"):  # otherwise another thread is importing it
+        settings.append((torch.get_num_threads, torch.set_num_threads))
     before = [count() for count, _ in settings]
     try:
         for _, change in settings:

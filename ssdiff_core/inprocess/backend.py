@@ -11,11 +11,12 @@ from pathlib import Path
 
 from ..common.notices import Notify
 from ..domain.adaptation_job import Job
-from ..domain.options import SamplingOptions
+from ..domain.options import AUTO, SamplingOptions
 from ..domain.scene import Scene
 from ..raster.reader import Reader
 from ..workflows.classical_backend import ClassicalBackend
 from ..workflows.speeds import CPU
+from .drivers import may_have_gpu
 
 
 class LocalBackend(ClassicalBackend):
@@ -23,7 +24,7 @@ class LocalBackend(ClassicalBackend):
 
     def device(self, name: str) -> tuple[str, str]:
         """Returns the id of the device that an option means, and the name of a GPU."""
-        if name == CPU:
+        if name == CPU or (name == AUTO and not may_have_gpu()):
             return CPU, ""
         from ..model import devices
 

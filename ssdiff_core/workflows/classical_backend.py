@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
 
 from ..classical.engine import ClassicalEngine
-from ..classical.parallel import default_workers, processors, scene_stats
+from ..classical.parallel import all_processors, processors, scene_stats
 from ..classical.scene_statistics import Survey
 from ..common.notices import Notify
 from ..domain.block import SceneStats
@@ -30,7 +31,7 @@ class ClassicalBackend:
 
     def workers(self, engine) -> int:
         """Returns how many blocks to compute at once: one for each processor, or one with all of them."""
-        return os.cpu_count() or 1 if engine.one_thread_per_block else 1
+        return all_processors() if engine.one_thread_per_block else 1
 
     def thread_limit(self, workers: int) -> AbstractContextManager:
         """Returns a context in which each of several workers computes with one thread."""
@@ -40,14 +41,12 @@ class ClassicalBackend:
         """Returns the engine of a classical method."""
         return ClassicalEngine(method, ratio)
 
-    def stats(self, scene: Scene, survey: dict, memory: int, workers: int) -> SceneStats:
-        """Returns the statistics of the whole scene. survey: the arguments of classical.scene_statistics.Survey."""
-        return self.gathered(scene, self.survey(survey), memory, workers)
+    @contextlib.contextmanager
+    def beside(self, function: Callable[[], object]) -> Iterator[Callable[[], object]]:
+        """Calls a function while other work is done; yields one that waits for its result."""
+        with ThreadPoolExecutor(1) as pool:
+            yield pool.submit(function).result
 
-    def survey(self, arguments: dict) -> Survey:
-        """Returns the pass over a scene with these arguments."""
-        return Survey(**arguments)
-
-    def gathered(self, scene: Scene, survey: Survey, memory: int, workers: int) -> SceneStats:
+    def stats(self, scene: Scene, survey: Survey, memory: int) -> SceneStats:
         """Returns the statistics of the whole scene."""
-        return scene_stats(scene, partial(Reader, scene), survey, memory, max(workers, default_workers()), self._tick)
+        return scene_stats(scene, partial(Reader, scene), survey, memory, all_processors(), self._tick)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
+from ..classical.scene_statistics import Survey
 from ..common.errors import ConfigError
 from ..common.files import check_targets
 from ..common.fingerprints import sha256_of
@@ -84,14 +85,19 @@ def pansharpen(
         learnt = watch.timed(ADAPTING.name, scene_weights, *ordered, path, options, backend, reporter, notify)
         if len(read_card(learnt.path).bands) != len(read_card(path).bands):
             seen = ()  # adapted weights take the bands of the scene
-    engine, survey, provenance = open_engine(scene, sensor, learnt.path, options, notify, backend, seen)
+    open_engine, survey, provenance = planned_engine(scene, sensor, learnt.path, options, notify, backend, seen)
     provenance |= learnt.provenance | opened.provenance
+    stats = SceneStats(mtf=sensor.mtf)
+    with backend.beside(open_engine) as opening:  # torch is loaded while the scene is read
+        if survey:
+            stats = watch.timed(FUSING, scene_statistics, scene, survey, options, backend)
+        engine = opening()
 
     def told(message: Notice) -> None:
         resumed.extend([message] * (message.kind == "resumed"))
         notify(message)
 
-    watch.timed(FUSING, _fuse, opened, engine, survey, provenance, backend, reporter, told)
+    watch.timed(FUSING, _fuse, opened, engine, stats, provenance, backend, reporter, told)
     if not resumed and not scene.mask:  # otherwise the time is that of a part
         adapted = (ahead[0], watch.seconds[ADAPTING.name]) if ahead[0] and learnt.provenance else None
         record_run(opened.run, watch.rest, watch.seconds[FUSING], adapted)
@@ -141,12 +147,9 @@ def _open(pan, ms, out, options, fetch: Fetch, held: Notify, notify: Notify, bac
     return Opened(Run(scene, sensor, options, device, path), outputs, seen, provenance)
 
 
-def _fuse(opened: Opened, engine, survey: dict, provenance, backend, reporter, notify: Notify) -> None:
-    """Fuses the scene into the outputs, with its statistics if the engine needs them."""
+def _fuse(opened: Opened, engine, stats: SceneStats, provenance, backend, reporter, notify: Notify) -> None:
+    """Fuses the scene into the outputs."""
     scene, options, workers = opened.run.scene, opened.run.options, backend.workers(engine)
-    stats = SceneStats(mtf=opened.run.sensor.mtf)
-    if survey:
-        stats = scene_statistics(scene, survey, options, backend, workers)
     run = BlockRun(
         options.memory,
         workers=workers,
@@ -164,10 +167,10 @@ class Stopwatch:
         self.started, self.seconds = time.monotonic(), {}
 
     def timed(self, part: str, function: Callable, *arguments):
-        """Returns the result of the function, and keeps the seconds that it takes."""
+        """Returns the result of the function, and adds the seconds that it takes to those of the part."""
         started = time.monotonic()
         result = function(*arguments)
-        self.seconds[part] = time.monotonic() - started
+        self.seconds[part] = self.seconds.get(part, 0.0) + time.monotonic() - started
         return result
 
     @property
@@ -247,7 +250,7 @@ def align_mode(path: Path | None, mode: str, notify: Notify) -> str:
     return mode
 
 
-def open_engine(
+def planned_engine(
     scene: Scene,
     sensor: sensors.Sensor,
     path: Path | None,
@@ -255,8 +258,8 @@ def open_engine(
     notify: Notify,
     backend,
     seen: tuple[tuple[int, ...], ...] = (),
-) -> tuple[object, dict, dict[str, str]]:
-    """Returns the engine, the arguments of the pass over the scene that it needs (empty: none), and the provenance.
+) -> tuple[Callable[[], object], Survey | None, dict[str, str]]:
+    """Returns a function that opens the engine, the pass over the scene that it needs, if any, and the provenance.
 
     seen: the groups of bands that the weights see (see `groups_for`).
     """
@@ -270,18 +273,17 @@ def open_engine(
         "ms": ", ".join(ms),
     }
     if options.method != NETWORK:
-        engine = backend.classical(options.method, ratio, notify)
-        survey = {} if options.method in UNFITTED else survey_of(options.method, sensor, ratio)
-        return engine, survey, provenance
+        survey = None if options.method in UNFITTED else survey_of(options.method, sensor, ratio)
+        return partial(backend.classical, options.method, ratio, notify), survey, provenance
     card = read_card(path)
     sampling = sampling_for(options, card, notify)
-    engine = backend.network(path, seen, sampling, notify)
+    open_engine = partial(backend.network, path, seen, sampling, notify)
     provenance |= {"weights": card.id, "weights_sha256": sha256_of(path), "steps": sampling.steps}
     provenance |= {"seed": sampling.seed, "samples": sampling.samples}
     if card.base == "lms" and card.scale not in (SCENE, MOMENTS) and not card.arch.views:
-        return engine, {}, provenance  # such weights need no statistics of the scene
+        return open_engine, None, provenance  # such weights need no statistics of the scene
     details = {"kernel": card.interpolation, "views": card.arch.views, "groups": seen}
-    return engine, survey_of(card.base, sensor, ratio) | details, provenance
+    return open_engine, survey_of(card.base, sensor, ratio, **details), provenance
 
 
 def sampling_for(options: PansharpenOptions, card: Card, notify: Notify) -> SamplingOptions:
@@ -298,6 +300,6 @@ def sampling_for(options: PansharpenOptions, card: Card, notify: Notify) -> Samp
     return SamplingOptions(**values | {"steps": steps, "samples": samples})
 
 
-def survey_of(method: str, sensor: sensors.Sensor, ratio: float) -> dict:
-    """Returns the arguments of the pass over the scene that fits a method (see classical.scene_statistics.Survey)."""
-    return {"method": method, "mtf": sensor.mtf, "ratio": ratio, "pan_mtf": sensor.pan_mtf}
+def survey_of(method: str, sensor: sensors.Sensor, ratio: float, **details) -> Survey:
+    """Returns the pass over the scene that fits a method. details: further fields of Survey."""
+    return Survey(method, sensor.mtf, ratio, pan_mtf=sensor.pan_mtf, **details)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .. import __version__
+from ..classical.scene_statistics import Survey
 from ..common.errors import ConfigError, GeometryError, message_of
 from ..common.fingerprints import sha256_of
 from ..common.notices import Notify, notice
@@ -237,17 +238,17 @@ def correlation_of(scene: Scene) -> float:
     return correlation
 
 
-def scene_statistics(scene: Scene, survey: dict, options: PansharpenOptions, backend, workers: int) -> SceneStats:
-    """Returns the statistics of the whole scene. survey: arguments of classical.scene_statistics.Survey."""
+def scene_statistics(scene: Scene, survey: Survey, options: PansharpenOptions, backend) -> SceneStats:
+    """Returns the statistics of the whole scene."""
     whole = scene.whole
     height, width = whole.window.shape
     key = ""
     if height * width >= LARGE_SCENE:
         kind = scene_cache.STATISTICS
-        key = scene_cache.key_of(kind, files_read(scene.files), whole, sorted(survey.items()), __version__)
+        key = scene_cache.key_of(kind, files_read(scene.files), whole, sorted(vars(survey).items()), __version__)
     entry = scene_cache.read(key)
     if entry:
         return SceneStats(**decode(entry.record))
-    stats = backend.stats(whole, survey, options.memory, workers)
+    stats = backend.stats(whole, survey, options.memory)
     scene_cache.write(key, asdict(stats))
     return stats

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from ...classical.scene_statistics import Survey
 from ...common.notices import Notify
 from ...domain.adaptation_job import Job
 from ...domain.block import SceneStats
@@ -41,6 +42,10 @@ class WorkerBackend:
     def thread_limit(self, workers: int) -> AbstractContextManager:
         return nullcontext()
 
+    def beside(self, function: Callable[[], object]) -> AbstractContextManager[Callable[[], object]]:
+        """Returns a context with the function itself: the process answers one request after the other."""
+        return nullcontext(function)
+
     def network(
         self, weights: Path, groups: Sequence[tuple[int, ...]], sampling: SamplingOptions, notify: Notify
     ) -> RemoteEngine:
@@ -52,10 +57,10 @@ class WorkerBackend:
         """Opens a classical method."""
         return RemoteClassical(self._worker, method, ratio, notify=notify, cancelled=self._callbacks.cancelled)
 
-    def stats(self, scene: Scene, survey: dict, memory: int, workers: int) -> SceneStats:
-        """Returns the statistics of a scene. survey: arguments of `classical.scene_statistics.Survey`."""
+    def stats(self, scene: Scene, survey: Survey, memory: int) -> SceneStats:
+        """Returns the statistics of a scene."""
         callbacks = replace(self._callbacks, read=DataServer([scene]))
-        arguments = {"scene": encode(scene), "survey": encode(survey), "memory": memory}
+        arguments = {"scene": encode(scene), "survey": encode(vars(survey)), "memory": memory}
         return decode(self._worker.request(callbacks, "stats", **arguments)["stats"])
 
     def adapt(self, scenes: Sequence[Scene], job: Job, notify: Notify, progress: Callable[[float], None]) -> dict:

@@ -11,6 +11,7 @@ import torch
 from files import read, sample_files, write
 from scenes import tiny_file
 
+from ssdiff_core.classical.scene_statistics import Survey
 from ssdiff_core.common.errors import Cancelled, RasterError
 from ssdiff_core.inprocess.backend import LocalBackend
 from ssdiff_core.raster.reader import open_scene
@@ -127,7 +128,7 @@ def test_a_file_that_becomes_invalid_raises_the_error_of_this_process(sample, wo
     scene = open_scene(pan, sample[1])
     pan.write_bytes(b"no longer a raster")
     with pytest.raises(RasterError, match=r"pan\.tif cannot be opened"):
-        WorkerBackend(worker, print).stats(scene, {"method": "gsa", "mtf": (0.3,) * 4}, 256, 1)
+        WorkerBackend(worker, print).stats(scene, Survey("gsa", (0.3,) * 4), 256)
 
 
 def test_a_cancellation_ends_it_at_once(sample, without_gdal, tmp_path):
