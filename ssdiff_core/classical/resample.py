@@ -97,18 +97,24 @@ def _blurring(gains: tuple[float, ...], ratio: float, phase: float, step: float,
 
 def take_rows(along: list[Strip], image: Array) -> Array:
     """Returns an image (..., n, w) resampled along rows (..., m, w); with several sensors, an image for each."""
-    image, first = _continued(along, image, -2)
-    return _joined([(s.matrix, image[..., s.start - first : s.stop - first, :]) for s in along], -2)
+    return _joined([(strip.matrix, _part(image, strip, -2)) for strip in along], -2)
 
 
 def take_cols(along: list[Strip], image: Array) -> Array:
     """Returns an image (..., h, n) resampled along columns (..., h, m)."""
-    image, first = _continued(along, image, -1)
     if along[0].matrix.ndim == 2:  # one product for all images of a stack
         flat = image.reshape(-1, image.shape[-1])
-        parts = [(flat[:, s.start - first : s.stop - first], s.matrix.T) for s in along]
+        parts = [(_part(flat, strip, -1), strip.matrix.T) for strip in along]
         return _joined(parts, -1).reshape(*image.shape[:-1], -1)
-    return _joined([(image[..., s.start - first : s.stop - first], s.matrix.swapaxes(-1, -2)) for s in along], -1)
+    return _joined([(_part(image, strip, -1), strip.matrix.swapaxes(-1, -2)) for strip in along], -1)
+
+
+def _part(image: Array, strip: Strip, axis: int) -> Array:
+    """Returns the samples that a strip depends on; beyond the image its end samples are repeated."""
+    if strip.start < 0 or strip.stop > image.shape[axis]:
+        return continued(image, strip.start, strip.stop, axis)
+    span = slice(strip.start, strip.stop)
+    return image[..., span, :] if axis == -2 else image[..., span]
 
 
 def _joined(products: list[tuple[Array, Array]], axis: int) -> Array:
@@ -154,11 +160,3 @@ def transposed(rows: list[Strip], cols: list[Strip], image: Array, shape: tuple[
         result[..., strip.start : strip.stop] += half[..., done : done + strip.outputs] @ strip.matrix
         done += strip.outputs
     return result
-
-
-def _continued(along: list[Strip], image: Array, axis: int) -> tuple[Array, int]:
-    """Returns the image with its end samples repeated as far as the strips need, and the index of its first sample."""
-    first, stop = along[0].start, max(strip.stop for strip in along)
-    if first >= 0 and stop <= image.shape[axis]:
-        return image, 0
-    return continued(image, first, max(stop, first + 1), axis), first
