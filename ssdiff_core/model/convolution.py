@@ -1,8 +1,9 @@
 """Convolutions that keep the size of an image, computed together with what follows them.
 
-Without gradients on a processor, oneDNN limits the result or adds an image to it while it computes the convolution, and
+Without gradients on a processor, oneDNN limits the result or adds it to an image while it computes the convolution, and
 it filters single channels at more than twice the speed of torch's own call. torch's compiler uses the same operators,
-but they need no compiler. Where they are missing, ordinary operators give the same result.
+but they need no compiler. Where they are missing, ordinary operators give the same result. Without gradients, images
+that are no longer needed are overwritten: the fewer images are held, the more of them stay in the processor's cache.
 """
 
 from __future__ import annotations
@@ -23,27 +24,42 @@ def convolve(
     *,
     bounded: bool = False,
     slope: float | None = None,
-    plus: Tensor | None = None,
+    onto: Tensor | None = None,
 ) -> Tensor:
     """Returns the convolution of x (B, C, h, w) by weight (C', C or 1, k, k), with the same h and w.
 
-    bounded: limit the result to -1 to 1. slope: factor of negative results. plus: an image that is added to the result.
+    bounded: limit the result to -1 to 1. slope: factor of negative results. onto: an image that the result is added to;
+    without gradients it may be overwritten.
     """
     side, groups = weight.shape[-1] // 2, x.shape[1] // weight.shape[1]
     if torch.is_grad_enabled() or x.device.type != "cpu" or x.dtype not in TYPES or not onednn_works():
         result = F.conv2d(x, weight, bias, padding=side, groups=groups)
         result = F.hardtanh(result) if bounded else result
         result = result if slope is None else F.leaky_relu(result, slope)
-        return result if plus is None else result + plus
+        return result if onto is None else added(onto, result)
     geometry = ([side, side], [1, 1], [1, 1], groups)
-    if plus is not None:
-        return _fused().binary(x, plus, weight, bias, *geometry, "add", 1.0, None, [], None)
+    if onto is not None:
+        return _onto().binary(onto, x, weight, bias, *geometry, "add", 1.0, None, [], None)
     name, numbers = ("hardtanh", [-1.0, 1.0]) if bounded else ("none", []) if slope is None else ("leaky_relu", [slope])
     return _fused()(x, weight, bias, *geometry, name, numbers, "")
 
 
+def added(x: Tensor, other: Tensor) -> Tensor:
+    """Returns the sum; without gradients it overwrites x."""
+    return x + other if torch.is_grad_enabled() else x.add_(other)
+
+
+def multiplied(x: Tensor, other: Tensor) -> Tensor:
+    """Returns the product; without gradients it overwrites x."""
+    return x * other if torch.is_grad_enabled() else x.mul_(other)
+
+
 def _fused():
     return torch.ops.mkldnn._convolution_pointwise
+
+
+def _onto():
+    return torch.ops.mkldnn._convolution_pointwise_
 
 
 @functools.cache
@@ -58,7 +74,7 @@ def onednn_works() -> bool:
                 _fused()(x, weight, bias, *geometry, "none", [], ""),
                 _fused()(x, weight, bias, *geometry, "hardtanh", [-1.0, 1.0], ""),
                 _fused()(x, weight, bias, *geometry, "leaky_relu", [0.5], ""),
-                _fused().binary(x, x, weight, bias, *geometry, "add", 1.0, None, [], None),
+                _onto().binary(x.clone(), x, weight, bias, *geometry, "add", 1.0, None, [], None),
             ]
         except (AttributeError, RuntimeError, NotImplementedError, TypeError):
             return False

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..weights.model_config import Config
-from .convolution import convolve
+from .convolution import added, convolve, multiplied
 from .patches import from_patches, to_patches
 from .ssnet import SLOPE, time_signal, zeroed
 
@@ -40,7 +40,7 @@ def norm(width: int, bounded: bool) -> nn.Module:
 
 
 def halves(layer: nn.Conv2d) -> Iterator[tuple[Tensor, Tensor]]:
-    """Returns weight and bias of the first and of the second half of a layer's outputs."""
+    """Yields weight and bias of the first and of the second half of a layer's outputs."""
     return zip(layer.weight.chunk(2), layer.bias.chunk(2))
 
 
@@ -55,12 +55,12 @@ class Gated(nn.Module):
         self.out = zeroed(nn.Conv2d(width, width, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Without gradients, x may be overwritten."""
         image = self.norm(x)
-        u, gate = (
-            convolve(convolve(image, *widen), *filtering, bounded=bounded)  # (B, W, h, w)
-            for widen, filtering, bounded in zip(halves(self.widen), halves(self.filter), (False, self.bounded))
-        )
-        return convolve(u * gate, self.out.weight, self.out.bias, plus=x)
+        (u_in, gate_in), (u_filter, gate_filter) = halves(self.widen), halves(self.filter)
+        u = convolve(convolve(image, *u_in), *u_filter)  # (B, W, h, w)
+        u = multiplied(u, convolve(convolve(image, *gate_in), *gate_filter, bounded=self.bounded))
+        return convolve(u, self.out.weight, self.out.bias, onto=x)
 
 
 class FMIM(nn.Conv2d):
@@ -89,13 +89,17 @@ class APFM(nn.Module):
         self.mlp = Gated(width, bounded)
 
     def forward(self, x: Tensor, y: Tensor, cut: str | None = None) -> Tensor:
+        """Without gradients, x may be overwritten."""
         nx, ny = self.norm(x), self.sa_norm(self.modulate(y))  # (B, W, h, w)
         nx = nx.detach() if cut == "spectral" else nx
         ny = ny.detach() if cut == "spatial" else ny
         project, filtering = self.se
-        u = convolve(convolve(nx, project.weight, project.bias), filtering.weight, filtering.bias)
         gate = convolve(ny, self.sa.weight, self.sa.bias, bounded=self.bounded)
-        return self.mlp(convolve(u * gate, self.out.weight, self.out.bias, plus=x))
+        del ny  # images that are held take the place of others in the processor's cache
+        u = convolve(convolve(nx, project.weight, project.bias), filtering.weight, filtering.bias)
+        x = convolve(multiplied(u, gate), self.out.weight, self.out.bias, onto=x)
+        del u, gate
+        return self.mlp(x)
 
 
 class Stem(nn.Module):
@@ -112,7 +116,7 @@ class Stem(nn.Module):
         if x_t is None and len(emb) == 1:
             return convolve(image, self.conv_in.weight, self.conv_in.bias + self.time(emb)[0])
         h = convolve(image, self.conv_in.weight, self.conv_in.bias) + self.time(emb)[:, :, None, None]  # (B, W, h, w)
-        return h if x_t is None else convolve(x_t, self.noise_in.weight, plus=h)
+        return h if x_t is None else convolve(x_t, self.noise_in.weight, onto=h)
 
 
 BRANCHES = {
@@ -158,5 +162,5 @@ class ConvSSNet(nn.Module):
         for fuse, residual in zip(self.fusion, self.res):
             x, y = fuse(x, y, self.cut), residual(y)
         first, _, last = self.head
-        h = convolve(x + y, first.weight, first.bias, slope=SLOPE)
+        h = convolve(added(x, y), first.weight, first.bias, slope=SLOPE)
         return from_patches(convolve(h, last.weight, last.bias), self.config.patch)  # (B, C, H, W)
