@@ -95,6 +95,15 @@ def _blurring(gains: tuple[float, ...], ratio: float, phase: float, step: float,
     return np.stack([blur(at, width, mtf_sigma(gain, ratio), reach) for gain in gains])
 
 
+def overlapping(along: list[Strip], span: slice) -> tuple[list[Strip], slice]:
+    """Returns the strips that have an output in a span of all outputs, and that span within their outputs."""
+    ends = np.cumsum([strip.outputs for strip in along])
+    first, stop, _ = span.indices(int(ends[-1]))
+    kept = range(int(np.searchsorted(ends, first, "right")), int(np.searchsorted(ends, stop)) + 1)
+    before = int(ends[kept[0]]) - along[kept[0]].outputs
+    return [along[k] for k in kept], slice(first - before, stop - before)
+
+
 def take_rows(along: list[Strip], image: Array) -> Array:
     """Returns an image (..., n, w) resampled along rows (..., m, w); with several sensors, an image for each."""
     return _joined([(strip.matrix, _part(image, strip, -2)) for strip in along], -2)

@@ -299,7 +299,7 @@ class Engine(Quantising):
         part = window.within(outer) if window in outer else network_inputs.WHOLE
         what = network_inputs.Seen(kernel, self.card.base, arch.guides, arch.views)
         seen, base = network_inputs.network_inputs(block, pan[0], ms, scaling, what, part)
-        coarse = network_inputs.upsample(block, ms, kernel, *self._ms_grid(window, outer))
+        coarse = network_inputs.upsample_to(block, ms, kernel, *self._ms_grid(window, outer))
         ok = ok[part]
         if window not in outer:
             rows, cols = (

@@ -14,7 +14,7 @@ from ..classical.engine import blur_reach
 from ..classical.methods.brovey import HazeFreeBrovey
 from ..classical.methods.method import distinct
 from ..classical.methods.registry import METHODS
-from ..classical.resample import take_cols, take_rows
+from ..classical.resample import Strip, overlapping, take_cols, take_rows
 from ..classical.scene_statistics import Survey
 from ..domain.block import Block
 from ..domain.kernels import interpolation
@@ -45,11 +45,11 @@ def network_inputs(
     The input (guides + views * C, h, w) is PAN, possibly PAN as MS sees it, and each view minus the base. part: the
     rows and columns of block.window to return.
     """
-    kernel, inner = seen.kernel, (..., *part)
-    lms, sharp = upsample(block, ms, kernel)[inner], pan[inner]
+    kernel, sharp = seen.kernel, pan[part]
+    lms = upsample(block, ms, kernel, part)
     gains, which = distinct(block.stats.mtf) if seen.base != "lms" else ((), [])
     mean = (sum(block.stats.mtf) / len(block.stats.mtf),) if seen.guides == 2 else ()
-    lows = pan_through_ms(block, pan, (*gains, *mean), kernel)[inner] if gains or mean else []
+    lows = pan_through_ms(block, pan, (*gains, *mean), kernel, part) if gains or mean else []
     base = add_detail(lms, sharp, lows, which, block.stats.gains)
     images = torch.empty(seen.guides + len(seen.views) * len(ms), *base.shape[1:], device=pan.device)
     for image, counts in zip(images, (sharp, *lows[len(gains) :])):
@@ -103,17 +103,26 @@ def bt_h(block: Block, pan: Tensor, ms: Tensor, kernel: str, part: tuple[slice, 
     Haze is removed before MS is interpolated, so that black pixels are exactly 0 and rounding errors are not divided.
     """
     fusion = HazeFreeBrovey(block.stats, lambda values: upload(values, pan.device))
-    return fusion.fuse(upsample(block, fusion.remove_haze(ms), kernel)[(..., *part)], pan)
+    return fusion.fuse(upsample(block, fusion.remove_haze(ms), kernel, part), pan)
 
 
 VIEWS = {"bt-h": bt_h}
 "the fusions that a network can see besides its base"
 
 
-def pan_through_ms(block: Block, pan: Tensor, mtf: tuple[float, ...], kernel: str) -> Tensor:
-    """Returns PAN as MS sensors see it: blurred by their MTF, sampled at MS, interpolated back (sensors, h, w)."""
+def pan_through_ms(block: Block, pan: Tensor, mtf: tuple[float, ...], kernel: str, part=WHOLE) -> Tensor:
+    """Returns PAN as MS sensors see it: blurred by their MTF, sampled at MS, interpolated back (sensors, h, w).
+
+    part: the rows and columns of block.window to return.
+    """
     (down, up), (across, back) = (_down_and_up(block, axis, mtf, kernel, pan.device) for axis in (0, 1))
-    return take_rows(up, take_cols(back, take_cols(across, take_rows(down, pan))))
+    return interpolated(take_cols(across, take_rows(down, pan)), up, back, part)
+
+
+def interpolated(image: Tensor, down: list[Strip], across: list[Strip], part: tuple[slice, slice]) -> Tensor:
+    """Returns the rows and columns `part` of an image that is interpolated along rows and columns."""
+    (down, rows), (across, cols) = overlapping(down, part[0]), overlapping(across, part[1])
+    return take_rows(down, take_cols(across, image))[..., rows, cols]
 
 
 def _down_and_up(block: Block, axis: int, mtf: tuple[float, ...], kernel: str, device):
@@ -135,13 +144,16 @@ def fitted(block: Block, mtf: tuple[float, ...], kernel: str = "cubic", views: t
     return replace(block, stats=survey.stats(survey.gather(block)))
 
 
-def upsample(block: Block, ms: Tensor, kernel: str, rows: np.ndarray | None = None, cols=None) -> Tensor:
-    """Returns MS (C, hm, wm) interpolated to absolute PAN rows and columns; by default to those of block.window."""
+def upsample(block: Block, ms: Tensor, kernel: str, part: tuple[slice, slice] = WHOLE) -> Tensor:
+    """Returns MS (C, hm, wm) interpolated to the PAN pixels of block.window, or of a part of its rows and columns."""
     window, ratio = block.window, block.ratio
-    if rows is None:
-        down = reader(block.on_ms(window.row, 0), window.height, ratio, kernel, ms.device)
-        across = reader(block.on_ms(window.col, 1), window.width, ratio, kernel, ms.device)
-        return take_rows(down, take_cols(across, ms))
+    down = reader(block.on_ms(window.row, 0), window.height, ratio, kernel, ms.device)
+    across = reader(block.on_ms(window.col, 1), window.width, ratio, kernel, ms.device)
+    return interpolated(ms, down, across, part)
+
+
+def upsample_to(block: Block, ms: Tensor, kernel: str, rows: np.ndarray, cols: np.ndarray) -> Tensor:
+    """Returns MS (C, hm, wm) interpolated to absolute PAN rows and columns."""
     down = upload(interpolation(block.on_ms(rows, 0), ms.shape[1], kernel), ms.device)
     across = upload(interpolation(block.on_ms(cols, 1), ms.shape[2], kernel), ms.device)
     return down @ ms @ across.T

@@ -158,7 +158,7 @@ class ConvSSNet(nn.Module):
         if x_t is not None:
             x_t = to_patches(x_t, self.config.patch) if self.config.noisy else None
         y = self.spatial_stem(to_patches(pan, self.config.patch), x_t, emb)  # (B, W, h, w)
-        ms = ms.contiguous(memory_format=torch.channels_last)  # as patches are: otherwise joining takes 20 times as long
+        ms = ms.contiguous(memory_format=torch.channels_last)  # as patches are: joining is 20 times as fast
         x = self.spectral_stem(torch.cat([to_patches(lms, self.config.patch), ms], dim=1), x_t, emb)
         for fuse, residual in zip(self.fusion, self.res):
             x, y = fuse(x, y, self.cut), residual(y)

@@ -35,7 +35,7 @@ def conditions(block: Block, recipe) -> Samples:
     ms = torch.from_numpy(fill_masked(block.ms, ms_ok, REACH[recipe.interpolation]))
     seen = network_inputs.Seen(recipe.interpolation, recipe.base, recipe.guides, recipe.views)
     images, base = network_inputs.network_inputs(block, pan, ms, scaling, seen)
-    coarse = network_inputs.upsample(block, ms, recipe.interpolation, *_ms_grid(block, recipe))
+    coarse = network_inputs.upsample_to(block, ms, recipe.interpolation, *_ms_grid(block, recipe))
     return {"pan": images, "lms": base, "ms": scaling.of_ms(coarse)}
 
 

@@ -89,8 +89,7 @@ def modulated(band: Array, low: Array, pan: Array, caps: Array) -> Array:
     xp = namespace(band)
     pan, low = pan.clip(0), low.clip(TINY)
     gain = band / low
-    xp.clip(gain, 0, None, out=gain)
-    xp.minimum(gain, caps, out=gain)
+    xp.clip(gain, xp.zeros_like(caps), caps, out=gain)
     gain *= pan - low
     gain += band
     return gain

@@ -4,7 +4,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ssdiff_core.classical.resample import blurrer, reader, take_cols, take_rows
+from ssdiff_core.classical.resample import blurrer, overlapping, reader, take_cols, take_rows
 from ssdiff_core.domain.kernels import KERNELS, REACH, blur, interpolation, mtf_sigma, reflect
 
 kernels = st.sampled_from(KERNELS)
@@ -89,3 +89,15 @@ def test_numpy_and_torch_give_the_same_in_many_small_strips_and_in_one(side, rat
 
     for one, other in zip(answers(np.asarray, None), answers(torch.from_numpy, side)):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@given(st.integers(1, 90), st.data())
+def test_the_strips_of_a_part_give_its_pixels(n, data):
+    start = data.draw(st.integers(0, n - 1))
+    span = slice(start, data.draw(st.integers(start + 1, n)))
+    image = np.random.default_rng(n).random((2, 12, 5)).astype(np.float32)
+    along = reader(0.3, n, 4, "cubic")
+    few, rows = overlapping(along, span)
+    assert np.array_equal(take_rows(few, image)[:, rows], take_rows(along, image)[:, span])
+    whole, rows = overlapping(along, slice(None))
+    assert (whole, rows) == (along, slice(0, n))
