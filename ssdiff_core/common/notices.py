@@ -174,8 +174,8 @@ TEMPLATES: dict[str, str] = {
         "set one to mark them"
     ),
     "digits_lost": (
-        "{path} has counts beyond {limit:,}: the computation has 24 significant bits, so their last digits are not "
-        "exact"
+        "{path} has counts of up to {largest:,}: the computation has 24 significant bits, so they are exact to within "
+        "{step:,} only"
     ),
     "adapted": "Held out: {scores}; best classical: {classical}. Weights: {path}",
     "adapting_no_gain": "Adapting does not help here (held out: {scores}): no file is written, use {best}",

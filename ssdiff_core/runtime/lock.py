@@ -1,13 +1,15 @@
 """Lock of the runtime: versions and SHA-256 of the wheels that are installed.
 
 rows: for these (platform, Python, build), the packages besides torch that PyPI has, and those that only PyTorch's index
-has. wheels: the digests of all wheels of a package for the supported systems; a torch that is not listed is pinned by
-version and index alone. open: builds of which the dependencies are not known; they come from PyTorch's index alone.
+has. wheels: the digests of the wheels of a package for the supported systems; a torch of PyTorch's index whose wheel
+for a Python and platform is not listed is pinned by version and index alone. sources: who states the digests that were
+not read from an index. open: builds of which the dependencies are not known; they come from PyTorch's index alone.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +19,14 @@ from ..common.paths import RESOURCES
 from .wheels import PYPI, Choice
 
 FILE = RESOURCES / "runtime_lock.json"
+SYSTEMS = {
+    "linux-x86_64": r"manylinux\S*_x86_64",
+    "linux-aarch64": r"manylinux\S*_aarch64",
+    "win-amd64": "win_amd64",
+    "macos-arm64": r"macosx_\S*_(arm64|universal2)",
+    "macos-x86_64": r"macosx_\S*_(x86_64|universal2)",
+}
+"platforms in the names of wheels"
 
 
 @dataclass(frozen=True)
@@ -52,17 +62,25 @@ def steps(choice: Choice, version: Sequence[int], platform: str) -> list[Step]:
         raise InstallError(notice("install_not_locked", name=name))
     torch = choice.requirements[0]
     if not choice.index:
-        return [_step([torch, *row["pypi"]], locked)]
-    is_open = name in locked["open"]
-    from_index = _step([torch, *row["index"]], locked, index=choice.index, dependencies=is_open)
-    return [_step(row["pypi"], locked), from_index]
+        return [Step(_lines([torch, *row["pypi"]], locked))]
+    of_pypi, of_index = Step(_lines(row["pypi"], locked)), [torch, *row["index"]]
+    if name in locked["open"]:
+        return [of_pypi, Step(tuple(of_index), choice.index, hashed=False, dependencies=True)]
+    suitable = _suitable(version, platform)
+    if all(any(map(suitable.fullmatch, locked["wheels"].get(each, {}))) for each in of_index):
+        return [of_pypi, Step(_lines(of_index, locked), choice.index)]
+    return [of_pypi, Step(tuple(of_index), choice.index, hashed=False)]
 
 
-def _step(requirements: Sequence[str], locked: dict, index: str | None = None, dependencies: bool = False) -> Step:
-    digests = {each: sorted(set(locked["wheels"].get(each, {}).values())) for each in requirements}
-    if index and not all(digests.values()):
-        return Step(tuple(requirements), index, hashed=False, dependencies=dependencies)
-    return Step(tuple(_line(each, found) for each, found in digests.items()), index)
+def _suitable(version: Sequence[int], platform: str) -> re.Pattern:
+    """Returns the pattern of the names of wheels for a Python and a platform."""
+    tag = f"cp{version[0]}{version[1]}"
+    return re.compile(rf"\S+-({tag}-({tag}|none)|cp3\d+-abi3|(py2\.)?py3-none)-(any|{SYSTEMS[platform]})\.whl")
+
+
+def _lines(requirements: Sequence[str], locked: dict) -> tuple[str, ...]:
+    found = locked["wheels"]
+    return tuple(_line(each, sorted(set(found.get(each, {}).values()))) for each in requirements)
 
 
 def _line(requirement: str, digests: Sequence[str]) -> str:

@@ -123,8 +123,10 @@ def _losses(output: Output, window: Window, sums: Sequence[Sums]) -> Iterator[No
         yield notice("no_common_pixel", path=path)
     elif missing and kind in "iu" and output.nodata is None:
         yield notice("invalid_pixels_are_zero", path=path, count=missing)
-    if kind in "iu" and any(band.count and max(-band.minimum, band.maximum) > EXACT for band in sums):
-        yield notice("digits_lost", path=path, limit=EXACT)
+    if kind in "iu":
+        largest = int(max((max(-band.minimum, band.maximum) for band in sums if band.count), default=0))
+        if largest > EXACT:
+            yield notice("digits_lost", path=path, largest=largest, step=(1 << largest.bit_length()) // EXACT)
 
 
 def _interrupted(journals: Sequence[Journal]) -> str:

@@ -73,7 +73,8 @@ class Steps:
             self.step()
             fsync(file)
             name = self.names.get(file)
-            self.unsynced = {key: before for key, before in self.unsynced.items() if key[0] != name}
+            with self.lock:
+                self.unsynced = {key: before for key, before in self.unsynced.items() if key[0] != name}
 
         class File(io.FileIO):
             def write(self, data):

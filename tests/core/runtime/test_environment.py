@@ -546,7 +546,8 @@ def test_a_wheel_with_other_bytes_than_the_lock_is_refused(installer, index, hea
 
 def test_torch_of_its_own_index_is_compared_with_the_lock_too(installer, index, heard, pinned):
     torch = f"torch=={pinned['torch']}+cpu"
-    index.write_lock(wheels={**index.locked["wheels"], torch: {"torch.whl": "sha256:" + "0" * 64}})
+    (name,) = index.locked["wheels"][torch]
+    index.write_lock(wheels={**index.locked["wheels"], torch: {name: "sha256:" + "0" * 64}})
     with pytest.raises(InstallError, match=r"the file of torch==\S+\+cpu differs from the published one"):
         environment.install(listener=heard)
     assert not environment.environments()
@@ -565,9 +566,10 @@ def test_a_package_that_the_lock_does_not_know_is_not_installed(installer, index
     assert not environment.environments()
 
 
-def test_torch_without_a_known_checksum_comes_from_its_own_index_alone(installer, index, heard, monkeypatch, pinned):
+@pytest.mark.parametrize("others", [{}, {"torch-1-cp37-cp37m-manylinux1_i686.whl": "sha256:" + "0" * 64}])
+def test_torch_without_a_known_checksum_comes_from_its_own_index_alone(installer, index, heard, pinned, others):
     torch = f"torch=={pinned['torch']}+cpu"
-    index.write_lock(wheels={each: found for each, found in index.locked["wheels"].items() if each != torch})
+    index.write_lock(wheels={**index.locked["wheels"], torch: others})
     assert environment.install(listener=heard).note["build"] == "cpu"
     assert [path for path in index.asked if "torch" in path and not path.startswith("/whl/cpu/torch/")] == []
 

@@ -207,14 +207,17 @@ def test_invalid_pixels_of_an_integer_image_without_nodata_are_reported(tmp_path
     assert told["marked"] == told["float"] == {}
 
 
-@pytest.mark.parametrize(("largest", "kinds"), [(2**24, []), (2**24 + 2, ["digits_lost"]), (-(2**30), ["digits_lost"])])
-def test_counts_with_more_digits_than_are_computed_are_reported(tmp_path, largest, kinds):
+@pytest.mark.parametrize(("largest", "steps"), [(2**24, []), (2**24 + 2, [2]), (-(2**30), [128])])
+def test_counts_with_more_digits_than_are_computed_are_reported(tmp_path, largest, steps):
     pan, ms, pan_at, ms_at = ramps(160, 160, dtype=np.int32)
     ms[:] = largest
     files = write(tmp_path / "pan.tif", pan, pan_at), write(tmp_path / "ms.tif", ms, ms_at)
     said = []
     run(open_scene(*files), tmp_path / "out.tif", notify=said.append)
-    assert [message.kind for message in said] == kinds
+    values = {"path": str(tmp_path / "out.tif"), "largest": abs(largest)}
+    assert [(message.kind, message.values) for message in said] == [
+        ("digits_lost", {**values, "step": step}) for step in steps
+    ]
 
 
 @given(st.integers(-50, 50), st.integers(1, 80), st.integers(1, 80), st.integers(1, 60))

@@ -384,6 +384,26 @@ def test_a_block_size_that_would_end_the_process_is_one_sentence(sample, tmp_pat
     assert not list(tmp_path.glob("o.tif*"))
 
 
+def test_a_hole_in_ms_changes_exp_beside_it_and_nowhere_else(sample, tmp_path):
+    pan, ms, _ = sample
+    image = read(ms)
+    image[:, 12:18, 20:30] = 0
+    holed = write(tmp_path / "ms.tif", image, MS_AT, nodata=0)
+    for name, source in (("whole", ms), ("holed", holed)):
+        ssdiff("pansharpen", pan, source, tmp_path / f"{name}.tif", "--method", "exp", "--align", "none")
+    whole, fused = read(tmp_path / "whole.tif").astype(int), read(tmp_path / "holed.tif").astype(int)
+    masked = np.zeros(fused.shape[1:], bool)
+    masked[44:76, 76:124] = True  # the hole and one sample around it
+    assert (fused[:, masked] == 0).all()
+    assert (fused[:, ~masked] != 0).all()
+    # Beside the hole the interpolation needs samples that are not there: the nearest ones stand in for them.
+    near = np.zeros_like(masked)
+    near[38:82, 70:130] = True
+    difference = abs(fused - whole)[:, ~masked]
+    assert difference[:, ~near[~masked]].max() <= 1
+    assert 1 < difference.max() < 0.1 * np.ptp(whole)
+
+
 def test_counts_beyond_float32_stay_nodata_without_a_warning_of_numpy(tmp_path):
     pan, ms, pan_at, ms_at = ramps(64, 64)
     pan, ms = pan.astype(np.float64), ms.astype(np.float64)
