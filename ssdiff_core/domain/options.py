@@ -217,7 +217,7 @@ class PansharpenOptions(SamplingOptions):
     align: str = ALIGN_OPTION.field("auto")
     adapt: str = Option(
         "Adapt the network to the scene before fusing it: auto, none, or a number of processor seconds. auto: for a "
-        "tenth of the expected time of fusing the scene, from 12 to 60 s, if the scene is large enough to learn from "
+        "tenth of the expected time of fusing the scene, from 18 to 60 s, if the scene is large enough to learn from "
         "and the weights are on patches. The result is kept for further runs. Default: set by the preset, auto in "
         "balanced.",
         "Adapt to the scene",

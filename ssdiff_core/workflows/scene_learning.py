@@ -35,7 +35,7 @@ PIXELS_PER_SECOND = 1_500_000
 "pixels that one processor fuses in a second with a network on patches, about"
 SHARE_OF_RUN = 0.1
 "share of the time of fusing the whole scene that is spent on adapting to it"
-AUTOMATIC_SECONDS = (12.0, 60.0)
+AUTOMATIC_SECONDS = (18.0, 60.0)
 "minimum and maximum processor seconds that are spent by default"
 MINIMUM_SIDE = 48
 "MS samples along a side from which a scene can be adapted to"

@@ -156,9 +156,9 @@ def test_auto_selects_the_best_fitting_weights(entries, sensor, bands, ratio, ch
     [
         ("wv3", 8, 4, "general-4-patches"),
         ("wv2", 8, 4, "general-4-patches"),
-        ("gf2", 4, 4, "gf2-patches"),
+        ("gf2", 4, 4, "general-4-patches"),
         ("qb", 4, 4, "qb-patches"),
-        ("wv2", 4, 4, "wv2-patches"),
+        ("wv2", 4, 4, "general-4-patches"),
         ("qb", 3, 4, "general-4-patches"),
         ("qb", 4, 5, "general-4-patches"),
         ("pleiades", 4, 4, "general-4-patches"),
