@@ -48,7 +48,7 @@ def test_without_the_operators_of_onednn_a_network_gives_the_same(monkeypatch):
         monkeypatch.setattr(convolution, "_fused", missing)
         convolution.onednn_works.cache_clear()
         try:
-            assert not convolution.onednn_works()
+            assert not convolution.onednn_works(torch.float32)
             assert torch.allclose(net(None, torch.tensor([999]), *images), usual, atol=1e-5)
         finally:
             monkeypatch.undo()
@@ -65,10 +65,15 @@ def test_an_operator_with_a_wrong_result_is_not_used(monkeypatch):
     monkeypatch.setattr(convolution, "_fused", Wrong)
     convolution.onednn_works.cache_clear()
     try:
-        assert not convolution.onednn_works()
+        assert not convolution.onednn_works(torch.float32)
     finally:
         monkeypatch.undo()
         convolution.onednn_works.cache_clear()
+
+
+def test_other_types_are_left_to_torch():
+    assert not convolution.onednn_works(torch.float64)
+    assert not convolution.onednn_works(torch.float16)
 
 
 # --- patches ---------------------------------------------------------------------------------------------------------
