@@ -217,7 +217,7 @@ def test_an_invalid_time_is_one_sentence(adapt):
         scene_learning.seconds_of(adapt)
 
 
-@pytest.mark.parametrize(("side", "seconds"), [(1000, 12), (15_000, 15), (60_000, 60)])
+@pytest.mark.parametrize(("side", "seconds"), [(1000, 18), (18_000, 21.6), (60_000, 60)])
 def test_the_time_grows_with_the_scene_within_limits(side, seconds, scene):
     from dataclasses import replace
 
