@@ -104,10 +104,7 @@ VARIANTS = {
     "the same, with noise in every step": Variant(lambda: ssdiff(64, 4), 0.0, 2e-3),
     "the same, target half the teacher's answer": Variant(lambda: ssdiff(64, 4), 1.0, 2e-3, 0.5),
     "the same, target the teacher's answer": Variant(lambda: ssdiff(64, 4), 1.0, 2e-3, 1.0),
-    "the same, with layer norms": Variant(lambda: ssdiff(64, 4, bounded=False), 1.0, 2e-3),
-    "the same with layer norms, target the teacher's answer": Variant(
-        lambda: ssdiff(64, 4, bounded=False), 1.0, 2e-3, 1.0
-    ),
+    "the same, with layer norms": Variant(lambda: ssdiff(64, 4, False), 1.0, 2e-3),
     "two branches, width 64, 2 blocks": Variant(lambda: ssdiff(64, 2), 1.0, 2e-3),
     "two branches, width 64, 6 blocks": Variant(lambda: ssdiff(64, 6), 1.0, 2e-3),
     "two branches, width 96, 4 blocks": Variant(lambda: ssdiff(96, 4), 1.0, 1e-3),
