@@ -232,17 +232,19 @@ def main() -> None:
 
 
 def plot(points: list[tuple[str, float, float]], path: Path) -> None:
-    """Draws the error of each network against its speed."""
+    """Draws the error of each network, the mean and the range of all seeds, against its speed."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
-    for number, (name, off, rate) in enumerate(points):
-        axes.plot(rate / 1e6, off, "o", color=f"C{number % 10}")
-        axes.annotate(name, (rate / 1e6, off), xytext=(6, 4), textcoords="offset points", fontsize=8)
+    for name in dict.fromkeys(name for name, *_ in points):
+        errors, rates = zip(*((off, rate / 1e6) for each, off, rate in points if each == name))
+        middle, rate = np.mean(errors), np.mean(rates)
+        axes.errorbar(rate, middle, [[middle - min(errors)], [max(errors) - middle]], fmt="o", capsize=3)
+        axes.annotate(name, (rate, middle), xytext=(6, 4), textcoords="offset points", fontsize=8)
     axes.set_xlabel("million PAN pixels per second of processor time, bfloat16")
     axes.set_ylabel("error relative to MTF-GLP-FS")
-    axes.set_xlim(0, 1.45 * max(rate for *_, rate in points) / 1e6)
+    axes.set_xlim(0, 1.6 * max(rate for *_, rate in points) / 1e6)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
 
