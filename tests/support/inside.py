@@ -10,7 +10,7 @@ import time
 import traceback
 from pathlib import Path
 
-from qgis.core import QgsContrastEnhancement, QgsProject, QgsRasterLayer, QgsRasterMinMaxOrigin
+from qgis.core import QgsApplication, QgsContrastEnhancement, QgsProject, QgsRasterLayer, QgsRasterMinMaxOrigin
 from qgis.PyQt.QtCore import QEvent, QPointF, QRect, Qt, QTimer
 from qgis.PyQt.QtGui import QMouseEvent
 from qgis.PyQt.QtTest import QTest
@@ -30,6 +30,11 @@ def play(scene) -> None:
         picture("failed")
         os._exit(1)
     QgsProject.instance().clear()
+    try:  # QGIS asks before it closes with active tasks, such as those that were cancelled just now
+        wait(lambda: not QgsApplication.taskManager().countActiveTasks(), 120, "for tasks to end")
+    except AssertionError:
+        traceback.print_exc()
+        os._exit(1)
     QTimer.singleShot(0, iface.actionExit().trigger)
 
 
