@@ -119,8 +119,10 @@ def _adapt(scenes, readers, job: Job, base: weights.Weights, device: torch.devic
         native = NativeCheck.create(pieces, job.sensor, source.survey, *initial_fusion(job, base, device))
         if start:
             better = method_to_anchor(source.before, classical)
-            fusion = classical_images(better, pieces, source.ratio, job.sensor) if better else native.images
-            source.add_anchors(native.target(fusion), native.blocks)
+            images = native.images
+            if better:
+                images = native.target(classical_images(better, pieces, source.ratio, job.sensor))
+            source.add_anchors(images, native.blocks)
     notify(notice("adapting_pieces", train=len(train), held_out=len(held_out), scores=formatted(source.before)))
     checkpoint = Path(job.checkpoint) if job.checkpoint else None
     resumed = checkpoint_entries(checkpoint, job.key) if checkpoint else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,13 +45,13 @@ def network_inputs(
     rows and columns of block.window to return.
     """
     kernel, sharp = seen.kernel, pan[part]
-    lms = upsample(block, ms, kernel, part)
-    gains, which = distinct(block.stats.mtf) if seen.base != "lms" else ((), [])
-    mean = (sum(block.stats.mtf) / len(block.stats.mtf),) if seen.guides == 2 else ()
-    lows = pan_through_ms(block, pan, (*gains, *mean), kernel, part) if gains or mean else []
-    base = add_detail(lms, sharp, lows, which, block.stats.gains)
+    base = base_image(seen.base, block, pan, upsample(block, ms, kernel, part), kernel, part)
+    guides = [sharp]
+    if seen.guides == 2:
+        mean = sum(block.stats.mtf) / max(len(block.stats.mtf), 1)
+        guides += pan_through_ms(block, pan, (mean,), kernel, part)
     images = torch.empty(seen.guides + len(seen.views) * len(ms), *base.shape[1:], device=pan.device)
-    for image, counts in zip(images, (sharp, *lows[len(gains) :])):
+    for image, counts in zip(images, guides):
         torch.sub(counts, scaling.pan_zero, out=image).div_(scaling.pan_one)
     for k, view in enumerate(seen.views):
         first = seen.guides + k * len(ms)
@@ -71,28 +70,19 @@ def has_statistics(block: Block, name: str, bands: int) -> bool:
     return name == "lms" or METHODS[name].has_statistics(block.stats, bands)
 
 
-def base_image(name: str, block: Block, pan: Tensor, lms: Tensor, kernel: str) -> Tensor:
-    """Returns the base (C, h, w) over block.window, from pan (h, w) and lms (C, h, w)."""
-    if name == "lms":
-        return lms
-    return mtf_glp_fs(block, pan, lms, block.stats.gains, kernel)
+def base_image(name: str, block: Block, pan: Tensor, lms: Tensor, kernel: str, part=WHOLE) -> Tensor:
+    """Returns the base (C, h, w) over a part of block.window, from its pan (h, w) and lms of the part (C, h, w).
 
-
-def mtf_glp_fs(block: Block, pan: Tensor, lms: Tensor, gains: tuple[float, ...], kernel: str) -> Tensor:
-    """Returns MTF-GLP-FS: lms plus the detail of PAN that the MS sensor cannot resolve, times a gain for each band."""
-    mtfs, which = distinct(block.stats.mtf)
-    return add_detail(lms.clone(), pan, pan_through_ms(block, pan, mtfs, kernel), which, gains)
-
-
-def add_detail(
-    lms: Tensor, pan: Tensor, lows: Sequence[Tensor], which: Sequence[int], gains: Sequence[float]
-) -> Tensor:
-    """Adds PAN minus its low-pass, times a gain, to each band, in place, and returns the bands.
-
-    which: the index of each band's low-pass in `lows`; empty: nothing is added.
+    lms may be overwritten.
     """
-    details = {low: pan - lows[low] for low in set(which)}
-    for band, low, gain in zip(lms, which, gains):
+    return lms if name == "lms" else mtf_glp_fs(block, pan, lms, kernel, part)
+
+
+def mtf_glp_fs(block: Block, pan: Tensor, lms: Tensor, kernel: str, part: tuple[slice, slice]) -> Tensor:
+    """Adds the detail of PAN that the MS sensor cannot resolve, times a gain for each band, to lms, in place."""
+    mtfs, which = distinct(block.stats.mtf)
+    details = pan[part] - pan_through_ms(block, pan, mtfs, kernel, part)
+    for band, low, gain in zip(lms, which, block.stats.gains):
         band.add_(details[low], alpha=gain)
     return lms
 
