@@ -30,8 +30,15 @@ class ChannelNorm(nn.LayerNorm):
         return super().forward(image.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-def depthwise(width: int, bias: bool = True) -> nn.Conv2d:
-    return nn.Conv2d(width, width, 3, padding=1, groups=width, bias=bias)
+class Conv(nn.Conv2d):
+    """A convolution that keeps the size of an image, with what follows it (see convolution.convolve)."""
+
+    def forward(self, x: Tensor, **follow) -> Tensor:
+        return convolve(x, self.weight, self.bias, **follow)
+
+
+def depthwise(width: int) -> Conv:
+    return Conv(width, width, 3, padding=1, groups=width)
 
 
 def norm(width: int, bounded: bool) -> nn.Module:
@@ -39,7 +46,7 @@ def norm(width: int, bounded: bool) -> nn.Module:
     return nn.Identity() if bounded else ChannelNorm(width)
 
 
-def halves(layer: nn.Conv2d) -> Iterator[tuple[Tensor, Tensor]]:
+def halves(layer: Conv) -> Iterator[tuple[Tensor, Tensor]]:
     """Yields weight and bias of the first and of the second half of a layer's outputs."""
     return zip(layer.weight.chunk(2), layer.bias.chunk(2))
 
@@ -50,9 +57,9 @@ class Gated(nn.Module):
     def __init__(self, width: int, bounded: bool = False):
         super().__init__()
         self.norm, self.bounded = norm(width, bounded), bounded
-        self.widen = nn.Conv2d(width, 2 * width, 1)
+        self.widen = Conv(width, 2 * width, 1)
         self.filter = depthwise(2 * width)
-        self.out = zeroed(nn.Conv2d(width, width, 1))
+        self.out = zeroed(Conv(width, width, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Without gradients, x may be overwritten."""
@@ -60,10 +67,10 @@ class Gated(nn.Module):
         (u_in, gate_in), (u_filter, gate_filter) = halves(self.widen), halves(self.filter)
         u = convolve(convolve(image, *u_in), *u_filter)  # (B, W, h, w)
         u = multiplied(u, convolve(convolve(image, *gate_in), *gate_filter, bounded=self.bounded))
-        return convolve(u, self.out.weight, self.out.bias, onto=x)
+        return self.out(u, onto=x)
 
 
-class FMIM(nn.Conv2d):
+class FMIM(Conv):
     """Frequency modulation: a trained filter of each channel that initially damps low frequencies."""
 
     def __init__(self, width: int, damp: float):
@@ -71,9 +78,6 @@ class FMIM(nn.Conv2d):
         with torch.no_grad():
             self.weight.fill_((damp - 1) / 9)
             self.weight[:, :, 1, 1] += 1
-
-    def forward(self, image: Tensor) -> Tensor:
-        return convolve(image, self.weight)
 
 
 class APFM(nn.Module):
@@ -83,9 +87,9 @@ class APFM(nn.Module):
         super().__init__()
         self.modulate = FMIM(width, damp)
         self.norm, self.sa_norm, self.bounded = norm(width, bounded), norm(width, bounded), bounded
-        self.se = nn.Sequential(nn.Conv2d(width, width, 1), depthwise(width))
-        self.sa = nn.Conv2d(width, width, 1)
-        self.out = zeroed(nn.Conv2d(width, width, 1))
+        self.se = nn.Sequential(Conv(width, width, 1), depthwise(width))
+        self.sa = Conv(width, width, 1)
+        self.out = zeroed(Conv(width, width, 1))
         self.mlp = Gated(width, bounded)
 
     def forward(self, x: Tensor, y: Tensor, cut: str | None = None) -> Tensor:
@@ -93,11 +97,10 @@ class APFM(nn.Module):
         nx, ny = self.norm(x), self.sa_norm(self.modulate(y))  # (B, W, h, w)
         nx = nx.detach() if cut == "spectral" else nx
         ny = ny.detach() if cut == "spatial" else ny
-        project, filtering = self.se
-        gate = convolve(ny, self.sa.weight, self.sa.bias, bounded=self.bounded)
+        gate = self.sa(ny, bounded=self.bounded)
         del ny  # images that are held take the place of others in the processor's cache
-        u = convolve(convolve(nx, project.weight, project.bias), filtering.weight, filtering.bias)
-        x = convolve(multiplied(u, gate), self.out.weight, self.out.bias, onto=x)
+        u = self.se(nx)
+        x = self.out(multiplied(u, gate), onto=x)
         del u, gate
         return self.mlp(x)
 
@@ -108,15 +111,15 @@ class Stem(nn.Module):
     def __init__(self, channels: int, config: Config):
         super().__init__()
         width = config.widths[0]
-        self.conv_in = nn.Conv2d(channels, width, 3, padding=1)
-        self.noise_in = nn.Conv2d(config.bands * config.patch**2, width, 3, padding=1, bias=False)
+        self.conv_in = Conv(channels, width, 3, padding=1)
+        self.noise_in = Conv(config.bands * config.patch**2, width, 3, padding=1, bias=False)
         self.time = nn.Linear(4 * config.time_channels, width)
 
     def forward(self, image: Tensor, x_t: Tensor | None, emb: Tensor) -> Tensor:
         if x_t is None and len(emb) == 1:
             return convolve(image, self.conv_in.weight, self.conv_in.bias + self.time(emb)[0])
-        h = convolve(image, self.conv_in.weight, self.conv_in.bias) + self.time(emb)[:, :, None, None]  # (B, W, h, w)
-        return h if x_t is None else convolve(x_t, self.noise_in.weight, onto=h)
+        h = self.conv_in(image) + self.time(emb)[:, :, None, None]  # (B, W, h, w)
+        return h if x_t is None else self.noise_in(x_t, onto=h)
 
 
 BRANCHES = {
@@ -141,9 +144,9 @@ class ConvSSNet(nn.Module):
         self.fusion = nn.ModuleList(APFM(width, config.damps[1], config.bounded) for _ in range(config.blocks))
         self.res = nn.ModuleList(Gated(width, config.bounded) for _ in range(config.blocks))
         self.head = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1),
+            Conv(width, width, 3, padding=1),
             nn.LeakyReLU(SLOPE),
-            nn.Conv2d(width, config.bands * square, 3, padding=1),
+            Conv(width, config.bands * square, 3, padding=1),
         )
         self.cut: str | None = None
 
@@ -163,5 +166,4 @@ class ConvSSNet(nn.Module):
         for fuse, residual in zip(self.fusion, self.res):
             x, y = fuse(x, y, self.cut), residual(y)
         first, _, last = self.head
-        h = convolve(added(x, y), first.weight, first.bias, slope=SLOPE)
-        return from_patches(convolve(h, last.weight, last.bias), self.config.patch)  # (B, C, H, W)
+        return from_patches(last(first(added(x, y), slope=SLOPE)), self.config.patch)  # (B, C, H, W)
