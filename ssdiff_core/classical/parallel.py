@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import mmap
 import operator
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from ctypes import c_size_t, c_void_p
 
 from ..common.pipeline import run_threads
 from ..domain.block import Block, SceneStats
@@ -21,6 +23,8 @@ from ..domain.window import Window
 MAXIMUM_WORKERS = 4
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 "options of glibc's mallopt"
+LARGE_PAGE, ADVISED = 2 << 20, 768 << 20
+"side of a large page of memory in bytes, and the bytes of the heap that large pages are requested for"
 
 
 def default_workers() -> int:
@@ -66,10 +70,25 @@ def keep_memory() -> None:
 
     Blocks of all sizes come from one arena for all threads; none has a mapping of its own, which would be given back.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if mallopt:
+    libc = ctypes.CDLL(None) if os.name == "posix" else None
+    if hasattr(libc, "mallopt"):
         for option, value in ((M_ARENA_MAX, 1), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 1 << 30)):
-            mallopt(option, value)
+            libc.mallopt(option, value)
+        _request_large_pages(libc)
+
+
+def _request_large_pages(libc: ctypes.CDLL) -> None:
+    """Requests large pages for the part of the heap that grows next: a network's images then cost fewer faults.
+
+    The heap is enlarged for that, without use of memory: a page is there only once it is written to.
+    """
+    advice = getattr(mmap, "MADV_HUGEPAGE", None)  # Linux only
+    libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = c_void_p, [c_size_t], [c_void_p]
+    block = libc.malloc(ADVISED) if advice is not None else None
+    if block:
+        start = -(-block // LARGE_PAGE) * LARGE_PAGE
+        libc.madvise(c_void_p(start), c_size_t(ADVISED - LARGE_PAGE), advice)
+        libc.free(block)
 
 
 @functools.cache

@@ -41,6 +41,16 @@ def depthwise(width: int) -> Conv:
     return Conv(width, width, 3, padding=1, groups=width)
 
 
+def layer(channels: int, width: int, separable: bool) -> Conv:
+    """Returns a layer that mixes channels, and in a network that is not separable also the pixels around each pixel."""
+    return Conv(channels, width, 1) if separable else Conv(channels, width, 3, padding=1)
+
+
+def separate_filter(width: int, separable: bool) -> nn.Module:
+    """Returns the filter of each channel beside such a layer, if the network is separable."""
+    return depthwise(width) if separable else nn.Identity()
+
+
 def norm(width: int, bounded: bool) -> nn.Module:
     """Returns the norm of a block's input: none in a network whose gates are bounded."""
     return nn.Identity() if bounded else ChannelNorm(width)
@@ -110,21 +120,23 @@ class Stem(nn.Module):
 
     def __init__(self, channels: int, config: Config):
         super().__init__()
-        width = config.widths[0]
-        self.conv_in = Conv(channels, width, 3, padding=1)
-        self.noise_in = Conv(config.bands * config.patch**2, width, 3, padding=1, bias=False)
+        width, separable = config.widths[0], config.separable
+        self.conv_in = layer(channels, width, separable)
+        self.noise_in = layer(config.bands * config.patch**2, width, separable)
+        self.noise_in.bias = None  # the image's layer has one
+        self.filter = separate_filter(width, separable)
         self.time = nn.Linear(4 * config.time_channels, width)
 
     def forward(self, image: Tensor, x_t: Tensor | None, emb: Tensor) -> Tensor:
         if x_t is None and len(emb) == 1:
-            return convolve(image, self.conv_in.weight, self.conv_in.bias + self.time(emb)[0])
+            return self.filter(convolve(image, self.conv_in.weight, self.conv_in.bias + self.time(emb)[0]))
         h = self.conv_in(image) + self.time(emb)[:, :, None, None]  # (B, W, h, w)
-        return h if x_t is None else self.noise_in(x_t, onto=h)
+        return self.filter(h if x_t is None else self.noise_in(x_t, onto=h))
 
 
 BRANCHES = {
     "spatial": r"spatial_stem\.|res\.|fusion\.\d+\.(modulate|sa_norm|sa)\.",
-    "spectral": r"spectral_stem\.|head\.|fusion\.\d+\.(norm|se|out|mlp)\.",
+    "spectral": r"spectral_stem\.|head\.|head_filters\.|fusion\.\d+\.(norm|se|out|mlp)\.",
 }
 "the parameters that only one branch has (see ssnet.BRANCHES)"
 
@@ -144,10 +156,11 @@ class ConvSSNet(nn.Module):
         self.fusion = nn.ModuleList(APFM(width, config.damps[1], config.bounded) for _ in range(config.blocks))
         self.res = nn.ModuleList(Gated(width, config.bounded) for _ in range(config.blocks))
         self.head = nn.Sequential(
-            Conv(width, width, 3, padding=1),
+            layer(width, width, config.separable),
             nn.LeakyReLU(SLOPE),
-            Conv(width, config.bands * square, 3, padding=1),
+            layer(width, config.bands * square, config.separable),
         )
+        self.head_filters = nn.ModuleList(separate_filter(width, config.separable) for _ in range(2))
         self.cut: str | None = None
 
     def predict_zero(self) -> None:
@@ -166,4 +179,6 @@ class ConvSSNet(nn.Module):
         for fuse, residual in zip(self.fusion, self.res):
             x, y = fuse(x, y, self.cut), residual(y)
         first, _, last = self.head
-        return from_patches(last(first(added(x, y), slope=SLOPE)), self.config.patch)  # (B, C, H, W)
+        before_first, before_last = self.head_filters
+        h = first(before_first(added(x, y)), slope=SLOPE)
+        return from_patches(last(before_last(h)), self.config.patch)  # (B, C, H, W)

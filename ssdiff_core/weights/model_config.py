@@ -57,6 +57,8 @@ class Config:
     "whether the network is also trained without noise at the noisiest step, so that a single sample needs none"
     bounded: bool = False
     "whether the blocks of a convolutional network have gates between -1 and 1 in place of layer norms"
+    separable: bool = False
+    "whether the first and last layers of a convolutional network mix channels and neighbours one after the other"
 
     def __post_init__(self):
         for name in ("widths", "boosts", "damps", "views"):  # lists when read from JSON
@@ -78,11 +80,11 @@ class Config:
             raise ConfigError(f"guides is {self.guides}; it must be at most {len(GUIDES)}")
         if any(view not in VIEWS or self.views.count(view) > 1 for view in self.views):
             raise ConfigError(f"views are {self.views}; each of these may occur once: {', '.join(VIEWS)}")
-        flags = (self.noisy, self.shared, self.quiet, self.bounded)
+        flags = (self.noisy, self.shared, self.quiet, self.bounded, self.separable)
         if self.stem_norm not in NORMS or not all(type(flag) is bool for flag in flags):
             raise ConfigError(
-                f"{self}: stem_norm must be one of {', '.join(NORMS)}; noisy, shared, quiet and bounded must be "
-                "true or false"
+                f"{self}: stem_norm must be one of {', '.join(NORMS)}; noisy, shared, quiet, bounded and separable "
+                "must be true or false"
             )
         if not 1 <= self.bands <= 16:
             raise ConfigError(f"bands is {self.bands}; it must be 1 to 16")

@@ -81,8 +81,8 @@ def stiff_weights(
 
 
 @cache
-def patch_weights(bands=4, ratio=4, scale="moments", quiet=True, blocks=2, views=VIEWS, bounded=False) -> Weights:
-    """Returns weights of a small random convolutional network on patches."""
+def patch_weights(bands=4, ratio=4, scale="moments", quiet=True, blocks=2, views=VIEWS, **arch) -> Weights:
+    """Returns weights of a small random convolutional network on patches. arch: more of its configuration."""
     config = Config(
         bands=bands,
         ratio=ratio,
@@ -93,7 +93,7 @@ def patch_weights(bands=4, ratio=4, scale="moments", quiet=True, blocks=2, views
         patch=ratio,
         blocks=blocks,
         quiet=quiet,
-        bounded=bounded,
+        **arch,
     )
     names = tuple(f"b{i}" for i in range(bands))
     card = Card("patches", "general", names, (0.1,) * bands, config, ratio=ratio, base="mtf-glp-fs", scale=scale)

@@ -15,6 +15,9 @@ from ssdiff_core.model.patches import from_patches, to_patches
 from ssdiff_core.model.ssnet import state_of, train_branch, zeroed
 from ssdiff_core.weights.model_config import Config
 
+LIGHT = {"bounded": True, "separable": True}
+"the architecture of the bundled weights"
+
 LAST = torch.tensor([999])
 
 
@@ -55,9 +58,9 @@ def test_only_a_network_with_attention_is_bound_to_its_tile(attention):
         net(*given(config, 64, 96))
 
 
-@pytest.mark.parametrize(("ratio", "blocks", "bounded"), [(4, 1, False), (4, 3, False), (2, 2, False), (4, 3, True)])
-def test_a_pixel_depends_on_its_surroundings_up_to_the_reach_and_no_further(ratio, blocks, bounded):
-    net = patch_weights(ratio=ratio, blocks=blocks, quiet=False, bounded=bounded).net
+@pytest.mark.parametrize(("ratio", "blocks", "arch"), [(4, 3, {}), (2, 2, {}), (2, 2, LIGHT), (4, 3, LIGHT)])
+def test_a_pixel_depends_on_its_surroundings_up_to_the_reach_and_no_further(ratio, blocks, arch):
+    net = patch_weights(ratio=ratio, blocks=blocks, quiet=False, **arch).net
     reach = net.config.reach
     side = 2 * (reach // ratio + 2) * ratio
     images = [image.requires_grad_() if image.is_floating_point() else image for image in given(net.config, side, side)]
@@ -70,8 +73,9 @@ def test_a_pixel_depends_on_its_surroundings_up_to_the_reach_and_no_further(rati
         assert furthest >= reach - 2 * ratio, "the reach is larger than needed"
 
 
-def test_without_noise_the_result_is_that_of_noise_of_zero():
-    net = patch_weights().net
+@pytest.mark.parametrize("arch", [{}, LIGHT])
+def test_without_noise_the_result_is_that_of_noise_of_zero(arch):
+    net = patch_weights(**arch).net
     x_t, *others = given(net.config, 32, 32)
     assert torch.allclose(net(None, *others), net(torch.zeros_like(x_t), *others), atol=1e-6)
     assert not torch.allclose(net(None, *others), net(x_t, *others), atol=1e-3)
@@ -122,7 +126,7 @@ def test_fine_tuning_one_branch_leaves_all_else_bit_identical(branch, other):
 
 
 def test_every_parameter_but_the_embedding_belongs_to_one_branch():
-    for name in state_of(patch_weights().net):
+    for name in state_of(patch_weights(separable=True).net):
         branches = [branch for branch, pattern in BRANCHES.items() if re.match(pattern, name)]
         assert len(branches) == (0 if name.startswith("embed.") else 1), name
 
@@ -154,7 +158,7 @@ def test_attention_on_patches_keeps_the_published_form():
         ({"blocks": 3}, "unless the network works on patches"),
         ({"patch": 4, "blocks": 65}, "blocks is 65"),
         ({"patch": 4, "blocks": 1.5}, "blocks is 1.5"),
-        ({"quiet": "yes"}, "quiet and bounded must be true or false"),
+        ({"separable": "yes"}, "separable must be true or false"),
     ],
 )
 def test_wrong_architectures_are_one_sentence(options, sentence):
@@ -165,8 +169,9 @@ def test_wrong_architectures_are_one_sentence(options, sentence):
 # --- other bands and ratios ------------------------------------------------------------------------------------------
 
 
-def test_more_identical_bands_give_the_same_result():
-    weights = patch_weights()
+@pytest.mark.parametrize("arch", [{}, LIGHT])
+def test_more_identical_bands_give_the_same_result(arch):
+    weights = patch_weights(**arch)
     source = [0, 0, 1, 2, 3, 3]
     nm = (480, 550, 660, 830)
     card = checkpoint.replace(weights.card, wavelengths_nm=nm)
@@ -177,9 +182,10 @@ def test_more_identical_bands_give_the_same_result():
     assert torch.allclose(answer, weights.net(x_t, t, lms, pan, ms)[:, source], atol=1e-4)
 
 
-def test_another_ratio_gives_the_mean_over_pixels_that_become_one():
+@pytest.mark.parametrize("arch", [{}, LIGHT])
+def test_another_ratio_gives_the_mean_over_pixels_that_become_one(arch):
     """Halving the patches halves the image: each new pixel counts like the four it replaces."""
-    weights = patch_weights()
+    weights = patch_weights(**arch)
     half = band_transfer.fitted(weights, "abcd", (), 2)
     assert (half.card.ratio, half.card.arch.patch, half.card.ms_phase) == (2, 2, 0.5)
     x_t, t, lms, pan, ms = (image.clone() for image in given(half.net.config, 24, 24))
