@@ -85,9 +85,9 @@ def choices(version: Sequence[int], platform: str) -> list[Choice]:
 
 def pins(build: str, version: Sequence[int], platform: str) -> Mapping[str, str] | None:
     """Returns the versions of a build that would be installed now, or None if there is no such build."""
-    if build == PYPI:
-        build = next((choice.build for choice in choices(version, platform) if not choice.index), "")
-    return next((choice.pins for choice in choices(version, platform) if choice.build == build), None)
+    everything = choices(version, platform)
+    found = [each.pins for each in everything if (not each.index if build == PYPI else each.build == build)]
+    return found[0] if found else None
 
 
 def choose(device: str, version: Sequence[int], platform: str, gpus: Sequence[Gpu]) -> Choice:
