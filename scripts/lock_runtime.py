@@ -5,7 +5,8 @@
     python scripts/lock_runtime.py --checksums FILE FILE ...   also accept the checksums that two files agree on
 
 Reads resources/runtime.json, which pins torch, numpy and safetensors, and writes resources/runtime_lock.json. uv finds
-what torch depends on, for each Python, platform and build; the checksums are those that the indexes state.
+what PyPI's torch depends on, for each Python and platform; a torch of PyTorch's index depends on the same, but for the
+packages with CUDA: it has none on Linux and contains CUDA on Windows. The checksums are those that the indexes state.
 
 PyTorch's index states none for some of its wheels, and where it cannot be reached, none at all. Lock files of public
 projects state them too. A checksum is accepted from there only if two independent files agree, so that a mistake or a
@@ -13,8 +14,7 @@ forgery in one of them is not locked; files that differ are an error. A FILE is 
 its SHA-256 in each line, in either order, in hexadecimal or as Nix writes it; a first line that begins with # names the
 source. That one file is not a copy of the other is for their reader to see. What was accepted stays in the lock.
 
-What torch depends on is in scripts/torch_needs.json for builds whose index cannot be reached. The script prints
-what is missing.
+The script prints what is missing.
 """
 
 from __future__ import annotations
@@ -56,14 +56,10 @@ UV_PLATFORMS = {
 MACOS = {"macos-arm64": "14.0", "macos-x86_64": "10.15"}
 "versions of macOS that the wheels must support"
 CUDA_ONLY = ("nvidia-", "cuda-", "triton")
-"beginnings of the names of packages that only a torch with CUDA depends on"
-CUDA_VERSION = ("cuda-toolkit", "nvidia-cuda-runtime-cu12")
-"packages whose version is that of CUDA"
-SYSTEM = r"(any|win_amd64|manylinux\S*_(x86_64|aarch64)|macosx_\S*_(x86_64|arm64|universal2))\.whl"
+"beginnings of the names of packages that only a torch with CUDA for Linux depends on"
+SYSTEM = r"(any|win_amd64|(?:many)?linux\S*_(x86_64|aarch64)|macosx_\S*_(x86_64|arm64|universal2))\.whl"
 WHEEL = re.compile(rf"\S+-((cp39|cp31[0-4]|py3|py2\.py3)-(none|cp39|cp31[0-4])|cp3\d+-abi3)-{SYSTEM}")
 "names of wheels for the supported Pythons and platforms"
-NEEDS = Path(__file__).with_name("torch_needs.json")
-"file with what builds of torch depend on"
 LISTED = re.compile(r"(?P<a>\S+)\s+(?P<b>\S+)")
 "a line of a list of checksums"
 
@@ -111,7 +107,7 @@ def wheels_of(index: str, requirement: str) -> dict[str, str]:
     }
 
 
-def resolve(requirements: list[str], python: tuple[int, int], platform: str, index: str | None, kept: list[str]):
+def resolve(requirements: list[str], python: tuple[int, int], platform: str, kept: list[str]) -> list[str]:
     """Returns the requirements and all that they depend on, as NAME==VERSION. kept: versions to keep if they fit."""
     with tempfile.TemporaryDirectory() as folder:
         wanted, found = Path(folder, "requirements.in"), Path(folder, "requirements.txt")
@@ -123,7 +119,6 @@ def resolve(requirements: list[str], python: tuple[int, int], platform: str, ind
             "--default-index": PYPI,
             "--only-binary": ":all:",
             "--output-file": str(found),
-            **({"--index": index, "--index-strategy": "unsafe-best-match"} if index else {}),
         }
         switches = ["--no-config", "--no-header", "--no-annotate", "--no-python-downloads", "--quiet"]
         uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
@@ -133,17 +128,6 @@ def resolve(requirements: list[str], python: tuple[int, int], platform: str, ind
         if done.returncode:
             sys.exit(f"uv finds no versions for Python {python} on {platform}:\n{done.stderr}")
         return [line for line in found.read_text().split() if "==" in line]
-
-
-def is_for_cuda(requirement: str) -> bool:
-    return requirement.startswith(CUDA_ONLY)
-
-
-def build_of(packages: list[str]) -> str:
-    """Returns the build that PyPI's torch is, by the CUDA packages that it depends on."""
-    versions = dict(each.split("==") for each in packages)
-    version = next((versions[name] for name in CUDA_VERSION if name in versions), None)
-    return "cu{}{}".format(*version.split(".")[:2]) if version else "cpu"
 
 
 def normal_digest(text: str) -> str:
@@ -201,77 +185,42 @@ class Locking:
         self.known = {name: digest for found in before.get("wheels", {}).values() for name, digest in found.items()}
         self.stated, self.before = stated or {}, before.get("sources", {})
         self.sources: dict[str, set[str]] = defaultdict(set)
-        self.needs = json.loads(NEEDS.read_text(encoding="utf-8"))["needs"]
-        self.rows: dict[tuple, list[str]] = defaultdict(list)
-        self.open: list[str] = []
+        self.rows: dict[tuple[str, ...], list[str]] = defaultdict(list)
         self.wheels: dict[str, dict[str, str]] = {}
         self.missing: dict[str, str] = {}
 
     def kept(self, key: str) -> list[str]:
         """Returns the locked versions of a key."""
-        rows = [row for row in self.old.get("rows", []) if key in row["for"]]
-        return [each for row in rows for each in (*row["pypi"], *row["index"])]
+        return [each for row in self.old.get("rows", []) if key in row["for"] for each in row["packages"]]
 
     def lock(self, platform: str, python: tuple[int, int]) -> None:
         """Locks all builds for a platform and a Python."""
-        pins = wheels.pins(python, platform)
-        wanted = [f"{name}=={version}" for name, version in pins.items()]
-        key = lock.key(platform, python, wheels.PYPI)
-        packages = resolve(wanted, python, platform, None, self.kept(key))
-        torch, *_ = wanted
-        packages.remove(torch)
-        self.add(key, packages, [])
-        self.add_wheels(PYPI, torch)
-        for build in wheels.builds_of(pins["torch"], platform):
-            self.lock_build(build, torch, wanted[1:], (platform, python), packages)
+        for choice in wheels.choices(python, platform):
+            torch, *_ = choice.requirements
+            key = lock.key(platform, python, torch)
+            packages = resolve(choice.pinned, python, platform, self.kept(key))
+            packages.remove(choice.pinned[0])
+            if choice.index:
+                packages = [each for each in packages if not each.startswith(CUDA_ONLY)]
+            self.add_wheels(choice.index or PYPI, torch)
+            for each in packages:
+                self.add_wheels(PYPI, each)
+            self.rows[tuple(packages)].append(key)
 
-    def lock_build(self, build: str, torch: str, others: list[str], where: tuple, of_pypi: list[str]) -> None:
-        """Locks a build of PyTorch's index. of_pypi: what PyPI's torch depends on."""
-        key, index, labelled = lock.key(*where, build), f"{wheels.base_index()}/{build}", f"{torch}+{build}"
+    def add_wheels(self, index: str, requirement: str) -> None:
+        """Records the wheels of a requirement; those that are known if its index cannot be reached."""
+        if requirement in self.wheels or requirement in self.missing:
+            return
         try:
-            page(index, "torch")
-            self.add_wheels(index, labelled)
-            platform, python = where
-            packages = resolve([labelled, *others], python, platform, index, self.kept(key))
-            packages.remove(labelled)
-            only_there = [each for each in packages if not self.add_wheels(PYPI, each)]
-            for each in only_there:
-                self.add_wheels(index, each)
-            self.add(key, [each for each in packages if each not in only_there], only_there)
-        except UnreachableError as error:
-            self.add_known(labelled, str(error))
-            platform, python = where
-            cuda = build.startswith("cu") and not platform.startswith("win")  # on Windows torch contains CUDA
-            packages = [each for each in of_pypi if not is_for_cuda(each)]
-            if cuda and build_of(of_pypi) == build:
-                packages = of_pypi
-            elif cuda and labelled in self.needs:
-                packages = resolve([*packages, *self.needs[labelled]], python, platform, None, self.kept(key))
-            elif cuda:
-                self.open.append(key)
-            self.add(key, packages, [])
-
-    def add(self, key: str, packages: list[str], only_there: list[str]) -> None:
-        for each in packages:
-            self.add_wheels(PYPI, each)
-        self.rows[tuple(packages), tuple(only_there)].append(key)
-
-    def add_wheels(self, index: str, requirement: str) -> bool:
-        """Records the wheels of a requirement; returns whether the index has some."""
-        if requirement not in self.wheels:
             listed = wheels_of(index, requirement)
-            if listed:
-                self.record(requirement, listed)
-            return bool(listed)
-        return True
-
-    def add_known(self, requirement: str, reason: str) -> None:
-        """Records the wheels of a torch whose index cannot be reached, as far as their checksums are known."""
-        name, version = requirement.split("==")
-        names = {*self.known, *self.stated}
-        listed = dict.fromkeys(sorted(each for each in names if each.split("-")[:2] == [name, version]), "")
-        self.record(requirement, {each: "" for each in listed if WHEEL.fullmatch(each)})
-        self.missing[requirement] = reason
+            if not listed:
+                sys.exit(f"{index} has no wheel of {requirement}")
+        except UnreachableError as error:
+            name, version = requirement.split("==")
+            known = sorted(each for each in {*self.known, *self.stated} if each.split("-")[:2] == [name, version])
+            listed = {each: "" for each in known if WHEEL.fullmatch(each)}
+            self.missing[requirement] = str(error)
+        self.record(requirement, listed)
 
     def record(self, requirement: str, listed: dict[str, str]) -> None:
         """Records wheels and the checksums that an index states; where it states none, those that are known."""
@@ -291,14 +240,10 @@ class Locking:
             self.wheels[requirement] = digests
 
     def content(self) -> dict:
-        rows = [
-            {"for": keys, "pypi": list(packages), "index": list(rest)} for (packages, rest), keys in self.rows.items()
-        ]
         return {
             "about": " ".join(lock.__doc__.split()) + " Made by scripts/lock_runtime.py.",
-            "open": self.open,
             "sources": {each: sorted(found) for each, found in sorted(self.sources.items()) if found},
-            "rows": rows,
+            "rows": [{"for": keys, "packages": list(packages)} for packages, keys in self.rows.items()],
             "wheels": dict(sorted(self.wheels.items())),
         }
 
@@ -318,7 +263,7 @@ def main() -> None:
     locking = Locking(given.upgrade, agreed_checksums(given.checksums))
     for platform in UV_PLATFORMS:
         for python in PYTHONS:
-            if wheels.pins(python, platform):
+            if wheels.choices(python, platform):
                 print(f"{platform}, Python {python[0]}.{python[1]}", file=sys.stderr)
                 locking.lock(platform, python)
     lock.FILE.write_text(json.dumps(locking.content(), indent=1) + "\n", encoding="utf-8")

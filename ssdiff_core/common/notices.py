@@ -214,6 +214,9 @@ TEMPLATES: dict[str, str] = {
         "Installing {packages} ({reason}) from {source} into {folder} with {tool} and Python {python}: "
         "{disk_gb:.1f} GB on the disk. The output of the installer is kept in {log}"
     ),
+    "install_without_checksum": (
+        "The file of {package} from {index} is installed without comparison: its SHA-256 is not known"
+    ),
     "installer_failed": "{tool} has failed: {reason}",
     "install_progress": "{done_mb:,.0f} of about {total_mb:,.0f} MB",
     "torch_from_pypi": (

@@ -14,7 +14,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -105,7 +105,7 @@ class Environment:
             return HALF_MADE
         if not (os.path.isfile(self.python) and os.path.isdir(_base_folder(self.folder))):
             return BROKEN
-        return READY if note["pins"] == wheels.pins(note["version"], note["platform"]) else OUTDATED
+        return READY if note["pins"] == wheels.pins(note["build"], note["version"], note["platform"]) else OUTDATED
 
     @property
     def usable(self) -> bool:
@@ -239,7 +239,7 @@ def _tools(host: Host) -> tuple[Python, list[Uv | Pip]]:
     uv, without_installer = find_uv(), None
     for path in [*find_python.of_program(host), *find_python.of_system(host)]:
         base = find_python.properties(path)
-        if base is None or wheels.pins(base.version, base.platform) is None:
+        if base is None or not wheels.choices(base.version, base.platform):
             continue
         tools = installers(base, uv)
         if tools:
@@ -305,7 +305,10 @@ class _Installation:
         self.listener.progress(1.0)
 
     def _install(self, choice: Choice) -> tuple[Choice, dict]:
-        """Installs the choice, or the CPU build if CUDA does not work. Returns what was installed and its report."""
+        """Installs the choice, or the CPU build if CUDA does not work. Returns what was installed and its report.
+
+        Nothing replaces what is in a folder of wheels: it may be the only one.
+        """
         try:
             report = self._attempt(choice)
         except _InstallerFailed as failed:
@@ -315,8 +318,11 @@ class _Installation:
         if reason and choice.cuda:
             why = notice("cuda_not_working", build=choice.build, reason=reason)
             self.listener.notify(notice("cuda_failed", reason=why))
-            choice = wheels.without_cuda(self.base.version, self.base.platform, why)
-            report = report if self.options.wheels else self._last_attempt(choice)
+            if self.options.wheels:
+                choice = replace(choice, why=why)
+            else:
+                choice = wheels.without_cuda(self.base.version, self.base.platform, why)
+                report = self._last_attempt(choice)
             reason = _failure(report)
         if reason:
             raise InstallError(notice("packages_fail", reason=reason, log=str(self.log)))
@@ -348,7 +354,12 @@ class _Installation:
 
         Raises _InstallerFailed if the last one fails.
         """
-        sources = [PackageSource(step, self.options.wheels, self.work) for step in self._steps(choice)]
+        steps = self._steps(choice)
+        for step in steps:
+            if step.index and not step.hashed:
+                index = without_secrets(step.index)
+                self.listener.notify(notice("install_without_checksum", package=step.lines[0], index=index))
+        sources = [PackageSource(step, self.options.wheels, self.work) for step in steps]
         for tool in self.tools:
             self._clear()
             try:

@@ -65,8 +65,8 @@ class PackageSource:
         """Arguments of `install`, the same for pip and uv."""
         if self.wheels:
             return ["--only-binary=:all:", "--no-index", "--find-links", self.wheels, *self.step.lines]
-        switches = ["--require-hashes"] * self.step.hashed + ["--no-deps"] * (not self.step.dependencies)
-        return ["--only-binary=:all:", *switches, "-r", str(self.requirements)]
+        hashes = ["--require-hashes"] * self.step.hashed
+        return ["--only-binary=:all:", "--no-deps", *hashes, "-r", str(self.requirements)]
 
     @property
     def variables(self) -> dict[str, str]:

@@ -1,9 +1,8 @@
 """Lock of the runtime: versions and SHA-256 of the wheels that are installed.
 
-rows: for these (platform, Python, build), the packages besides torch that PyPI has, and those that only PyTorch's index
-has. wheels: the digests of the wheels of a package for the supported systems; a torch of PyTorch's index whose wheel
-for a Python and platform is not listed is pinned by version and index alone. sources: who states the digests that were
-not read from an index. open: builds of which the dependencies are not known; they come from PyTorch's index alone.
+rows: the packages besides torch, for these (platform, Python, torch). wheels: the digests of the wheels of a package
+for the supported systems; a torch of PyTorch's index whose wheel for a Python and platform is not listed is pinned by
+version and index alone. sources: who states the digests that were not read from an index.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from dataclasses import dataclass
 from ..common.errors import InstallError
 from ..common.notices import notice
 from ..common.paths import RESOURCES
-from .wheels import PYPI, Choice
+from .wheels import Choice
 
 FILE = RESOURCES / "runtime_lock.json"
 SYSTEMS = {
-    "linux-x86_64": r"manylinux\S*_x86_64",
+    "linux-x86_64": r"(many)?linux\S*_x86_64",
     "linux-aarch64": r"manylinux\S*_aarch64",
     "win-amd64": "win_amd64",
     "macos-arm64": r"macosx_\S*_(arm64|universal2)",
@@ -39,8 +38,6 @@ class Step:
     "index that is the only source; None: PyPI, or what the user has configured in its place"
     hashed: bool = True
     "whether all wheels must have the checksums in the lines"
-    dependencies: bool = False
-    "whether what they depend on is installed too, from the same index"
 
 
 def content() -> dict:
@@ -48,28 +45,24 @@ def content() -> dict:
     return json.loads(FILE.read_text(encoding="utf-8"))
 
 
-def key(platform: str, version: Sequence[int], build: str) -> str:
-    """Returns the name of what is installed for a platform, a Python and a build."""
-    return f"{platform} {version[0]}.{version[1]} {build}"
+def key(platform: str, version: Sequence[int], torch: str) -> str:
+    """Returns the name of what is installed for a platform, a Python and a torch, such as torch==2.13.0+cpu."""
+    return f"{platform} {version[0]}.{version[1]} {torch}"
 
 
 def steps(choice: Choice, version: Sequence[int], platform: str) -> list[Step]:
     """Returns the steps of an installation from indexes, in their order."""
     locked = content()
-    name = key(platform, version, choice.build if choice.index else PYPI)
+    torch = choice.requirements[0]
+    name = key(platform, version, torch)
     row = next((row for row in locked["rows"] if name in row["for"]), None)
     if row is None:
         raise InstallError(notice("install_not_locked", name=name))
-    torch = choice.requirements[0]
     if not choice.index:
-        return [Step(_lines([torch, *row["pypi"]], locked))]
-    of_pypi, of_index = Step(_lines(row["pypi"], locked)), [torch, *row["index"]]
-    if name in locked["open"]:
-        return [of_pypi, Step(tuple(of_index), choice.index, hashed=False, dependencies=True)]
-    suitable = _suitable(version, platform)
-    if all(any(map(suitable.fullmatch, locked["wheels"].get(each, {}))) for each in of_index):
-        return [of_pypi, Step(_lines(of_index, locked), choice.index)]
-    return [of_pypi, Step(tuple(of_index), choice.index, hashed=False)]
+        return [Step(_lines([torch, *row["packages"]], locked))]
+    hashed = any(map(_suitable(version, platform).fullmatch, locked["wheels"].get(torch, {})))
+    lines = _lines([torch], locked) if hashed else (torch,)
+    return [Step(_lines(row["packages"], locked)), Step(lines, choice.index, hashed)]
 
 
 def _suitable(version: Sequence[int], platform: str) -> re.Pattern:

@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..common.errors import InstallError
@@ -19,7 +19,7 @@ from ..common.notices import Notice, notice
 from ..common.paths import RESOURCES
 
 PYPI = "pypi"
-"name of the build of torch that PyPI has"
+"name of the build that is PyPI's torch in place of another"
 DEVICES = ("auto", "cpu", "cuda")
 QUERIES = ("name,driver_version,compute_cap", "name,driver_version")
 "queries of nvidia-smi; drivers before 510 do not know compute_cap"
@@ -47,7 +47,7 @@ class Choice:
 
     build: str
     "cpu, mps, pypi, or the CUDA version that PyTorch is built with, such as cu130"
-    why: Notice
+    why: Notice | str
     "reason for this build"
     pins: Mapping[str, str]
     index: str | None
@@ -78,53 +78,44 @@ def table() -> dict:
     return json.loads((RESOURCES / "runtime.json").read_text(encoding="utf-8"))
 
 
-def pins(version: tuple[int, int], platform: str) -> dict[str, str] | None:
-    """Returns the pinned versions for a Python, or None if PyTorch has no wheels for it."""
-    for row in table()["packages"]:
-        first, last = (_numbers(end) for end in row["python"])
-        if platform in row["platforms"] and first <= tuple(version) <= last:
-            return row["pins"]
-    return None
+def choices(version: Sequence[int], platform: str) -> list[Choice]:
+    """Returns all that can be installed for a Python, preferred first; nothing if PyTorch has no wheels for it."""
+    return [_choice(row, "", version, platform) for row in _builds(version, platform)]
 
 
-def choose(device: str, version: tuple[int, int], platform: str, gpus: Sequence[Gpu]) -> Choice:
+def pins(build: str, version: Sequence[int], platform: str) -> Mapping[str, str] | None:
+    """Returns the versions of a build that would be installed now, or None if there is no such build."""
+    everything = choices(version, platform)
+    found = [each.pins for each in everything if (not each.index if build == PYPI else each.build == build)]
+    return found[0] if found else None
+
+
+def choose(device: str, version: Sequence[int], platform: str, gpus: Sequence[Gpu]) -> Choice:
     """Returns the wheels for a device, one of auto, cpu and cuda."""
     if device not in DEVICES:
         raise InstallError(notice("wheels_device", known=DEVICES, device=device))
+    builds = _builds(version, platform)
+    if not builds:
+        raise InstallError(notice("no_torch", major=version[0], minor=version[1], platform=platform))
     if device == "cpu":
         return without_cuda(version, platform, notice("cuda_not_wanted"))
-    build, why = _cuda(_pins(version, platform), platform, gpus)
-    if build:
-        return _choice(build, why, version, platform, indexed=True)
+    row, why = _cuda(builds, platform, gpus)
+    if row:
+        return _choice(row, why, version, platform)
     if device == "cuda":
         raise InstallError(notice("no_cuda_wheels", reason=why))
     return without_cuda(version, platform, why)
 
 
-def without_cuda(version: tuple[int, int], platform: str, why: Notice) -> Choice:
+def without_cuda(version: Sequence[int], platform: str, why: Notice) -> Choice:
     """Returns the wheels without CUDA."""
-    build = next(row for row in table()["plain"] if platform in row["platforms"])
-    return _choice(build, why, version, platform, build["index"])
+    return _choice(next(row for row in _builds(version, platform) if "driver" not in row), why, version, platform)
 
 
-def of_pypi(version: tuple[int, int], platform: str, why: Notice) -> Choice:
-    """Returns PyPI's own torch, for a network that blocks PyTorch's index. On Linux it contains CUDA."""
-    torch = _pins(version, platform)["torch"]
-    plain = [row for row in table()["plain"] if platform in row["platforms"]]
-    with_cuda = [row for row in table()["builds"] if torch in row["torch"] and platform in row["driver"]]
-    (size, *_) = [*(row for row in plain if not row["index"]), *with_cuda, *plain]
-    return _choice({**size, "name": PYPI}, why, version, platform, indexed=False)
-
-
-def builds_of(torch: str, platform: str) -> list[str]:
-    """Returns the builds of a version of torch that come from PyTorch's index."""
-    plain = [row["name"] for row in table()["plain"] if platform in row["platforms"] and row["index"]]
-    return plain + [row["name"] for row in table()["builds"] if torch in row["torch"] and platform in row["driver"]]
-
-
-def _choice(build: Mapping, why: Notice, version: tuple[int, int], platform: str, indexed: bool) -> Choice:
-    index = f"{base_index()}/{build['name']}" if indexed else None
-    return Choice(build["name"], why, _pins(version, platform), index, build["download"], build["disk"])
+def of_pypi(version: Sequence[int], platform: str, why: Notice) -> Choice:
+    """Returns PyPI's own torch, for a network that blocks PyTorch's index. On Linux it may contain CUDA."""
+    found = next(choice for choice in choices(version, platform) if not choice.index)
+    return replace(found, build=PYPI, why=why)
 
 
 def base_index() -> str:
@@ -132,31 +123,35 @@ def base_index() -> str:
     return (os.environ.get("SSDIFF_TORCH_INDEX") or table()["index"]).rstrip("/")
 
 
-def _pins(version: tuple[int, int], platform: str) -> dict[str, str]:
-    found = pins(version, platform)
-    if found is None:
-        raise InstallError(notice("no_torch", major=version[0], minor=version[1], platform=platform))
-    return found
+def _builds(version: Sequence[int], platform: str) -> list[dict]:
+    return [row for row in table()["builds"].get(platform, []) if _name(version) in row["python"]]
 
 
-def _cuda(pinned: Mapping[str, str], platform: str, gpus: Sequence[Gpu]) -> tuple[dict | None, Notice]:
+def _choice(row: Mapping, why: Notice | str, version: Sequence[int], platform: str) -> Choice:
+    index = f"{base_index()}/{row['name']}" if row["index"] else None
+    others = (row for row in table()["others"] if platform in row["platforms"] and _name(version) in row["python"])
+    pins = {"torch": row["torch"], **next(others)["pins"]}
+    return Choice(row["name"], why, pins, index, row["download"], row["disk"])
+
+
+def _cuda(builds: Sequence[Mapping], platform: str, gpus: Sequence[Gpu]) -> tuple[Mapping | None, Notice]:
     """Returns the best build for the newest GPU and its driver with the reason, or None and why there is none."""
-    builds = [row for row in table()["builds"] if pinned["torch"] in row["torch"] and platform in row["driver"]]
     if platform.startswith("macos"):
         return None, notice("cuda_mac")
     if not gpus:
         return None, notice("cuda_no_gpu")
-    if not builds:
-        return None, notice("cuda_no_build", torch=pinned["torch"], platform=platform)
+    with_cuda = [row for row in builds if "driver" in row]
+    if not with_cuda:
+        return None, notice("cuda_no_build", torch=builds[0]["torch"], platform=platform)
     gpu = max(gpus, key=lambda gpu: _numbers(gpu.capability or "0"))
-    supported = [build for build in builds if _covers(build["capability"], gpu.capability)]
+    supported = [row for row in with_cuda if _covers(row["capability"], gpu.capability)]
     if not supported:
         gpu_values = {"gpu": gpu.name, "capability": gpu.capability}
-        return None, notice("cuda_no_kernels", torch=pinned["torch"], **gpu_values)
-    for build in supported:
-        if _numbers(gpu.driver) >= _numbers(build["driver"][platform]):
-            return build, notice("cuda_gpu", gpu=gpu.name, driver=gpu.driver)
-    oldest = min((build["driver"][platform] for build in supported), key=_numbers)
+        return None, notice("cuda_no_kernels", torch=with_cuda[0]["torch"], **gpu_values)
+    for row in supported:
+        if _numbers(gpu.driver) >= _numbers(row["driver"]):
+            return row, notice("cuda_gpu", gpu=gpu.name, driver=gpu.driver)
+    oldest = min((row["driver"] for row in supported), key=_numbers)
     return None, notice("cuda_old_driver", driver=gpu.driver, oldest=oldest)
 
 
@@ -165,6 +160,10 @@ def _covers(ends: Sequence[str | None], capability: str | None) -> bool:
         return True
     first, last = ends
     return _numbers(first) <= _numbers(capability) and (last is None or _numbers(capability) <= _numbers(last))
+
+
+def _name(version: Sequence[int]) -> str:
+    return "{}.{}".format(*version)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -64,8 +64,8 @@ def base() -> find_python.Python:
 
 
 def pins() -> dict[str, str]:
-    """Returns the versions that would be installed with this Python."""
-    return wheels.pins(base().version, base().platform)
+    """Returns the versions that would be installed with this Python without a GPU."""
+    return dict(wheels.choose("cpu", base().version, base().platform, []).pins)
 
 
 def wheel(folder: Path, name: str, version: str, text: str = "", needs: str = "") -> Path:
@@ -119,7 +119,7 @@ class Index:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.lock = folder.with_suffix(".json")
-        self._python, self._locked = base(), {"open": [], "rows": [], "wheels": {}}
+        self._python, self._locked = base(), {"rows": [], "wheels": {}}
 
     def add(self, index: str, path: Path) -> None:
         """Moves a wheel into an index: pypi, whl/cpu, ..."""
@@ -140,10 +140,10 @@ class Index:
         requirement, digest = f"{name}=={version}", f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
         self._locked["wheels"][requirement] = {path.name: digest}
         if name != "torch":
-            of_pypi = sorted(each for each in self._locked["wheels"] if not each.startswith("torch"))
-            builds = ["pypi", "cpu", *(row["name"] for row in wheels.table()["builds"])]
-            keys = [lock.key(self._python.platform, self._python.version, build) for build in builds]
-            self._locked["rows"] = [{"for": keys, "pypi": of_pypi, "index": []}]
+            others = sorted(each for each in self._locked["wheels"] if not each.startswith("torch"))
+            python = self._python.version, self._python.platform
+            keys = [lock.key(*python[::-1], choice.requirements[0]) for choice in wheels.choices(*python)]
+            self._locked["rows"] = [{"for": keys, "packages": others}]
         self.write_lock()
 
     def write_lock(self, **changes) -> None:

@@ -239,7 +239,7 @@ def test_an_unreachable_index_is_another_error_than_a_missing_wheel(heard, monke
 
 
 def test_torch_comes_from_pypi_if_only_its_own_index_is_blocked(index, heard, monkeypatch, pinned, tmp_path):
-    index.add("pypi", standins.torch(tmp_path / "made", pinned["torch"]))
+    index.add("pypi", standins.torch(tmp_path / "made", wheels.of_pypi(*asked(), "").pins["torch"]))
     monkeypatch.setenv("SSDIFF_TORCH_INDEX", "http://localhost:9/")
     monkeypatch.setenv("PIP_RETRIES", "0")
     made = environment.install(listener=heard)
@@ -255,28 +255,49 @@ def test_torch_comes_from_pypi_if_only_its_own_index_is_blocked(index, heard, mo
 # --- CUDA ------------------------------------------------------------------------------------------------------------
 
 
-@posix
-def test_a_gpu_gets_cuda_which_is_tested_by_a_kernel(index, heard, pinned, tmp_path):
+def add_cuda(index, tmp_path, works):
+    """Adds the torch for the GPU of this computer to its index; returns the choice."""
     driver(tmp_path, RTX)
-    build = wheels.choose("auto", *asked(), wheels.gpus()).build
-    index.add(f"whl/{build}", standins.torch(tmp_path / "made", f"{pinned['torch']}+{build}", cuda=True))
+    choice = wheels.choose("auto", *asked(), wheels.gpus())
+    version = choice.requirements[0].split("==")[1]
+    wheel = standins.torch(tmp_path / "made", version, cuda=works)
+    index.add(f"whl/{choice.build}" if choice.index else "pypi", wheel)
+    return choice
+
+
+@posix
+def test_a_gpu_gets_cuda_which_is_tested_by_a_kernel(index, heard, tmp_path):
+    choice = add_cuda(index, tmp_path, works=True)
     made = environment.install(listener=heard)
-    assert (made.note["wanted"], made.note["build"]) == (build, build)
+    assert (made.note["wanted"], made.note["build"]) == (choice.build, choice.build)
+    assert made.note["pins"] == choice.pins
     assert made.note["devices"]["cuda:0"]["works"]
+    assert made.state == environment.READY
 
 
 @posix
 def test_the_cpu_build_replaces_cuda_that_does_not_work_with_a_reason(index, heard, pinned, tmp_path):
-    driver(tmp_path, RTX)
-    build = wheels.choose("auto", *asked(), wheels.gpus()).build
     reason = "no kernel image is available for execution on the device"
-    index.add(f"whl/{build}", standins.torch(tmp_path / "made", f"{pinned['torch']}+{build}", cuda=reason))
+    build = add_cuda(index, tmp_path, works=reason).build
     made = environment.install(listener=heard)
-    assert (made.note["wanted"], made.note["build"]) == (build, "cpu")
+    assert (made.note["wanted"], made.note["build"], made.note["pins"]) == (build, "cpu", pinned)
     assert any(reason in sentence and "CPU" in sentence for sentence in heard.said)
     index.asked = []
     environment.install(listener=heard)
     assert not index.asked  # CUDA is not tried again each time
+
+
+@posix
+def test_nothing_replaces_a_folder_of_wheels_whose_cuda_does_not_work(folder, heard, tmp_path):
+    driver(tmp_path, RTX)
+    choice = wheels.choose("auto", *asked(), wheels.gpus())
+    reason = "no kernel image is available for execution on the device"
+    standins.torch(folder, choice.pins["torch"], cuda=reason)
+    options = InstallOptions(wheels=str(folder))
+    made = environment.install(options, heard)
+    assert (made.note["build"], made.note["pins"], made.state) == (choice.build, choice.pins, environment.READY)
+    assert reason in made.note["why"]
+    assert environment.install(options, heard).note == made.note
 
 
 def asked():
@@ -557,7 +578,7 @@ def test_a_package_that_the_lock_does_not_know_is_not_installed(installer, index
     index.add("pypi", standins.wheel(tmp_path / "made", "intruder", "9.0"))
     locked = index.locked
     (row,) = locked["rows"]
-    row["pypi"] = [each for each in row["pypi"] if "intruder" not in each]
+    row["packages"] = [each for each in row["packages"] if "intruder" not in each]
     index.add("whl/cpu", standins.torch(tmp_path / "made", pinned["torch"] + "+cpu", needs="intruder"))
     index.write_lock(rows=[row])
     with pytest.raises(InstallError, match=r"torch needs the package intruder, which this SSDiff does not know"):
@@ -567,30 +588,24 @@ def test_a_package_that_the_lock_does_not_know_is_not_installed(installer, index
 
 
 @pytest.mark.parametrize("others", [{}, {"torch-1-cp37-cp37m-manylinux1_i686.whl": "sha256:" + "0" * 64}])
-def test_torch_without_a_known_checksum_comes_from_its_own_index_alone(installer, index, heard, pinned, others):
+def test_torch_without_a_known_checksum_comes_from_its_own_index_alone_and_is_told_before(
+    installer, index, heard, pinned, others
+):
     torch = f"torch=={pinned['torch']}+cpu"
     index.write_lock(wheels={**index.locked["wheels"], torch: others})
     assert environment.install(listener=heard).note["build"] == "cpu"
     assert [path for path in index.asked if "torch" in path and not path.startswith("/whl/cpu/torch/")] == []
+    assert heard.said[1].startswith(f"The file of {torch} from {index.url}/")
+    assert heard.said[1].endswith(" is installed without comparison: its SHA-256 is not known")
 
 
-def test_what_an_open_build_depends_on_comes_from_pytorchs_index_alone(installer, index, heard, tmp_path, pinned):
-    torch = f"torch=={pinned['torch']}+cpu"
-    index.add("pypi", standins.wheel(tmp_path / "made", "needed", "9.0"))
-    index.add("whl/cpu", standins.wheel(tmp_path / "made", "needed", "1.0"))
-    index.add("whl/cpu", standins.torch(tmp_path / "made", pinned["torch"] + "+cpu", needs="needed"))
-    (row,) = index.locked["rows"]
-    row["pypi"] = [each for each in row["pypi"] if "needed" not in each]
-    known = {each: found for each, found in index.locked["wheels"].items() if each != torch}
-    index.write_lock(rows=[row], wheels=known, open=[each for each in row["for"] if each.endswith(" cpu")])
-    made = environment.install(listener=heard)
-    version = subprocess.run([made.python, "-I", "-c", "import needed; print(needed.__version__)"], capture_output=True)
-    assert version.stdout.decode().strip() == "1.0"
+def test_nothing_is_told_of_checksums_that_are_known(installed):
+    assert not any("SHA-256" in sentence for sentence in installed[1].said)
 
 
 def test_a_build_that_is_not_locked_is_not_installed(index, heard):
     index.write_lock(rows=[])
-    with pytest.raises(InstallError, match=r"runtime_lock\.json does not list \S+ 3\.\d+ cpu"):
+    with pytest.raises(InstallError, match=r"runtime_lock\.json does not list \S+ 3\.\d+ torch==\S+\+cpu"):
         environment.install(listener=heard)
     assert not index.asked
 

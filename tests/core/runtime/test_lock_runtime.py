@@ -16,30 +16,27 @@ if not (shutil.which("uv") or Path(sys.executable).with_name("uv").exists()):
     pytest.skip("uv is neither on PATH nor beside this Python", allow_module_level=True)
 
 PLATFORM, PYTHON = "linux-x86_64", (3, 12)
-KEYS = [lock.key(PLATFORM, PYTHON, build) for build in ("pypi", "cpu", "cu130", "cu126")]
+CUDA = "nvidia-cuda-runtime-cu12"
 
 
 @pytest.fixture
-def pinned():
-    return wheels.pins(PYTHON, PLATFORM)
+def torches():
+    """The requirements of torch, of PyPI but for the last."""
+    return [choice.requirements[0] for choice in wheels.choices(PYTHON, PLATFORM)]
 
 
 @pytest.fixture
-def index(tmp_path, monkeypatch, pinned):
-    """PyPI, whose torch needs CUDA 13.0, and PyTorch's index, whose torch for CUDA 12.6 needs what only it has."""
+def index(tmp_path, monkeypatch, torches):
+    """PyPI, whose torch needs CUDA, and PyTorch's index, whose torch for the CPU does not."""
     index, made = standins.Index(tmp_path / "index"), tmp_path / "made"
-    cuda = {"pypi": "nvidia_cuda_runtime_cu12", "cu130": "nvidia_cuda_runtime_cu12", "cu126": "nvidia_old", "cpu": ""}
-    standins.others(made, pinned)
-    for path in [*made.glob("*.whl"), standins.wheel(made, "nvidia_cuda_runtime_cu12", "13.0.1")]:
+    standins.others(made, wheels.choices(PYTHON, PLATFORM)[0].pins)
+    for path in [*made.glob("*.whl"), standins.wheel(made, CUDA.replace("-", "_"), "13.0.1")]:
         index.add("pypi", path)
-    index.add("pypi", standins.torch(made, pinned["torch"], needs=cuda.pop("pypi")))
-    index.add("whl/cu126", standins.wheel(made, "nvidia_old", "12.6.1"))
-    for build, needs in cuda.items():
-        index.add(f"whl/{build}", standins.torch(made, f"{pinned['torch']}+{build}", needs=needs))
+    for version in {each.split("==")[1].split("+")[0] for each in torches}:
+        index.add("pypi", standins.torch(made, version, needs=CUDA))
+    index.add("whl/cpu", standins.torch(made, torches[-1].split("==")[1]))
     monkeypatch.setattr(lock_runtime, "PYPI", f"{index.url}/pypi")
     monkeypatch.setattr(lock, "FILE", tmp_path / "lock.json")
-    monkeypatch.setattr(lock_runtime, "NEEDS", tmp_path / "needs.json")
-    lock_runtime.NEEDS.write_text('{"needs": {}}')
     monkeypatch.setenv("SSDIFF_TORCH_INDEX", f"{index.url}/whl")
     lock_runtime.page.cache_clear()
     yield index
@@ -50,39 +47,39 @@ def locked(stated=None):
     locking = lock_runtime.Locking(upgrade=True, stated=stated)
     locking.lock(PLATFORM, PYTHON)
     content = locking.content()
-    rows = {name: (row["pypi"], row["index"]) for row in content["rows"] for name in row["for"]}
-    return content, dict(sorted(rows.items(), key=lambda item: KEYS.index(item[0]))), locking
+    rows = {name: row["packages"] for row in content["rows"] for name in row["for"]}
+    return content, rows, locking
 
 
 def names(requirements):
     return {each.split("==")[0] for each in requirements}
 
 
-def test_all_builds_are_locked_with_the_checksums_that_the_indexes_state(index, pinned):
+def test_all_builds_are_locked_with_the_checksums_that_the_indexes_state(index, torches):
     content, rows, locking = locked()
-    assert (list(rows), content["open"], locking.missing) == (KEYS, [], {})
-    for build in ("", "+cpu", "+cu130", "+cu126"):
-        requirement = f"torch=={pinned['torch']}{build}"
-        assert list(content["wheels"][requirement].values()) == list(index.locked["wheels"][requirement].values())
-    plain = {"numpy", "safetensors"}
-    assert [names(of_pypi) for of_pypi, _ in rows.values()] == [
-        plain | {"nvidia-cuda-runtime-cu12"},
-        plain,
-        plain | {"nvidia-cuda-runtime-cu12"},
-        plain,
-    ]
-    assert [names(only_there) for _, only_there in rows.values()] == [set(), set(), set(), {"nvidia-old"}]
+    keys = [lock.key(PLATFORM, PYTHON, torch) for torch in torches]
+    assert (set(rows), locking.missing) == (set(keys), {})
+    for torch in torches:
+        assert list(content["wheels"][torch].values()) == list(index.locked["wheels"][torch].values())
+    *of_pypi, of_index = (names(rows[key]) for key in keys)
+    assert all(packages == {"numpy", "safetensors", CUDA} for packages in of_pypi)
+    assert of_index == {"numpy", "safetensors"}
 
 
-def test_without_pytorchs_index_the_rest_is_locked_and_what_is_missing_is_told(index, monkeypatch, pinned):
+def test_without_pytorchs_index_the_rest_is_locked_and_what_is_missing_is_told(index, monkeypatch, torches):
+    with_index = locked()[1]
     monkeypatch.setenv("SSDIFF_TORCH_INDEX", "http://127.0.0.1:9/whl")
     content, rows, locking = locked()
-    assert list(rows) == KEYS
-    assert content["open"] == [KEYS[-1]]
-    assert list(locking.missing) == [f"torch=={pinned['torch']}+{build}" for build in ("cpu", "cu130", "cu126")]
+    assert rows == with_index
+    assert list(locking.missing) == [torches[-1]]
     assert [requirement for requirement in content["wheels"] if "+" in requirement] == []
-    cuda = ["nvidia-cuda-runtime-cu12" in names(of_pypi) for of_pypi, _ in rows.values()]
-    assert cuda == [True, False, True, False]
+
+
+def test_an_index_without_a_wheel_of_torch_is_an_error(index, torches):
+    for page in (index.folder / "whl" / "cpu" / "torch").glob("index.html"):
+        page.write_text("<!DOCTYPE html><html><body></body></html>")
+    with pytest.raises(SystemExit, match=r"/whl/cpu has no wheel of torch=="):
+        locked()
 
 
 def digest(index, requirement):
@@ -90,8 +87,8 @@ def digest(index, requirement):
     return name, digest
 
 
-def test_checksums_from_elsewhere_are_locked_with_their_sources_and_kept(index, monkeypatch, pinned):
-    torch = f"torch=={pinned['torch']}+cpu"
+def test_checksums_from_elsewhere_are_locked_with_their_sources_and_kept(index, monkeypatch, torches):
+    torch = torches[-1]
     name, stated = digest(index, torch)
     monkeypatch.setenv("SSDIFF_TORCH_INDEX", "http://127.0.0.1:9/whl")
     for given in ({name: (stated, ["a", "b"])}, None):
@@ -104,35 +101,23 @@ def test_checksums_from_elsewhere_are_locked_with_their_sources_and_kept(index, 
         locked({name: ("sha256:" + "0" * 64, ["a", "b"])})
 
 
-def test_a_checksum_from_elsewhere_must_be_that_of_the_index(index, pinned):
-    name, _ = digest(index, f"torch=={pinned['torch']}+cpu")
+def test_a_checksum_from_elsewhere_must_be_that_of_the_index(index, torches):
+    name, _ = digest(index, torches[-1])
     with pytest.raises(SystemExit, match="has different checksums"):
         locked({name: ("sha256:" + "0" * 64, ["a", "b"])})
 
 
-def test_what_a_build_needs_is_locked_if_it_is_known_and_its_index_cannot_be_reached(index, monkeypatch, pinned):
-    lock_runtime.NEEDS.write_text(
-        json.dumps({"needs": {f"torch=={pinned['torch']}+cu126": ["nvidia-cuda-runtime-cu12<14"]}})
-    )
-    monkeypatch.setenv("SSDIFF_TORCH_INDEX", "http://127.0.0.1:9/whl")
-    content, rows, _ = locked()
-    assert content["open"] == []
-    assert rows[KEYS[-1]][0].count("nvidia-cuda-runtime-cu12==13.0.1") == 1
-
-
-def test_a_wheel_for_which_the_index_states_no_checksum_is_told(index, monkeypatch, pinned):
-    name, stated = digest(index, f"torch=={pinned['torch']}+cpu")
+def test_a_wheel_for_which_the_index_states_no_checksum_is_told(index, monkeypatch, torches):
+    torch = torches[-1]
+    name, stated = digest(index, torch)
     read = lock_runtime.wheels_of
     monkeypatch.setattr(
         lock_runtime, "wheels_of", lambda *given: {each: "" if each == name else d for each, d in read(*given).items()}
     )
     content, _, locking = locked()
-    assert (f"torch=={pinned['torch']}+cpu" in content["wheels"], locking.missing) == (
-        False,
-        {name: "the index states none"},
-    )
+    assert (torch in content["wheels"], locking.missing) == (False, {name: "the index states none"})
     content, _, locking = locked({name: (stated, ["a", "b"])})
-    assert (content["wheels"][f"torch=={pinned['torch']}+cpu"], locking.missing) == ({name: stated}, {})
+    assert (content["wheels"][torch], locking.missing) == ({name: stated}, {})
 
 
 WHEEL = "torch-2.13.0+cpu-cp312-cp312-manylinux_2_28_x86_64.whl"

@@ -63,27 +63,70 @@ def test_the_kernel_module_reports_the_driver_without_nvidia_smi():
 
 
 @pytest.mark.parametrize(
-    ("text", "platform", "build"),
+    ("text", "platform", "build", "torch"),
     [
-        (LAPTOP, LINUX, "cu126"),  # the driver is too old for CUDA 13
-        (SERVER, LINUX, "cu130"),
-        (MIXED, WINDOWS, "cu130"),  # the newest GPU counts
-        (PASCAL, WINDOWS, "cu126"),  # CUDA 13 has no kernels for it
-        (VGPU, LINUX, "cu126"),
-        (SERVER, "linux-aarch64", "cu130"),
+        (LAPTOP, LINUX, "cu126", "2.7.1"),  # the driver is too old for CUDA 13
+        (SERVER, LINUX, "cu130", "2.13.0"),
+        (BLACKWELL, LINUX, "cu128", "2.9.1"),
+        (VGPU, LINUX, "cu126", "2.7.1"),
+        (SERVER, "linux-aarch64", "cu130", "2.13.0"),
+        (MIXED, WINDOWS, "cu130", "2.13.0+cu130"),  # the newest GPU counts
+        (PASCAL, WINDOWS, "cu126", "2.13.0+cu126"),  # CUDA 13 has no kernels for it
+        (BLACKWELL, WINDOWS, "cu128", "2.8.0+cu128"),
     ],
 )
-def test_the_best_build_for_driver_and_gpu_is_chosen(text, platform, build):
+def test_the_best_build_for_driver_and_gpu_is_chosen_on_linux_from_pypi(text, platform, build, torch):
     choice = chosen(text, platform)
-    assert choice.build == build
-    assert choice.index == f"https://download.pytorch.org/whl/{build}"
-    assert choice.requirements[0] == f"torch=={choice.pins['torch']}+{build}"
+    assert (choice.build, choice.requirements[0]) == (build, f"torch=={torch}")
+    assert choice.index == (None if platform != WINDOWS else f"https://download.pytorch.org/whl/{build}")
+
+
+# The build for a GPU and a driver in the Pythons 3.9, 3.10, ... 3.14.
+GPUS = {
+    "Maxwell": ("5.2", "553.0"),
+    "Volta": ("7.0", "582.0"),
+    "Turing": ("7.5", "582.0"),
+    "Ampere, old driver": ("8.6", "535.0"),
+    "Ada": ("8.9", "575.0"),
+    "Hopper": ("9.0", "582.0"),
+    "Blackwell": ("12.0", "582.0"),
+    "Blackwell, old driver": ("12.0", "572.0"),
+}
+EXPECTED = {
+    (LINUX, "Maxwell"): "cu126 cu126 cu126 cu126 cu126 cpu",
+    (LINUX, "Volta"): "cu126 cu126 cu126 cu126 cu126 cpu",
+    (LINUX, "Turing"): "cu128 cu130 cu130 cu130 cu130 cu130",
+    (LINUX, "Ampere, old driver"): "cu126 cu126 cu126 cu126 cu126 cu128",
+    (LINUX, "Ada"): "cu128 cu128 cu128 cu128 cu128 cu128",
+    (LINUX, "Hopper"): "cu128 cu130 cu130 cu130 cu130 cu130",
+    (LINUX, "Blackwell"): "cu128 cu130 cu130 cu130 cu130 cu130",
+    (LINUX, "Blackwell, old driver"): "cu128 cu128 cu128 cu128 cu128 cu128",
+    (WINDOWS, "Maxwell"): "cu124 cu124 cu126 cu126 cu126 cu126",
+    (WINDOWS, "Volta"): "cu124 cu124 cu126 cu126 cu126 cu126",
+    (WINDOWS, "Turing"): "cu128 cu128 cu126 cu130 cu130 cu130",
+    (WINDOWS, "Ampere, old driver"): "cu124 cu124 cu126 cu126 cu126 cu126",
+    (WINDOWS, "Ada"): "cu128 cu128 cu126 cu126 cu128 cu126",
+    (WINDOWS, "Hopper"): "cu128 cu128 cu126 cu130 cu130 cu130",
+    (WINDOWS, "Blackwell"): "cu128 cu128 cu128 cu130 cu130 cu130",
+    (WINDOWS, "Blackwell, old driver"): "cu128 cu128 cu128 cu128 cu128 cpu",
+    ("linux-aarch64", "Turing"): "cpu cpu cpu cpu cpu cpu",
+    ("linux-aarch64", "Ampere, old driver"): "cpu cpu cpu cpu cpu cpu",
+    ("linux-aarch64", "Hopper"): "cpu cu130 cu130 cu130 cu130 cu130",
+    ("linux-aarch64", "Blackwell"): "cpu cu130 cu130 cu130 cu130 cu130",
+}
+
+
+@pytest.mark.parametrize(("platform", "name"), EXPECTED)
+def test_each_python_gets_the_build_for_its_gpu_and_driver(platform, name):
+    capability, driver = GPUS[name]
+    gpus = [Gpu(name, driver, capability)]
+    found = [wheels.choose("auto", (3, minor), platform, gpus).build for minor in range(9, 15)]
+    assert " ".join(found) == EXPECTED[platform, name]
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (BLACKWELL, "the NVIDIA driver 572.83 is too old, 580.88 or newer is needed"),
         (OLD_TOO, "the NVIDIA driver 418.226.00 is too old, 528.33 or newer is needed"),
         (KEPLER, "has no kernels for Tesla K80 (compute capability 3.7)"),
     ],
@@ -106,16 +149,19 @@ def test_the_cpu_build_can_be_selected_and_macs_have_their_own_build():
         chosen("", device="tpu")
 
 
-def test_windows_and_macos_need_only_pypi_for_the_cpu():
-    for platform in (WINDOWS, MAC):
-        choice = chosen("", platform)
+def test_only_linux_on_x86_needs_more_than_pypi_for_the_cpu():
+    for minor, platform in itertools.product(range(9, 15), PLATFORMS):
+        choice = chosen("", platform, (3, minor))
+        if platform == LINUX:
+            assert choice.index == "https://download.pytorch.org/whl/cpu"
+            continue
         assert choice.index is None
         assert choice.requirements == choice.pinned
 
 
 def test_older_pythons_get_the_last_wheels_that_exist_for_them():
-    assert chosen(LAPTOP, version=(3, 9)).pins["torch"] == "2.8.0"
-    assert chosen(BLACKWELL, WINDOWS, version=(3, 9)).build == "cu128"
+    assert chosen(BLACKWELL, version=(3, 9)).pins["torch"] == "2.8.0"
+    assert chosen("", WINDOWS, version=(3, 9)).pins["torch"] == "2.8.0"
     assert chosen("", "macos-x86_64", version=(3, 9)).pins == {
         "torch": "2.2.2",
         "numpy": "1.26.4",
@@ -139,20 +185,34 @@ def test_a_python_without_wheels_is_an_error_in_one_sentence(version, platform):
 
 def test_a_mirror_of_the_index_can_be_selected(monkeypatch):
     monkeypatch.setenv("SSDIFF_TORCH_INDEX", "https://mirror.example/pytorch/")
-    assert chosen(SERVER).index == "https://mirror.example/pytorch/cu130"
+    assert chosen(SERVER, WINDOWS).index == "https://mirror.example/pytorch/cu130"
 
 
-def test_each_build_in_the_table_is_for_a_pinned_torch():
-    table = wheels.table()
-    installed = {row["pins"]["torch"] for row in table["packages"]}
-    assert all(set(build["torch"]) <= installed for build in table["builds"])
+EVERYWHERE = [
+    (platform, (3, minor))
+    for platform, minor in itertools.product((*PLATFORMS, "macos-x86_64"), range(9, 15))
+    if (platform, minor) not in (("macos-x86_64", 13), ("macos-x86_64", 14))
+]
 
 
-def test_pypi_has_a_torch_for_every_python_and_system():
-    for row in wheels.table()["packages"]:
-        for platform in row["platforms"]:
-            version = tuple(map(int, row["python"][0].split(".")))
-            choice = wheels.of_pypi(version, platform, "the index is blocked")
-            assert (choice.build, choice.index, choice.cuda) == (wheels.PYPI, None, False)
-            assert choice.requirements[0] == f"torch=={row['pins']['torch']}"
-            assert choice.download > 100
+@pytest.mark.parametrize(("platform", "version"), EVERYWHERE)
+def test_each_choice_has_a_name_of_its_own_by_which_its_versions_are_found(platform, version):
+    choices = wheels.choices(version, platform)
+    assert len({choice.build for choice in choices}) == len(choices)
+    assert all(wheels.pins(choice.build, version, platform) == choice.pins for choice in choices)
+    assert wheels.pins("cu999", version, platform) is None
+
+
+@pytest.mark.parametrize(("platform", "version"), EVERYWHERE)
+def test_pypi_has_a_torch_for_every_python_and_system(platform, version):
+    choice = wheels.of_pypi(version, platform, "the index is blocked")
+    assert (choice.build, choice.index, choice.cuda) == (wheels.PYPI, None, False)
+    assert choice.requirements == choice.pinned
+    assert choice.pins == wheels.pins(wheels.PYPI, version, platform)
+    assert choice.download > 100
+
+
+def test_a_python_that_pytorch_does_not_know_has_no_choices():
+    assert wheels.choices((3, 8), LINUX) == wheels.choices((3, 12), "linux-riscv64") == []
+    assert wheels.pins("cpu", (3, 8), LINUX) is None
+    assert wheels.pins(wheels.PYPI, (3, 8), LINUX) is None
