@@ -18,7 +18,7 @@ from ssdiff_core.weights.catalogue import UNBUNDLED, entry_of
 
 FILE = RESOURCES / "weights.json"
 ABOUT = Path(__file__).parents[1] / "metadata.txt"
-RELEASE = "weights-3"
+RELEASE = "weights-4"
 "tag of the release that contains the files"
 
 
