@@ -2,8 +2,12 @@
 
 import operator
 import random
+import subprocess
+import sys
 import threading
 import weakref
+from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from files import ramps, write
@@ -70,3 +74,25 @@ def test_the_cache_is_bounded_before_the_first_pixel_is_read(tmp_path, memory, c
     open_pair(*files, PansharpenOptions(memory=memory), lambda message: None)
     assert gdal.GetCacheMax() == cache * 2**20
     gdal.SetCacheMax(before)
+
+
+LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+@pytest.mark.skipif(not LARGE_PAGES.exists(), reason="the system has no large pages")
+def test_large_pages_are_requested_for_the_heap_without_using_memory():
+    program = """
+        import resource
+        from pathlib import Path
+        from ssdiff_core.classical.parallel import keep_memory
+
+        def requested():
+            lines = Path("/proc/self/smaps").read_text().splitlines()
+            return any(" hg" in line for line in lines if line.startswith("VmFlags"))
+
+        before, used = requested(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        keep_memory()
+        print(before, requested(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - used < 20_000)
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(program)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "True"]
