@@ -33,7 +33,7 @@ from .weights_ratio import at_ratio
 
 FASTER_METHOD = "mtf-glp-fs"
 "classical method whose time is told next to that of the network"
-ON_PATCHES, ON_PATCHES_RATIO_2, AT_PAN = 1_300_000, 310_000, 100_000
+ON_PATCHES, ON_PATCHES_RATIO_2, AT_PAN = 1_700_000, 600_000, 100_000
 "pixels that networks fuse in a second of one processor, for each sample and group of bands (docs/performance.md)"
 CLASSICAL_VALUES = 8_000_000
 "pixels of one band that a classical method fuses and writes in a second of one processor, compressed"
