@@ -78,9 +78,10 @@ class Residual(nn.Module):
         return h + self.conv1(F.relu(self.conv0(h)))
 
 
-def ssdiff(width: int, blocks: int, bounded: bool = True) -> nn.Module:
-    on_patches = {"patch": RATIO, "widths": (width,) * 3, "blocks": blocks, "quiet": True, "bounded": bounded}
-    return network(Config(bands=BANDS, guides=2, views=("bt-h",), **on_patches))
+def ssdiff(width: int, blocks: int, **arch) -> nn.Module:
+    on_patches = {"patch": RATIO, "widths": (width,) * 3, "blocks": blocks, "quiet": True}
+    on_patches |= {"bounded": True, "separable": True}
+    return network(Config(bands=BANDS, guides=2, views=("bt-h",), **on_patches | arch))
 
 
 def attention() -> nn.Module:
@@ -104,7 +105,8 @@ VARIANTS = {
     "the same, with noise in every step": Variant(lambda: ssdiff(64, 4), 0.0, 2e-3),
     "the same, target half the teacher's answer": Variant(lambda: ssdiff(64, 4), 1.0, 2e-3, 0.5),
     "the same, target the teacher's answer": Variant(lambda: ssdiff(64, 4), 1.0, 2e-3, 1.0),
-    "the same, with layer norms": Variant(lambda: ssdiff(64, 4, False), 1.0, 2e-3),
+    "the same, with layer norms": Variant(lambda: ssdiff(64, 4, bounded=False), 1.0, 2e-3),
+    "the same, first and last layers not separable": Variant(lambda: ssdiff(64, 4, separable=False), 1.0, 2e-3),
     "two branches, width 64, 2 blocks": Variant(lambda: ssdiff(64, 2), 1.0, 2e-3),
     "two branches, width 64, 6 blocks": Variant(lambda: ssdiff(64, 6), 1.0, 2e-3),
     "two branches, width 96, 4 blocks": Variant(lambda: ssdiff(96, 4), 1.0, 1e-3),
