@@ -53,7 +53,8 @@ def main(argv: list[str] | None = None) -> int:
         ignore_interrupts()
     if argv is None and has_limited_address_space():
         _exit(code)
-    gc.freeze()  # at its end Python would search the hundred thousands of objects of torch for cycles: 0.4 s
+    if argv is None:
+        gc.freeze()  # at its end Python would search the hundred thousands of objects of torch for cycles: 0.4 s
     return code
 
 
