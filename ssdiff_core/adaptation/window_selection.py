@@ -160,8 +160,8 @@ def choose_windows(candidates: Sequence[Window], cells: Cells, count: int) -> li
     shares = np.array([_usable_share(cells, window) for window in candidates])
     minimum = min(MINIMUM_USABLE_SHARE, shares.max())
     usable = [window for window, share in zip(candidates, shares) if share >= minimum]
-    if len(usable) <= count:
-        return usable
+    if len(usable) <= count or not shares.any():
+        return usable[:count]
     features = cells.features
     window_features = np.stack([features[cells.within(window) & cells.usable].mean(0) for window in usable])
     return [usable[i] for i in sorted(representatives(window_features, count))]
