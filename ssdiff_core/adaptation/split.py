@@ -54,6 +54,8 @@ def _split_scene(
         window_selection.choose_windows(train_windows, cells, max_pieces - held_out_count),
         window_selection.choose_windows(window_selection.windows(strip), cells, held_out_count),
     )
+    if not all(chosen):  # all content is in the strip, or none
+        raise GeometryError(notice("all_masked", path=str(scene.pan.path)))
     pieces = [read_piece(reader, scene, layout, window, number) for windows in chosen for window in windows]
     pieces = with_quality_masks(pieces, sensor, cells.limits)
     return pieces[: len(chosen[0])], pieces[len(chosen[0]) :]

@@ -155,13 +155,15 @@ def windows(part: Window) -> list[Window]:
 def choose_windows(candidates: Sequence[Window], cells: Cells, count: int) -> list[Window]:
     """Returns at most `count` windows with enough usable cells that represent all kinds of content.
 
-    If no window has enough usable cells, those with the most are taken.
+    If no window has enough usable cells, those with the most are taken; none if there is no usable cell.
     """
     shares = np.array([_usable_share(cells, window) for window in candidates])
+    if not shares.any():
+        return []
     minimum = min(MINIMUM_USABLE_SHARE, shares.max())
     usable = [window for window, share in zip(candidates, shares) if share >= minimum]
-    if len(usable) <= count or not shares.any():
-        return usable[:count]
+    if len(usable) <= count:
+        return usable
     features = cells.features
     window_features = np.stack([features[cells.within(window) & cells.usable].mean(0) for window in usable])
     return [usable[i] for i in sorted(representatives(window_features, count))]

@@ -162,12 +162,12 @@ def test_a_scene_that_is_bright_everywhere_is_not_cloud():
     assert quality_mask.cloud_mask(means.T, quality_mask.cloud_limits(means)).tolist() == [True] * 3 + [False] * 37
 
 
-def test_windows_without_a_usable_cell_are_taken_as_they_come():
+def test_no_window_is_chosen_where_no_cell_is_usable():
     """As in an archive's scene of which only a corner has content."""
     positions = np.argwhere(np.ones((40, 40))) * 32
     empty = window_selection.Cells(positions, np.full((1600, 4), np.nan), np.zeros(1600), np.full(4, np.inf))
     candidates = window_selection.windows(Window(0, 0, 1280, 1280))
-    assert window_selection.choose_windows(candidates, empty, 3) == candidates[:3]
+    assert window_selection.choose_windows(candidates, empty, 3) == []
 
 
 def test_the_chosen_windows_represent_all_kinds_of_content():
