@@ -58,7 +58,8 @@ def test_only_a_network_with_attention_is_bound_to_its_tile(attention):
         net(*given(config, 64, 96))
 
 
-@pytest.mark.parametrize(("ratio", "blocks", "arch"), [(4, 3, {}), (2, 2, {}), (2, 2, LIGHT), (4, 3, LIGHT)])
+@pytest.mark.parametrize("arch", [{}, {"bounded": True}, LIGHT])
+@pytest.mark.parametrize(("ratio", "blocks"), [(4, 1), (4, 3), (2, 2)])
 def test_a_pixel_depends_on_its_surroundings_up_to_the_reach_and_no_further(ratio, blocks, arch):
     net = patch_weights(ratio=ratio, blocks=blocks, quiet=False, **arch).net
     reach = net.config.reach
@@ -158,7 +159,8 @@ def test_attention_on_patches_keeps_the_published_form():
         ({"blocks": 3}, "unless the network works on patches"),
         ({"patch": 4, "blocks": 65}, "blocks is 65"),
         ({"patch": 4, "blocks": 1.5}, "blocks is 1.5"),
-        ({"separable": "yes"}, "separable must be true or false"),
+        ({"quiet": "yes"}, "quiet, bounded and separable must be true or false"),
+        ({"separable": "yes"}, "quiet, bounded and separable must be true or false"),
     ],
 )
 def test_wrong_architectures_are_one_sentence(options, sentence):
